@@ -1,0 +1,72 @@
+# Every target works on a fresh machine with Python 3.11 or later and make.
+PYTHON ?= python3
+VENV ?= .venv
+PEER ?= .venv-peer
+BIN := $(VENV)/bin
+PROTOS := $(shell find proto -name '*.proto')
+# Tests run in this many processes.
+JOBS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt lint types layers docs lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(VENV)/.dependencies: requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.dependencies pyproject.toml hatch_build.py gateway/__init__.py $(PROTOS)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The cloud's own client library needs another protobuf, so it lives apart; tests start it as a process.
+$(PEER)/.dependencies: tests/peer/requirements.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --require-hashes -r tests/peer/requirements.txt
+	@touch $@
+
+run: $(VENV)/.package ## start the gateway against its built-in emulator
+	$(BIN)/baremetal-gateway demo
+
+test: $(VENV)/.package $(PEER)/.dependencies ## run all tests
+	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
+	$(BIN)/baremetal-gateway policy check policies
+	$(BIN)/baremetal-gateway policy test policies
+	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+
+lint: $(VENV)/.package
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.package
+	$(BIN)/mypy
+
+layers: $(VENV)/.package
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.package ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.package ## write docs/configuration.md anew
+	$(BIN)/python -m gateway.config.reference > docs/configuration.md
+
+bench: $(VENV)/.package ## measure the hot path
+	$(BIN)/python -m bench.decision
+	$(BIN)/python -m bench.create
+
+lock: $(VENV)/.package ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --upgrade -c requirements/run.txt pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --upgrade tests/peer/requirements.in -o tests/peer/requirements.txt
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) $(PEER) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,54 @@
+"""Compiles proto/ into the one descriptor set that the package ships."""
+
+from __future__ import annotations
+
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import grpc_tools
+from grpc_tools import protoc
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+TARGET = "gateway/descriptors.binpb"
+
+# Imported by no file of ours, but needed to show the details of an error.
+ALSO = ["google/rpc/error_details.proto"]
+
+
+def compile_descriptors(root: Path) -> None:
+    """Write the descriptor set of every .proto file, with all that they import.
+
+    Raises:
+        RuntimeError: protoc refused a file; what it printed says why.
+    """
+    protos = root / "proto"
+    own = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
+    arguments = [
+        "protoc",
+        f"--proto_path={protos}",
+        f"--proto_path={Path(grpc_tools.__file__).parent / '_proto'}",
+        f"--proto_path={_common_protos()}",
+        "--include_imports",
+        f"--descriptor_set_out={root / TARGET}",
+        *own,
+        *ALSO,
+    ]
+    if protoc.main(arguments) != 0:
+        raise RuntimeError("protoc failed on proto/: see its messages above")
+
+
+def _common_protos() -> Path:
+    """Return the folder that holds google/api and google/rpc as .proto files."""
+    for file in files("googleapis-common-protos") or []:
+        if file.name == "annotations.proto":
+            return Path(str(file.locate())).parents[2]
+    raise RuntimeError("the package googleapis-common-protos ships no .proto files")
+
+
+class DescriptorSetHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Runs before every build, that of an editable installation included."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's form
+        """Compile before the files of the build are gathered."""
+        compile_descriptors(Path(self.root))
