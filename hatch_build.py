@@ -12,8 +12,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "gateway/descriptors.binpb"
 
-# Imported by no file of ours, but needed to show the details of an error.
-ALSO = ["google/rpc/error_details.proto"]
+# Imported by no file of ours, but packed into an Any by errors and operations.
+ALSO = [
+    "google/rpc/error_details.proto",
+    *(f"google/protobuf/{name}.proto" for name in ("duration", "empty", "struct", "wrappers")),
+]
 
 
 def compile_descriptors(root: Path) -> None:

@@ -1,0 +1,147 @@
+"""Configuration from a file and the environment, with every fault at once.
+
+Defaults, then the file, then the environment: each overrides the one before,
+key by key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import ValidationError
+
+from gateway.config.sections import Config
+from gateway.documents import Document, load_documents
+from gateway.faults import Fault, FaultsError, Path, Position, validation_faults
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Mapping
+
+_Place: TypeAlias = "Callable[[Path], Position]"
+
+PREFIX = "GATEWAY__"
+"""Environment variables of this prefix override keys, `__` standing between levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    variable: str
+    path: tuple[str, ...]
+    value: Any
+
+
+def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Config:
+    """Return the configuration.
+
+    Raises:
+        FaultsError: with every fault of the file and the environment.
+    """
+    document = _read_file(file) if file else None
+    values: dict[str, Any] = dict(document.value) if document else {}
+    overrides = _read_environment(environment, values)
+    for override in overrides:
+        _put(values, override)
+    place = _places(document, overrides)
+    try:
+        config = Config.model_validate(_with_defaults(values))
+    except ValidationError as error:
+        raise FaultsError(validation_faults(error, Config, place)) from error
+    if faults := _disagreements(config, place):
+        raise FaultsError(faults)
+    return config
+
+
+def _disagreements(config: Config, place: _Place) -> list[Fault]:
+    """Return the faults that show only when sections are held against each other."""
+    names = ", ".join(config.upstreams)
+    return [
+        Fault(
+            place(("api", "services", service)),
+            f"api.services.{service}",
+            f"there is no upstream {upstream!r}; upstreams: {names}",
+        )
+        for service, upstream in config.services.items()
+        if upstream not in config.upstreams
+    ]
+
+
+def _read_file(file: pathlib.Path) -> Document | None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise FaultsError([Fault(Position(str(file)), "", f"cannot be read: {reason}")]) from error
+    documents = load_documents(text, str(file))
+    if len(documents) > 1:
+        raise FaultsError([Fault(documents[1].position(()), "", "a configuration is one document")])
+    if not documents or documents[0].value is None:
+        return None
+    if not isinstance(documents[0].value, dict):
+        raise FaultsError([Fault(documents[0].position(()), "", "a configuration is a mapping of sections")])
+    return documents[0]
+
+
+def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
+    """Read the variables in the order of their names, so that the result never depends on the shell."""
+    overrides, faults = [], []
+    for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
+        path = _path_of(variable, values)
+        try:
+            documents = load_documents(environment[variable], variable)
+        except FaultsError as error:
+            faults += [Fault(Position(variable), "", fault.message) for fault in error.faults]
+            continue
+        overrides.append(_Override(variable, path, documents[0].value if documents else None))
+    if faults:
+        raise FaultsError(faults)
+    return overrides
+
+
+def _path_of(variable: str, values: dict[str, Any]) -> tuple[str, ...]:
+    """Take a variable's name apart; keys of the file are found whatever their case."""
+    path: list[str] = []
+    here: Any = values
+    for part in variable[len(PREFIX) :].split("__"):
+        keys = here if isinstance(here, dict) else {}
+        key = next((key for key in keys if key.lower() == part.lower()), part.lower())
+        path.append(key)
+        here = keys.get(key)
+    return tuple(path)
+
+
+def _put(values: dict[str, Any], override: _Override) -> None:
+    here = values
+    for key in override.path[:-1]:
+        inner = here.get(key)
+        here[key] = dict(inner) if isinstance(inner, dict) else {}
+        here = here[key]
+    here[override.path[-1]] = override.value
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Add the default upstreams and services to those given: both are keyed by names of the operator's."""
+    defaults = Config()
+    values = dict(values)
+    given = values.get("upstreams")
+    if isinstance(given, dict):
+        known = {name: upstream.model_dump() for name, upstream in defaults.upstreams.items()}
+        values["upstreams"] = known | {
+            name: known.get(name, {}) | upstream if isinstance(upstream, dict) else upstream
+            for name, upstream in given.items()
+        }
+    api = values.get("api")
+    if isinstance(api, dict) and isinstance(api.get("services"), dict):
+        values["api"] = api | {"services": defaults.api.services | api["services"]}
+    return values
+
+
+def _places(document: Document | None, overrides: list[_Override]) -> _Place:
+    def place(path: Path) -> Position:
+        for override in reversed(overrides):
+            if path[: len(override.path)] == override.path:
+                return Position(override.variable)
+        return document.position(path) if document else Position("configuration")
+
+    return place

@@ -1,0 +1,171 @@
+"""The sections of the configuration, each key with its default beside it.
+
+A key whose other values are not served yet accepts only those that are, so that
+nobody believes to be protected by a setting without effect.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Address(BaseModel):
+    """Where a listener waits. Port 0 takes a free one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: Any) -> Any:
+    """Read `host:port`, `[::1]:port` or `:port` (every interface).
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    if not isinstance(text, str):
+        return text
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:  # noqa: PLR2004 - the last port there is
+        raise ValueError("an address is host:port, as 127.0.0.1:8080 or [::1]:8080")
+    return Address(host=match["host"].strip("[]"), port=int(match["port"]))
+
+
+def _parse_target(text: Any) -> Any:
+    if not isinstance(text, str) or not _ADDRESS.fullmatch(text) or text.startswith(":"):
+        raise ValueError("an upstream's address is host:port")
+    return text
+
+
+ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+TargetAddress = Annotated[str, BeforeValidator(_parse_target)]
+
+
+def _listen(port: int) -> Address:
+    return Address(host="127.0.0.1", port=port)
+
+
+class ListenerTls(Section):
+    """TLS of a listener, from PEM files."""
+
+    certificate: Path
+    """Certificate chain."""
+    key: Path
+    """Private key of the certificate."""
+    client_ca: Path | None = None
+    """Callers must show a certificate that one of these authorities signed."""
+
+
+class Rest(Section):
+    """The REST listener."""
+
+    listen: ListenAddress = _listen(8080)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set."""
+
+
+class Admin(Section):
+    """The admin listener: health and metrics. Keep it away from callers."""
+
+    listen: ListenAddress = _listen(9090)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set."""
+
+
+class Upstream(Section):
+    """One gRPC server that calls are forwarded to."""
+
+    address: TargetAddress
+    """Host and port."""
+    tls: bool = True
+    """Connect with TLS; `false` is plaintext, for tests and sidecars."""
+    root_certificates: Path | None = None
+    """PEM file of the authorities to trust instead of the usual ones."""
+
+
+class Api(Section):
+    """Which services are served, and from where."""
+
+    descriptor_sets: tuple[Path, ...] = ()
+    """Further FileDescriptorSet files, with all their imports."""
+    services: dict[str, str | None] = {
+        "yandex.cloud.baremetal.v1alpha.ImageService": "baremetal",
+        "yandex.cloud.operation.OperationService": "operation",
+    }
+    """Full name of a service → name of its upstream; `null` takes a default away."""
+
+
+class Policies(Section):
+    """The bundle that decides."""
+
+    path: Path = Path("policies")
+    """Folder of the bundle, or one file."""
+
+
+class Credentials(Section):
+    """Whose credentials the upstream sees."""
+
+    type: Literal["passthrough"] = "passthrough"
+    """`passthrough`: the caller's own `authorization` is passed on."""
+
+
+class Callers(Section):
+    """How callers are told apart."""
+
+    type: Literal["none"] = "none"
+    """`none`: anyone who reaches a listener may call; the upstream judges their credentials."""
+
+
+class Limits(Section):
+    """Bounds on what one call, and all calls together, may take."""
+
+    body_bytes: int = Field(65536, ge=1, le=64 * 1024 * 1024)
+    """Largest request body, also after decompression."""
+    header_bytes: int = Field(16384, ge=1024, le=1024 * 1024)
+    """Largest request line, largest header, and all headers together."""
+    concurrency: int = Field(256, ge=1, le=1_000_000)
+    """Calls under way at once; one more is answered 429."""
+    deadline_s: float = Field(30, gt=0, le=3600)
+    """Longest time for a call, in seconds; a caller may ask for less."""
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    rest: Rest = Rest()
+    admin: Admin = Admin()
+    upstreams: dict[str, Upstream] = {
+        "baremetal": Upstream(address="baremetal.api.cloud.yandex.net:443"),
+        "operation": Upstream(address="operation.api.cloud.yandex.net:443"),
+    }
+    """A name of your own → where it is. Given names add to the default ones."""
+    api: Api = Api()
+    policies: Policies = Policies()
+    credentials: Credentials = Credentials()
+    callers: Callers = Callers()
+    limits: Limits = Limits()
+    workers: Literal[1] = 1
+    """Processes that serve."""
+
+    @property
+    def services(self) -> dict[str, str]:
+        """Full name of each service served → name of its upstream."""
+        return {name: upstream for name, upstream in self.api.services.items() if upstream is not None}

@@ -1,0 +1,133 @@
+"""YAML documents that remember where each value stands.
+
+Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema):
+`no` is text and `2026-12-31` is text, not a truth value and a date.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import yaml
+
+from gateway.faults import Fault, FaultsError, Path, Position
+
+_MAX_DEPTH = 64
+_MAX_NODES = 200_000
+
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_WORDS: dict[str, bool | None] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
+_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True)
+_WORDS |= dict.fromkeys(("false", "False", "FALSE"), False)
+
+_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]
+    """Leaves every plain scalar as text: `_scalar` gives it its type."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document.
+
+    Attributes:
+        value: dicts with text keys, lists and scalars.
+        file: name for messages.
+    """
+
+    value: Any
+    file: str
+    _positions: dict[Path, Position] = field(repr=False)
+
+    def position(self, path: Path) -> Position:
+        """Return where the key at the path stands, or else the nearest that encloses it."""
+        while path and path not in self._positions:
+            path = path[:-1]
+        return self._positions[path]
+
+
+def load_documents(text: str, file: str) -> list[Document]:
+    """Read every document of a YAML file.
+
+    Raises:
+        FaultsError: not YAML, or not what a document of ours may hold.
+    """
+    try:
+        nodes = list(yaml.compose_all(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
+        raise FaultsError([Fault(at, "", f"not valid YAML: {error.problem or error}")]) from error
+    except yaml.YAMLError as error:
+        raise FaultsError([Fault(Position(file), "", f"not valid YAML: {error}")]) from error
+    return [_Reader(file).read(node) for node in nodes if node is not None]
+
+
+class _Reader:
+    """Turns the nodes of one document into values, keeping their positions."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._positions: dict[Path, Position] = {}
+        self._faults: list[Fault] = []
+        self._nodes = 0
+
+    def read(self, node: yaml.Node) -> Document:
+        value = self._value(node, ())
+        if self._faults:
+            raise FaultsError(self._faults)
+        return Document(value, self._file, self._positions)
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        self._positions.setdefault(path, self._at(node))
+        self._nodes += 1
+        if len(path) > _MAX_DEPTH or self._nodes > _MAX_NODES:
+            fault = Fault(self._at(node), "", f"too large: over {_MAX_DEPTH} levels or {_MAX_NODES} values")
+            raise FaultsError([fault])
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key, str) or key_node.tag != "tag:yaml.org,2002:str":
+                self._fault(key_node, path, "a key is plain text here")
+                continue
+            if key in result:
+                self._fault(key_node, (*path, key), "stands here a second time; keep one")
+                continue
+            self._positions[*path, key] = self._at(key_node)
+            result[key] = self._value(value_node, (*path, key))
+        return result
+
+    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+        text = node.value
+        if node.tag != "tag:yaml.org,2002:str":
+            self._fault(node, path, f"the tag {node.tag} has no meaning here")
+            return None
+        if node.style is not None:  # quoted or a block: text as it stands
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INT.fullmatch(text):
+            return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
+        return float(text.replace(".inf", "inf").replace(".nan", "nan")) if _FLOAT.fullmatch(text) else text
+
+    def _fault(self, node: yaml.Node, path: Path, message: str) -> None:
+        self._faults.append(Fault(self._at(node), ".".join(map(str, path)), message))
+
+    def _at(self, node: yaml.Node) -> Position:
+        mark = node.start_mark
+        return Position(self._file, mark.line + 1, mark.column + 1)

@@ -1,0 +1,25 @@
+"""What the descriptors say: types, methods, HTTP rules, constraints.
+
+Everything the gateway knows of an API comes from here; no route, field name or
+constraint is written a second time.
+"""
+
+from gateway.schema.constraints import FieldConstraints, Range, read_constraints, requires_one
+from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
+from gateway.schema.pool import SchemaError, builtin_descriptors, is_map, load_pool
+
+__all__ = [
+    "FieldConstraints",
+    "HttpRule",
+    "Method",
+    "OperationTypes",
+    "Range",
+    "Schema",
+    "SchemaError",
+    "builtin_descriptors",
+    "is_map",
+    "load_pool",
+    "load_schema",
+    "read_constraints",
+    "requires_one",
+]

@@ -1,0 +1,180 @@
+"""The table of methods: what can be called, by which HTTP rules, with which types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import message_factory
+
+from gateway.schema.pool import SchemaError, builtin_descriptors, load_pool, message_class, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
+
+_HTTP = "google.api.http"
+_OPERATION = "yandex.cloud.api.operation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRule:
+    """One google.api.http rule, https://github.com/googleapis/googleapis/blob/master/google/api/http.proto.
+
+    Attributes:
+        verb: HTTP method in upper case; `*` for any.
+        template: path template as written.
+        body: `*`, the name of a field, or empty when the method takes no body.
+        response_body: name of the reply's field that is the answer, or empty for all of it.
+    """
+
+    verb: str
+    template: str
+    body: str
+    response_body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationTypes:
+    """Full names of the types that a long-running method's Operation carries."""
+
+    metadata: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Method:
+    """One method of a service.
+
+    Attributes:
+        name: `package.Service/Method`, the key of policies and metrics.
+        service: full name of the service.
+        request: class of the request.
+        reply: class of the reply, of each one when streaming.
+        rules: the HTTP rules, the primary one first.
+        operation: set when the method is long-running.
+    """
+
+    name: str
+    service: str
+    request: type[Message]
+    reply: type[Message]
+    client_streaming: bool
+    server_streaming: bool
+    rules: tuple[HttpRule, ...]
+    operation: OperationTypes | None
+
+    @property
+    def path(self) -> str:
+        """The `:path` of the gRPC call."""
+        return f"/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """Types and methods of one set of descriptors.
+
+    Attributes:
+        pool: every type.
+        methods: name → method, for the services that are served.
+    """
+
+    pool: DescriptorPool
+    methods: Mapping[str, Method]
+
+    def message(self, name: str) -> type[Message]:
+        """Return the class of a message type by its full name; KeyError when there is none."""
+        return message_class(self.pool, name)
+
+
+def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | None = None) -> Schema:
+    """Build the table of methods of the services.
+
+    Args:
+        services: full names of the services to serve.
+        descriptor_sets: beside the built-in one: name for messages → serialized FileDescriptorSet.
+
+    Raises:
+        SchemaError: a set is bad, a service is in none, or no method has an HTTP rule.
+    """
+    pool = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
+    methods: dict[str, Method] = {}
+    faults: list[str] = []
+    for service in services:
+        try:
+            descriptor = pool.FindServiceByName(service)
+        except KeyError:
+            faults.append(f"service {service} stands in no descriptor set")
+            continue
+        methods |= {method.name: method for method in _methods(descriptor, faults)}
+    if not faults and not any(method.rules for method in methods.values()):
+        faults.append("no method has a google.api.http rule, so there is no route to serve")
+    if faults:
+        raise SchemaError(faults)
+    return Schema(pool=pool, methods=methods)
+
+
+def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
+    for descriptor in service.methods:
+        name = f"{service.full_name}/{descriptor.name}"
+        options = options_of(descriptor)
+        try:
+            yield Method(
+                name=name,
+                service=service.full_name,
+                request=_class_of(descriptor.input_type),
+                reply=_class_of(descriptor.output_type),
+                client_streaming=descriptor.client_streaming,
+                server_streaming=descriptor.server_streaming,
+                rules=tuple(_rules(options[_HTTP])) if _HTTP in options else (),
+                operation=_operation(descriptor, options.get(_OPERATION)),
+            )
+        except SchemaError as error:
+            faults += [f"{name}: {fault}" for fault in error.faults]
+
+
+def _class_of(descriptor: Any) -> type[Message]:
+    return message_factory.GetMessageClass(descriptor)  # type: ignore[no-any-return]
+
+
+def _rules(http: Any) -> Iterable[HttpRule]:
+    yield _rule(http)
+    for additional in http.additional_bindings:
+        if additional.additional_bindings:
+            raise SchemaError(["additional_bindings do not nest"])
+        yield _rule(additional)
+
+
+def _rule(http: Any) -> HttpRule:
+    pattern = http.WhichOneof("pattern")
+    if pattern is None:
+        raise SchemaError(["the HTTP rule has no pattern"])
+    if pattern == "custom":
+        verb, template = http.custom.kind, http.custom.path
+    else:
+        verb, template = pattern.upper(), getattr(http, pattern)
+    return HttpRule(verb=verb, template=template, body=http.body, response_body=http.response_body)
+
+
+def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | None:
+    if option is None:
+        return None
+    package = descriptor.containing_service.file.package
+    return OperationTypes(
+        metadata=_resolve(descriptor, package, option.metadata),
+        response=_resolve(descriptor, package, option.response),
+    )
+
+
+def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
+    """Find a type named in an option, first in the method's own package."""
+    pool = descriptor.containing_service.file.pool
+    for candidate in (f"{package}.{name}", name):
+        try:
+            return str(pool.FindMessageTypeByName(candidate).full_name)
+        except KeyError:
+            continue
+    raise SchemaError([f"the operation option names {name!r}, which is no known message"])

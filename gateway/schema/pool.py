@@ -1,0 +1,104 @@
+"""Descriptor sets → one private pool.
+
+A private pool keeps the gateway's types apart from generated code that other
+packages register in the default one. Options are read with the pool's own
+option types: extensions come out of it with no import having to come first.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, OneofDescriptor
+
+
+class SchemaError(Exception):
+    """The descriptors cannot be served; every fault found is in the message, a line each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def builtin_descriptors() -> bytes:
+    """Return the serialized FileDescriptorSet compiled from proto/ when the package was built."""
+    return files("gateway").joinpath("descriptors.binpb").read_bytes()
+
+
+def load_pool(descriptor_sets: Mapping[str, bytes]) -> DescriptorPool:
+    """Fill a pool with every file of every set.
+
+    A file that stands in several sets is taken from the first, so that a user's
+    set may carry its imports along.
+
+    Args:
+        descriptor_sets: name for messages → serialized FileDescriptorSet.
+
+    Raises:
+        SchemaError: a set cannot be decoded, lacks an import or contradicts another.
+    """
+    found: dict[str, tuple[str, FileDescriptorProto]] = {}
+    for origin, data in descriptor_sets.items():
+        try:
+            descriptor_set = FileDescriptorSet.FromString(data)
+        except DecodeError as error:
+            raise SchemaError([f"{origin}: not a serialized FileDescriptorSet"]) from error
+        for file in descriptor_set.file:
+            found.setdefault(file.name, (origin, file))
+    return _fill(found)
+
+
+def _fill(found: dict[str, tuple[str, FileDescriptorProto]]) -> DescriptorPool:
+    pool = DescriptorPool()
+    added: set[str] = set()
+
+    def add(name: str, needed_by: str) -> None:
+        if name in added:
+            return
+        added.add(name)
+        if name not in found:
+            raise SchemaError([f"{needed_by}: imports {name}, which no descriptor set holds"])
+        origin, file = found[name]
+        for imported in file.dependency:
+            add(imported, f"{origin}: {name}")
+        try:
+            pool.Add(file)  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            raise SchemaError([f"{origin}: {name}: {error}"]) from error
+
+    for name, (origin, _) in found.items():
+        add(name, origin)
+    return pool
+
+
+def options_of(descriptor: FieldDescriptor | MethodDescriptor | OneofDescriptor) -> dict[str, Any]:
+    """Return the custom options set on a descriptor: full name of the extension → value."""
+    owner: Any = getattr(descriptor, "containing_service", None) or descriptor.containing_type  # type: ignore[union-attr]
+    pool = owner.file.pool
+    raw = descriptor.GetOptions()
+    own = message_factory.GetMessageClass(pool.FindMessageTypeByName(raw.DESCRIPTOR.full_name))
+    options = own.FromString(raw.SerializeToString())
+    return {field.full_name: value for field, value in options.ListFields() if field.is_extension}
+
+
+def message_class(pool: DescriptorPool, name: str) -> type[Message]:
+    """Return the class of a message type.
+
+    Raises:
+        KeyError: the pool has no such type.
+    """
+    return cast("type[Message]", message_factory.GetMessageClass(pool.FindMessageTypeByName(name)))
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Tell whether a field is a map, which descriptors write as repeated entries."""
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)
