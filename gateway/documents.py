@@ -46,12 +46,24 @@ class Document:
     value: Any
     file: str
     _positions: dict[Path, Position] = field(repr=False)
+    _texts: dict[Path, tuple[Position, str | None]] = field(repr=False)
 
     def position(self, path: Path) -> Position:
         """Return where the key at the path stands, or else the nearest that encloses it."""
         while path and path not in self._positions:
             path = path[:-1]
         return self._positions[path]
+
+    def position_within(self, path: Path, line: int, column: int) -> Position:
+        """Return where a place inside of the text at the path stands; line and column count from 1."""
+        if path not in self._texts:
+            return self.position(path)
+        start, style = self._texts[path]
+        if style in {"|", ">"}:  # the text starts on the line below
+            return Position(self.file, start.line + line, column)
+        if line > 1:
+            return Position(self.file, start.line + line - 1, column)
+        return Position(self.file, start.line, start.column + column - 1 + (style is not None))
 
 
 def load_documents(text: str, file: str) -> list[Document]:
@@ -77,6 +89,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
         self._positions: dict[Path, Position] = {}
+        self._texts: dict[Path, tuple[Position, str | None]] = {}
         self._faults: list[Fault] = []
         self._nodes = 0
 
@@ -84,7 +97,7 @@ class _Reader:
         value = self._value(node, ())
         if self._faults:
             raise FaultsError(self._faults)
-        return Document(value, self._file, self._positions)
+        return Document(value, self._file, self._positions, self._texts)
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         self._positions.setdefault(path, self._at(node))
@@ -114,6 +127,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         text = node.value
+        self._texts[path] = (self._at(node), node.style)
         if node.tag != "tag:yaml.org,2002:str":
             self._fault(node, path, f"the tag {node.tag} has no meaning here")
             return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DOMAIN = "baremetal-gateway"
 """ErrorInfo.domain of every error that is the gateway's own, not the upstream's."""
 
+_SUMMARIZED = 3
 _REQUEST_INFO = "google.rpc.RequestInfo"
 
 
@@ -110,8 +111,22 @@ class UpstreamError(GatewayError):
 
 
 def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> GatewayError:
-    """Return the error for a request that is malformed or breaks the API's constraints."""
-    return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", message, violations=violations)
+    """Return the error for a request that is malformed or breaks the API's constraints.
+
+    Args:
+        message: what is wrong; the first violations are added to it, for clients that show nothing else.
+        violations: all of them.
+    """
+    return GatewayError(
+        Code.INVALID_ARGUMENT, "INVALID_REQUEST", summarize(message, violations), violations=violations
+    )
+
+
+def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
+    """Return a message with the first violations behind it."""
+    shown = [": ".join(filter(None, (one.field, one.description))) for one in violations[:_SUMMARIZED]]
+    more = len(violations) - len(shown)
+    return "; ".join([": ".join([message, *shown[:1]]), *shown[1:], *([f"and {more} more"] if more else [])])
 
 
 def to_status(error: GatewayError, request_id: str) -> status_pb2.Status:

@@ -80,10 +80,12 @@ class Schema:
     Attributes:
         pool: every type.
         methods: name → method, for the services that are served.
+        known: the same for every service that the descriptors hold, served or not.
     """
 
     pool: DescriptorPool
     methods: Mapping[str, Method]
+    known: Mapping[str, Method]
 
     def message(self, name: str) -> type[Message]:
         """Return the class of a message type by its full name; KeyError when there is none."""
@@ -100,21 +102,16 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     Raises:
         SchemaError: a set is bad, a service is in none, or no method has an HTTP rule.
     """
-    pool = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
-    methods: dict[str, Method] = {}
-    faults: list[str] = []
-    for service in services:
-        try:
-            descriptor = pool.FindServiceByName(service)
-        except KeyError:
-            faults.append(f"service {service} stands in no descriptor set")
-            continue
-        methods |= {method.name: method for method in _methods(descriptor, faults)}
+    pool, held = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
+    served = set(services)
+    faults = [f"service {service} stands in no descriptor set" for service in served - set(held)]
+    known = {method.name: method for name in held for method in _methods(pool.FindServiceByName(name), faults)}
+    methods = {name: method for name, method in known.items() if method.service in served}
     if not faults and not any(method.rules for method in methods.values()):
         faults.append("no method has a google.api.http rule, so there is no route to serve")
     if faults:
         raise SchemaError(faults)
-    return Schema(pool=pool, methods=methods)
+    return Schema(pool=pool, methods=methods, known=known)
 
 
 def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:

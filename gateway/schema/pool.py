@@ -34,8 +34,8 @@ def builtin_descriptors() -> bytes:
     return files("gateway").joinpath("descriptors.binpb").read_bytes()
 
 
-def load_pool(descriptor_sets: Mapping[str, bytes]) -> DescriptorPool:
-    """Fill a pool with every file of every set.
+def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
+    """Fill a pool with every file of every set; return it with the full names of its services.
 
     A file that stands in several sets is taken from the first, so that a user's
     set may carry its imports along.
@@ -54,7 +54,10 @@ def load_pool(descriptor_sets: Mapping[str, bytes]) -> DescriptorPool:
             raise SchemaError([f"{origin}: not a serialized FileDescriptorSet"]) from error
         for file in descriptor_set.file:
             found.setdefault(file.name, (origin, file))
-    return _fill(found)
+    services = [
+        f"{file.package}.{service.name}".lstrip(".") for _, file in found.values() for service in file.service
+    ]
+    return _fill(found), services
 
 
 def _fill(found: dict[str, tuple[str, FileDescriptorProto]]) -> DescriptorPool:

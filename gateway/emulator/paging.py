@@ -1,0 +1,120 @@
+"""Order and pages of a listing. Pure.
+
+A page token names the last entry given out, not a number of entries, so nothing
+is skipped or repeated when entries come and go between two pages. It also names
+the listing that it belongs to: with another filter or order it is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gateway.emulator.refusal import invalid_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DEFAULT_SIZE = 20
+MAXIMUM_SIZE = 1000
+COLUMNS = ("id", "name", "createdAt")
+DEFAULT_ORDER = "id asc"
+
+_DIRECTIONS = {"asc": False, "desc": True}
+_ORDER_WORDS = 2
+
+Key = tuple[str, str]
+"""Where an entry stands in its listing: the column ordered by, then what tells equal ones apart."""
+
+_Entry = TypeVar("_Entry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """By which column a listing is sorted, and whether from its end."""
+
+    column: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Which page of which listing is wanted.
+
+    Attributes:
+        size: as asked for, 0 for the default.
+        token: `next_page_token` of the page before, empty for the first.
+        listing: everything else that the listing depends on.
+    """
+
+    size: int
+    token: str
+    listing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[_Entry]):
+    """Entries of one page; the token is empty on the last one."""
+
+    entries: tuple[_Entry, ...]
+    next_token: str
+
+
+def parse_order(text: str) -> Order:
+    """Read `order_by`: a column and a direction, `id asc` when empty.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT, it is of another form.
+    """
+    words = (text or DEFAULT_ORDER).split()
+    if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
+        raise invalid_argument(
+            f"order_by: {text!r} is not one of {', '.join(COLUMNS)} followed by asc or desc"
+        )
+    return Order(column=words[0], descending=_DIRECTIONS[words[1]])
+
+
+def paginate(
+    entries: Iterable[_Entry], key: Callable[[_Entry], Key], request: Request, *, descending: bool
+) -> Page[_Entry]:
+    """Sort the entries and cut out the page asked for.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT, the size or the token is bad.
+    """
+    size = _size(request.size)
+    ordered = sorted(entries, key=key, reverse=descending)
+    if request.token:
+        last = _parse_token(request)
+        ordered = [one for one in ordered if (key(one) < last if descending else key(one) > last)]
+    page = tuple(ordered[:size])
+    more = len(ordered) > size
+    return Page(entries=page, next_token=_make_token(request, key(page[-1])) if more else "")
+
+
+def _size(size: int) -> int:
+    if not 0 <= size <= MAXIMUM_SIZE:
+        raise invalid_argument(f"page_size: {size} is not between 0 and {MAXIMUM_SIZE}")
+    return size or DEFAULT_SIZE
+
+
+def _make_token(request: Request, last: Key) -> str:
+    return urlsafe_b64encode(json.dumps([_fingerprint(request), *last]).encode()).decode()
+
+
+def _parse_token(request: Request) -> Key:
+    try:
+        match json.loads(urlsafe_b64decode(request.token.encode())):
+            case [fingerprint, str(value), str(tie)] if fingerprint == _fingerprint(request):
+                return value, tie
+    except (Base64Error, ValueError, RecursionError):
+        pass
+    raise invalid_argument(f"page_token: {request.token!r} is no token of this listing")
+
+
+def _fingerprint(request: Request) -> str:
+    return sha256(json.dumps(request.listing).encode()).hexdigest()[:16]

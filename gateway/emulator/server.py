@@ -1,0 +1,188 @@
+"""The emulator's gRPC server: wire bytes → services → wire bytes, faults in between.
+
+Every call is recorded as it arrived before anything else happens to it. Every
+answer carries a request ID, and every error its google.rpc.Status.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Never, Self
+from uuid import uuid4
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.emulator.faults import FaultOrders
+from gateway.emulator.messages import IMAGE_SERVICE, OPERATION, OPERATION_SERVICE
+from gateway.emulator.refusal import Refusal, invalid_argument
+from gateway.emulator.services import Services
+from gateway.emulator.store import Store
+from gateway.schema import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from google.protobuf.message import Message
+
+    from gateway.emulator.faults import Fault
+    from gateway.schema import Method
+
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+
+CALLS_KEPT = 1000
+POLL_INTERVAL_S = 1
+
+_STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
+# Another process on the same port would silently get part of the calls.
+_OPTIONS = (("grpc.so_reuseport", 0),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCall:
+    """One call as it arrived; its repr leaves out what may be secret.
+
+    Attributes:
+        method: `package.Service/Method`.
+        request: the bytes of the request.
+        metadata: of the invocation, in the order of arrival; binary values are bytes.
+    """
+
+    method: str
+    request: bytes = field(repr=False)
+    metadata: tuple[tuple[str, str | bytes], ...] = field(repr=False)
+
+
+class Emulator:
+    """An ImageService and an OperationService that remember until they are dropped.
+
+    Images and operations outlive `stop`: started again, it goes on with them.
+    As an async context manager it starts on a free port of the loopback.
+
+    Args:
+        delay_s: how long an operation takes; at 0 it is done at the next call.
+        clock: Unix time in seconds, never going back; the system's when not given.
+
+    Attributes:
+        calls: the latest calls, the oldest first; at most CALLS_KEPT.
+        address: `host:port` while started, else empty.
+    """
+
+    def __init__(self, *, delay_s: float = 0.0, clock: Callable[[], float] | None = None) -> None:
+        self.calls: deque[RecordedCall] = deque(maxlen=CALLS_KEPT)
+        self.address = ""
+        self._schema = load_schema([IMAGE_SERVICE, OPERATION_SERVICE])
+        self._services = Services(self._schema, Store(clock=clock or _steady_clock(), delay_s=delay_s))
+        self._faults = FaultOrders()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, address: str = "127.0.0.1:0") -> str:
+        """Listen, in plaintext, and return the address bound.
+
+        Args:
+            address: `host:port`; port 0 takes a free one.
+
+        Raises:
+            RuntimeError: it is started already, or the address cannot be bound.
+        """
+        if self._server is not None:
+            raise RuntimeError(f"the emulator listens on {self.address} already")
+        server = grpc.aio.server(options=_OPTIONS)
+        server.add_generic_rpc_handlers([self._handler(name) for name in (IMAGE_SERVICE, OPERATION_SERVICE)])
+        port = server.add_insecure_port(address)
+        await server.start()
+        self._server = server
+        self.address = f"{address.rpartition(':')[0]}:{port}"
+        return self.address
+
+    async def stop(self) -> None:
+        """Close the listener and end the calls that are still open; nothing when not started."""
+        server, self._server, self.address = self._server, None, ""
+        if server is not None:
+            await server.stop(None)
+
+    def order(self, fault: Fault) -> None:
+        """Make calls to come go wrong."""
+        self._faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Forget every fault ordered, also a repeating one; calls already struck stay so."""
+        self._faults.clear()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _handler(self, service: str) -> grpc.GenericRpcHandler:
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            method.name.rpartition("/")[2]: grpc.unary_unary_rpc_method_handler(partial(self._serve, method))
+            for method in self._schema.methods.values()
+            if method.service == service
+        }
+        return grpc.method_handlers_generic_handler(service, handlers)
+
+    async def _serve(self, method: Method, request: bytes, context: Context) -> bytes:
+        metadata = tuple((key, value) for key, value in context.invocation_metadata() or ())
+        self.calls.append(RecordedCall(method=method.name, request=request, metadata=metadata))
+        request_id = str(uuid4())
+        headers = [("x-request-id", request_id), ("x-server-trace-id", uuid4().hex)]
+        try:
+            reply = await self._answer(method, request, dict(metadata))
+        except Refusal as refusal:
+            await context.send_initial_metadata(tuple(headers))
+            await _refuse(context, refusal, request_id)
+        if method.reply.DESCRIPTOR.full_name == OPERATION:
+            headers.append(("x-operation-poll-interval", str(POLL_INTERVAL_S)))
+        await context.send_initial_metadata(tuple(headers))
+        return reply
+
+    async def _answer(self, method: Method, request: bytes, metadata: dict[str, str | bytes]) -> bytes:
+        """Carry a call out, with the fault ordered for it before or after the effect."""
+        fault = self._faults.take(method.name)
+        if fault is not None and not fault.after_effect:
+            await fault.strike()
+        key = str(metadata.get("idempotency-key", ""))
+        reply = self._services.answer(method.name, _parse_request(method, request), key)
+        if fault is not None and fault.after_effect:
+            await fault.strike()
+        return reply.SerializeToString()
+
+
+def _steady_clock() -> Callable[[], float]:
+    """Return Unix time that does not go back when the system's clock is set."""
+    offset_s = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset_s
+
+
+def _parse_request(method: Method, request: bytes) -> Message:
+    try:
+        return method.request.FromString(request)
+    except DecodeError as error:
+        raise invalid_argument(f"the request is no {method.request.DESCRIPTOR.full_name}") from error
+
+
+async def _refuse(context: Context, refusal: Refusal, request_id: str) -> Never:
+    info = AnyMessage()
+    info.Pack(error_details_pb2.RequestInfo(request_id=request_id))
+    status = status_pb2.Status(
+        code=int(refusal.code), message=refusal.message, details=[*refusal.details, info]
+    )
+    await context.abort(
+        _STATUS_CODES[int(refusal.code)],
+        refusal.message,
+        (("grpc-status-details-bin", status.SerializeToString()),),
+    )

@@ -1,0 +1,235 @@
+"""The images and operations of one emulator, and how time moves them on.
+
+No timer runs: every entry point first ends the work that is due by the clock.
+With a delay of zero an operation is therefore done at the very next call, and
+there is nothing to cancel at shutdown. One image has one operation at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import md5
+from typing import TYPE_CHECKING
+
+from gateway.emulator.model import (
+    IMAGE_PREFIX,
+    OPERATION_PREFIX,
+    Failure,
+    Image,
+    ImageStatus,
+    Operation,
+    make_id,
+)
+from gateway.emulator.refusal import Refusal, not_found
+from gateway.errors import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a caller may say of a new image."""
+
+    folder_id: str
+    name: str
+    description: str
+    labels: Mapping[str, str]
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """New values for an image; None leaves the old one."""
+
+    name: str | None = None
+    description: str | None = None
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """An operation under way: when it ends (Unix seconds) and what the image becomes either way."""
+
+    image_id: str
+    due_s: float
+    finished: Image | None
+    cancelled: Image
+
+
+class Store:
+    """Images and operations in memory.
+
+    Args:
+        clock: Unix time in seconds, never going back.
+        delay_s: how long an operation takes.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], delay_s: float) -> None:
+        self._clock = clock
+        self._delay_s = delay_s
+        self._images: dict[str, Image] = {}
+        self._operations: dict[str, Operation] = {}
+        self._under_way: dict[str, _Work] = {}
+
+    def images(self) -> tuple[Image, ...]:
+        """Return every image, in the order of their creation."""
+        self._settle()
+        return tuple(self._images.values())
+
+    def image(self, image_id: str) -> Image:
+        """Return an image; NOT_FOUND when there is none."""
+        self._settle()
+        try:
+            return self._images[image_id]
+        except KeyError:
+            raise not_found("image", image_id) from None
+
+    def operation(self, operation_id: str) -> Operation:
+        """Return an operation as it stands now; NOT_FOUND when there is none."""
+        self._settle()
+        try:
+            return self._operations[operation_id]
+        except KeyError:
+            raise not_found("operation", operation_id) from None
+
+    def operations_of(self, image_id: str) -> tuple[Operation, ...]:
+        """Return an image's operations, the earliest first; a deleted image keeps them.
+
+        Raises:
+            Refusal: NOT_FOUND, there never was such an image.
+        """
+        self._settle()
+        found = tuple(one for one in self._operations.values() if one.image_id == image_id)
+        if not found:
+            raise not_found("image", image_id)
+        return found
+
+    def create(self, method: str, draft: Draft) -> Operation:
+        """Start making an image.
+
+        Raises:
+            Refusal: ALREADY_EXISTS, the name is taken in the folder.
+        """
+        self._settle()
+        image = Image(
+            id=make_id(IMAGE_PREFIX),
+            folder_id=draft.folder_id,
+            name=draft.name,
+            description=draft.description,
+            labels=draft.labels,
+            status=ImageStatus.CREATING,
+            created_at=self._now(),
+        )
+        self._require_free_name(image)
+        # The source is not fetched; its link stands for its bytes.
+        checksum = md5(draft.uri.encode(), usedforsecurity=False).hexdigest()
+        finished = replace(image, status=ImageStatus.READY, checksum=checksum)
+        cancelled = replace(image, status=ImageStatus.ERROR)
+        return self._start(method, "Create image", image, finished, cancelled)
+
+    def update(self, method: str, image_id: str, changes: Changes) -> Operation:
+        """Start changing an image; the new values show when the operation ends.
+
+        Raises:
+            Refusal: NOT_FOUND; ALREADY_EXISTS, the new name is taken in the folder;
+                FAILED_PRECONDITION, the image is not READY.
+        """
+        image = self._idle(image_id, {ImageStatus.READY})
+        finished = replace(
+            image,
+            name=image.name if changes.name is None else changes.name,
+            description=image.description if changes.description is None else changes.description,
+            labels=image.labels if changes.labels is None else changes.labels,
+        )
+        self._require_free_name(finished)
+        updating = replace(image, status=ImageStatus.UPDATING)
+        return self._start(method, "Update image", updating, finished, image)
+
+    def delete(self, method: str, image_id: str) -> Operation:
+        """Start deleting an image; it is there, DELETING, until the operation ends.
+
+        Raises:
+            Refusal: NOT_FOUND; FAILED_PRECONDITION, another operation on it goes on.
+        """
+        image = self._idle(image_id, {ImageStatus.READY, ImageStatus.ERROR})
+        deleting = replace(image, status=ImageStatus.DELETING)
+        return self._start(method, "Delete image", deleting, None, image)
+
+    def cancel(self, operation_id: str) -> Operation:
+        """End an operation with CANCELLED, or return it as it is when it has ended.
+
+        A cancelled creation leaves its image in ERROR; any other leaves the image as it was.
+
+        Raises:
+            Refusal: NOT_FOUND, there is no such operation.
+        """
+        operation = self.operation(operation_id)
+        work = self._under_way.pop(operation_id, None)
+        if work is None:
+            return operation
+        self._images[work.image_id] = work.cancelled
+        failure = Failure(code=Code.CANCELLED, message="the operation was cancelled")
+        ended = replace(operation, done=True, modified_at=self._now(), failure=failure)
+        self._operations[operation_id] = ended
+        return ended
+
+    def _start(
+        self, method: str, description: str, image: Image, finished: Image | None, cancelled: Image
+    ) -> Operation:
+        now_s = self._clock()
+        started = datetime.fromtimestamp(now_s, UTC)
+        operation = Operation(
+            id=make_id(OPERATION_PREFIX),
+            method=method,
+            description=description,
+            image_id=image.id,
+            created_at=started,
+            modified_at=started,
+        )
+        self._images[image.id] = image
+        self._operations[operation.id] = operation
+        self._under_way[operation.id] = _Work(
+            image_id=image.id, due_s=now_s + self._delay_s, finished=finished, cancelled=cancelled
+        )
+        return operation
+
+    def _settle(self) -> None:
+        now_s = self._clock()
+        for operation_id, work in tuple(self._under_way.items()):
+            if work.due_s <= now_s:
+                del self._under_way[operation_id]
+                self._finish(operation_id, work)
+
+    def _finish(self, operation_id: str, work: _Work) -> None:
+        if work.finished is None:
+            del self._images[work.image_id]
+        else:
+            self._images[work.image_id] = work.finished
+        self._operations[operation_id] = replace(
+            self._operations[operation_id],
+            done=True,
+            # When it ended, not when somebody looked.
+            modified_at=datetime.fromtimestamp(work.due_s, UTC),
+            image=work.finished,
+        )
+
+    def _idle(self, image_id: str, statuses: set[ImageStatus]) -> Image:
+        image = self.image(image_id)
+        if image.status not in statuses:
+            raise Refusal(Code.FAILED_PRECONDITION, f"image {image_id!r} is {image.status}")
+        return image
+
+    def _require_free_name(self, image: Image) -> None:
+        """Refuse a name that another image of the folder has or is about to have."""
+        to_be = (work.finished for work in self._under_way.values())
+        others = (one for one in (*self._images.values(), *to_be) if one is not None and one.id != image.id)
+        if image.name and any((one.folder_id, one.name) == (image.folder_id, image.name) for one in others):
+            raise Refusal(
+                Code.ALREADY_EXISTS,
+                f"an image named {image.name!r} already exists in folder {image.folder_id!r}",
+            )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

@@ -1,0 +1,41 @@
+"""Texts that may be shown: secrets hidden, control characters escaped, length bounded.
+
+A link's query can be a signature that grants access to the object, and its user
+info a password: neither ever leaves the process in a message, log or record.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+_MAX_SHOWN = 120
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+# A signature outside of a link, as a careless message may hold it.
+_SIGNATURE = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)=[^&\s\"']+", re.I)
+_BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.I)
+
+HIDDEN = "…"
+
+
+def mask(text: str) -> str:
+    """Return the text without user info, queries and fragments of links, signatures and tokens."""
+    text = _LINK.sub(lambda match: _mask_link(match[0]), text)
+    text = _SIGNATURE.sub(rf"\1={HIDDEN}", text)
+    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+
+
+def _mask_link(link: str) -> str:
+    link = _USER_INFO.sub(f"{HIDDEN}@", link)
+    return _QUERY.sub(lambda match: match[0][0] + HIDDEN, link)
+
+
+def quote(text: str) -> str:
+    """Return the text masked, in double quotes, on one line, cut to a readable length."""
+    shown = mask(text)
+    if len(shown) > _MAX_SHOWN:
+        shown = shown[:_MAX_SHOWN] + HIDDEN
+    quoted = json.dumps(shown, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in quoted)

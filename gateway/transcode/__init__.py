@@ -1,0 +1,27 @@
+"""Between HTTP and messages: templates, routing, parameters, JSON, status.
+
+Pure: bytes and text in, values out. The law is google.api.http,
+https://github.com/googleapis/googleapis/blob/master/google/api/http.proto, and
+the JSON mapping, https://protobuf.dev/programming-guides/json/.
+"""
+
+from gateway.transcode.binder import Binder
+from gateway.transcode.json_writer import JsonWriter
+from gateway.transcode.router import Match, Router, WrongVerb
+from gateway.transcode.routes import Route, build_router
+from gateway.transcode.status import HTTP_STATUS, http_status
+from gateway.transcode.target import Target, parse_target
+
+__all__ = [
+    "HTTP_STATUS",
+    "Binder",
+    "JsonWriter",
+    "Match",
+    "Route",
+    "Router",
+    "Target",
+    "WrongVerb",
+    "build_router",
+    "http_status",
+    "parse_target",
+]

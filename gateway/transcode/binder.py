@@ -1,0 +1,270 @@
+"""One HTTP rule's way from path, query and body to the request message.
+
+Each part of a request fills fields of its own: what the path says, neither the
+query nor the body may say again, or policy could judge one value and the
+upstream receive another.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+
+from gateway.errors import FieldViolation, invalid_request
+from gateway.masking import quote
+from gateway.schema import is_map
+from gateway.transcode.json_reader import JsonReader, find_field, to_message
+from gateway.transcode.json_text import parse_json
+from gateway.transcode.scalars import parse_text
+from gateway.transcode.target import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+    from gateway.schema import HttpRule, Method
+    from gateway.transcode.template import Template, Variable
+
+_ENCODED_SLASH = re.compile(r"(%2[Ff])")
+_MAP_KEY = re.compile(r"(.*)\[([^\]]*)\]", re.DOTALL)
+
+# Message types that a parameter's text can stand for.
+_TEXT_MESSAGES = {"Timestamp", "Duration", "FieldMask"}
+
+
+class RuleError(ValueError):
+    """An HTTP rule names a field that the request or the reply does not have."""
+
+
+class Binder:
+    """Makes a method's request message by one of its HTTP rules.
+
+    Raises:
+        RuleError: when made, if the rule does not fit the method's types.
+    """
+
+    def __init__(self, method: Method, rule: HttpRule, template: Template) -> None:
+        self._request = method.request
+        self._rule = rule
+        descriptor = method.request.DESCRIPTOR
+        for variable in template.variables:
+            _check_variable(descriptor, variable.field_path)
+        if rule.body not in {"", "*"} and rule.body not in descriptor.fields_by_name:
+            raise RuleError(f"the body fills {rule.body!r}, which {descriptor.full_name} does not have")
+        reply = method.reply.DESCRIPTOR
+        if rule.response_body and rule.response_body not in reply.fields_by_name:
+            raise RuleError(f"the answer is {rule.response_body!r}, which {reply.full_name} does not have")
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the rule gives a request's body a meaning."""
+        return bool(self._rule.body)
+
+    def bind(
+        self, captures: Sequence[tuple[Variable, str]], query: Sequence[tuple[str, str]], body: bytes
+    ) -> Message:
+        """Return the request message.
+
+        Args:
+            captures: variables of the path with their text, percent-encoded.
+            query: decoded names and values.
+            body: as it came; empty when there was none.
+
+        Raises:
+            GatewayError: INVALID_ARGUMENT with every violation found in any of the three.
+        """
+        reader = JsonReader()
+        tree = self._read_body(reader, body)
+        placer = _Placer(reader, self._request.DESCRIPTOR, tree)
+        for variable, text in captures:
+            placer.place_path(variable.field_path, _decode_capture(variable, text))
+        for name, text in query:
+            self._place_query(placer, name, text)
+        if not reader.violations:
+            placer.read_placed()
+        if reader.violations:
+            raise invalid_request("the request is malformed", reader.violations)
+        message = self._request()
+        try:
+            to_message(tree, message, self._request.DESCRIPTOR.file.pool)
+        except (json_format.ParseError, ValueError) as error:  # the reader let through what it should not
+            raise invalid_request("the request does not fit the method's message") from error
+        return message
+
+    def _read_body(self, reader: JsonReader, body: bytes) -> dict[str, Any]:
+        descriptor = self._request.DESCRIPTOR
+        if not self._rule.body:
+            if body:
+                raise invalid_request("this method takes no body; leave it out")
+            return {}
+        if not body:
+            return {}
+        value = parse_json(body)
+        if self._rule.body == "*":
+            tree = reader.read_message(descriptor, value, "")
+            return tree if isinstance(tree, dict) else {}
+        field = descriptor.fields_by_name[self._rule.body]
+        return {field.name: reader.read_field(field, value, field.name)}
+
+    def _place_query(self, placer: _Placer, name: str, text: str) -> None:
+        if self._rule.body == "*":
+            placer.refuse(name, "is no parameter of the query: all fields stand in the body")
+        else:
+            placer.place_query(name, text, body=self._rule.body)
+
+
+class _Placer:
+    """Puts the texts of path and query into the tree of the request."""
+
+    def __init__(self, reader: JsonReader, descriptor: Descriptor, tree: dict[str, Any]) -> None:
+        self._reader = reader
+        self._descriptor = descriptor
+        self._tree = tree
+        self._bound: set[tuple[str, ...]] = set()
+        # field, where its value stands in the tree, its path
+        self._placed: dict[str, tuple[FieldDescriptor, dict[str, Any]]] = {}
+
+    def place_path(self, field_path: tuple[str, ...], text: str) -> None:
+        self._bound.add(field_path)
+        node, field = self._descend(list(field_path[:-1])), _field_at(self._descriptor, field_path)
+        path = ".".join(field_path)
+        if node is None or field.name in node:
+            self.refuse(path, "is set by the path already; leave it out of the body")
+            return
+        node[field.name] = parse_text(field, text)
+        self._placed[path] = (field, node)
+
+    def place_query(self, name: str, text: str, body: str) -> None:
+        plain, key = name, None
+        if match := _MAP_KEY.fullmatch(name):
+            plain, key = match[1], match[2]
+        fields = self._resolve(plain)
+        if fields is None or is_map(fields[-1]) != (key is not None):
+            self.refuse(name, f"no such parameter; parameters: {self._parameters(body)}")
+            return
+        names = tuple(field.name for field in fields)
+        path = ".".join(names)
+        if any(names[: len(bound)] == bound for bound in self._bound):
+            self.refuse(path, "is set by the path; leave it out of the query")
+        elif names[0] == body:
+            self.refuse(path, "is set by the body; leave it out of the query")
+        elif not _is_textual(fields[-1]):
+            self.refuse(path, "is a message; set its fields one by one")
+        else:
+            self._put(fields, path, text, key)
+
+    def read_placed(self) -> None:
+        """Let the reader judge and normalise each value that was placed."""
+        for path, (field, node) in self._placed.items():
+            node[field.name] = self._reader.read_field(field, node[field.name], path)
+
+    def refuse(self, path: str, description: str) -> None:
+        shown = path if path.isascii() and path.isprintable() else quote(path)
+        self._reader.violations.append(
+            FieldViolation(field=shown, description=description, reason="MALFORMED")
+        )
+
+    def _put(self, fields: list[FieldDescriptor], path: str, text: str, key: str | None) -> None:
+        node, field = self._descend([field.name for field in fields[:-1]]), fields[-1]
+        if node is None:
+            self.refuse(path, "cannot be set beside its parent")
+            return
+        if other := _sibling_in_oneof(field, node):
+            self.refuse(path, f"{other} is set as well; set one of them")
+        elif key is not None:
+            self._put_entry(node, field, path, key, text)
+        elif field.is_repeated:
+            node.setdefault(field.name, []).append(parse_text(field, text))
+        elif field.name in node:
+            self.refuse(path, "is set more than once; keep one")
+        else:
+            node[field.name] = parse_text(_leaf(field), text)
+        self._placed[path] = (field, node)
+
+    def _put_entry(self, node: dict[str, Any], field: FieldDescriptor, path: str, key: str, text: str) -> None:
+        entries = node.setdefault(field.name, {})
+        if key in entries:
+            self.refuse(f"{path}[{quote(key)}]", "is set more than once; keep one")
+        entries[key] = parse_text(_leaf(field.message_type.fields_by_name["value"]), text)
+
+    def _descend(self, names: list[str]) -> dict[str, Any] | None:
+        node: Any = self._tree
+        for name in names:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                return None
+        return node  # type: ignore[no-any-return]
+
+    def _resolve(self, name: str) -> list[FieldDescriptor] | None:
+        fields: list[FieldDescriptor] = []
+        descriptor: Descriptor | None = self._descriptor
+        for part in name.split("."):
+            field = find_field(descriptor, part) if descriptor else None
+            if field is None or (fields and fields[-1].is_repeated):
+                return None
+            fields.append(field)
+            descriptor = field.message_type
+        return fields
+
+    def _parameters(self, body: str) -> str:
+        bound = {path[0] for path in self._bound} | {body}
+        names = [field.json_name for field in self._descriptor.fields if field.name not in bound]
+        return ", ".join(names) or "none"
+
+
+def _check_variable(descriptor: Descriptor, field_path: tuple[str, ...]) -> None:
+    try:
+        field = _field_at(descriptor, field_path)
+    except KeyError as error:
+        raise RuleError(
+            f"the path fills {'.'.join(field_path)!r}, which {descriptor.full_name} does not have"
+        ) from error
+    if field.is_repeated or not _is_textual(field):
+        raise RuleError(f"the path fills {'.'.join(field_path)!r}, which is no single value")
+
+
+def _field_at(descriptor: Descriptor, field_path: tuple[str, ...]) -> FieldDescriptor:
+    for name in field_path[:-1]:
+        inner = descriptor.fields_by_name[name]
+        if inner.message_type is None or inner.is_repeated:
+            raise KeyError(name)
+        descriptor = inner.message_type
+    return descriptor.fields_by_name[field_path[-1]]
+
+
+def _is_textual(field: FieldDescriptor) -> bool:
+    kind = field.message_type
+    if is_map(field):
+        return _is_textual(kind.fields_by_name["value"])
+    if kind is None:
+        return True
+    return kind.file.package == "google.protobuf" and (kind.name in _TEXT_MESSAGES or _is_wrapper(kind))
+
+
+def _is_wrapper(kind: Descriptor) -> bool:
+    return kind.name.endswith("Value") and kind.name not in {"Value", "ListValue"}
+
+
+def _leaf(field: FieldDescriptor) -> FieldDescriptor:
+    """Return the field that decides how a text is read: the one inside a wrapper."""
+    kind = field.message_type
+    return kind.fields_by_name["value"] if kind is not None and _is_wrapper(kind) else field
+
+
+def _sibling_in_oneof(field: FieldDescriptor, node: dict[str, Any]) -> str | None:
+    oneof = field.containing_oneof
+    if oneof is None:
+        return None
+    return next((one.name for one in oneof.fields if one.name in node and one.name != field.name), None)
+
+
+def _decode_capture(variable: Variable, text: str) -> str:
+    """Decode a variable's text; in one that may hold slashes an encoded slash stays as it is."""
+    if not variable.is_multi:
+        return decode(text, "the path")
+    parts = _ENCODED_SLASH.split(text)
+    return "".join(part if _ENCODED_SLASH.fullmatch(part) else decode(part, "the path") for part in parts)

@@ -1,0 +1,137 @@
+"""Messages → JSON as the cloud writes it.
+
+Fields in lowerCamelCase, defaults left out, 64-bit integers as text, enums by
+name, an Any expanded beside its "@type". An Any of a type unknown here is kept:
+its type URL, and its value as base64.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format, message_factory
+from google.protobuf.message import DecodeError
+from google.protobuf.wrappers_pb2 import BytesValue
+
+from gateway.schema import is_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
+
+_ANY = "google.protobuf.Any"
+_MAX_NESTED = 32
+# Behind the type URL of an Any that stays raw, so that no pool knows the type; taken off before it is shown.
+_RAW = "\0"
+
+
+class UnprintableError(ValueError):
+    """A message holds what JSON has no form for, such as a Timestamp out of range."""
+
+
+class JsonWriter:
+    """Writes messages whose Any fields hold types of one pool."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+        self._lenient = _LenientPool(pool)
+        self._holds_any: dict[str, bool] = {}
+
+    def write(self, message: Message) -> bytes:
+        """Return the JSON text of a message."""
+        return json.dumps(self.to_tree(message), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def to_tree(self, message: Message) -> Any:
+        """Return the JSON value of a message; the message itself stays as it is.
+
+        Raises:
+            UnprintableError: the message has no JSON form.
+        """
+        holds_any = self._may_hold_any(message.DESCRIPTOR)
+        if holds_any:
+            copy = type(message)()
+            copy.CopyFrom(message)
+            message = copy
+            self._mark_raw(message, 0)
+        try:
+            tree = json_format.MessageToDict(message, descriptor_pool=self._lenient)  # type: ignore[arg-type]
+        except (json_format.Error, ValueError, TypeError) as error:
+            raise UnprintableError(f"{message.DESCRIPTOR.full_name} has no JSON form: {error}") from error
+        if holds_any:
+            _unmark(tree)
+        return tree
+
+    def _may_hold_any(self, descriptor: Descriptor) -> bool:
+        """Tell whether a message type can reach an Any; most cannot, and are written straight away."""
+        known = self._holds_any.get(descriptor.full_name)
+        if known is None:
+            self._holds_any[descriptor.full_name] = False  # for types that hold themselves
+            known = descriptor.full_name == _ANY or any(
+                self._may_hold_any(field.message_type) for field in descriptor.fields if field.message_type
+            )
+            self._holds_any[descriptor.full_name] = known
+        return known
+
+    def _mark_raw(self, message: Any, depth: int) -> None:
+        """Turn the value of each Any that cannot be expanded into a BytesValue, which prints as base64."""
+        if message.DESCRIPTOR.full_name == _ANY:
+            self._mark_any(message, depth)
+            return
+        for field, value in message.ListFields():
+            if field.message_type is not None and self._may_hold_any(field.message_type):
+                for one in _messages_of(field, value):
+                    self._mark_raw(one, depth)
+
+    def _mark_any(self, packed: Any, depth: int) -> None:
+        if not packed.type_url and not packed.value:
+            return
+        inner = self._unpack(packed) if depth < _MAX_NESTED else None
+        if inner is None:
+            packed.type_url += _RAW
+            packed.value = BytesValue(value=packed.value).SerializeToString()
+        elif self._may_hold_any(inner.DESCRIPTOR):
+            self._mark_raw(inner, depth + 1)
+            packed.value = inner.SerializeToString()
+
+    def _unpack(self, packed: Any) -> Any:
+        try:
+            descriptor = self._pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
+            return message_factory.GetMessageClass(descriptor).FromString(packed.value)
+        except (KeyError, DecodeError):
+            return None
+
+
+class _LenientPool:
+    """Looks like a pool in which every unknown message type is a BytesValue."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def FindMessageTypeByName(self, name: str) -> Any:  # noqa: N802 - the pool's own name
+        try:
+            return self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            return BytesValue.DESCRIPTOR
+
+
+def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
+    if is_map(field):
+        is_message = field.message_type.fields_by_name["value"].message_type is not None
+        return value.values() if is_message else ()
+    return value if field.is_repeated else (value,)
+
+
+def _unmark(tree: Any) -> None:
+    if isinstance(tree, list):
+        for one in tree:
+            _unmark(one)
+    elif isinstance(tree, dict):
+        url = tree.get("@type")
+        if isinstance(url, str) and url.endswith(_RAW):
+            tree["@type"] = url.removesuffix(_RAW)
+        for one in tree.values():
+            _unmark(one)

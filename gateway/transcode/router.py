@@ -1,0 +1,148 @@
+"""A trie of path templates.
+
+At each segment a literal is tried before `*`, and `*` before `**`. A look-up
+visits no node twice, so its cost is bounded by the templates that could match,
+whatever the path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import unquote
+
+from gateway.transcode.template import Segment, Template, Variable, Wildcard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+
+ANY_VERB = "*"
+
+
+class RouteConflictError(ValueError):
+    """Two routes match the same requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[T]):
+    """The route of a request, and what its path says of the variables, still percent-encoded."""
+
+    route: T
+    captures: tuple[tuple[Variable, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongVerb:
+    """The path is known, but not with this HTTP method."""
+
+    allowed: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Leaf(Generic[T]):
+    template: Template
+    route: T
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    literals: dict[str, _Node[T]] = field(default_factory=dict)
+    one: _Node[T] | None = None
+    rest: _Node[T] | None = None
+    # custom verb → HTTP method → leaf
+    leaves: dict[str, dict[str, _Leaf[T]]] = field(default_factory=dict)
+
+
+class Router(Generic[T]):
+    """Finds the route of a path."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+
+    def add(self, verb: str, template: Template, route: T) -> None:
+        """Add a route.
+
+        Args:
+            verb: HTTP method; `*` for any.
+            template: its path.
+            route: what `find` gives back.
+
+        Raises:
+            RouteConflictError: another route has the same verb and matches the same paths.
+        """
+        node = self._root
+        for segment in template.segments:
+            node = _child(node, segment)
+        leaves = node.leaves.setdefault(template.verb, {})
+        if verb in leaves:
+            raise RouteConflictError(f"{leaves[verb].route} and {route} match the same requests")
+        leaves[verb] = _Leaf(template, route)
+
+    def find(self, verb: str, segments: Sequence[str]) -> Match[T] | WrongVerb | None:
+        """Return the route of a request, the verbs that its path has instead, or None.
+
+        Args:
+            verb: HTTP method.
+            segments: of the path, percent-encoded as they came.
+        """
+        search = _Search[T](verb)
+        head, colon, custom_verb = segments[-1].rpartition(":")
+        attempts = [(list(segments), "")]
+        if colon:  # a registered custom verb goes before a colon that is data
+            attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
+        for candidate, suffix in attempts:
+            leaf = search.run(self._root, [unquote(segment) for segment in candidate], suffix)
+            if leaf:
+                captures = tuple((one, _capture(one, candidate)) for one in leaf.template.variables)
+                return Match(leaf.route, captures)
+        return WrongVerb(tuple(sorted(search.allowed))) if search.allowed else None
+
+
+class _Search(Generic[T]):
+    """One look-up: what is asked for, and the verbs seen on the way."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self.allowed: set[str] = set()
+
+    def run(self, root: _Node[T], segments: Sequence[str], custom_verb: str) -> _Leaf[T] | None:
+        """Visit candidates depth first, without recursion: a path may have any number of segments."""
+        # The last segment that is empty: no wildcard takes it, nor does `**` any stretch with it.
+        last_empty = max((index for index, segment in enumerate(segments) if not segment), default=-1)
+        todo = [(root, 0)]
+        while todo:
+            node, index = todo.pop()
+            at_end = index == len(segments)
+            if at_end and (leaf := self._leaf(node, custom_verb)):
+                return leaf
+            # What is appended last is visited first.
+            if node.rest and index > last_empty:
+                todo.append((node.rest, len(segments)))
+            if at_end:
+                continue
+            if node.one and segments[index]:
+                todo.append((node.one, index + 1))
+            if segments[index] in node.literals:
+                todo.append((node.literals[segments[index]], index + 1))
+        return None
+
+    def _leaf(self, node: _Node[T], custom_verb: str) -> _Leaf[T] | None:
+        leaves = node.leaves.get(custom_verb, {})
+        self.allowed |= leaves.keys()
+        return leaves.get(self._verb) or leaves.get(ANY_VERB)
+
+
+def _child(node: _Node[T], segment: Segment) -> _Node[T]:
+    if segment is Wildcard.ONE:
+        node.one = node.one or _Node()
+        return node.one
+    if segment is Wildcard.REST:
+        node.rest = node.rest or _Node()
+        return node.rest
+    return node.literals.setdefault(segment, _Node())
+
+
+def _capture(variable: Variable, segments: Sequence[str]) -> str:
+    return "/".join(segments[variable.start : variable.end])

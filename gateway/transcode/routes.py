@@ -1,0 +1,47 @@
+"""Every HTTP rule of a schema → one router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.schema import SchemaError
+from gateway.transcode.binder import Binder, RuleError
+from gateway.transcode.router import RouteConflictError, Router
+from gateway.transcode.template import TemplateError, parse_template
+
+if TYPE_CHECKING:
+    from gateway.schema import HttpRule, Method, Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """One way to call a method by HTTP."""
+
+    method: Method
+    rule: HttpRule
+    binder: Binder
+
+    def __str__(self) -> str:
+        return f"{self.method.name} ({self.rule.verb} {self.rule.template})"
+
+
+def build_router(schema: Schema) -> Router[Route]:
+    """Return the router of all methods.
+
+    Raises:
+        SchemaError: with every bad template, every rule that does not fit its types and every conflict.
+    """
+    router: Router[Route] = Router()
+    faults: list[str] = []
+    for method in schema.methods.values():
+        for rule in method.rules:
+            try:
+                template = parse_template(rule.template)
+                route = Route(method=method, rule=rule, binder=Binder(method, rule, template))
+                router.add(rule.verb, template, route)
+            except (TemplateError, RuleError, RouteConflictError) as error:
+                faults.append(f"{method.name}: {error}")
+    if faults:
+        raise SchemaError(faults)
+    return router

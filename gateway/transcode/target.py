@@ -1,0 +1,80 @@
+"""The target of an HTTP request: its path in segments, and its query in pairs.
+
+Read from the raw text: nothing decodes, normalises or cleans it first, so what
+is routed is what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from gateway.errors import invalid_request
+
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_MAX_PARAMETERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request's target.
+
+    Attributes:
+        path: as it was sent, without scheme and host.
+        segments: of the path, percent-encoded as they came.
+        query: decoded names and values, in order.
+    """
+
+    path: str
+    segments: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+
+
+def parse_target(raw: str) -> Target:
+    """Take a request's target apart.
+
+    Raises:
+        GatewayError: INVALID_ARGUMENT for a fragment, a malformed escape or text that is not UTF-8.
+    """
+    absolute = _ABSOLUTE.match(raw)  # https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
+    target = raw[absolute.end() :] if absolute else raw
+    path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        path = f"/{path}"
+    if "#" in raw:
+        raise invalid_request("the request target has a fragment; leave out what follows '#'")
+    for segment in path.split("/"):
+        decode(segment, "the path")
+    return Target(path, tuple(path[1:].split("/")), tuple(_parse_query(query)))
+
+
+def decode(text: str, what: str, *, plus: bool = False) -> str:
+    """Percent-decode text once.
+
+    Raises:
+        GatewayError: INVALID_ARGUMENT for a malformed escape, or bytes that are not UTF-8.
+    """
+    if plus:
+        text = text.replace("+", " ")
+    if "%" not in text and text.isascii():
+        return text
+    if _BAD_ESCAPE.search(text):
+        raise invalid_request(f"{what} has a '%' that two hexadecimal digits do not follow; write '%25' for '%'")
+    try:
+        # The server hands over undecodable bytes as surrogates: they fail here too.
+        return unquote_to_bytes(text).decode()
+    except UnicodeError as error:
+        raise invalid_request(f"{what} is not UTF-8 once decoded") from error
+
+
+
+def _parse_query(query: str) -> list[tuple[str, str]]:
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    if len(pairs) > _MAX_PARAMETERS:
+        raise invalid_request(f"the query has {len(pairs)} parameters; {_MAX_PARAMETERS} are allowed")
+    return [
+        (decode(name, "a query parameter's name", plus=True), decode(value, "a query parameter", plus=True))
+        for name, _, value in pairs
+    ]

@@ -1,0 +1,163 @@
+"""Path templates of google.api.http.
+
+    Template = "/" Segments [ ":" Literal ]
+    Segments = Segment { "/" Segment }
+    Segment  = "*" | "**" | Literal | "{" FieldPath [ "=" Segments ] "}"
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+from urllib.parse import unquote
+
+_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=@]|%[0-9A-Fa-f]{2})+")
+_LITERAL_WITH_COLON = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=@:]|%[0-9A-Fa-f]{2})+")
+_FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+class Wildcard(Enum):
+    """A segment of any text: one, or all that are left (none included)."""
+
+    ONE = "*"
+    REST = "**"
+
+
+Segment: TypeAlias = str | Wildcard
+"""Literal text, decoded, or a wildcard."""
+
+
+class TemplateError(ValueError):
+    """A path template is not of the grammar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A part of the path that fills a field.
+
+    Attributes:
+        field_path: names from the request to the field.
+        start: index of its first segment.
+        end: index behind its last segment; None when it reaches to the end of the path.
+        is_multi: it may hold slashes, so an encoded one stays encoded in its value.
+    """
+
+    field_path: tuple[str, ...]
+    start: int
+    end: int | None
+    is_multi: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template.
+
+    Attributes:
+        segments: what the path's segments have to be.
+        verb: custom verb behind the last colon, without it; empty for none.
+        variables: in the order of the template.
+    """
+
+    segments: tuple[Segment, ...]
+    verb: str
+    variables: tuple[Variable, ...]
+
+
+def parse_template(text: str) -> Template:
+    """Parse a template.
+
+    Raises:
+        TemplateError: saying what is wrong and where.
+    """
+    return _Parser(text).parse()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._segments: list[Segment] = []
+        self._variables: list[Variable] = []
+
+    def parse(self) -> Template:
+        self._expect("/")
+        if self._text == "/":
+            return Template(("",), "", ())
+        self._parse_segments(in_variable=False)
+        verb = ""
+        if self._peek() == ":":
+            self._at += 1
+            verb = unquote(self._take(_LITERAL, "a verb"))
+        if self._at < len(self._text):
+            raise self._error(f"unexpected {self._text[self._at]!r}")
+        self._check()
+        return Template(tuple(self._segments), verb, tuple(self._variables))
+
+    def _parse_segments(self, *, in_variable: bool) -> None:
+        self._parse_segment(in_variable=in_variable)
+        while self._peek() == "/":
+            self._at += 1
+            self._parse_segment(in_variable=in_variable)
+
+    def _parse_segment(self, *, in_variable: bool) -> None:
+        if self._text.startswith("**", self._at):
+            self._at += 2
+            self._segments.append(Wildcard.REST)
+        elif self._peek() == "*":
+            self._at += 1
+            self._segments.append(Wildcard.ONE)
+        elif self._peek() == "{":
+            if in_variable:
+                raise self._error("a variable inside a variable")
+            self._parse_variable()
+        else:
+            self._segments.append(unquote(self._take_literal()))
+
+    def _take_literal(self) -> str:
+        """Take a literal; a colon belongs to it unless it is the one that starts the verb."""
+        match = _LITERAL_WITH_COLON.match(self._text, self._at)
+        if match and match.end() < len(self._text):
+            return self._take(_LITERAL_WITH_COLON, "a literal, '*', '**' or '{'")
+        return self._take(_LITERAL, "a literal, '*', '**' or '{'")
+
+    def _parse_variable(self) -> None:
+        self._expect("{")
+        field_path = tuple(self._take(_FIELD_PATH, "a field path").split("."))
+        start = len(self._segments)
+        if self._peek() == "=":
+            self._at += 1
+            self._parse_segments(in_variable=True)
+        else:
+            self._segments.append(Wildcard.ONE)
+        self._expect("}")
+        own = self._segments[start:]
+        end = None if Wildcard.REST in own else len(self._segments)
+        self._variables.append(Variable(field_path, start, end, len(own) > 1 or Wildcard.REST in own))
+
+    def _check(self) -> None:
+        if Wildcard.REST in self._segments[:-1]:
+            raise self._error("'**' has to be the last segment")
+        paths = [variable.field_path for variable in self._variables]
+        for index, path in enumerate(paths):
+            if any(path[: len(other)] == other or other[: len(path)] == path for other in paths[:index]):
+                raise self._error(f"two variables fill {'.'.join(path)}")
+
+    def _take(self, pattern: re.Pattern[str], what: str) -> str:
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise self._error(f"expected {what}")
+        self._at = match.end()
+        return match[0]
+
+    def _expect(self, char: str) -> None:
+        if self._peek() != char:
+            raise self._error(f"expected {char!r}")
+        self._at += 1
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _error(self, what: str) -> TemplateError:
+        return TemplateError(f"bad path template {self._text!r}: {what}, at character {self._at + 1}")
