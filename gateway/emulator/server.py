@@ -6,6 +6,7 @@ answer carries a request ID, and every error its google.rpc.Status.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 CALLS_KEPT = 1000
 POLL_INTERVAL_S = 1
 
+_LAST_WORDS_S = 1.0
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 # Another process on the same port would silently get part of the calls.
 _OPTIONS = (("grpc.so_reuseport", 0),)
@@ -81,6 +83,7 @@ class Emulator:
         self._services = Services(self._schema, Store(clock=clock or _steady_clock(), delay_s=delay_s))
         self._faults = FaultOrders()
         self._server: grpc.aio.Server | None = None
+        self._open: set[asyncio.Task[object]] = set()
 
     async def start(self, address: str = "127.0.0.1:0") -> str:
         """Listen, in plaintext, and return the address bound.
@@ -106,6 +109,9 @@ class Emulator:
         server, self._server, self.address = self._server, None, ""
         if server is not None:
             await server.stop(None)
+            if self._open:
+                # gRPC has cancelled them; they still have to end within this loop's life.
+                await asyncio.wait(self._open, timeout=_LAST_WORDS_S)
 
     def order(self, fault: Fault) -> None:
         """Make calls to come go wrong."""
@@ -136,6 +142,7 @@ class Emulator:
         return grpc.method_handlers_generic_handler(service, handlers)
 
     async def _serve(self, method: Method, request: bytes, context: Context) -> bytes:
+        self._watch(asyncio.current_task())
         metadata = tuple((key, value) for key, value in context.invocation_metadata() or ())
         self.calls.append(RecordedCall(method=method.name, request=request, metadata=metadata))
         request_id = str(uuid4())
@@ -149,6 +156,12 @@ class Emulator:
             headers.append(("x-operation-poll-interval", str(POLL_INTERVAL_S)))
         await context.send_initial_metadata(tuple(headers))
         return reply
+
+    def _watch(self, task: asyncio.Task[object] | None) -> None:
+        """Keep a call among the open ones until it ends."""
+        if task is not None:
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
 
     async def _answer(self, method: Method, request: bytes, metadata: dict[str, str | bytes]) -> bytes:
         """Carry a call out, with the fault ordered for it before or after the effect."""

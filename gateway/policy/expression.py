@@ -1,0 +1,182 @@
+"""CEL expressions that are checked when loaded and fail closed when evaluated.
+
+The engine returns evaluation errors as values which look true, so a result
+counts only when its type is the one that was checked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from gateway.masking import mask
+from gateway.policy.functions import LINK_TYPE, declare_functions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.schema import Schema
+
+_PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_CHECKED = "cel.expr.CheckedExpr"
+_COMPREHENSION = re.compile(r"\.(?:all|exists|exists_one|map|filter)\s*\(")
+_MAX_COMPREHENSIONS = 4
+
+_ADVICE = {"matches": "matches() compiles its pattern at each call; use text.fullMatch(pattern)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an expression is refused, and where in its text; line and column count from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+class ExpressionError(ValueError):
+    """An expression does not compile."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+class EvaluationError(Exception):
+    """An expression gave an error instead of a value; the text is masked."""
+
+
+class Expression:
+    """A compiled expression.
+
+    Attributes:
+        text: as it was written.
+        reads: names that it refers to: variables, and parameters as `params.<name>`.
+    """
+
+    __slots__ = ("_compiled", "_returns", "reads", "text")
+
+    def __init__(self, text: str, compiled: cel.Expression, reads: frozenset[str]) -> None:
+        self.text = text
+        self.reads = reads
+        self._compiled = compiled
+        self._returns = compiled.return_type()
+
+    @property
+    def returns(self) -> cel.Type:
+        """The type that the checker found."""
+        return self._returns
+
+    def evaluate(self, activation: cel.Activation) -> Any:
+        """Return the value.
+
+        Raises:
+            EvaluationError: there is none.
+        """
+        result = self._compiled.eval(activation)
+        if result.type() == cel.Type.ERROR or result.type() == cel.Type.UNKNOWN:
+            raise EvaluationError(mask(str(result.value())))
+        return result.value()
+
+    def is_true(self, activation: cel.Activation) -> bool:
+        """Evaluate a condition.
+
+        Raises:
+            EvaluationError: it is neither true nor false.
+        """
+        result = self._compiled.eval(activation)
+        if result.type() != cel.Type.BOOL:
+            raise EvaluationError(mask(str(result.value())))
+        return result.value() is True
+
+
+class Environment:
+    """What the expressions of one policy can name, for one type of request."""
+
+    def __init__(self, schema: Schema, variables: Mapping[str, cel.Type]) -> None:
+        self._schema = schema
+        self._variables = dict(variables)
+        self._functions = declare_functions(schema.message(LINK_TYPE))
+        self._references = schema.message(_CHECKED)
+        self._env = self._make()
+
+    def _make(self) -> cel.Env:
+        return cel.NewEnv(
+            descriptor_pool=self._schema.pool,
+            variables=self._variables,
+            functions=self._functions,
+            extensions=[ext_strings.ExtStrings()],
+        )
+
+    def declare(self, name: str, kind: cel.Type) -> None:
+        """Add a variable for the expressions compiled from now on."""
+        self._variables[name] = kind
+        self._env = self._make()
+
+    def activate(self, values: Mapping[str, Any]) -> cel.Activation:
+        """Return what expressions are evaluated in: a value for each variable."""
+        return self._env.Activation(values)
+
+    def compile(self, text: str, returns: cel.Type | None = None) -> Expression:
+        """Compile and type-check an expression.
+
+        Args:
+            text: of the expression.
+            returns: the type that it has to give; any when left out.
+
+        Raises:
+            ExpressionError: with every problem.
+        """
+        if len(_COMPREHENSION.findall(text)) > _MAX_COMPREHENSIONS:
+            raise ExpressionError([Problem(1, 1, f"over {_MAX_COMPREHENSIONS} loops in one expression")])
+        try:
+            compiled = self._env.compile(text)
+        except (RuntimeError, ValueError) as error:
+            raise ExpressionError(_problems(str(error))) from error
+        if returns is not None and compiled.return_type() != returns:
+            given = compiled.return_type().name()
+            raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
+        return Expression(text, compiled, self._names_in(compiled))
+
+    def _names_in(self, compiled: cel.Expression) -> frozenset[str]:
+        packed = AnyMessage.FromString(compiled.serialize())
+        checked: Any = self._references.FromString(packed.value)
+        names: set[str] = set()
+        for reference in checked.reference_map.values():
+            for overload in reference.overload_id:
+                if overload.split("_")[0] in _ADVICE:
+                    raise ExpressionError([Problem(1, 1, _ADVICE[overload.split("_")[0]])])
+            names.add(reference.name)
+        return frozenset(names - {""})
+
+
+def type_of(value: Any) -> cel.Type:
+    """Return the CEL type of a parameter's value; lists and maps of several types are dynamic."""
+    if isinstance(value, bool):
+        return cel.Type.BOOL
+    if isinstance(value, int):
+        return cel.Type.INT
+    if isinstance(value, float):
+        return cel.Type.DOUBLE
+    if isinstance(value, list):
+        return cel.Type.List(_common_type(value))
+    if isinstance(value, dict):
+        return cel.Type.Map(cel.Type.STRING, _common_type(list(value.values())))
+    return cel.Type.STRING
+
+
+def _common_type(values: list[Any]) -> cel.Type:
+    kinds = {kind.name(): kind for kind in map(type_of, values)}
+    return next(iter(kinds.values())) if len(kinds) == 1 else cel.Type.DYN
+
+
+def _problems(text: str) -> list[Problem]:
+    found = [Problem(int(line), int(column), message) for line, column, message in _PROBLEM.findall(text)]
+    return [
+        Problem(one.line, one.column, one.message.replace(" (in container '')", "")) for one in found
+    ] or [Problem(1, 1, text.removeprefix("INVALID_ARGUMENT: ").splitlines()[0])]

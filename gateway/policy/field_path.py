@@ -1,0 +1,78 @@
+"""The field that a rule is about: checked when loaded, read when a rule is broken."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.masking import quote
+from gateway.schema import is_map
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+_FORM = re.compile(r"(?P<names>[a-z_]\w*(?:\.[a-z_]\w*)*)(?:\[\"(?P<key>[^\"]+)\"\])?", re.ASCII)
+
+
+class FieldPathError(ValueError):
+    """A rule names a field that the request does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPath:
+    """A path such as `uri`, `network.address` or `labels["env"]`; empty for the whole request."""
+
+    text: str
+    names: tuple[str, ...]
+    key: str | None
+
+    def describe(self, message: Message) -> str:
+        """Return what the field holds, for a person: quoted, masked, short. Empty when there is nothing to say."""
+        value: Any = message
+        field: FieldDescriptor | None = None
+        for name in self.names:
+            field = value.DESCRIPTOR.fields_by_name[name]
+            value = getattr(value, name)
+        if field is None:
+            return ""
+        if self.key is not None:
+            return f"{self.text} is {quote(value[self.key])}" if self.key in value else f"{self.text} is not set"
+        if field.is_repeated or field.message_type is not None:
+            return ""
+        if not value:
+            return f"{self.text} is not set"
+        return f"{self.text} is {quote(value) if isinstance(value, str) else value}"
+
+
+def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
+    """Check a path against a message type.
+
+    Raises:
+        FieldPathError: it does not lead to a field.
+    """
+    if not text:
+        return FieldPath("", (), None)
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise FieldPathError('a field is written as uri, network.address or labels["env"]')
+    names = tuple(match["names"].split("."))
+    field = _resolve(names, descriptor)
+    if match["key"] is not None and not (is_map(field) and field.message_type.fields_by_name["key"].type == 9):  # noqa: PLR2004 - TYPE_STRING
+        raise FieldPathError(f"{match['names']} is no map with text keys")
+    return FieldPath(text, names, match["key"])
+
+
+def _resolve(names: tuple[str, ...], descriptor: Descriptor) -> FieldDescriptor:
+    here: Descriptor | None = descriptor
+    field = None
+    for name in names:
+        field = here.fields_by_name.get(name) if here else None
+        if field is None or (here is not descriptor and here is None):
+            known = ", ".join(one.name for one in here.fields) if here else "none"
+            raise FieldPathError(f"there is no field {name!r}; fields: {known}")
+        here = None if field.is_repeated else field.message_type
+    if field is None:
+        raise FieldPathError("a field path has a name")
+    return field
