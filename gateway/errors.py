@@ -71,6 +71,7 @@ class GatewayError(Exception):
         message: for the caller; never holds a secret.
         violations: everything wrong with the request, not only the first find.
         metadata: further facts about the reason.
+        warnings: texts of rules that warn, beside what ended the call.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class GatewayError(Exception):
         *,
         violations: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -88,6 +90,7 @@ class GatewayError(Exception):
         self.message = message
         self.violations = tuple(violations)
         self.metadata = dict(metadata or {})
+        self.warnings = tuple(warnings)
 
     def details(self) -> list[AnyMessage]:
         """Return what explains the status, without the request's own ID."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +60,7 @@ class Condition:
                 return actual == self.value
             case Relation.CONTAINS:
                 return self.value in actual
+        assert_never(self.relation)
 
 
 def parse_filter(text: str) -> tuple[Condition, ...]:

@@ -43,15 +43,15 @@ class Decider:
         """
         started = time.perf_counter_ns()
         values = {"request": request, "method": method, "now": now}
+        bindings = self.bundle.bindings.get(method, ())
         violations = tuple(
-            violation
-            for binding in self.bundle.bindings.get(method, ())
-            for violation in _judge(binding, values, request)
+            violation for binding in bindings for violation in _judge(binding, values, request)
         )
         return Decision(
             id=uuid.uuid4().hex,
             bundle=self.bundle.hash,
             method=method,
+            is_judged=bool(bindings),
             violations=violations,
             duration_ns=time.perf_counter_ns() - started,
         )

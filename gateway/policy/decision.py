@@ -43,6 +43,7 @@ class Decision:
         id: names this decision in the answer, the trace and the log.
         bundle: hash of the bundle that decided.
         method: full name of the method.
+        is_judged: whether any binding is about the method.
         violations: of every binding, in the bundle's order.
         duration_ns: how long it took.
     """
@@ -50,6 +51,7 @@ class Decision:
     id: str
     bundle: str
     method: str
+    is_judged: bool
     violations: tuple[Violation, ...]
     duration_ns: int
 
@@ -61,6 +63,10 @@ class Decision:
     def by_action(self, action: str) -> tuple[Violation, ...]:
         """Return the violations under bindings of one action."""
         return tuple(one for one in self.violations if one.action == action)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a text for each broken rule that only warns."""
+        return tuple(f"{one.reason}: {one.message}" for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
         """Return the answer to a denied call, naming every broken rule."""
@@ -74,4 +80,5 @@ class Decision:
             summarize("denied by policy", broken),
             violations=broken,
             metadata={"decision_id": self.id, "bundle_hash": self.bundle},
+            warnings=self.warnings(),
         )

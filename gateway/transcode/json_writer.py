@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue
 
@@ -19,12 +20,13 @@ from gateway.schema import is_map
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
 _ANY = "google.protobuf.Any"
 _MAX_NESTED = 32
+_64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 # Behind the type URL of an Any that stays raw, so that no pool knows the type; taken off before it is shown.
 _RAW = "\0"
 
@@ -41,9 +43,17 @@ class JsonWriter:
         self._lenient = _LenientPool(pool)
         self._holds_any: dict[str, bool] = {}
 
-    def write(self, message: Message) -> bytes:
-        """Return the JSON text of a message."""
-        return json.dumps(self.to_tree(message), ensure_ascii=False, separators=(",", ":")).encode()
+    def write(self, message: Message, field_name: str = "") -> bytes:
+        """Return the JSON text of a message, or of one field of it.
+
+        Raises:
+            UnprintableError: the message has no JSON form.
+        """
+        tree = self.to_tree(message)
+        if field_name:
+            field = message.DESCRIPTOR.fields_by_name[field_name]
+            tree = tree.get(field.json_name, _empty(field))
+        return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
     def to_tree(self, message: Message) -> Any:
         """Return the JSON value of a message; the message itself stays as it is.
@@ -123,6 +133,17 @@ def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
         is_message = field.message_type.fields_by_name["value"].message_type is not None
         return value.values() if is_message else ()
     return value if field.is_repeated else (value,)
+
+
+def _empty(field: FieldDescriptor) -> Any:
+    """Return the JSON value of a field that is not set."""
+    if field.is_repeated and not is_map(field):
+        return []
+    if field.message_type is not None:
+        return {}
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[0].name
+    return "0" if field.cpp_type in _64_BITS else field.default_value
 
 
 def _unmark(tree: Any) -> None:

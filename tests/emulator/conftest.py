@@ -54,10 +54,17 @@ async def call(emulator: Emulator, schema: Schema) -> AsyncIterator[Callable[...
     async with grpc.aio.insecure_channel(emulator.address) as channel:
 
         def start(
-            name: str, *, metadata: tuple[tuple[str, str], ...] = (), timeout_s: float = 10, **fields: Any
+            short_name: str,
+            /,
+            *,
+            metadata: tuple[tuple[str, str], ...] = (),
+            timeout_s: float = 10,
+            **fields: Any,
         ) -> Any:
-            method = names[name]
-            stub = channel.unary_unary(method.path, method.request.SerializeToString, method.reply.FromString)  # type: ignore[var-annotated]
+            method = names[short_name]
+            stub: Any = channel.unary_unary(
+                method.path, method.request.SerializeToString, method.reply.FromString
+            )
             return stub(method.request(**fields), metadata=metadata, timeout=timeout_s)
 
         yield start

@@ -33,7 +33,8 @@ def page_of(entries: list[str], wanted: Request, *, descending: bool = False) ->
 
 
 def walk(entries: list[str], size: int, *, descending: bool) -> list[tuple[str, ...]]:
-    pages, token = [], ""
+    pages: list[tuple[str, ...]] = []
+    token = ""
     while not pages or token:
         page = page_of(entries, request(size, token), descending=descending)
         pages.append(page.entries)

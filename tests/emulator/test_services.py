@@ -55,7 +55,8 @@ async def test_create_and_follow(call: Call, schema: Schema) -> None:
 
 UPDATES: list[tuple[str, dict[str, Any], tuple[str, str, dict[str, str]]]] = [
     ("masked", {"update_mask": {"paths": ["name"]}, "name": "two"}, ("two", "first", {"a": "b"})),
-    ("the rest is ignored", {"update_mask": {"paths": ["name"]}, "description": "x"}, ("", "first", {"a": "b"})),
+    ("the rest is ignored", {"update_mask": {"paths": ["name"]}, "description": "x"},
+     ("", "first", {"a": "b"})),
     ("masked and not given", {"update_mask": {"paths": ["labels", "description"]}}, ("one", "", {})),
     ("labels are replaced whole", {"update_mask": {"paths": ["labels"]}, "labels": {"c": "d"}},
      ("one", "first", {"c": "d"})),

@@ -136,12 +136,17 @@ def test_a_rename_to_a_taken_name_is_refused(store: Store, clock: list[float]) -
     store.update("s/Update", image.id, Changes(name="one"))
 
 
-def test_one_operation_at_a_time(store: Store) -> None:
-    image_id = create(store).image_id
-    for attempt in (lambda: store.update("s/U", image_id, Changes()), lambda: store.delete("s/D", image_id)):
-        with pytest.raises(Refusal, match="is CREATING") as caught:
-            attempt()
-        assert caught.value.code is Code.FAILED_PRECONDITION
+BUSY: list[Callable[[Store, str], object]] = [
+    lambda store, image_id: store.update("s/Update", image_id, Changes()),
+    lambda store, image_id: store.delete("s/Delete", image_id),
+]
+
+
+@pytest.mark.parametrize("attempt", BUSY, ids=["update", "delete"])
+def test_one_operation_at_a_time(store: Store, attempt: Callable[[Store, str], object]) -> None:
+    with pytest.raises(Refusal, match="is CREATING") as caught:
+        attempt(store, create(store).image_id)
+    assert caught.value.code is Code.FAILED_PRECONDITION
 
 
 def test_a_cancelled_creation_leaves_an_image_in_error(store: Store, clock: list[float]) -> None:

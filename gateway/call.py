@@ -1,0 +1,50 @@
+"""What one call carries from its listener to the upstream and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from gateway.schema import Method
+    from gateway.telemetry import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """A request as a listener understood it.
+
+    Attributes:
+        id: the request ID that the caller sees.
+        method: what is called.
+        request: the message; no one changes it once it is judged.
+        metadata: what goes to the upstream beside it, lower-case names.
+        deadline: when the call ends at the latest, by the event loop's clock, in seconds.
+        span: the SERVER span.
+    """
+
+    id: str
+    method: Method
+    request: Message
+    metadata: Mapping[str, str] = field(repr=False)  # holds the caller's credentials
+    deadline: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reply:
+    """The upstream's answer.
+
+    Attributes:
+        message: of the method's reply type.
+        metadata: what the upstream said beside it, lower-case names.
+        warnings: texts of rules that warn.
+    """
+
+    message: Message
+    metadata: Mapping[str, str]
+    warnings: tuple[str, ...] = ()

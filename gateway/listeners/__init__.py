@@ -1,0 +1,7 @@
+"""The ways in. A listener turns wire bytes into a Call and a Reply into wire bytes, no more."""
+
+from gateway.listeners.admin import AdminListener, Health
+from gateway.listeners.http_server import HttpServer
+from gateway.listeners.rest import RestListener
+
+__all__ = ["AdminListener", "Health", "HttpServer", "RestListener"]

@@ -1,0 +1,60 @@
+"""The admin listener: is it alive, may it be sent calls, what does it count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from gateway.listeners.answers import tree_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.web_request import BaseRequest
+
+    from gateway.telemetry import Metrics
+
+_PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether calls may be sent here, and facts beside it for people."""
+
+    is_ready: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class AdminListener:
+    """Answers operators and their tools."""
+
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._pages: dict[str, Callable[[], web.Response]] = {
+            "/livez": lambda: tree_answer({"status": "alive"}),
+            "/readyz": self._ready,
+            "/metrics": self._expose,
+        }
+
+    async def handle(self, request: BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        page = self._pages.get(request.raw_path.partition("?")[0])
+        if page is None:
+            return tree_answer({"error": "no such page", "pages": list(self._pages)}, 404)
+        if request.method not in {"GET", "HEAD"}:
+            answer = tree_answer({"error": "pages are read with GET"}, 405)
+            answer.headers["Allow"] = "GET, HEAD"
+            return answer
+        return page()
+
+    def _ready(self) -> web.Response:
+        status = "ready" if self._health.is_ready else "not ready"
+        return tree_answer({"status": status, **self._health.facts}, 200 if self._health.is_ready else 503)
+
+    def _expose(self) -> web.Response:
+        answer = web.Response(body=self._metrics.expose())
+        answer.headers["Content-Type"] = _PROMETHEUS
+        return answer

@@ -1,0 +1,89 @@
+"""HTTP answers of the gateway's own: errors as google.rpc.Status, in JSON whatever went wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from gateway.errors import Code, GatewayError, to_status
+from gateway.transcode import JsonWriter, http_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.errors import FieldViolation
+
+JSON = "application/json"
+_SERVER = "baremetal-gateway"
+_MAX_WARNING = 512
+_UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
+
+
+class HttpError(GatewayError):
+    """An error that HTTP has a status of its own for.
+
+    Attributes:
+        status: instead of the one that the code maps to.
+        headers: to answer with.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: Code,
+        reason: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        violations: tuple[FieldViolation, ...] = (),
+    ) -> None:
+        super().__init__(code, reason, message, violations=violations)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def error_answer(error: GatewayError, writer: JsonWriter, request_id: str, trace_id: str) -> web.Response:
+    """Return the answer to a call that an error ended."""
+    body = writer.write(to_status(error, request_id))
+    status: int = http_status(error.code)
+    headers: dict[str, str] = {}
+    if isinstance(error, HttpError):
+        status, headers = error.status, error.headers
+    answer = json_answer(body, status, {**common_headers(request_id, trace_id), **headers})
+    add_warnings(answer, error.warnings)
+    return answer
+
+
+def internal_error(trace_id: str) -> GatewayError:
+    """Return the answer to a fault of the gateway's own: the log tells more, by the trace ID."""
+    return GatewayError(
+        Code.INTERNAL, "INTERNAL", f"the gateway failed; its log has the reason under trace {trace_id}"
+    )
+
+
+def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return an answer with a JSON body."""
+    answer = web.Response(body=body, status=status, content_type=JSON, headers=headers)
+    answer.headers["Server"] = _SERVER
+    return answer
+
+
+def tree_answer(tree: Any, status: int = 200) -> web.Response:
+    """Return an answer with a JSON value."""
+    return json_answer(json.dumps(tree, ensure_ascii=False).encode(), status)
+
+
+def common_headers(request_id: str, trace_id: str) -> dict[str, str]:
+    """Return the headers that every answer to a caller has."""
+    return {"x-request-id": request_id, "x-server-trace-id": trace_id}
+
+
+def add_warnings(answer: web.Response, warnings: tuple[str, ...]) -> None:
+    """Add a Warning header for each text, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
+    for text in warnings:
+        safe = _UNSAFE.sub(lambda match: f"\\{match[0]}" if match[0] in '"\\' else "?", text[:_MAX_WARNING])
+        answer.headers.add("Warning", f'299 - "{safe}"')

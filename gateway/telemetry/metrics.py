@@ -1,0 +1,92 @@
+"""The instruments, and their text for Prometheus.
+
+Attributes hold only names that the gateway knows, never text of a caller: their
+number is bounded whatever is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.resources import Resource
+
+_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
+_DECISION_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1]
+
+
+class Metrics:
+    """The gateway's instruments.
+
+    Args:
+        resource: what describes this process.
+        readers: where metrics go beside `/metrics`.
+    """
+
+    def __init__(self, resource: Resource, readers: Sequence[MetricReader] = ()) -> None:
+        self._registry = CollectorRegistry()
+        own = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)
+        self._provider = MeterProvider([own, *readers], resource, shutdown_on_exit=False)
+        meter = self._provider.get_meter("baremetal-gateway")
+        self._requests = meter.create_histogram(
+            "http.server.request.duration",
+            unit="s",
+            description="Time from the request's head to the end of its answer.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._upstream = meter.create_histogram(
+            "rpc.client.call.duration",
+            unit="s",
+            description="Time that an upstream took to answer.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._decisions = meter.create_histogram(
+            "gateway.decision.duration",
+            unit="s",
+            description="Time that a decision took.",
+            explicit_bucket_boundaries_advisory=_DECISION_SECONDS,
+        )
+        self._violations = meter.create_counter(
+            "gateway.violations", description="Rules broken, by the action of their binding."
+        )
+        self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
+
+    def record_request(self, duration_s: float, verb: str, route: str, status: int) -> None:
+        """Count an answered HTTP request; the route is empty when none matched."""
+        self._requests.record(
+            duration_s,
+            {"http.request.method": verb, "http.route": route, "http.response.status_code": status},
+        )
+
+    def record_upstream(self, duration_s: float, method: str, code: str) -> None:
+        """Count an answered call of an upstream."""
+        self._upstream.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
+
+    def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
+        """Count a decision."""
+        decision = "allow" if is_allowed else "deny"
+        self._decisions.record(duration_s, {"rpc.method": method, "decision": decision})
+
+    def record_violation(self, rule: str, action: str) -> None:
+        """Count a broken rule, `<policy>/<rule>`."""
+        self._violations.add(1, {"rule": rule, "action": action})
+
+    def change_active(self, by: int) -> None:
+        """Follow the number of calls under way."""
+        self._active.add(by)
+
+    def expose(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def shutdown(self) -> None:
+        """Hand the last figures over and stop."""
+        self._provider.shutdown()

@@ -1,0 +1,107 @@
+"""Telemetry by the standard OTEL_* variables; off when none of them asks for it.
+
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.resources import Resource
+
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+_SERVICE = "baremetal-gateway"
+_OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+
+
+class TelemetryError(Exception):
+    """An OTEL_* variable has a value that is not accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What was set up."""
+
+    tracing: Tracing
+    metrics: Metrics
+    _provider: TracerProvider | None = None
+
+    def shutdown(self) -> None:
+        """Send what has not been sent yet. Blocks for as long as an exporter takes."""
+        self.metrics.shutdown()
+        if self._provider is not None:
+            self._provider.shutdown()
+
+
+def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
+    """Set telemetry up.
+
+    Raises:
+        TelemetryError: naming the variable and what it accepts.
+    """
+    resource = Resource.create(
+        {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
+    )
+    exporter = _exporter(environment, "traces")
+    provider = _tracer_provider(resource, exporter) if exporter is not None else None
+    return Telemetry(Tracing(provider), Metrics(resource, _readers(environment)), provider)
+
+
+def _tracer_provider(resource: Resource, exporter: Any) -> TracerProvider:
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only when tracing is on
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - only when tracing is on
+
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
+    exporter = _exporter(environment, "metrics")
+    if exporter is None:
+        return []
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - only when on
+
+    return [PeriodicExportingMetricReader(exporter)]
+
+
+def _exporter(environment: Mapping[str, str], signal: str) -> Any:
+    """Return the exporter that the environment asks for, or None."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    variable = f"OTEL_{signal.upper()}_EXPORTER"
+    endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    name = environment.get(variable) or ("otlp" if has_endpoint else "none")
+    if name == "none":
+        return None
+    if name == "otlp":
+        return _load(f"opentelemetry_{signal}_exporter", _otlp_name(environment, signal))
+    if name == "console":
+        return _load(f"opentelemetry_{signal}_exporter", name)
+    raise TelemetryError(f"{variable}: {name!r} is not accepted; use one of: otlp, console, none")
+
+
+def _otlp_name(environment: Mapping[str, str], signal: str) -> str:
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
+    variable = own if own in environment else "OTEL_EXPORTER_OTLP_PROTOCOL"
+    protocol = environment.get(variable, "http/protobuf")
+    if protocol not in _OTLP_BY_PROTOCOL:
+        accepted = ", ".join(_OTLP_BY_PROTOCOL)
+        raise TelemetryError(f"{variable}: {protocol!r} is not accepted; use one of: {accepted}")
+    return _OTLP_BY_PROTOCOL[protocol]
+
+
+def _load(group: str, name: str) -> Any:
+    (entry,) = entry_points(group=group, name=name)
+    return entry.load()()

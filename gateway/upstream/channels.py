@@ -1,0 +1,66 @@
+"""One gRPC channel for each upstream, shared by the services that live there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.config import Upstream
+
+_OPTIONS: Sequence[tuple[str, int | str]] = (
+    ("grpc.primary_user_agent", "baremetal-gateway"),
+    # Retries are the gateway's own decision: only it knows which calls may be made twice.
+    ("grpc.enable_retries", 0),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+
+class Channels:
+    """Opens channels lazily: nothing connects before the first call.
+
+    Raises:
+        FaultsError: when made, if a file of root certificates cannot be read.
+    """
+
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        credentials = _load_credentials(upstreams)
+        self._channels = {
+            name: grpc.aio.secure_channel(upstream.address, credentials[name], options=_OPTIONS)
+            if upstream.tls
+            else grpc.aio.insecure_channel(upstream.address, options=_OPTIONS)
+            for name, upstream in upstreams.items()
+        }
+
+    def __getitem__(self, name: str) -> grpc.aio.Channel:
+        return self._channels[name]
+
+    async def close(self) -> None:
+        """Close every channel; calls under way are cancelled."""
+        for channel in self._channels.values():
+            await channel.close()
+
+
+def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.ChannelCredentials]:
+    credentials, faults = {}, []
+    for name, upstream in upstreams.items():
+        try:
+            roots = upstream.root_certificates.read_bytes() if upstream.root_certificates else None
+        except OSError as error:
+            key = f"upstreams.{name}.root_certificates"
+            message = f"cannot be read: {error.strerror}"
+            faults.append(Fault(Position(str(upstream.root_certificates)), key, message))
+            continue
+        credentials[name] = grpc.ssl_channel_credentials(roots)
+    if faults:
+        raise FaultsError(faults)
+    return credentials

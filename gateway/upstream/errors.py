@@ -1,0 +1,58 @@
+"""What an upstream's failure means to the caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+from gateway.errors import Code, GatewayError, UpstreamError
+
+if TYPE_CHECKING:
+    import grpc.aio
+    from google.protobuf.any_pb2 import Any as AnyMessage
+
+_DETAILS = "grpc-status-details-bin"
+_FROM_PEER = "Error received from peer"
+
+
+def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
+    """Return the error to answer with.
+
+    What the upstream itself said is passed on: code, message and details. What
+    the channel made up, having no answer, becomes an error of the gateway's own
+    that does not show addresses to the caller.
+
+    Args:
+        error: as grpc raised it.
+        upstream: name of the upstream in the configuration.
+    """
+    code = Code(error.code().value[0])
+    if _FROM_PEER in (error.debug_error_string() or ""):
+        return UpstreamError(code, _clean(error.details() or ""), _read_details(error))
+    if code is Code.DEADLINE_EXCEEDED:
+        return GatewayError(
+            code, "DEADLINE_EXCEEDED", f"the upstream {upstream} did not answer within the call's deadline"
+        )
+    if code is Code.CANCELLED:
+        return GatewayError(code, "CANCELLED", "the call was cancelled")
+    return GatewayError(
+        Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", f"the upstream {upstream} cannot be reached; try again later"
+    )
+
+
+def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:
+    """Return the details as they came; of types unknown here as well."""
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS and isinstance(value, bytes):
+            try:
+                return list(status_pb2.Status.FromString(value).details)
+            except DecodeError:
+                return []
+    return []
+
+
+def _clean(text: str) -> str:
+    """Replace control characters: an upstream's text ends up in logs and terminals."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
