@@ -78,7 +78,9 @@ class Gateway:
         FaultsError: with the faults of descriptors, bundle, certificates or telemetry.
     """
 
-    def __init__(self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
+    ) -> None:
         self._config = config
         schema = open_schema(config)
         try:

@@ -80,7 +80,7 @@ def load_documents(text: str, file: str) -> list[Document]:
         raise FaultsError([Fault(at, "", f"not valid YAML: {error.problem or error}")]) from error
     except yaml.YAMLError as error:
         raise FaultsError([Fault(Position(file), "", f"not valid YAML: {error}")]) from error
-    return [_Reader(file).read(node) for node in nodes if node is not None]
+    return [_Reader(file).read(node) for node in nodes]
 
 
 class _Reader:
@@ -109,7 +109,9 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        raise TypeError(f"no kind of YAML node: {node}")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -125,7 +127,7 @@ class _Reader:
             result[key] = self._value(value_node, (*path, key))
         return result
 
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = node.value
         self._texts[path] = (self._at(node), node.style)
         if node.tag != "tag:yaml.org,2002:str":

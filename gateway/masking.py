@@ -14,8 +14,10 @@ _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 _USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 # A signature outside of a link, as a careless message may hold it.
-_SIGNATURE = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)=[^&\s\"']+", re.I)
-_BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.I)
+_SIGNATURE = re.compile(
+    r"(X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)=[^&\s\"']+", re.IGNORECASE
+)
+_BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 HIDDEN = "…"
 

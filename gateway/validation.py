@@ -13,7 +13,16 @@ import re2
 
 from gateway.errors import FieldViolation
 from gateway.masking import quote
-from gateway.schema import FieldConstraints, Range, SchemaError, is_map, read_constraints, requires_one
+from gateway.schema import (
+    FieldConstraints,
+    Range,
+    SchemaError,
+    descriptor_of,
+    entry_of,
+    is_map,
+    read_constraints,
+    requires_one,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
@@ -42,7 +51,7 @@ class Validator:
         faults: list[str] = []
         for method in schema.methods.values():
             try:
-                self._of(method.request.DESCRIPTOR)
+                self._of(descriptor_of(method.request))
             except SchemaError as error:
                 faults += error.faults
         if faults:
@@ -50,7 +59,7 @@ class Validator:
 
     def validate(self, message: Message) -> list[FieldViolation]:
         """Return every violation, in the order of the fields; empty when the message is valid."""
-        return list(self._of(message.DESCRIPTOR).check(message, ""))
+        return list(self._of(descriptor_of(message)).check(message, ""))
 
     def _of(self, descriptor: Descriptor) -> _MessageValidator:
         validator = self._types.get(descriptor.full_name)
@@ -134,13 +143,13 @@ def _map_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[_FieldCheck]:
     name = field.name
-    entry = field.message_type.fields_by_name
+    _, value_field = entry_of(field)
     yield from _collection_checks(field, constraints)
     key = constraints.key if constraints else None
     key_checks = tuple(_text_checks(key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (_number_check(key.value),)
-    value_checks = tuple(_value_checks(entry["value"], constraints, compiled))
+    value_checks = tuple(_value_checks(value_field, constraints, compiled))
 
     def check(message: Message, prefix: str) -> Violations:
         entries = getattr(message, name)
@@ -155,9 +164,7 @@ def _map_checks(
         yield check
 
 
-def _collection_checks(
-    field: FieldDescriptor, constraints: FieldConstraints | None
-) -> Iterable[_FieldCheck]:
+def _collection_checks(field: FieldDescriptor, constraints: FieldConstraints | None) -> Iterable[_FieldCheck]:
     if constraints is None:
         return
     if constraints.required:
@@ -208,9 +215,7 @@ def _required_check(field: FieldDescriptor) -> _FieldCheck:
 
     def check(message: Message, prefix: str) -> Violations:
         if not (message.HasField(name) if has_presence else getattr(message, name)):
-            yield FieldViolation(
-                field=prefix + name, description="is required; set it", reason="REQUIRED"
-            )
+            yield FieldViolation(field=prefix + name, description="is required; set it", reason="REQUIRED")
 
     return check
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from gateway.transcode import JsonWriter, http_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http import HTTPStatus
 
     from gateway.errors import FieldViolation
 

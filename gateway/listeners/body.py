@@ -79,7 +79,10 @@ def _check_expectation(request: BaseRequest) -> None:
         return
     if expectation.lower() != "100-continue":
         raise HttpError(
-            HTTPStatus.EXPECTATION_FAILED, Code.INVALID_ARGUMENT, "EXPECTATION", "the only expectation is 100-continue"
+            HTTPStatus.EXPECTATION_FAILED,
+            Code.INVALID_ARGUMENT,
+            "EXPECTATION",
+            "the only expectation is 100-continue",
         )
     request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

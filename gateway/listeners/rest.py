@@ -69,10 +69,10 @@ class RestListener:
         except asyncio.CancelledError:
             exchange.span.end()
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             _log.exception("call failed", extra=exchange.log_fields())
-            error = internal_error(exchange.trace_id)
-            answer = error_answer(error, self._writer, exchange.id, exchange.trace_id)
+            failure = internal_error(exchange.trace_id)
+            answer = error_answer(failure, self._writer, exchange.id, exchange.trace_id)
         exchange.finish(answer.status, self._metrics)
         return answer
 
@@ -122,7 +122,9 @@ class _Exchange:
         self.shown_verb = self.verb if self.verb in _VERBS else "_OTHER"
         self.route: Route | None = None
         self.span: Span = tracing.start_server(
-            self.shown_verb, request.headers, {"http.request.method": self.shown_verb, "url.scheme": request.scheme}
+            self.shown_verb,
+            request.headers,
+            {"http.request.method": self.shown_verb, "url.scheme": request.scheme},
         )
         self.trace_id = trace_id_of(self.span)
 
@@ -142,7 +144,10 @@ class _Exchange:
         self.span.end()
         template = self.route.rule.template if self.route else ""
         metrics.record_request(duration_s, self.shown_verb, template, status)
-        _log.info("answered", extra={**self.log_fields(), "status": status, "duration_ms": round(duration_s * 1e3, 2)})
+        _log.info(
+            "answered",
+            extra={**self.log_fields(), "status": status, "duration_ms": round(duration_s * 1e3, 2)},
+        )
 
     def log_fields(self) -> dict[str, str]:
         """Return the fields of every log line about this call."""

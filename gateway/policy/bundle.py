@@ -93,7 +93,9 @@ class _Loader:
         if self._faults:
             raise FaultsError(dict.fromkeys(self._faults))
         rules = frozenset(
-            f"{name}/{rule.name}" for name, (policy, _) in self._policies.items() for rule in policy.spec.rules
+            f"{name}/{rule.name}"
+            for name, (policy, _) in self._policies.items()
+            for rule in policy.spec.rules
         )
         return Bundle(hash=digest, bindings=bindings, suites=self._suites, rules=rules)
 

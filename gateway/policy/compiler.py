@@ -10,6 +10,7 @@ from cel_expr_python import cel
 from gateway.faults import Fault, Path
 from gateway.policy.expression import Environment, Expression, ExpressionError, Problem, type_of
 from gateway.policy.field_path import FieldPath, FieldPathError, compile_field_path
+from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class _Compilation:
         self._environment = Environment(
             schema,
             {
-                "request": cel.Type(method.request.DESCRIPTOR.full_name),
+                "request": cel.Type(descriptor_of(method.request).full_name),
                 "method": cel.Type.STRING,
                 "now": cel.Type.TIMESTAMP,
                 **{name: type_of(value) for name, value in self._parameters.items()},
@@ -147,7 +148,7 @@ class _Compilation:
 
     def _field(self, text: str, path: Path) -> FieldPath | None:
         try:
-            return compile_field_path(text, self._method.request.DESCRIPTOR)
+            return compile_field_path(text, descriptor_of(self._method.request))
         except FieldPathError as error:
             self._fault(self._policy_document, path, Problem(1, 1, str(error)))
             return None

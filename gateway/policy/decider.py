@@ -58,7 +58,7 @@ class Decider:
 
 
 def _judge(binding: CompiledBinding, values: dict[str, Any], request: Message) -> Iterator[Violation]:
-    values = values | binding.parameters
+    values = {**values, **binding.parameters}
     activation = binding.environment.activate(values)
     if binding.when is not None:
         try:
@@ -100,8 +100,7 @@ def _judge_rule(
     request: Message,
 ) -> Violation | None:
     try:
-        for name in rule.assertion.reads & failed.keys():
-            raise EvaluationError(failed[name])
+        _require_variables(rule, failed)
         if rule.assertion.is_true(activation):
             return None
     except EvaluationError as error:
@@ -110,6 +109,11 @@ def _judge_rule(
         )
     parts = [_message(rule, activation), rule.field.describe(request)]
     return _violation(binding, rule.name, rule.field.text, "; ".join(filter(None, parts)))
+
+
+def _require_variables(rule: CompiledRule, failed: dict[str, str]) -> None:
+    for name in rule.assertion.reads & failed.keys():
+        raise EvaluationError(failed[name])
 
 
 def _message(rule: CompiledRule, activation: cel.Activation) -> str:

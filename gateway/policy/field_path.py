@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.masking import quote
-from gateway.schema import is_map
+from gateway.schema import entry_of, is_map
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -29,7 +29,7 @@ class FieldPath:
     key: str | None
 
     def describe(self, message: Message) -> str:
-        """Return what the field holds, for a person: quoted, masked, short. Empty when there is nothing to say."""
+        """Return what the field holds, for a person: quoted, masked, short; empty for a whole message."""
         value: Any = message
         field: FieldDescriptor | None = None
         for name in self.names:
@@ -38,7 +38,9 @@ class FieldPath:
         if field is None:
             return ""
         if self.key is not None:
-            return f"{self.text} is {quote(value[self.key])}" if self.key in value else f"{self.text} is not set"
+            return (
+                f"{self.text} is {quote(value[self.key])}" if self.key in value else f"{self.text} is not set"
+            )
         if field.is_repeated or field.message_type is not None:
             return ""
         if not value:
@@ -59,7 +61,7 @@ def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
         raise FieldPathError('a field is written as uri, network.address or labels["env"]')
     names = tuple(match["names"].split("."))
     field = _resolve(names, descriptor)
-    if match["key"] is not None and not (is_map(field) and field.message_type.fields_by_name["key"].type == 9):  # noqa: PLR2004 - TYPE_STRING
+    if match["key"] is not None and not (is_map(field) and entry_of(field)[0].type == field.TYPE_STRING):
         raise FieldPathError(f"{match['names']} is no map with text keys")
     return FieldPath(text, names, match["key"])
 
@@ -69,7 +71,7 @@ def _resolve(names: tuple[str, ...], descriptor: Descriptor) -> FieldDescriptor:
     field = None
     for name in names:
         field = here.fields_by_name.get(name) if here else None
-        if field is None or (here is not descriptor and here is None):
+        if field is None:
             known = ", ".join(one.name for one in here.fields) if here else "none"
             raise FieldPathError(f"there is no field {name!r}; fields: {known}")
         here = None if field.is_repeated else field.message_type

@@ -33,7 +33,9 @@ def declare_functions(link_class: type[Message]) -> list[cel.FunctionDecl]:
     """
     text, truth = cel.Type.STRING, cel.Type.BOOL
     return [
-        _function("objectStorage", "object_storage_string", [text], cel.Type(LINK_TYPE), _reads_link(link_class)),
+        _function(
+            "objectStorage", "object_storage_string", [text], cel.Type(LINK_TYPE), _reads_link(link_class)
+        ),
         _function("fullMatch", "string_full_match_string", [text, text], truth, full_match, is_member=True),
     ]
 

@@ -6,7 +6,15 @@ constraint is written a second time.
 
 from gateway.schema.constraints import FieldConstraints, Range, read_constraints, requires_one
 from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
-from gateway.schema.pool import SchemaError, builtin_descriptors, is_map, load_pool
+from gateway.schema.pool import (
+    SchemaError,
+    builtin_descriptors,
+    descriptor_of,
+    entry_of,
+    field_of,
+    is_map,
+    load_pool,
+)
 
 __all__ = [
     "FieldConstraints",
@@ -17,6 +25,9 @@ __all__ = [
     "Schema",
     "SchemaError",
     "builtin_descriptors",
+    "descriptor_of",
+    "entry_of",
+    "field_of",
     "is_map",
     "load_pool",
     "load_schema",

@@ -105,7 +105,9 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     pool, held = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
     faults = [f"service {service} stands in no descriptor set" for service in served - set(held)]
-    known = {method.name: method for name in held for method in _methods(pool.FindServiceByName(name), faults)}
+    known = {
+        method.name: method for name in held for method in _methods(pool.FindServiceByName(name), faults)
+    }
     methods = {name: method for name, method in known.items() if method.service in served}
     if not faults and not any(method.rules for method in methods.values()):
         faults.append("no method has a google.api.http rule, so there is no route to serve")
@@ -122,8 +124,8 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
             yield Method(
                 name=name,
                 service=service.full_name,
-                request=_class_of(descriptor.input_type),
-                reply=_class_of(descriptor.output_type),
+                request=message_factory.GetMessageClass(descriptor.input_type),
+                reply=message_factory.GetMessageClass(descriptor.output_type),
                 client_streaming=descriptor.client_streaming,
                 server_streaming=descriptor.server_streaming,
                 rules=tuple(_rules(options[_HTTP])) if _HTTP in options else (),
@@ -131,10 +133,6 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
             )
         except SchemaError as error:
             faults += [f"{name}: {fault}" for fault in error.faults]
-
-
-def _class_of(descriptor: Any) -> type[Message]:
-    return message_factory.GetMessageClass(descriptor)  # type: ignore[no-any-return]
 
 
 def _rules(http: Any) -> Iterable[HttpRule]:

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, OneofDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, OneofDescriptor
 
 
 class SchemaError(Exception):
@@ -74,7 +74,7 @@ def _fill(found: dict[str, tuple[str, FileDescriptorProto]]) -> DescriptorPool:
         for imported in file.dependency:
             add(imported, f"{origin}: {name}")
         try:
-            pool.Add(file)  # type: ignore[no-untyped-call]
+            pool.Add(file)
         except TypeError as error:
             raise SchemaError([f"{origin}: {name}: {error}"]) from error
 
@@ -99,7 +99,25 @@ def message_class(pool: DescriptorPool, name: str) -> type[Message]:
     Raises:
         KeyError: the pool has no such type.
     """
-    return cast("type[Message]", message_factory.GetMessageClass(pool.FindMessageTypeByName(name)))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def descriptor_of(message: Message | type[Message]) -> Descriptor:
+    """Return the type of a message, or of a message class."""
+    return cast("Descriptor", message.DESCRIPTOR)
+
+
+def field_of(message: Message | type[Message], name: str) -> FieldDescriptor:
+    """Return a field by its name as the .proto file has it; KeyError when there is none."""
+    return descriptor_of(message).fields_by_name[name]
+
+
+def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
+    """Return what describes the keys and the values of a map."""
+    entry = field.message_type
+    if entry is None:
+        raise TypeError(f"{field.full_name} is no map")
+    return entry.fields_by_name["key"], entry.fields_by_name["value"]
 
 
 def is_map(field: FieldDescriptor) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Span: TypeAlias = trace.Span
 
 _W3C = TraceContextTextMapPropagator()
-_IDS = RandomIdGenerator()  # type: ignore[no-untyped-call]
+_IDS = RandomIdGenerator()
 
 
 class Tracing:

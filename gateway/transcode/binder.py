@@ -14,7 +14,7 @@ from google.protobuf import json_format
 
 from gateway.errors import FieldViolation, invalid_request
 from gateway.masking import quote
-from gateway.schema import is_map
+from gateway.schema import descriptor_of, entry_of, is_map
 from gateway.transcode.json_reader import JsonReader, find_field, to_message
 from gateway.transcode.json_text import parse_json
 from gateway.transcode.scalars import parse_text
@@ -50,12 +50,12 @@ class Binder:
     def __init__(self, method: Method, rule: HttpRule, template: Template) -> None:
         self._request = method.request
         self._rule = rule
-        descriptor = method.request.DESCRIPTOR
+        descriptor = descriptor_of(method.request)
         for variable in template.variables:
             _check_variable(descriptor, variable.field_path)
         if rule.body not in {"", "*"} and rule.body not in descriptor.fields_by_name:
             raise RuleError(f"the body fills {rule.body!r}, which {descriptor.full_name} does not have")
-        reply = method.reply.DESCRIPTOR
+        reply = descriptor_of(method.reply)
         if rule.response_body and rule.response_body not in reply.fields_by_name:
             raise RuleError(f"the answer is {rule.response_body!r}, which {reply.full_name} does not have")
 
@@ -79,7 +79,7 @@ class Binder:
         """
         reader = JsonReader()
         tree = self._read_body(reader, body)
-        placer = _Placer(reader, self._request.DESCRIPTOR, tree)
+        placer = _Placer(reader, descriptor_of(self._request), tree)
         for variable, text in captures:
             placer.place_path(variable.field_path, _decode_capture(variable, text))
         for name, text in query:
@@ -90,13 +90,13 @@ class Binder:
             raise invalid_request("the request is malformed", reader.violations)
         message = self._request()
         try:
-            to_message(tree, message, self._request.DESCRIPTOR.file.pool)
+            to_message(tree, message, descriptor_of(self._request).file.pool)
         except (json_format.ParseError, ValueError) as error:  # the reader let through what it should not
             raise invalid_request("the request does not fit the method's message") from error
         return message
 
     def _read_body(self, reader: JsonReader, body: bytes) -> dict[str, Any]:
-        descriptor = self._request.DESCRIPTOR
+        descriptor = descriptor_of(self._request)
         if not self._rule.body:
             if body:
                 raise invalid_request("this method takes no body; leave it out")
@@ -185,11 +185,13 @@ class _Placer:
             node[field.name] = parse_text(_leaf(field), text)
         self._placed[path] = (field, node)
 
-    def _put_entry(self, node: dict[str, Any], field: FieldDescriptor, path: str, key: str, text: str) -> None:
+    def _put_entry(
+        self, node: dict[str, Any], field: FieldDescriptor, path: str, key: str, text: str
+    ) -> None:
         entries = node.setdefault(field.name, {})
         if key in entries:
             self.refuse(f"{path}[{quote(key)}]", "is set more than once; keep one")
-        entries[key] = parse_text(_leaf(field.message_type.fields_by_name["value"]), text)
+        entries[key] = parse_text(_leaf(entry_of(field)[1]), text)
 
     def _descend(self, names: list[str]) -> dict[str, Any] | None:
         node: Any = self._tree
@@ -239,7 +241,7 @@ def _field_at(descriptor: Descriptor, field_path: tuple[str, ...]) -> FieldDescr
 def _is_textual(field: FieldDescriptor) -> bool:
     kind = field.message_type
     if is_map(field):
-        return _is_textual(kind.fields_by_name["value"])
+        return _is_textual(entry_of(field)[1])
     if kind is None:
         return True
     return kind.file.package == "google.protobuf" and (kind.name in _TEXT_MESSAGES or _is_wrapper(kind))

@@ -9,14 +9,24 @@ tree is checked here first. What comes out is keyed by field names as the
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format, message_factory
 
 from gateway.errors import FieldViolation
 from gateway.masking import quote
-from gateway.schema import is_map
-from gateway.transcode.scalars import SCALAR_READERS, UnfitError, read_double, read_scalar, read_string, show
+from gateway.schema import entry_of, is_map
+from gateway.transcode.scalars import (
+    SCALAR_READERS,
+    UnfitError,
+    parse_text,
+    read_bool,
+    read_double,
+    read_scalar,
+    read_string,
+    show,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,23 +122,21 @@ class JsonReader:
         if not isinstance(value, dict):
             return self._refuse(path, f"{show(value)} is not an object")
         self._check_duplicates(value, path)
-        entry = field.message_type.fields_by_name
+        key_field, value_field = entry_of(field)
         tree: dict[str, Any] = {}
         for name, one in value.items():
             own = f"{path}[{quote(name)}]"
-            key = self._read_key(entry["key"], name, own)
+            key = self._read_key(key_field, name, own)
             if key in tree:
                 self._refuse(own, "the same key stands here a second time; keep one")
-            tree[key] = self._read_one(entry["value"], one, own)
+            tree[key] = self._read_one(value_field, one, own)
         return tree
 
     def _read_key(self, field: FieldDescriptor, name: str, path: str) -> str:
         """Return a map's key in the one form that json_format reads back the same."""
         try:
             if field.type == field.TYPE_BOOL:
-                if name not in {"true", "false"}:
-                    raise UnfitError(f"the key {show(name)} is not true or false")
-                return name
+                return "true" if read_bool(parse_text(field, name)) else "false"
             return str(SCALAR_READERS[field.type](name))
         except UnfitError as error:
             self._refuse(path, f"as a key, {error}")
@@ -170,11 +178,16 @@ class JsonReader:
         except KeyError:
             return self._refuse(_join(path, "@type"), f"{show(url)} is no known type")
         rest = {name: one for name, one in value.items() if name != "@type"}
+        return {"@type": url, **self._read_packed(inner, rest, path)}
+
+    def _read_packed(self, inner: Descriptor, value: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Read what stands in an Any beside "@type": a type with a form of its own stands in "value"."""
         if self._special(inner) is None:
-            return {"@type": url, **self._read_fields(inner, rest, path)}
-        if rest.keys() != {"value"}:
-            return self._refuse(path, 'needs "value" and nothing else beside "@type"')
-        return {"@type": url, "value": self.read_message(inner, rest["value"], _join(path, "value"))}
+            return self._read_fields(inner, value, path)
+        if value.keys() != {"value"}:
+            self._refuse(path, 'needs "value" and nothing else beside "@type"')
+            return {}
+        return {"value": self.read_message(inner, value["value"], _join(path, "value"))}
 
     def _read_struct(self, descriptor: Descriptor, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
@@ -190,16 +203,14 @@ class JsonReader:
         """Read JSON of any form, down to its leaves."""
         if isinstance(value, dict):
             self._check_duplicates(value, path)
-            for name in value:
-                self._fit(f"{path}[{quote(name)}]", lambda name=name: read_string(name))
-            return {
-                name: self._read_value(descriptor, one, f"{path}[{quote(name)}]")
-                for name, one in value.items()
-            }
+            tree = {}
+            for name, one in value.items():
+                own = f"{path}[{quote(name)}]"
+                self._fit(own, partial(read_string, name))
+                tree[name] = self._read_value(descriptor, one, own)
+            return tree
         if isinstance(value, list):
-            return [
-                self._read_value(descriptor, one, f"{path}[{index}]") for index, one in enumerate(value)
-            ]
+            return [self._read_value(descriptor, one, f"{path}[{index}]") for index, one in enumerate(value)]
         if isinstance(value, str):
             return self._fit(path, lambda: read_string(value))
         if isinstance(value, (int, Decimal)) and not isinstance(value, bool):

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from gateway.schema import is_map
+from gateway.schema import descriptor_of, entry_of, field_of, is_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ class JsonWriter:
         """
         tree = self.to_tree(message)
         if field_name:
-            field = message.DESCRIPTOR.fields_by_name[field_name]
+            field = field_of(message, field_name)
             tree = tree.get(field.json_name, _empty(field))
         return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -61,7 +61,7 @@ class JsonWriter:
         Raises:
             UnprintableError: the message has no JSON form.
         """
-        holds_any = self._may_hold_any(message.DESCRIPTOR)
+        holds_any = self._may_hold_any(descriptor_of(message))
         if holds_any:
             copy = type(message)()
             copy.CopyFrom(message)
@@ -130,7 +130,7 @@ class _LenientPool:
 
 def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
     if is_map(field):
-        is_message = field.message_type.fields_by_name["value"].message_type is not None
+        is_message = entry_of(field)[1].message_type is not None
         return value.values() if is_message else ()
     return value if field.is_repeated else (value,)
 

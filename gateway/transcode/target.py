@@ -61,13 +61,14 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
     if "%" not in text and text.isascii():
         return text
     if _BAD_ESCAPE.search(text):
-        raise invalid_request(f"{what} has a '%' that two hexadecimal digits do not follow; write '%25' for '%'")
+        raise invalid_request(
+            f"{what} has a '%' that two hexadecimal digits do not follow; write '%25' for '%'"
+        )
     try:
         # The server hands over undecodable bytes as surrogates: they fail here too.
         return unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error
-
 
 
 def _parse_query(query: str) -> list[tuple[str, str]]:

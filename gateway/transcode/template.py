@@ -1,8 +1,8 @@
 """Path templates of google.api.http.
 
-    Template = "/" Segments [ ":" Literal ]
-    Segments = Segment { "/" Segment }
-    Segment  = "*" | "**" | Literal | "{" FieldPath [ "=" Segments ] "}"
+Template = "/" Segments [ ":" Literal ]
+Segments = Segment { "/" Segment }
+Segment  = "*" | "**" | Literal | "{" FieldPath [ "=" Segments ] "}"
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
     if code is Code.CANCELLED:
         return GatewayError(code, "CANCELLED", "the call was cancelled")
     return GatewayError(
-        Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", f"the upstream {upstream} cannot be reached; try again later"
+        Code.UNAVAILABLE,
+        "UPSTREAM_UNAVAILABLE",
+        f"the upstream {upstream} cannot be reached; try again later",
     )
 
 
@@ -55,4 +57,6 @@ def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:
 
 def _clean(text: str) -> str:
     """Replace control characters: an upstream's text ends up in logs and terminals."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
