@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from gateway import __version__
 from gateway.bundle_files import read_bundle
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners import AdminListener, Health, HttpServer, RestListener
+from gateway.listeners import AdminListener, Health, HttpServer, RestListener, RpcListener
 from gateway.listeners.headers import new_request_id
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, load_bundle
+from gateway.reload import BundleReloader
 from gateway.schema import Schema, SchemaError, load_schema
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
 from gateway.transcode import JsonWriter, build_router
@@ -68,6 +69,7 @@ class Addresses:
     """Where the listeners wait."""
 
     rest: Address
+    grpc: Address
     admin: Address
 
 
@@ -94,12 +96,15 @@ class Gateway:
         self._channels = Channels(config.upstreams)
         forwarder = Forwarder(schema, config.services, self._channels, tracing, metrics)
         pipeline = Pipeline(validator, Decider(bundle), forwarder, metrics, config.limits.concurrency)
-        self._health = Health(facts={"version": __version__, "bundle": bundle.hash})
+        self._health = Health(facts={"version": __version__})
+        self._reloader = BundleReloader(config.policies.path, schema, pipeline, self._health, metrics)
+        self._watching: asyncio.Task[None] | None = None
         rest = RestListener(router, writer, pipeline, tracing, metrics, config.limits)
         admin = AdminListener(self._health, metrics)
         header_bytes = config.limits.header_bytes
-        self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id)
-        self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id)
+        self._rpc = RpcListener(schema.methods, pipeline, tracing, metrics, config.limits)
+        self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
+        self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
 
     async def start(self) -> Addresses:
         """Listen.
@@ -110,25 +115,35 @@ class Gateway:
         try:
             admin = await self._admin.start(self._config.admin.listen, self._config.admin.tls)
             rest = await self._rest.start(self._config.rest.listen, self._config.rest.tls)
+            rpc = await self._rpc.start(self._config.grpc.listen, self._config.grpc.tls)
         except FaultsError:
             await self.stop()
             raise
+        if self._config.policies.reload:
+            self._watching = asyncio.create_task(self._reloader.watch())
         self._health.is_ready = True
-        return Addresses(rest=rest, admin=admin)
+        return Addresses(rest=rest, grpc=rpc, admin=admin)
 
-    async def stop(self, drain_s: float = DRAIN_S) -> None:
+    async def reload(self) -> None:
+        """Put the bundle in force anew if its files have changed; one with faults changes nothing."""
+        await self._reloader.reload()
+
+    async def stop(self) -> None:
         """Stop taking calls, let those under way end, close everything."""
         self._health.is_ready = False
-        await self._rest.stop(drain_s)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        await asyncio.gather(self._rest.stop(), self._rpc.stop(DRAIN_S))
         await self._channels.close()
-        await self._admin.stop(0)
+        await self._admin.stop()
         await asyncio.to_thread(self._telemetry.shutdown)
 
 
 async def serve(
     config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
 ) -> None:
-    """Run a gateway until SIGTERM or SIGINT.
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the bundle.
 
     Args:
         config: what to serve.
@@ -144,9 +159,24 @@ async def serve(
         loop.add_signal_handler(number, stopping.set)
     gateway = Gateway(config, environment)
     addresses = await gateway.start()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(gateway.reload())
+        reloads.add(task)  # a task that nothing refers to may vanish
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    if "ledger" in config.model_fields_set:
+        _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
     _log.info(
         "started",
-        extra={"version": __version__, "rest": str(addresses.rest), "admin": str(addresses.admin)},
+        extra={
+            "version": __version__,
+            "rest": str(addresses.rest),
+            "grpc": str(addresses.grpc),
+            "admin": str(addresses.admin),
+        },
     )
     if announce is not None:
         announce(addresses)

@@ -18,6 +18,7 @@ _TRY = """\
 The gateway is ready, before an emulated cloud.
 
   REST   http://{rest}
+  gRPC   {grpc}
   admin  http://{admin}/readyz  /metrics
 
 Create an image:
@@ -56,4 +57,4 @@ async def run_demo(
 
 
 def _describe(addresses: Addresses) -> str:
-    return _TRY.format(rest=addresses.rest, admin=addresses.admin)
+    return _TRY.format(rest=addresses.rest, grpc=addresses.grpc, admin=addresses.admin)

@@ -81,6 +81,15 @@ class Rest(Section):
     """Serve TLS; plaintext when not set."""
 
 
+class Grpc(Section):
+    """The gRPC listener."""
+
+    listen: ListenAddress = _listen(8081)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set."""
+
+
 class Admin(Section):
     """The admin listener: health and metrics. Keep it away from callers."""
 
@@ -118,6 +127,8 @@ class Policies(Section):
 
     path: Path = Path("policies")
     """Folder of the bundle, or one file."""
+    reload: bool = True
+    """Reload the bundle when a file of it changes; one with faults leaves the last good one in force."""
 
 
 class Credentials(Section):
@@ -132,6 +143,15 @@ class Callers(Section):
 
     type: Literal["none"] = "none"
     """`none`: anyone who reaches a listener may call; the upstream judges their credentials."""
+
+
+class Ledger(Section):
+    """The durable record of calls. This version keeps none: setting a key is accepted with a warning."""
+
+    url: str = "sqlite:///ledger.db"
+    """Database of the ledger."""
+    durability: Literal["power", "process"] = "power"
+    """What a record has to survive: loss of power, or of the process."""
 
 
 class Limits(Section):
@@ -151,6 +171,7 @@ class Config(Section):
     """The whole configuration."""
 
     rest: Rest = Rest()
+    grpc: Grpc = Grpc()
     admin: Admin = Admin()
     upstreams: dict[str, Upstream] = {
         "baremetal": Upstream(address="baremetal.api.cloud.yandex.net:443"),
@@ -161,6 +182,7 @@ class Config(Section):
     policies: Policies = Policies()
     credentials: Credentials = Credentials()
     callers: Callers = Callers()
+    ledger: Ledger = Ledger()
     limits: Limits = Limits()
     workers: Literal[1] = 1
     """Processes that serve."""

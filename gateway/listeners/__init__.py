@@ -3,5 +3,6 @@
 from gateway.listeners.admin import AdminListener, Health
 from gateway.listeners.http_server import HttpServer
 from gateway.listeners.rest import RestListener
+from gateway.listeners.rpc import RpcListener
 
-__all__ = ["AdminListener", "Health", "HttpServer", "RestListener"]
+__all__ = ["AdminListener", "Health", "HttpServer", "RestListener", "RpcListener"]

@@ -10,7 +10,7 @@ from gateway.errors import FieldViolation, invalid_request
 from gateway.listeners.http_server import headers_too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from multidict import CIMultiDictProxy
 
@@ -24,23 +24,37 @@ _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 def read_metadata(headers: CIMultiDictProxy[str], limit_bytes: int) -> dict[str, str]:
-    """Return the metadata that a caller may set.
+    """Return the metadata that an HTTP caller may set.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT with every header that stands twice or holds what metadata cannot.
+        HttpError: 431 when the headers are too large together.
+        GatewayError: as read_passed.
     """
     if sum(len(name) + len(value) for name, value in headers.items()) > limit_bytes:
         raise headers_too_large()
+    return read_passed([(name.lower(), value) for name, value in headers.items()])
+
+
+def read_passed(given: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Return the metadata that a caller may set, out of all that it sent.
+
+    Args:
+        given: lower-case names with their values.
+
+    Raises:
+        GatewayError: INVALID_ARGUMENT with every name that stands twice or holds what metadata cannot.
+    """
     metadata: dict[str, str] = {}
     violations = []
-    for name in PASSED:
-        values = headers.getall(name, [])
-        if len(values) > 1:
+    for name, value in given:
+        if name not in PASSED:
+            continue
+        if name in metadata:
             violations.append(_violation(name, "stands there more than once; send it once"))
-        elif values and not _VISIBLE.fullmatch(values[0]):
+        elif not isinstance(value, str) or not _VISIBLE.fullmatch(value):
             violations.append(_violation(name, "has a character that is not visible ASCII"))
-        elif values:
-            metadata[name] = values[0]
+        else:
+            metadata[name] = value
     if violations:
         raise invalid_request("a header is malformed", violations)
     return metadata

@@ -38,6 +38,7 @@ class HttpServer:
         writer: JsonWriter,
         header_bytes: int,
         new_id: Callable[[], str],
+        drain_s: float,
     ) -> None:
         """Prepare.
 
@@ -46,11 +47,13 @@ class HttpServer:
             writer: writes the answers to the others.
             header_bytes: longest request line, and longest header.
             new_id: gives the request ID of an answer to a request that could not be parsed.
+            drain_s: how long requests under way have to end when the server stops, in seconds.
         """
         self._handler = handler
         self._writer = writer
         self._header_bytes = header_bytes
         self._new_id = new_id
+        self._drain_s = drain_s
         self._runner: web.ServerRunner | None = None
 
     async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
@@ -69,7 +72,7 @@ class HttpServer:
             lingering_time=_LINGER_S,
             access_log=None,
         )
-        self._runner = web.ServerRunner(server, handle_signals=False)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._drain_s)
         await self._runner.setup()
         site = web.TCPSite(self._runner, listen.host or None, listen.port, ssl_context=context, backlog=1024)
         try:
@@ -79,10 +82,9 @@ class HttpServer:
         port = self._runner.addresses[0][1]
         return Address(host=listen.host, port=port)
 
-    async def stop(self, timeout_s: float) -> None:
-        """Stop listening; requests under way have so long to end."""
+    async def stop(self) -> None:
+        """Stop listening and let requests under way end."""
         if self._runner is not None:
-            self._runner.shutdown_timeout = timeout_s  # type: ignore[attr-defined]
             await self._runner.cleanup()
 
     def refuse(self, error: BaseException | None) -> web.Response:

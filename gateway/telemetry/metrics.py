@@ -42,6 +42,12 @@ class Metrics:
             description="Time from the request's head to the end of its answer.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self._calls = meter.create_histogram(
+            "rpc.server.call.duration",
+            unit="s",
+            description="Time from a gRPC call's arrival to its answer.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
         self._upstream = meter.create_histogram(
             "rpc.client.call.duration",
             unit="s",
@@ -57,6 +63,9 @@ class Metrics:
         self._violations = meter.create_counter(
             "gateway.violations", description="Rules broken, by the action of their binding."
         )
+        self._reloads = meter.create_counter(
+            "gateway.bundle.reloads", description="Bundles that changed on disk."
+        )
         self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
 
     def record_request(self, duration_s: float, verb: str, route: str, status: int) -> None:
@@ -65,6 +74,10 @@ class Metrics:
             duration_s,
             {"http.request.method": verb, "http.route": route, "http.response.status_code": status},
         )
+
+    def record_call(self, duration_s: float, method: str, code: str) -> None:
+        """Count an answered gRPC call."""
+        self._calls.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
 
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
         """Count an answered call of an upstream."""
@@ -78,6 +91,10 @@ class Metrics:
     def record_violation(self, rule: str, action: str) -> None:
         """Count a broken rule, `<policy>/<rule>`."""
         self._violations.add(1, {"rule": rule, "action": action})
+
+    def record_reload(self, *, is_good: bool) -> None:
+        """Count a changed bundle, put in force or refused."""
+        self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
 
     def change_active(self, by: int) -> None:
         """Follow the number of calls under way."""

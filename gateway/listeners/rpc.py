@@ -1,0 +1,231 @@
+"""The gRPC listener: the cloud's own services, by the descriptors, without generated code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from opentelemetry.trace import Status, StatusCode
+
+from gateway.call import Call
+from gateway.config import Address
+from gateway.errors import Code, GatewayError, invalid_request, to_status
+from gateway.faults import Fault, FaultsError, Position
+from gateway.listeners.answers import internal_error
+from gateway.listeners.headers import read_passed, request_id
+from gateway.telemetry import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from gateway.call import Reply
+    from gateway.config import Limits, ListenerTls
+    from gateway.pipeline import Pipeline
+    from gateway.schema import Method
+    from gateway.telemetry import Metrics, Tracing
+
+_log = logging.getLogger(__name__)
+
+_DETAILS = "grpc-status-details-bin"
+_MAX_WARNING = 512
+# Clients take 8 KiB of metadata by default, and fail the call over it: the code and the reasons would be lost.
+_MAX_DETAILS = 5000
+
+
+class RpcListener(grpc.GenericRpcHandler):
+    """Answers gRPC calls by way of the pipeline."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        pipeline: Pipeline,
+        tracing: Tracing,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> None:
+        self._methods = {method.path: method for method in methods.values()}
+        self._pipeline = pipeline
+        self._tracing = tracing
+        self._metrics = metrics
+        self._limits = limits
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
+        """Listen; return the address, with the port that was free when 0 was asked for.
+
+        Raises:
+            FaultsError: the address is taken, or a TLS file cannot be used.
+        """
+        self._server = grpc.aio.server(
+            handlers=[self],
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", self._limits.body_bytes),
+                ("grpc.max_metadata_size", self._limits.header_bytes),
+                ("grpc.absolute_max_metadata_size", self._limits.header_bytes),
+            ],
+        )
+        target = str(listen) if listen.host else f"[::]:{listen.port}"
+        try:
+            if tls:
+                port = self._server.add_secure_port(target, _tls_credentials(tls))
+            else:
+                port = self._server.add_insecure_port(target)
+        except RuntimeError as error:
+            raise FaultsError([Fault(Position("grpc.listen"), target, "cannot listen here")]) from error
+        await self._server.start()
+        return Address(host=listen.host, port=port)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Stop listening; calls under way have so long to end."""
+        if self._server is not None:
+            await self._server.stop(timeout_s)
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return what handles a call, or None for a method that is not served."""
+        method = self._methods.get(handler_call_details.method)
+        if method is None or method.client_streaming or method.server_streaming:
+            return None
+
+        async def handle(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+            return await self._handle(method, data, context)
+
+        # Neither serializer: what cannot be parsed is answered here, not by the library.
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    async def _handle(
+        self, method: Method, data: bytes, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> bytes:
+        exchange = _Exchange(method, context, self._tracing)
+        try:
+            reply = await self._answer(exchange, data, context)
+        except GatewayError as error:
+            exchange.finish(error.code, self._metrics)
+            await _abort(context, error, exchange)
+        except asyncio.CancelledError:
+            exchange.finish(Code.CANCELLED, self._metrics)
+            raise
+        except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
+            _log.exception("call failed", extra=exchange.log_fields())
+            exchange.finish(Code.INTERNAL, self._metrics)
+            await _abort(context, internal_error(exchange.trace_id), exchange)
+        else:
+            context.set_trailing_metadata(_warnings(reply.warnings))
+            exchange.finish(Code.OK, self._metrics)
+            return reply.message.SerializeToString()
+        raise AssertionError("abort does not return")
+
+    async def _answer(
+        self, exchange: _Exchange, data: bytes, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Reply:
+        metadata = read_passed(exchange.metadata)
+        left_s = cast("float | None", context.time_remaining())  # None without a deadline of the caller's
+        limit_s = self._limits.deadline_s
+        call = Call(
+            id=exchange.id,
+            method=exchange.method,
+            request=_parse(exchange.method, data),
+            metadata=metadata,
+            deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
+            span=exchange.span,
+        )
+        reply = await self._pipeline.handle(call)
+        await context.send_initial_metadata((*exchange.ids(), *reply.metadata.items()))
+        return reply
+
+
+class _Exchange:
+    """One call while it is being answered: its names and its times."""
+
+    def __init__(self, method: Method, context: Any, tracing: Tracing) -> None:
+        self.started = asyncio.get_running_loop().time()
+        self.method = method
+        self.metadata: list[tuple[str, str | bytes]] = list(context.invocation_metadata() or ())
+        headers = {name: value for name, value in self.metadata if isinstance(value, str)}
+        self.id = request_id(headers)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": method.name}
+        self.span = tracing.start_server(method.name, headers, attributes)
+        self.trace_id = trace_id_of(self.span)
+
+    def ids(self) -> tuple[tuple[str, str], ...]:
+        """Return the metadata that every answer has."""
+        return (("x-request-id", self.id), ("x-server-trace-id", self.trace_id))
+
+    def finish(self, code: Code, metrics: Metrics) -> None:
+        """Tell of the answer in the trace, the metrics and the log."""
+        duration_s = asyncio.get_running_loop().time() - self.started
+        self.span.set_attribute("rpc.response.status_code", code.name)
+        if code is not Code.OK:
+            self.span.set_status(Status(StatusCode.ERROR, code.name))
+        self.span.end()
+        metrics.record_call(duration_s, self.method.name, code.name)
+        fields = {"status": code.name, "duration_ms": round(duration_s * 1e3, 2)}
+        _log.info("answered", extra=self.log_fields() | fields)
+
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields of every log line about this call."""
+        return {"call_id": self.id, "trace_id": self.trace_id, "method": self.method.name}
+
+
+def _parse(method: Method, data: bytes) -> Message:
+    """Return the request; one with fields that no rule could judge is refused."""
+    try:
+        message = method.request.FromString(data)
+    except DecodeError as error:
+        raise invalid_request(f"the request is no {method.request.DESCRIPTOR.full_name}") from error
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    if known.ByteSize() != message.ByteSize():
+        raise invalid_request(
+            "the request has fields that the gateway does not know, so it cannot judge them"
+        )
+    return message
+
+
+async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None:
+    trailing = [(_DETAILS, _status_bytes(error, exchange.id)), *exchange.ids(), *_warnings(error.warnings)]
+    code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
+    await context.abort(code, error.message, tuple(trailing))
+
+
+def _status_bytes(error: GatewayError, request_id: str) -> bytes:
+    """Return the details of an error, with fewer violations when all of them are more than a client takes."""
+    data = to_status(error, request_id).SerializeToString()
+    while len(data) > _MAX_DETAILS and error.violations:
+        left_out = len(error.violations) // 2 + 1
+        error = GatewayError(
+            error.code,
+            error.reason,
+            error.message,
+            violations=error.violations[:-left_out],
+            metadata={**error.metadata, "violations_left_out": "true"},
+        )
+        data = to_status(error, request_id).SerializeToString()
+    return data
+
+
+def _warnings(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text[:_MAX_WARNING]))
+        for text in texts
+    )
+
+
+def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:
+    try:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        roots = tls.client_ca.read_bytes() if tls.client_ca else None
+    except OSError as error:
+        raise FaultsError(
+            [Fault(Position(str(error.filename)), "grpc.tls", f"cannot be read: {error.strerror}")]
+        ) from error
+    return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
