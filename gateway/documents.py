@@ -63,7 +63,7 @@ class Document:
             return Position(self.file, start.line + line, column)
         if line > 1:
             return Position(self.file, start.line + line - 1, column)
-        return Position(self.file, start.line, start.column + column - 1 + (style is not None))
+        return Position(self.file, start.line, start.column + column - 1 + bool(style))
 
 
 def load_documents(text: str, file: str) -> list[Document]:
@@ -133,7 +133,7 @@ class _Reader:
         if node.tag != "tag:yaml.org,2002:str":
             self._fault(node, path, f"the tag {node.tag} has no meaning here")
             return None
-        if node.style is not None:  # quoted or a block: text as it stands
+        if node.style:  # quoted or a block: text as it stands
             return text
         if text in _WORDS:
             return _WORDS[text]

@@ -19,6 +19,7 @@ from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners.answers import HttpError, error_answer
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from aiohttp.web_request import BaseRequest
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _KEEPALIVE_S = 75.0
 _LINGER_S = 1.0
+
+HEAD_S = 10.0
+"""Seconds that a new connection has to send the head of its first request."""
 
 
 class HttpServer:
@@ -109,6 +113,15 @@ class _Protocol(RequestHandler):
     def __init__(self, manager: web.Server, owner: HttpServer, **options: Any) -> None:
         super().__init__(manager, **options)
         self._owner = owner
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # Later requests have the keep-alive's time; for the first one the server would wait for ever.
+        self._loop.call_later(HEAD_S, self._close_without_request)
+
+    def _close_without_request(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
 
     def handle_error(
         self,

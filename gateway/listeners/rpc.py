@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
 _MAX_WARNING = 512
-# Clients take 8 KiB of metadata by default, and fail the call over it: the code and the reasons would be lost.
+_MAX_WARNINGS = 3
+# Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
 _MAX_DETAILS = 5000
 
 
@@ -199,7 +200,7 @@ async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None
 
 def _status_bytes(error: GatewayError, request_id: str) -> bytes:
     """Return the details of an error, with fewer violations when all of them are more than a client takes."""
-    data = to_status(error, request_id).SerializeToString()
+    data: bytes = to_status(error, request_id).SerializeToString()
     while len(data) > _MAX_DETAILS and error.violations:
         left_out = len(error.violations) // 2 + 1
         error = GatewayError(
@@ -216,7 +217,7 @@ def _status_bytes(error: GatewayError, request_id: str) -> bytes:
 def _warnings(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(
         ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text[:_MAX_WARNING]))
-        for text in texts
+        for text in texts[:_MAX_WARNINGS]
     )
 
 

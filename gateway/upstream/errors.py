@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
 _DETAILS = "grpc-status-details-bin"
-_FROM_PEER = "Error received from peer"
+
+# What the channel itself says when it has no answer. Nothing else tells its words from an upstream's:
+# both arrive as the same exception. An address in the text is the channel's as well.
+_CHANNEL_WORDS = {
+    Code.UNAVAILABLE: re.compile(
+        r"failed to connect|connections? to all|Socket closed|Connection (?:reset|refused)|GOAWAY|recvmsg|"
+        r"(?:ipv4|ipv6|unix|dns):|DNS resolution failed|keepalive|Stream removed|Transport closed",
+        re.IGNORECASE,
+    ),
+    Code.DEADLINE_EXCEEDED: re.compile(r"^(?:Stream removed \()?Deadline Exceeded\)?$"),
+    Code.CANCELLED: re.compile(r"Locally cancelled|Channel closed", re.IGNORECASE),
+}
 
 
 def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
@@ -29,7 +41,7 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
         upstream: name of the upstream in the configuration.
     """
     code = Code(error.code().value[0])
-    if _FROM_PEER in (error.debug_error_string() or ""):
+    if not _is_channels(error, code):
         return UpstreamError(code, _clean(error.details() or ""), _read_details(error))
     if code is Code.DEADLINE_EXCEEDED:
         return GatewayError(
@@ -42,6 +54,14 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
         "UPSTREAM_UNAVAILABLE",
         f"the upstream {upstream} cannot be reached; try again later",
     )
+
+
+def _is_channels(error: grpc.aio.AioRpcError, code: Code) -> bool:
+    """Tell whether the channel made the error up; with metadata it came from the upstream for sure."""
+    words = _CHANNEL_WORDS.get(code)
+    if words is None or error.initial_metadata() or error.trailing_metadata():
+        return False
+    return words.search(error.details() or "") is not None
 
 
 def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:

@@ -1,0 +1,105 @@
+"""What many tests start: an emulator, a gateway before it, a client before that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from gateway.app import Addresses, Gateway
+from gateway.config import Config, load_config
+from gateway.emulator import Emulator
+from gateway.schema import Schema, load_schema
+from gateway.telemetry import Metrics, Telemetry, Tracing
+
+ROOT = Path(__file__).parent.parent
+IMAGES = "/baremetal/v1alpha/images"
+
+GOOD_IMAGE: dict[str, Any] = {
+    "folderId": "b1gexample",
+    "name": "ubuntu-24-04",
+    "uri": "https://storage.yandexcloud.net/golden-images/ubuntu-24.04.iso",
+    "labels": {"env": "dev", "owner": "infra", "cost-center": "cc-42"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that serves, with what stands around it."""
+
+    gateway: Gateway
+    addresses: Addresses
+    emulator: Emulator
+    client: aiohttp.ClientSession
+    exporter: InMemorySpanExporter
+    metrics: Metrics
+
+    def url(self, path: str) -> str:
+        return f"http://{self.addresses.rest}{path}"
+
+    def admin(self, path: str) -> str:
+        return f"http://{self.addresses.admin}{path}"
+
+    def spans(self) -> dict[str, ReadableSpan]:
+        return {span.name: span for span in self.exporter.get_finished_spans()}
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema:
+    return load_schema(Config().services)
+
+
+def make_config(emulator_address: str, **sections: Any) -> Config:
+    """A configuration with free ports and every upstream at one address; sections override."""
+    environment = {
+        f"GATEWAY__{name.upper()}__LISTEN": "127.0.0.1:0" for name in ("rest", "grpc", "admin")
+    } | {"GATEWAY__POLICIES__PATH": str(ROOT / "policies"), "GATEWAY__POLICIES__RELOAD": "false"}
+    for name in ("BAREMETAL", "OPERATION"):
+        environment[f"GATEWAY__UPSTREAMS__{name}__ADDRESS"] = emulator_address
+        environment[f"GATEWAY__UPSTREAMS__{name}__TLS"] = "false"
+    environment |= {f"GATEWAY__{name.upper()}": str(value) for name, value in sections.items()}
+    return load_config(None, environment)
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start gateways; keyword arguments are configuration keys as `limits__deadline_s=1`."""
+    async with AsyncExitStack() as stack:
+
+        async def start_one(*, is_traced: bool = False, delay_s: float = 0.0, **sections: Any) -> Running:
+            emulator = await stack.enter_async_context(Emulator(delay_s=delay_s))
+            exporter = InMemorySpanExporter()
+            provider = TracerProvider(shutdown_on_exit=False)
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+            metrics = Metrics(Resource.create())
+            telemetry = Telemetry(Tracing(provider if is_traced else None), metrics)
+            gateway = Gateway(make_config(emulator.address, **sections), {}, telemetry)
+            addresses = await gateway.start()
+            stack.push_async_callback(gateway.stop)
+            client = await stack.enter_async_context(aiohttp.ClientSession())
+            return Running(gateway, addresses, emulator, client, exporter, metrics)
+
+        yield start_one
+
+
+@pytest.fixture
+async def running(start: Start) -> Running:
+    return await start()
+
+
+@pytest.fixture
+def logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level("INFO"):
+        yield caplog

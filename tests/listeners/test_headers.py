@@ -1,0 +1,74 @@
+"""Headers → metadata, time and request ID."""
+
+from __future__ import annotations
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from gateway.errors import GatewayError
+from gateway.listeners.headers import PASSED, read_metadata, read_passed, read_timeout, request_id
+
+
+def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
+    return CIMultiDictProxy(CIMultiDict(pairs))
+
+
+def test_the_listed_headers_pass_in_lower_case() -> None:
+    given = headers(("AUTHORIZATION", "Bearer x"), ("Cookie", "a"), ("X-Client-Trace-Id", "t"))
+    assert read_metadata(given, 1000) == {"authorization": "Bearer x", "x-client-trace-id": "t"}
+
+
+@pytest.mark.parametrize("value", ["a\tb", "é", "a\x7f", "a\nb"])
+def test_values_that_metadata_cannot_hold(value: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        read_passed([("authorization", value), ("idempotency-key", value)])
+    assert [one.field for one in caught.value.violations] == [
+        "header authorization",
+        "header idempotency-key",
+    ]
+    assert value not in str(caught.value)
+
+
+def test_bytes_are_no_text() -> None:
+    with pytest.raises(GatewayError):
+        read_passed([("authorization", b"x")])
+
+
+def test_size_of_all_headers_together() -> None:
+    with pytest.raises(GatewayError, match="larger than"):
+        read_metadata(headers(*((f"x-{number}", "a" * 100) for number in range(20))), 1024)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10S", 10.0),
+        ("1500m", 1.5),
+        ("2H", 30.0),
+        ("1M", 30.0),
+        ("250000u", 0.25),
+        ("1000n", 1e-6),
+        ("0S", 0.0),
+    ],
+)
+def test_timeouts_are_clamped(text: str, seconds: float) -> None:
+    assert read_timeout({"grpc-timeout": text}, 30) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "10", "S", "-1S", "1.5S", "123456789S", "10 S", "10s", "١S"])
+def test_other_timeouts_are_refused(text: str) -> None:
+    with pytest.raises(GatewayError):
+        read_timeout({"grpc-timeout": text}, 30)
+
+
+def test_no_timeout_is_the_limit() -> None:
+    assert read_timeout({}, 30) == 30
+
+
+def test_request_ids() -> None:
+    assert request_id({"x-request-id": "a-B_9.:"}) == "a-B_9.:"
+    assert request_id({}) != request_id({})
+
+
+def test_the_list_holds_no_name_that_is_ours() -> None:
+    assert not {"traceparent", "x-request-id", "host", "te"} & set(PASSED)

@@ -1,0 +1,176 @@
+"""Bytes that are no HTTP, or that two readers could take apart differently, over raw sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import IMAGES, Running, Start
+
+BODY = b'{"uri": "x"}'
+HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+LENGTH = b"Content-Length: 12\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CHUNKS = b"c\r\n" + BODY + b"\r\n0\r\n\r\n"
+
+REFUSED = {
+    "no http": b"hello\r\n\r\n",
+    "tls to a plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "http 2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "unknown version": b"GET / HTTP/9.9\r\nHost: gateway\r\n\r\n",
+    "length and chunks": HEAD + LENGTH + CHUNKED + b"\r\n" + CHUNKS,
+    "chunks and length": HEAD + CHUNKED + LENGTH + b"\r\n" + CHUNKS,
+    "two lengths": HEAD + LENGTH + b"Content-Length: 13\r\n\r\n" + BODY,
+    "a list of lengths": HEAD + b"Content-Length: 12, 12\r\n\r\n" + BODY,
+    "signed length": HEAD + b"Content-Length: +12\r\n\r\n" + BODY,
+    "negative length": HEAD + b"Content-Length: -1\r\n\r\n" + BODY,
+    "hexadecimal length": HEAD + b"Content-Length: 0xc\r\n\r\n" + BODY,
+    "chunked twice": HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS,
+    "chunked not last": HEAD + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS,
+    "bad chunk size": HEAD + CHUNKED + b"\r\nzz\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "negative chunk size": HEAD + CHUNKED + b"\r\n-c\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "hexadecimal prefix of a chunk": HEAD + CHUNKED + b"\r\n0xc\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "chunk longer than said": HEAD + CHUNKED + b"\r\n2\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "line feed in a header": HEAD + b"X-Evil: a\n b: c\r\n" + LENGTH + b"\r\n" + BODY,
+    "carriage return in a header": HEAD + b"X-Evil: a\rb\r\n" + LENGTH + b"\r\n" + BODY,
+    "nul in a header": HEAD + b"X-Evil: a\x00b\r\n" + LENGTH + b"\r\n" + BODY,
+    "folded header": HEAD + b"X-Evil: a\r\n b\r\n" + LENGTH + b"\r\n" + BODY,
+    "space before the colon": HEAD + b"Content-Length : 12\r\n\r\n" + BODY,
+    "header without a name": HEAD + b": x\r\n" + LENGTH + b"\r\n" + BODY,
+    "header without a colon": HEAD + b"surprise\r\n" + LENGTH + b"\r\n" + BODY,
+    "space in the target": b"GET " + IMAGES.encode() + b" x HTTP/1.1\r\nHost: gateway\r\n\r\n",
+    "two hosts": b"GET " + IMAGES.encode() + b" HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "no host": b"GET " + IMAGES.encode() + b" HTTP/1.1\r\n\r\n",
+    "long request line": b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: gateway\r\n\r\n",
+    "long header": HEAD + b"X-Long: " + b"a" * 40_000 + b"\r\n\r\n",
+    "many headers": HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(500)) + b"\r\n",
+    "large headers": HEAD
+    + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 2000) for n in range(20))
+    + LENGTH
+    + b"\r\n"
+    + BODY,
+    "fragment": b"GET " + IMAGES.encode() + b"#x HTTP/1.1\r\nHost: gateway\r\n\r\n",
+    "authority": b"CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n",
+    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: gateway\r\n\r\n",
+}
+
+
+async def exchange(running: Running, data: bytes, *, is_broken_off: bool = False) -> bytes:
+    """Send bytes, read until the server closes or falls silent, return all that it sent."""
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    received = b""
+    try:
+        writer.write(data)
+        await writer.drain()
+        if is_broken_off:
+            writer.write_eof()
+        while more := await asyncio.wait_for(reader.read(65536), 0.4 if received else 5):
+            received += more
+    except TimeoutError:
+        pass  # the connection was kept open after an answer
+    finally:
+        writer.close()
+    return received
+
+
+def answers_in(received: bytes) -> list[tuple[int, dict[str, object]]]:
+    """Take the answers of a connection apart, each with its body."""
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        length = next(
+            int(line.partition(b":")[2])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        )
+        found.append((int(head.split(b" ")[1]), json.loads(rest[:length])))
+        received = rest[length:]
+    return found
+
+
+@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED.keys())
+async def test_ambiguous_bytes_are_refused(running: Running, data: bytes) -> None:
+    answers = answers_in(await exchange(running, data))
+    assert answers, "the connection was closed without an answer"
+    for status, body in answers:
+        assert 400 <= status < 500
+        assert body["code"]
+        assert "Traceback" not in json.dumps(body)
+        assert "evil" not in json.dumps(body).lower()
+    assert not running.emulator.calls
+
+
+async def test_nothing_of_a_refused_request_is_logged(
+    running: Running, logs: pytest.LogCaptureFixture
+) -> None:
+    secret = HEAD + b"Authorization: Bearer t1.secret-token\r\nX-Evil: a\x00b\r\n\r\n"
+    await exchange(running, secret)
+    await exchange(running, b"GET /" + b"secret-path" * 4000 + b" HTTP/1.1\r\n\r\n")
+    assert "secret" not in logs.text
+    assert "Traceback" not in logs.text
+
+
+async def test_the_rest_of_a_refused_request_is_not_a_second_one(running: Running) -> None:
+    smuggled = b"GET " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\n\r\n"
+    received = await exchange(running, HEAD + b"Content-Length: 12, 13\r\n\r\n" + BODY + smuggled)
+    assert [status for status, _ in answers_in(received)] == [400]
+    assert not running.emulator.calls
+
+
+async def test_absolute_form_is_routed_by_its_path(running: Running) -> None:
+    request = b"GET http://other.example" + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\n\r\n"
+    ((status, _),) = answers_in(await exchange(running, request))
+    assert status == 200
+
+
+async def test_continue_is_told_before_the_body(running: Running) -> None:
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    writer.write(HEAD + LENGTH + b"Expect: 100-continue\r\n\r\n")
+    assert await asyncio.wait_for(reader.readline(), 5) == b"HTTP/1.1 100 Continue\r\n"
+    writer.write(BODY)
+    await reader.readline()
+    assert b" 403 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+async def test_a_slow_sender_is_timed_out(start: Start) -> None:
+    running = await start(limits__deadline_s=0.2)
+    received = await exchange(running, HEAD + LENGTH + b"\r\n{")
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_connection_without_a_request_is_closed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.listeners.http_server.HEAD_S", 0.1)
+    running = await start()
+    assert await exchange(running, b"GET / HT") == b""
+
+
+async def test_a_broken_off_body_is_harmless(running: Running) -> None:
+    await exchange(running, HEAD + LENGTH + b"\r\n{", is_broken_off=True)
+    assert not running.emulator.calls
+    assert (await running.client.get(running.admin("/livez"))).status == 200
+
+
+async def test_the_pure_parser_refuses_the_same(tmp_path: Path) -> None:
+    """Without aiohttp's C parser the whole file has to pass as well."""
+    if os.environ.get("AIOHTTP_NO_EXTENSIONS"):
+        return  # this is that run
+    environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1", "COVERAGE_FILE": str(tmp_path / "coverage")}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]

@@ -1,0 +1,88 @@
+"""Telemetry by the standard variables."""
+
+from __future__ import annotations
+
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from gateway.telemetry import Telemetry, TelemetryError, start_telemetry, trace_id_of
+from gateway.telemetry.tracing import to_headers
+
+
+def is_tracing(telemetry: Telemetry) -> bool:
+    span = telemetry.tracing.start_server("x", {}, {})
+    span.end()
+    return span.is_recording() or bool(getattr(span, "end_time", None))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "true"}],
+)
+def test_off_unless_asked_for(environment: dict[str, str]) -> None:
+    telemetry = start_telemetry(environment, "1")
+    assert not is_tracing(telemetry)
+    telemetry.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER"),
+        ({"OTEL_METRICS_EXPORTER": "carbon"}, "OTEL_METRICS_EXPORTER"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ),
+    ],
+)
+def test_other_values_are_refused_by_name(environment: dict[str, str], variable: str) -> None:
+    with pytest.raises(TelemetryError, match=variable):
+        start_telemetry(environment, "1")
+
+
+def test_spans_arrive_at_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[trace_service_pb2.ExportTraceServiceRequest] = []
+
+    class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+        def Export(  # noqa: N802 - the service's own name
+            self, request: trace_service_pb2.ExportTraceServiceRequest, _: grpc.ServicerContext
+        ) -> trace_service_pb2.ExportTraceServiceResponse:
+            received.append(request)
+            return trace_service_pb2.ExportTraceServiceResponse()
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(Collector(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    environment = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_SERVICE_NAME": "my-gateway",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    telemetry = start_telemetry(environment, "1")
+    span = telemetry.tracing.start_server("POST /x", {}, {})
+    span.end()
+    telemetry.shutdown()
+    server.stop(0).wait()
+    (exported,) = received[0].resource_spans
+    assert exported.scope_spans[0].spans[0].name == "POST /x"
+    resource = {one.key: one.value.string_value for one in exported.resource.attributes}
+    assert resource["service.name"] == "my-gateway"
+
+
+def test_without_tracing_calls_still_have_trace_ids() -> None:
+    tracing = start_telemetry({}, "1").tracing
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    followed = tracing.start_server("x", {"traceparent": parent}, {})
+    assert to_headers(followed)["traceparent"] == parent
+    fresh, other = (tracing.start_server("x", {"traceparent": "nonsense"}, {}) for _ in range(2))
+    assert trace_id_of(fresh) != trace_id_of(other)
+    assert int(trace_id_of(fresh), 16)

@@ -1,0 +1,128 @@
+"""A gateway as a whole: what stops its start, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc.aio
+import pytest
+
+from gateway.app import Gateway
+from gateway.emulator import Fault
+from gateway.faults import FaultsError
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config
+
+CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
+
+
+def faults(**sections: object) -> str:
+    with pytest.raises(FaultsError) as caught:
+        Gateway(make_config("127.0.0.1:1", **sections), {})
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"policies__path": "/nowhere"}, "/nowhere: there is no bundle"),
+        (
+            {"api__descriptor_sets": "[/nowhere.binpb]"},
+            "/nowhere.binpb: api.descriptor_sets[0]: cannot be read",
+        ),
+        ({"api__descriptor_sets": f"[{ROOT}/pyproject.toml]"}, "not a serialized FileDescriptorSet"),
+        ({"api__services": "{a.B: baremetal}"}, "service a.B stands in no descriptor set"),
+        (
+            {
+                "api__services": "{yandex.cloud.operation.OperationService: null,"
+                " yandex.cloud.baremetal.v1alpha.ImageService: null}"
+            },
+            "no route to serve",
+        ),
+    ],
+)
+async def test_what_is_wrong_stops_the_start(sections: dict[str, object], expected: str) -> None:
+    assert expected in faults(**sections)
+
+
+async def test_a_bad_telemetry_variable_stops_the_start() -> None:
+    with pytest.raises(FaultsError, match="OTEL_TRACES_EXPORTER"):
+        Gateway(make_config("127.0.0.1:1"), {"OTEL_TRACES_EXPORTER": "pigeon"})
+
+
+@pytest.mark.parametrize("listener", ["rest", "grpc", "admin"])
+async def test_a_taken_address_is_named(running: Running, listener: str) -> None:
+    taken = getattr(running.addresses, listener)
+    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__listen": taken}), {})
+    with pytest.raises(FaultsError, match=str(taken.port)):
+        await gateway.start()
+
+
+async def test_calls_under_way_end_before_the_gateway_does(start: Start) -> None:
+    running = await start()
+    running.emulator.order(Fault(method=CREATE, delay_s=0.3))
+    call = asyncio.create_task(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
+    while not running.emulator.calls:
+        await asyncio.sleep(0.01)
+    await running.gateway.stop()
+    assert (await call).status == 200
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await running.client.get(running.url(IMAGES))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that signs itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem"
+        " -out cert.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1".split(),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+async def test_tls_and_client_certificates(start: Start, certificates: Path) -> None:
+    cert, key = certificates / "cert.pem", certificates / "key.pem"
+    tls = f"{{certificate: {cert}, key: {key}, client_ca: {cert}}}"
+    running = await start(rest__tls=tls, grpc__tls=tls)
+    trusting = ssl.create_default_context(cafile=str(cert))
+    url = f"https://{running.addresses.rest}{IMAGES}"
+    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+        async with running.client.get(url, ssl=trusting) as answer:
+            await answer.read()
+    trusting.load_cert_chain(cert, key)
+    async with running.client.get(url, ssl=trusting) as answer:
+        assert answer.status == 200
+    pem, private = cert.read_bytes(), key.read_bytes()
+    for credentials, code in [
+        (grpc.ssl_channel_credentials(pem), grpc.StatusCode.UNAVAILABLE),
+        (grpc.ssl_channel_credentials(pem, private, pem), grpc.StatusCode.INVALID_ARGUMENT),
+    ]:
+        async with grpc.aio.secure_channel(str(running.addresses.grpc), credentials) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                callable_: Any = channel.unary_unary(f"/{CREATE}")
+                await callable_(b"", timeout=10)
+            assert caught.value.code() is code
+
+
+@pytest.mark.parametrize("listener", ["rest", "grpc"])
+async def test_missing_certificates_are_named(listener: str) -> None:
+    tls = "{certificate: /nowhere/cert.pem, key: /nowhere/key.pem}"
+    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__tls": tls}), {})
+    with pytest.raises(FaultsError, match="/nowhere/"):
+        await gateway.start()
+
+
+async def test_an_upstream_over_tls(start: Start) -> None:
+    """A plaintext upstream that is asked for TLS is unavailable, not trusted."""
+    running = await start(upstreams__operation__tls="true")
+    async with running.client.get(running.url("/operations/x"), timeout=aiohttp.ClientTimeout(20)) as answer:
+        assert answer.status == 503
+    assert not running.emulator.calls

@@ -1,0 +1,83 @@
+"""A bundle that changes while the gateway serves."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.reload import BundleReloader
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def approve(bundle: Path, bucket: str) -> None:
+    file = bundle / "approved-source.yaml"
+    file.write_text(file.read_text().replace("buckets: [golden-images]", f"buckets: [{bucket}]"))
+
+
+async def status_of_a_create(running: Running) -> int:
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as answer:
+        return answer.status
+
+
+async def facts(running: Running) -> dict[str, object]:
+    async with running.client.get(running.admin("/readyz")) as answer:
+        assert answer.status == 200
+        return dict(await answer.json())
+
+
+async def test_a_changed_bundle_is_put_in_force(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    before = (await facts(running))["bundle"]
+    assert await status_of_a_create(running) == 200
+    approve(bundle, "other")
+    await running.gateway.reload()
+    assert await status_of_a_create(running) == 403
+    assert (await facts(running))["bundle"] != before
+    assert 'gateway_bundle_reloads_total{outcome="in force"} 1.0' in running.metrics.expose().decode()
+
+
+async def test_a_bad_bundle_leaves_the_last_good_one(
+    start: Start, bundle: Path, logs: pytest.LogCaptureFixture
+) -> None:
+    running = await start(policies__path=bundle)
+    before = await facts(running)
+    good = (bundle / "naming.yaml").read_text()
+    (bundle / "naming.yaml").write_text(good.replace("request.name", "request.nam"))
+    await running.gateway.reload()
+    await running.gateway.reload()
+    assert await status_of_a_create(running) == 200
+    now = await facts(running)
+    assert now["bundle"] == before["bundle"]
+    assert "undefined field 'nam'" in str(now["bundle_faults"])
+    assert "the last good one stays in force" in logs.text
+    assert 'gateway_bundle_reloads_total{outcome="refused"} 1.0' in running.metrics.expose().decode()
+    (bundle / "naming.yaml").write_text(good)
+    await running.gateway.reload()
+    assert "bundle_faults" not in await facts(running)
+
+
+async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    shutil.rmtree(bundle)
+    await running.gateway.reload()
+    assert await status_of_a_create(running) == 200
+    assert "bundle_faults" in await facts(running)
+
+
+async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BundleReloader.watch, "__defaults__", (0.02,))
+    running = await start(policies__path=bundle, policies__reload="true")
+    before = (await facts(running))["bundle"]
+    approve(bundle, "other")
+    async with asyncio.timeout(10):
+        while (await facts(running))["bundle"] == before:
+            await asyncio.sleep(0.02)
+    assert await status_of_a_create(running) == 403
