@@ -16,6 +16,7 @@ from gateway.faults import Fault, FaultsError, Path, Position
 
 _MAX_DEPTH = 64
 _MAX_NODES = 200_000
+_MAX_DIGITS = 400
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(
@@ -27,11 +28,15 @@ _WORDS |= dict.fromkeys(("false", "False", "FALSE"), False)
 
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_YAML = "tag:yaml.org,2002:"
+_PLAIN = "tag:plain"
+_TEXT = f"{_YAML}str"
+
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
-    """Leaves every plain scalar as text: `_scalar` gives it its type."""
+    """Leaves every plain scalar as text under a tag of its own: `_scalar` gives it its type."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str | None, Any]] = {None: [(_PLAIN, re.compile(""))]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,36 @@ def load_documents(text: str, file: str) -> list[Document]:
         FaultsError: not YAML, or not what a document of ours may hold.
     """
     try:
+        _check_depth(text, file)
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
+        at = _position(file, mark) if mark else Position(file)
         raise FaultsError([Fault(at, "", f"not valid YAML: {error.problem or error}")]) from error
-    except yaml.YAMLError as error:
-        raise FaultsError([Fault(Position(file), "", f"not valid YAML: {error}")]) from error
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FaultsError([Fault(Position(file), "", f"not valid YAML: {reason}")]) from error
     return [_Reader(file).read(node) for node in nodes]
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse what is nested so deeply that libyaml, which recurses in C, would crash the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise _too_large(_position(file, event.start_mark))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _too_large(position: Position) -> FaultsError:
+    return FaultsError([Fault(position, "", f"too large: over {_MAX_DEPTH} levels or {_MAX_NODES} values")])
+
+
+def _position(file: str, mark: Any) -> Position:
+    return Position(file, mark.line + 1, mark.column + 1)
 
 
 class _Reader:
@@ -103,8 +130,10 @@ class _Reader:
         self._positions.setdefault(path, self._at(node))
         self._nodes += 1
         if len(path) > _MAX_DEPTH or self._nodes > _MAX_NODES:
-            fault = Fault(self._at(node), "", f"too large: over {_MAX_DEPTH} levels or {_MAX_NODES} values")
-            raise FaultsError([fault])
+            raise _too_large(self._at(node))
+        if node.tag not in {_PLAIN, _TEXT, f"{_YAML}map", f"{_YAML}seq"}:
+            self._fault(node, path, f"the tag {node.tag} has no meaning here")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -117,7 +146,7 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
-            if not isinstance(key, str) or key_node.tag != "tag:yaml.org,2002:str":
+            if not isinstance(key, str) or key_node.tag not in {_PLAIN, _TEXT}:
                 self._fault(key_node, path, "a key is plain text here")
                 continue
             if key in result:
@@ -130,20 +159,22 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = node.value
         self._texts[path] = (self._at(node), node.style)
-        if node.tag != "tag:yaml.org,2002:str":
-            self._fault(node, path, f"the tag {node.tag} has no meaning here")
-            return None
-        if node.style:  # quoted or a block: text as it stands
+        if node.tag == _TEXT:  # quoted, a block or tagged: text as it stands
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if _INT.fullmatch(text):
+        is_int = _INT.fullmatch(text)
+        if not is_int and not _FLOAT.fullmatch(text):
+            return text
+        if len(text) > _MAX_DIGITS:
+            self._fault(node, path, f"a number has at most {_MAX_DIGITS} digits")
+            return None
+        if is_int:
             return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
-        return float(text.replace(".inf", "inf").replace(".nan", "nan")) if _FLOAT.fullmatch(text) else text
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
     def _fault(self, node: yaml.Node, path: Path, message: str) -> None:
         self._faults.append(Fault(self._at(node), ".".join(map(str, path)), message))
 
     def _at(self, node: yaml.Node) -> Position:
-        mark = node.start_mark
-        return Position(self._file, mark.line + 1, mark.column + 1)
+        return _position(self._file, node.start_mark)

@@ -10,12 +10,15 @@ import json
 import re
 
 _MAX_SHOWN = 120
-_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+# Without the scheme: to look for one takes quadratic time on a long text that has none.
+_LINK = re.compile(r"://[^\s\"'<>]+")
 _USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 # A signature outside of a link, as a careless message may hold it.
 _SIGNATURE = re.compile(
-    r"(X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)=[^&\s\"']+", re.IGNORECASE
+    r"(X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)"
+    r"([\"']?\s{0,8}(?:=|%3D|:)\s{0,8}[\"']?)[^&\s\"']+",
+    re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
@@ -25,7 +28,7 @@ HIDDEN = "…"
 def mask(text: str) -> str:
     """Return the text without user info, queries and fragments of links, signatures and tokens."""
     text = _LINK.sub(lambda match: _mask_link(match[0]), text)
-    text = _SIGNATURE.sub(rf"\1={HIDDEN}", text)
+    text = _SIGNATURE.sub(rf"\1\2{HIDDEN}", text)
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc.aio
 import pytest
+import trustme
 
 from gateway.app import Gateway
 from gateway.emulator import Fault
@@ -76,23 +76,21 @@ async def test_calls_under_way_end_before_the_gateway_does(start: Start) -> None
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for 127.0.0.1 that signs itself."""
+    """An authority, and a key with its certificate for 127.0.0.1."""
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem"
-        " -out cert.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1".split(),
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
     return folder
 
 
 async def test_tls_and_client_certificates(start: Start, certificates: Path) -> None:
-    cert, key = certificates / "cert.pem", certificates / "key.pem"
-    tls = f"{{certificate: {cert}, key: {key}, client_ca: {cert}}}"
+    authority, cert, key = (certificates / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    tls = f"{{certificate: {cert}, key: {key}, client_ca: {authority}}}"
     running = await start(rest__tls=tls, grpc__tls=tls)
-    trusting = ssl.create_default_context(cafile=str(cert))
+    trusting = ssl.create_default_context(cafile=str(authority))
     url = f"https://{running.addresses.rest}{IMAGES}"
     with pytest.raises((aiohttp.ClientError, ConnectionError)):
         async with running.client.get(url, ssl=trusting) as answer:
@@ -100,14 +98,15 @@ async def test_tls_and_client_certificates(start: Start, certificates: Path) -> 
     trusting.load_cert_chain(cert, key)
     async with running.client.get(url, ssl=trusting) as answer:
         assert answer.status == 200
-    pem, private = cert.read_bytes(), key.read_bytes()
+    roots = authority.read_bytes()
+    pair = (key.read_bytes(), cert.read_bytes())
     for credentials, code in [
-        (grpc.ssl_channel_credentials(pem), grpc.StatusCode.UNAVAILABLE),
-        (grpc.ssl_channel_credentials(pem, private, pem), grpc.StatusCode.INVALID_ARGUMENT),
+        (grpc.ssl_channel_credentials(roots), grpc.StatusCode.UNAVAILABLE),
+        (grpc.ssl_channel_credentials(roots, *pair), grpc.StatusCode.INVALID_ARGUMENT),
     ]:
         async with grpc.aio.secure_channel(str(running.addresses.grpc), credentials) as channel:
+            callable_: Any = channel.unary_unary(f"/{CREATE}")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                callable_: Any = channel.unary_unary(f"/{CREATE}")
                 await callable_(b"", timeout=10)
             assert caught.value.code() is code
 

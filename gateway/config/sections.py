@@ -149,9 +149,9 @@ class Ledger(Section):
     """The durable record of calls. This version keeps none: setting a key is accepted with a warning."""
 
     url: str = "sqlite:///ledger.db"
-    """Database of the ledger."""
+    """Database of the ledger. Not in effect yet: decisions are logged, nothing is recorded durably."""
     durability: Literal["power", "process"] = "power"
-    """What a record has to survive: loss of power, or of the process."""
+    """What a record has to survive: loss of power, or of the process. Not in effect yet."""
 
 
 class Limits(Section):

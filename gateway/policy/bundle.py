@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.documents import Document, load_documents
 from gateway.faults import Fault, FaultsError, Position, validation_faults
-from gateway.policy.compiler import CompiledBinding, Compiler
+from gateway.policy.compiler import CompiledBinding, Compiler, key_of
 from gateway.policy.model import KINDS, Binding, Policy, Suite
 
 if TYPE_CHECKING:
@@ -75,12 +75,15 @@ class _Loader:
         self._policies: dict[str, tuple[Policy, Document]] = {}
         self._bindings: dict[str, tuple[Binding, Document]] = {}
         self._suites: dict[str, Suite] = {}
+        self._refused: list[Any] = []
+        self._is_whole = True
 
     def read(self, name: str, text: str) -> None:
         try:
             documents = load_documents(text, name)
         except FaultsError as error:
             self._faults += error.faults
+            self._is_whole = False
             return
         for document in documents:
             self._read_document(document)
@@ -102,10 +105,8 @@ class _Loader:
     def _read_document(self, document: Document) -> None:
         kind = document.value.get("kind") if isinstance(document.value, dict) else None
         if kind == TESTS:
-            suite = self._parse(document, Suite)
-            if suite:
-                self._suites[document.file] = suite
-        elif kind in KINDS:
+            self._add_suite(document)
+        elif isinstance(kind, str) and kind in KINDS:
             parsed = self._parse(document, KINDS[kind])
             if isinstance(parsed, Policy):
                 self._add(self._policies, parsed, document)
@@ -120,7 +121,16 @@ class _Loader:
             return model.model_validate(document.value)
         except ValidationError as error:
             self._faults += validation_faults(error, model, document.position)
+            self._refused.append(document.value)
             return None
+
+    def _add_suite(self, document: Document) -> None:
+        if document.file in self._suites:
+            self._fault(document, (), "the file holds tests already; put the cases together")
+            return
+        suite = self._parse(document, Suite)
+        if suite:
+            self._suites[document.file] = suite
 
     def _add(self, known: dict[str, tuple[Any, Document]], parsed: Any, document: Document) -> None:
         name = parsed.metadata.name
@@ -138,8 +148,9 @@ class _Loader:
                     path = ("spec", "rules", index, "name")
                     self._fault(document, path, f"two rules are called {rule.name!r}")
         bound = {binding.spec.policy for binding, _ in self._bindings.values()}
+        bound |= self._refused_names("spec", "policy")
         for name, (_, document) in self._policies.items():
-            if name not in bound:
+            if name not in bound and self._is_whole:
                 self._fault(document, ("metadata", "name"), f"no binding puts the policy {name!r} in force")
 
     def _compile(self) -> dict[str, tuple[CompiledBinding, ...]]:
@@ -148,7 +159,7 @@ class _Loader:
         for binding, document in self._bindings.values():
             policy = self._policies.get(binding.spec.policy)
             if policy is None:
-                self._fault(document, ("spec", "policy"), _no_policy(binding.spec.policy, self._policies))
+                self._check_policy(binding, document)
                 continue
             compiled = [
                 (method, one)
@@ -161,14 +172,27 @@ class _Loader:
         self._faults += compiler.faults
         return {name: tuple(bindings) for name, bindings in result.items()}
 
-    def _methods(self, policy: Policy, document: Document) -> Iterable[Method]:
+    def _check_policy(self, binding: Binding, document: Document) -> None:
+        name = binding.spec.policy
+        if self._is_whole and name not in self._refused_names("metadata", "name"):
+            self._fault(document, ("spec", "policy"), _no_policy(name, self._policies))
+
+    def _refused_names(self, part: str, key: str) -> set[str]:
+        """Return what refused documents say under a key: what they name is not missing, only faulty."""
+        parts = [value.get(part) for value in self._refused]
+        names = [one.get(key) for one in parts if isinstance(one, dict)]
+        return {name for name in names if isinstance(name, str)}
+
+    def _methods(self, policy: Policy, document: Document) -> list[Method]:
+        methods: dict[str, Method] = {}
         for index, pattern in enumerate(policy.spec.methods):
             found = [method for name, method in self._schema.known.items() if fnmatchcase(name, pattern)]
             if not found:
                 near = get_close_matches(pattern, self._schema.known, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
-            yield from found
+            methods |= {method.name: method for method in found}
+        return list(methods.values())
 
     def _check_parameters(
         self, binding: Binding, document: Document, compiled: list[CompiledBinding]
@@ -181,7 +205,7 @@ class _Loader:
                 self._fault(document, ("spec", "params", name), message)
 
     def _fault(self, document: Document, path: tuple[str | int, ...], message: str) -> None:
-        self._faults.append(Fault(document.position(path), ".".join(map(str, path)), message))
+        self._faults.append(Fault(document.position(path), key_of(path), message))
 
 
 def _no_policy(name: str, policies: Iterable[str]) -> str:

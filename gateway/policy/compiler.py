@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
@@ -167,7 +168,13 @@ class _Compilation:
         message = problem.message
         if message.startswith(_MISSING_PARAMETER):
             name = message.removeprefix(_MISSING_PARAMETER).partition("'")[0]
-            message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}"
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
+            near = get_close_matches(name, self._binding.spec.params, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}{hint}"
         position = document.position_within(path, problem.line, problem.column)
-        self._faults.append(Fault(position, key, f"{message} (for {self._method.name})"))
+        self._faults.append(Fault(position, key_of(path), f"{message} (for {self._method.name})"))
+
+
+def key_of(path: Path) -> str:
+    """Return a path as faults name it: `spec.rules[0].assert`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

@@ -6,13 +6,15 @@ be evaluated counts as not met, and hides nothing else.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gateway.masking import mask
+from gateway.masking import HIDDEN, mask
 from gateway.policy.decision import Decision, Violation
-from gateway.policy.expression import EvaluationError
+from gateway.policy.expression import EvaluationError, require_reusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from gateway.policy.compiler import CompiledBinding, CompiledRule
 
 _WHEN = "when"
+# A link's signature has 64 digits; a message may print it without the link around it.
+_SIGNATURE = re.compile(r"[0-9A-Fa-f]{40,}")
 
 
 class Decider:
@@ -82,7 +86,7 @@ def _evaluate_variables(
         reason = next((failed[other] for other in expression.reads & failed.keys()), None)
         if reason is None:
             try:
-                values = values | {name: expression.evaluate(activation)}
+                values = values | {name: require_reusable(expression.evaluate(activation))}
             except EvaluationError as error:
                 reason = f"the variable {name} cannot be evaluated: {error}"
             else:
@@ -117,12 +121,11 @@ def _require_variables(rule: CompiledRule, failed: dict[str, str]) -> None:
 
 
 def _message(rule: CompiledRule, activation: cel.Activation) -> str:
+    text = ""
     if rule.message is not None:
-        try:
-            return mask(str(rule.message.evaluate(activation)))
-        except EvaluationError:
-            pass  # the rule is broken all the same; what it asks for says so
-    return f"does not meet: {rule.assertion.text.strip()}"
+        with suppress(EvaluationError):  # the rule is broken all the same; what it asks for says so
+            text = mask(str(rule.message.evaluate(activation))).strip()
+    return text or f"does not meet: {rule.assertion.text.strip()}"
 
 
 def _violation(
@@ -134,6 +137,6 @@ def _violation(
         binding=binding.name,
         action=binding.action,
         field=field,
-        message=message,
+        message=_SIGNATURE.sub(HIDDEN, message),
         is_error=is_error,
     )

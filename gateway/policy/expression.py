@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
@@ -16,16 +17,21 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from gateway.masking import mask
 from gateway.policy.functions import LINK_TYPE, declare_functions
+from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.schema import Schema
 
-_PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container ''\)| \[[A-Z_]+\]$")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _CHECKED = "cel.expr.CheckedExpr"
-_COMPREHENSION = re.compile(r"\.(?:all|exists|exists_one|map|filter)\s*\(")
-_MAX_COMPREHENSIONS = 4
+# What all, exists, exists_one, map and filter expand to names its accumulator two or three times.
+_ACCUMULATOR = "@result"
+_MAX_ACCUMULATOR_READS = 12
 
 _ADVICE = {"matches": "matches() compiles its pattern at each call; use text.fullMatch(pattern)"}
 
@@ -78,10 +84,10 @@ class Expression:
         Raises:
             EvaluationError: there is none.
         """
-        result = self._compiled.eval(activation)
+        result = self._run(activation)
         if result.type() == cel.Type.ERROR or result.type() == cel.Type.UNKNOWN:
             raise EvaluationError(mask(str(result.value())))
-        return result.value()
+        return result.plain_value()
 
     def is_true(self, activation: cel.Activation) -> bool:
         """Evaluate a condition.
@@ -89,10 +95,18 @@ class Expression:
         Raises:
             EvaluationError: it is neither true nor false.
         """
-        result = self._compiled.eval(activation)
-        if result.type() != cel.Type.BOOL:
-            raise EvaluationError(mask(str(result.value())))
-        return result.value() is True
+        value = self._run(activation).value()
+        if value is True:
+            return True
+        if value is False:
+            return False
+        raise EvaluationError(mask(str(value)))  # the value of an error is its text
+
+    def _run(self, activation: cel.Activation) -> cel.Value:
+        try:
+            return self._compiled.eval(activation)
+        except RuntimeError as error:  # a budget that is used up is raised, other errors are returned
+            raise EvaluationError(mask(_without_noise(str(error)))) from error
 
 
 class Environment:
@@ -132,27 +146,56 @@ class Environment:
         Raises:
             ExpressionError: with every problem.
         """
-        if len(_COMPREHENSION.findall(text)) > _MAX_COMPREHENSIONS:
-            raise ExpressionError([Problem(1, 1, f"over {_MAX_COMPREHENSIONS} loops in one expression")])
         try:
             compiled = self._env.compile(text)
         except (RuntimeError, ValueError) as error:
-            raise ExpressionError(_problems(str(error))) from error
+            raise ExpressionError([self._advise(one) for one in _problems(str(error))]) from error
         if returns is not None and compiled.return_type() != returns:
             given = compiled.return_type().name()
             raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
-        return Expression(text, compiled, self._names_in(compiled))
+        return Expression(text, compiled, self._names_in(text, compiled))
 
-    def _names_in(self, compiled: cel.Expression) -> frozenset[str]:
+    def _names_in(self, text: str, compiled: cel.Expression) -> frozenset[str]:
         packed = AnyMessage.FromString(compiled.serialize())
         checked: Any = self._references.FromString(packed.value)
-        names: set[str] = set()
-        for reference in checked.reference_map.values():
-            for overload in reference.overload_id:
-                if overload.split("_")[0] in _ADVICE:
-                    raise ExpressionError([Problem(1, 1, _ADVICE[overload.split("_")[0]])])
-            names.add(reference.name)
-        return frozenset(names - {""})
+        references = checked.reference_map.values()
+        called = {overload.split("_")[0] for reference in references for overload in reference.overload_id}
+        refused = [Problem(*_place(text, name), advice) for name, advice in _ADVICE.items() if name in called]
+        names = [reference.name for reference in references if not reference.overload_id]
+        if names.count(_ACCUMULATOR) > _MAX_ACCUMULATOR_READS:
+            refused.append(Problem(1, 1, "too many loops in one expression; four are allowed"))
+        if refused:
+            raise ExpressionError(refused)
+        return frozenset(names) - {"", _ACCUMULATOR}
+
+    def _advise(self, problem: Problem) -> Problem:
+        """Add the name that was probably meant."""
+        known: Iterable[str] = ()
+        if match := _UNDECLARED.match(problem.message):
+            known = self._variables
+        elif match := _UNDEFINED.match(problem.message):
+            known = descriptor_of(self._schema.message(match[2])).fields_by_name
+        near = get_close_matches(match[1], list(known), n=1) if match else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return Problem(problem.line, problem.column, problem.message + hint)
+
+
+def require_reusable(value: Any) -> Any:
+    """Return a value that the engine takes back as it is.
+
+    Raises:
+        EvaluationError: it holds a text with NUL, of which the engine would see the part before it.
+    """
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str) and "\0" in part:
+            raise EvaluationError("the text has a NUL character")
+        if isinstance(part, dict):
+            parts += [*part, *part.values()]
+        elif isinstance(part, list):
+            parts += part
+    return value
 
 
 def type_of(value: Any) -> cel.Type:
@@ -176,7 +219,18 @@ def _common_type(values: list[Any]) -> cel.Type:
 
 
 def _problems(text: str) -> list[Problem]:
-    found = [Problem(int(line), int(column), message) for line, column, message in _PROBLEM.findall(text)]
-    return [
-        Problem(one.line, one.column, one.message.replace(" (in container '')", "")) for one in found
-    ] or [Problem(1, 1, text.removeprefix("INVALID_ARGUMENT: ").splitlines()[0])]
+    found = [
+        Problem(max(int(line), 1), max(int(column), 1), _without_noise(message))
+        for line, column, message in _PROBLEM.findall(text)
+    ]
+    return found or [Problem(1, 1, _without_noise(text.splitlines()[0]))]
+
+
+def _without_noise(text: str) -> str:
+    return _NOISE.sub("", text)
+
+
+def _place(text: str, name: str) -> tuple[int, int]:
+    """Return line and column of a name's first appearance."""
+    before = text.partition(name)[0]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

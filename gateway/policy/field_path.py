@@ -38,14 +38,15 @@ class FieldPath:
         if field is None:
             return ""
         if self.key is not None:
-            return (
-                f"{self.text} is {quote(value[self.key])}" if self.key in value else f"{self.text} is not set"
-            )
+            return self._describe(value[self.key]) if self.key in value else f"{self.text} is not set"
         if field.is_repeated or field.message_type is not None:
             return ""
-        if not value:
-            return f"{self.text} is not set"
-        return f"{self.text} is {quote(value) if isinstance(value, str) else value}"
+        return self._describe(value) if value else f"{self.text} is not set"
+
+    def _describe(self, value: Any) -> str:
+        if isinstance(value, str):
+            return f"{self.text} is {quote(value)}"
+        return f"{self.text} is {value}" if isinstance(value, (int, float)) else ""
 
 
 def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:

@@ -13,7 +13,14 @@ API_VERSION = "baremetal-gateway/v1"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = {"request", "params", "method", "now", "caller"}
+# https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax, and the names of types.
+_KEYWORDS = {"in", "true", "false", "null"}
+_CEL_WORD = re.compile(
+    r"in|true|false|null|as|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return"
+    r"|var|void|while|bool|bytes|double|dyn|int|list|map|null_type|string|type|uint"
+)
 _MAX_PARAMETER_DEPTH = 8
+_INT64 = range(-(2**63), 2**63)
 
 
 def _check_name(text: str) -> str:
@@ -25,25 +32,31 @@ def _check_name(text: str) -> str:
 def _check_variable(text: str) -> str:
     if not _IDENTIFIER.fullmatch(text) or text in _RESERVED:
         raise ValueError(f"a variable is a CEL identifier other than {', '.join(sorted(_RESERVED))}")
+    if _CEL_WORD.fullmatch(text):
+        raise ValueError("the word belongs to CEL itself; choose another name")
     return text
 
 
 def _check_parameters(params: dict[str, Any]) -> dict[str, Any]:
     for name, value in params.items():
-        if not _IDENTIFIER.fullmatch(name):
+        if not _IDENTIFIER.fullmatch(name) or name in _KEYWORDS:
             raise ValueError(f"the parameter {name!r} is no CEL identifier")
         _check_parameter(name, value, _MAX_PARAMETER_DEPTH)
     return params
 
 
 def _check_parameter(name: str, value: Any, levels: int) -> None:
-    """Bound what reaches the engine: a deep value crashes it."""
+    """Bound what reaches the engine: a deep value crashes it, and it cuts texts at NUL."""
     if value is None:
         raise ValueError(f"the parameter {name!r} holds null; leave it out")
     if levels == 0:
         raise ValueError(f"the parameter {name!r} is nested over {_MAX_PARAMETER_DEPTH} levels")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(f"the parameter {name!r} holds a NUL character")
+    if isinstance(value, int) and value not in _INT64:
+        raise ValueError(f"the parameter {name!r} holds {value}, which is more than 64 bits take")
     if isinstance(value, (dict, list)):
-        for one in value.values() if isinstance(value, dict) else value:
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
             _check_parameter(name, one, levels - 1)
 
 

@@ -55,7 +55,7 @@ def _run(file: str, case: Case, decider: Decider, schema: Schema) -> CaseResult:
         return _failed(file, case, f"{case.method!r} is no known method{hint}")
     try:
         request = json_format.ParseDict(case.request, method.request(), descriptor_pool=schema.pool)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:  # it raises them all
         return _failed(file, case, f"the request does not fit {method.request.DESCRIPTOR.full_name}: {error}")
     decision = decider.decide(method.name, request, case.now)
     return CaseResult(

@@ -28,8 +28,8 @@ _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*
 _BUCKET_LENGTH = range(3, 64)
 _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _SIGNATURE = re.compile(r"(?:^|&)X-Amz-Signature=[0-9a-f]+(?:&|$)")
-# Encoded, these would be a delimiter to a reader that decodes first.
-_FORBIDDEN_ESCAPES = re.compile(r"%(?:2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
+# Encoded, these would be a delimiter to a reader that decodes first, or decodes twice.
+_FORBIDDEN_ESCAPES = re.compile(r"%(?:25)*(?:2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
 
 
 class LinkError(ValueError):
@@ -77,8 +77,8 @@ def parse_link(text: str, hosts: Collection[str] = DEFAULT_HOSTS) -> Link:
     _check_path(path)
     bucket, rest = _find_bucket(host, path, hosts)
     _check_bucket(bucket)
-    if host not in hosts and "." in bucket and match["scheme"] == "https":
-        raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
+    if host not in hosts:
+        _check_host_bucket(bucket, match["scheme"])
     return Link(
         scheme="https" if match["scheme"] == "https" else "http",
         host=host,
@@ -137,6 +137,14 @@ def _check_bucket(bucket: str) -> None:
         raise LinkError("the link names no bucket")
     if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket) or _IP_ADDRESS.fullmatch(bucket):
         raise LinkError("the bucket's name is not one that a bucket can have")
+
+
+def _check_host_bucket(bucket: str, scheme: str) -> None:
+    """Check what a bucket cannot be in a host name, although it can be in a path."""
+    if "." in bucket and scheme == "https":
+        raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
+    if "xn--" in bucket:
+        raise LinkError("a host name with xn-- can be read as another name; put the bucket in the path")
 
 
 def _decode_key(encoded: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from decimal import Decimal
+from collections import Counter
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from gateway.errors import invalid_request
@@ -25,8 +26,8 @@ class JsonObject(dict[str, Any]):
         super().__init__(pairs)
         self.duplicates: tuple[str, ...] = ()
         if len(self) != len(pairs):
-            names = [name for name, _ in pairs]
-            self.duplicates = tuple(name for name in self if names.count(name) > 1)
+            times = Counter(name for name, _ in pairs)
+            self.duplicates = tuple(name for name in self if times[name] > 1)
 
 
 def parse_json(data: bytes) -> Any:
@@ -72,7 +73,10 @@ def _parse_float(text: str) -> Decimal:
     """Keep every digit: whether a number is whole cannot be told from a rounded one."""
     if math.isinf(float(text)):
         raise ValueError(f"the number {text[:32]} is out of range")
-    return Decimal(text)
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:  # an exponent of twenty digits
+        raise ValueError(f"the number {text[:32]} is out of range") from error
 
 
 def _parse_int(text: str) -> int:

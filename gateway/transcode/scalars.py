@@ -11,7 +11,7 @@ import binascii
 import math
 import re
 import struct
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import EnumDescriptor
 
+_ENUM_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_MAX_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _MAX_DIGITS = 400  # more than any number type holds
 
 
@@ -63,7 +63,10 @@ def _whole(value: Any) -> int | None:
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
             return None
-        value = Decimal(value)
+        try:
+            value = Decimal(value)
+        except InvalidOperation:  # an exponent of twenty digits
+            return None
     if isinstance(value, Decimal):
         if value.adjusted() > _MAX_DIGITS or value != value.to_integral_value():
             return None
@@ -93,9 +96,11 @@ def read_double(value: Any) -> float:
 def read_float(value: Any) -> float:
     """Read a 32-bit floating point number."""
     number = read_double(value)
-    if math.isfinite(number) and abs(number) > _MAX_FLOAT:
-        raise UnfitError(f"{show(value)} is out of range")
-    return number
+    try:
+        # Rounded as the field will hold it: the shortest text of the largest float lies above it.
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError as error:
+        raise UnfitError(f"{show(value)} is out of range") from error
 
 
 def read_bool(value: Any) -> bool:
@@ -135,7 +140,7 @@ def read_bytes(value: Any) -> str:
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], str | int]:
     """Return a reader of an enum's values: by name, or by number."""
     by_number = read_integer(-(2**31), 2**31 - 1)
-    names = enum.values_by_name
+    names = [one.name for one in enum.values]
 
     def read(value: Any) -> str | int:
         if isinstance(value, str):
@@ -190,6 +195,6 @@ def parse_text(field: FieldDescriptor, text: str) -> Any:
     """Return the JSON value that a parameter's text stands for; the field's reader judges it."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
-    if field.enum_type is not None and re.fullmatch(r"-?[0-9]{1,10}", text, re.ASCII):
+    if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):
         return int(text)
     return text

@@ -48,8 +48,8 @@ async def server() -> AsyncIterator[Server]:
 
 async def fail(port: int, timeout: float = 10) -> GatewayError:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        callable_: Any = channel.unary_unary(METHOD)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            callable_: Any = channel.unary_unary(METHOD)
             await callable_(b"", timeout=timeout)
         return to_gateway_error(caught.value, "somewhere")
 
