@@ -7,6 +7,7 @@ nothing but `required`; of the fields that are set, every violation is found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import re2
@@ -36,7 +37,7 @@ _FieldCheck: TypeAlias = "Callable[[Message, str], Violations]"
 
 _WRAPPERS = "google.protobuf."
 _SECONDS = {"google.protobuf.Duration", "google.protobuf.Timestamp"}
-_NANOS_PER_SECOND = 1e9
+_NANOS_PER_SECOND = 10**9
 
 
 class Validator:
@@ -91,17 +92,27 @@ _Compiled: TypeAlias = "Callable[[Descriptor], _MessageValidator]"
 
 
 def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[_FieldCheck]:
+    faults: list[str] = []
     for field in descriptor.fields:
-        constraints = read_constraints(field)
-        if is_map(field):
-            yield from _map_checks(field, constraints, compiled)
-        elif field.is_repeated:
-            yield from _repeated_checks(field, constraints, compiled)
-        else:
-            yield from _singular_checks(field, constraints, compiled)
+        try:
+            yield from _field_checks(field, read_constraints(field), compiled)
+        except SchemaError as error:
+            faults += error.faults
+    if faults:
+        raise SchemaError(faults)
     for oneof in descriptor.oneofs:
         if requires_one(oneof):
             yield _oneof_check(oneof)
+
+
+def _field_checks(
+    field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
+) -> Iterable[_FieldCheck]:
+    if is_map(field):
+        return _map_checks(field, constraints, compiled)
+    if field.is_repeated:
+        return _repeated_checks(field, constraints, compiled)
+    return _singular_checks(field, constraints, compiled)
 
 
 def _singular_checks(
@@ -146,7 +157,7 @@ def _map_checks(
     _, value_field = entry_of(field)
     yield from _collection_checks(field, constraints)
     key = constraints.key if constraints else None
-    key_checks = tuple(_text_checks(key.pattern, key.length, "key")) if key else ()
+    key_checks = tuple(_text_checks(field, key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (_number_check(key.value),)
     value_checks = tuple(_value_checks(value_field, constraints, compiled))
@@ -154,7 +165,7 @@ def _map_checks(
     def check(message: Message, prefix: str) -> Violations:
         entries = getattr(message, name)
         for one in sorted(entries):
-            path = f"{prefix}{name}[{quote(one) if isinstance(one, str) else one}]"
+            path = f"{prefix}{name}[{quote(one) if isinstance(one, str) else str(one).lower()}]"
             for key_check in key_checks:
                 yield from key_check(one, path)
             for value_check in value_checks:
@@ -184,11 +195,11 @@ def _value_checks(
         yield from _message_checks(kind, constraints, compiled)
     elif constraints:
         if field.cpp_type == field.CPPTYPE_STRING:
-            yield from _text_checks(constraints.pattern, constraints.length)
+            yield from _text_checks(field, constraints.pattern, constraints.length)
+            if constraints.bytes:
+                yield _bytes_check(constraints.bytes)
         elif constraints.value:
             yield _number_check(constraints.value)
-        if constraints.bytes:
-            yield _bytes_check(constraints.bytes)
 
 
 def _message_checks(
@@ -202,6 +213,7 @@ def _message_checks(
     elif constraints and kind.full_name.endswith("Value") and "value" in kind.fields_by_name:
         for check in _value_checks(kind.fields_by_name["value"], constraints, compiled):
             yield _unwrapped(check)
+        return
     if constraints and constraints.bytes:
         yield _bytes_check(constraints.bytes)
 
@@ -223,7 +235,7 @@ def _required_check(field: FieldDescriptor) -> _FieldCheck:
 def _size_check(name: str, size: Range) -> _FieldCheck:
     def check(message: Message, prefix: str) -> Violations:
         count = len(getattr(message, name))
-        if count not in size:
+        if count and count not in size:
             yield FieldViolation(
                 field=prefix + name,
                 description=f"has {count} elements; the number of elements must be {size.text}",
@@ -262,28 +274,34 @@ def _oneof_check(oneof: OneofDescriptor) -> _FieldCheck:
     return check
 
 
-def _text_checks(pattern: str | None, length: Range | None, what: str = "value") -> Iterable[_ValueCheck]:
+def _text_checks(
+    field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
+) -> Iterable[_ValueCheck]:
     if pattern is not None:
-        yield _pattern_check(pattern, what)
+        yield _pattern_check(field, pattern, what)
     if length is not None:
         yield _length_check(length, what)
 
 
-def _pattern_check(pattern: str, what: str) -> _ValueCheck:
+def _pattern_check(field: FieldDescriptor, pattern: str, what: str) -> _ValueCheck:
     try:
         matches = re2.compile(pattern).fullmatch
     except re2.error as error:
-        raise SchemaError([f"{pattern!r} is no RE2 pattern: {error}"]) from error
+        raise SchemaError([f"{field.full_name}: {pattern!r} is no RE2 pattern: {error}"]) from error
 
     def check(value: Any, path: str) -> Violations:
         if matches(value) is None:
             yield FieldViolation(
                 field=path,
-                description=f"the {what} {quote(value)} does not match the pattern {pattern}",
+                description=f"the {what} {_show(value)} does not match the pattern {pattern}",
                 reason="PATTERN",
             )
 
     return check
+
+
+def _show(value: str | bytes) -> str:
+    return quote(value) if isinstance(value, str) else f"of {len(value)} bytes"
 
 
 def _length_check(length: Range, what: str) -> _ValueCheck:
@@ -312,14 +330,21 @@ def _number_check(allowed: Range) -> _ValueCheck:
 
 def _seconds_check(allowed: Range) -> _ValueCheck:
     def check(value: Any, path: str) -> Violations:
-        if value.seconds + value.nanos / _NANOS_PER_SECOND not in allowed:
+        if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
             yield FieldViolation(
                 field=path,
-                description=f"{value.ToJsonString()} is not allowed; it must be {allowed.text}",
+                description=f"{_show_seconds(value)} is not allowed; it must be {allowed.text}",
                 reason="VALUE",
             )
 
     return check
+
+
+def _show_seconds(value: Any) -> str:
+    try:
+        return str(value.ToJsonString())
+    except ValueError:  # gRPC carries times that JSON has no form for
+        return f"{value.seconds} s and {value.nanos} ns"
 
 
 def _bytes_check(allowed: Range) -> _ValueCheck:

@@ -85,9 +85,9 @@ def _read_file(file: pathlib.Path) -> Document | None:
 
 def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
     """Read the variables in the order of their names, so that the result never depends on the shell."""
-    overrides, faults = [], []
+    overrides, faults, defaults = [], [], Config().model_dump()
     for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
-        path = _path_of(variable, values)
+        path = _path_of(variable, values, defaults)
         try:
             documents = load_documents(environment[variable], variable)
         except FaultsError as error:
@@ -99,15 +99,15 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
     return overrides
 
 
-def _path_of(variable: str, values: dict[str, Any]) -> tuple[str, ...]:
-    """Take a variable's name apart; keys of the file are found whatever their case."""
+def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> tuple[str, ...]:
+    """Take a variable's name apart; keys of the file and of the defaults are found whatever their case."""
     path: list[str] = []
-    here: Any = values
+    here: tuple[Any, ...] = (values, defaults)
     for part in variable[len(PREFIX) :].split("__"):
-        keys = here if isinstance(here, dict) else {}
-        key = next((key for key in keys if key.lower() == part.lower()), part.lower())
-        path.append(key)
-        here = keys.get(key)
+        levels = [one for one in here if isinstance(one, dict)]
+        keys = (key for level in levels for key in level)
+        path.append(next((key for key in keys if key.lower() == part.lower()), part.lower()))
+        here = tuple(level.get(path[-1]) for level in levels)
     return tuple(path)
 
 
@@ -115,7 +115,9 @@ def _put(values: dict[str, Any], override: _Override) -> None:
     here = values
     for key in override.path[:-1]:
         inner = here.get(key)
-        here[key] = dict(inner) if isinstance(inner, dict) else {}
+        if inner is not None and not isinstance(inner, dict):
+            return  # a fault of the file's, and reported as one
+        here[key] = dict(inner or {})
         here = here[key]
     here[override.path[-1]] = override.value
 

@@ -10,7 +10,8 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.schema.pool import SchemaError, options_of
 
@@ -18,24 +19,34 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 
 _PREFIX = "yandex.cloud."
-_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_TIMESTAMP = r"\d{8}T\d{6}(?:\.\d+)?"
-_BOUND = rf"(?:{_TIMESTAMP}|-?\d+(?:\.\d+)?(?:ms|[smhd])?)"
+# Exact, as a Duration is: 0.001 * 1001 is not 1.001.
+_UNITS_S = {
+    "ms": Fraction(1, 1000),
+    "s": Fraction(1),
+    "m": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86400),
+}
+_TIMESTAMP = r"[0-9]{8}T[0-9]{6}(?:\.[0-9]+)?"
+_BOUND = rf"(?:{_TIMESTAMP}|-?[0-9]+(?:\.[0-9]+)?(?:ms|[smhd])?)"
 _ONE = re.compile(_BOUND)
-_SPAN = re.compile(rf"({_BOUND})-({_BOUND})")
-_COMPARISON = re.compile(rf"(<=|>=|<|>)({_BOUND})")
+_SPAN = re.compile(rf"({_BOUND})\s*-\s*({_BOUND})")
+_COMPARISON = re.compile(rf"(<=|>=|<|>)\s*({_BOUND})")
+
+
+Number: TypeAlias = float | Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """Numbers from low to high; the ends belong to it unless it is open."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     low_open: bool = False
     high_open: bool = False
 
-    def __contains__(self, number: float) -> bool:
+    def __contains__(self, number: Number) -> bool:
         above = number > self.low if self.low_open else number >= self.low
         below = number < self.high if self.high_open else number <= self.high
         return above and below
@@ -53,7 +64,7 @@ class Range:
     text: str
     spans: tuple[Span, ...]
 
-    def __contains__(self, number: float) -> bool:
+    def __contains__(self, number: Number) -> bool:
         return any(number in span for span in self.spans)
 
 
@@ -76,21 +87,24 @@ def _parse_span(text: str) -> Span:
             return Span(-math.inf, bound, high_open=match[1] == "<")
         return Span(bound, math.inf, low_open=match[1] == ">")
     if match := _SPAN.fullmatch(text):
-        return Span(_parse_bound(match[1]), _parse_bound(match[2]))
+        low, high = _parse_bound(match[1]), _parse_bound(match[2])
+        if low > high:
+            raise ValueError(text)
+        return Span(low, high)
     if _ONE.fullmatch(text):
         bound = _parse_bound(text)
         return Span(bound, bound)
     raise ValueError(text)
 
 
-def _parse_bound(text: str) -> float:
+def _parse_bound(text: str) -> Number:
     if "T" in text:
-        return datetime.strptime(text[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
-    match = re.fullmatch(r"(-?[\d.]+)([a-z]*)", text)
-    if match is None:
-        raise ValueError(text)
-    number = float(match[1]) if "." in match[1] else int(match[1])
-    return number * _UNITS_S[match[2]] if match[2] else number
+        whole = datetime.strptime(text[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
+        return Fraction(int(whole)) + Fraction(f"0{text[15:]}")
+    number = text.rstrip("".join(_UNITS_S))
+    if unit := text[len(number) :]:
+        return Fraction(number) * _UNITS_S[unit]
+    return float(number) if "." in number else int(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,10 +104,12 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     """
     pool, held = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
-    faults = [f"service {service} stands in no descriptor set" for service in served - set(held)]
-    known = {
-        method.name: method for name in held for method in _methods(pool.FindServiceByName(name), faults)
-    }
+    faults = [f"service {service} stands in no descriptor set" for service in sorted(served - set(held))]
+    known: dict[str, Method] = {}
+    for name in held:
+        unserved: list[str] = []  # a fault of what nobody asked for stops no start
+        found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
+        known |= {method.name: method for method in found}
     methods = {name: method for name, method in known.items() if method.service in served}
     if not faults and not any(method.rules for method in methods.values()):
         faults.append("no method has a google.api.http rule, so there is no route to serve")
@@ -148,7 +150,9 @@ def _rule(http: Any) -> HttpRule:
     if pattern is None:
         raise SchemaError(["the HTTP rule has no pattern"])
     if pattern == "custom":
-        verb, template = http.custom.kind, http.custom.path
+        verb, template = http.custom.kind.upper(), http.custom.path
+        if not verb:
+            raise SchemaError(["the custom HTTP rule has no kind, which is its HTTP method"])
     else:
         verb, template = pattern.upper(), getattr(http, pattern)
     return HttpRule(verb=verb, template=template, body=http.body, response_body=http.response_body)
@@ -165,11 +169,13 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 
 
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
-    """Find a type named in an option, first in the method's own package."""
+    """Find a type named in an option, from the method's own package outwards, as protoc does."""
     pool = descriptor.containing_service.file.pool
-    for candidate in (f"{package}.{name}", name):
+    while True:
         try:
-            return str(pool.FindMessageTypeByName(candidate).full_name)
+            return str(pool.FindMessageTypeByName(f"{package}.{name}".strip(".")).full_name)
         except KeyError:
-            continue
+            if not package:
+                break
+            package = package.rpartition(".")[0]
     raise SchemaError([f"the operation option names {name!r}, which is no known message"])

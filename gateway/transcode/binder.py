@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from gateway.errors import FieldViolation, invalid_request
 from gateway.masking import quote
 from gateway.schema import descriptor_of, entry_of, is_map
-from gateway.transcode.json_reader import JsonReader, find_field, to_message
+from gateway.transcode.json_reader import SPECIAL, WRAPPERS, JsonReader, find_field, to_message
 from gateway.transcode.json_text import parse_json
 from gateway.transcode.scalars import parse_text
 from gateway.transcode.target import decode
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from gateway.transcode.template import Template, Variable
 
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
-_MAP_KEY = re.compile(r"(.*)\[([^\]]*)\]", re.DOTALL)
+_MAP_KEY = re.compile(r"([^\[]*)\[(.*)\]", re.DOTALL)
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 # Message types that a parameter's text can stand for.
-_TEXT_MESSAGES = {"Timestamp", "Duration", "FieldMask"}
+_TEXT_MESSAGES = {f"google.protobuf.{kind}" for kind in ("Timestamp", "Duration", "FieldMask")} | WRAPPERS
 
 
 class RuleError(ValueError):
@@ -84,8 +85,7 @@ class Binder:
             placer.place_path(variable.field_path, _decode_capture(variable, text))
         for name, text in query:
             self._place_query(placer, name, text)
-        if not reader.violations:
-            placer.read_placed()
+        placer.read_placed()
         if reader.violations:
             raise invalid_request("the request is malformed", reader.violations)
         message = self._request()
@@ -130,13 +130,15 @@ class _Placer:
 
     def place_path(self, field_path: tuple[str, ...], text: str) -> None:
         self._bound.add(field_path)
-        node, field = self._descend(list(field_path[:-1])), _field_at(self._descriptor, field_path)
-        path = ".".join(field_path)
-        if node is None or field.name in node:
+        fields, path = _fields_at(self._descriptor, field_path), ".".join(field_path)
+        node = self._descend(fields, path)
+        if node is None:
+            return
+        if fields[-1].name in node:
             self.refuse(path, "is set by the path already; leave it out of the body")
             return
-        node[field.name] = parse_text(field, text)
-        self._placed[path] = (field, node)
+        node[fields[-1].name] = parse_text(_leaf(fields[-1]), text)
+        self._placed[path] = (fields[-1], node)
 
     def place_query(self, name: str, text: str, body: str) -> None:
         plain, key = name, None
@@ -163,22 +165,21 @@ class _Placer:
             node[field.name] = self._reader.read_field(field, node[field.name], path)
 
     def refuse(self, path: str, description: str) -> None:
-        shown = path if path.isascii() and path.isprintable() else quote(path)
+        self._violate(path if _PLAIN_PATH.fullmatch(path) else quote(path), description)
+
+    def _violate(self, path: str, description: str) -> None:
         self._reader.violations.append(
-            FieldViolation(field=shown, description=description, reason="MALFORMED")
+            FieldViolation(field=path, description=description, reason="MALFORMED")
         )
 
     def _put(self, fields: list[FieldDescriptor], path: str, text: str, key: str | None) -> None:
-        node, field = self._descend([field.name for field in fields[:-1]]), fields[-1]
+        node, field = self._descend(fields, path), fields[-1]
         if node is None:
-            self.refuse(path, "cannot be set beside its parent")
             return
-        if other := _sibling_in_oneof(field, node):
-            self.refuse(path, f"{other} is set as well; set one of them")
-        elif key is not None:
+        if key is not None:
             self._put_entry(node, field, path, key, text)
         elif field.is_repeated:
-            node.setdefault(field.name, []).append(parse_text(field, text))
+            node.setdefault(field.name, []).append(parse_text(_leaf(field), text))
         elif field.name in node:
             self.refuse(path, "is set more than once; keep one")
         else:
@@ -190,14 +191,20 @@ class _Placer:
     ) -> None:
         entries = node.setdefault(field.name, {})
         if key in entries:
-            self.refuse(f"{path}[{quote(key)}]", "is set more than once; keep one")
+            self._violate(f"{path}[{quote(key)}]", "is set more than once; keep one")
         entries[key] = parse_text(_leaf(entry_of(field)[1]), text)
 
-    def _descend(self, names: list[str]) -> dict[str, Any] | None:
+    def _descend(self, fields: list[FieldDescriptor], path: str) -> dict[str, Any] | None:
+        """Return the node that holds the last field; None, with the violation noted, if it cannot be set."""
         node: Any = self._tree
-        for name in names:
-            node = node.setdefault(name, {})
-            if not isinstance(node, dict):
+        for depth, field in enumerate(fields):
+            if other := _sibling_in_oneof(field, node):
+                self.refuse(path, f"{other} is set as well; set one of them")
+                return None
+            if depth == len(fields) - 1:
+                break
+            node = node.setdefault(field.name, {})
+            if not isinstance(node, dict):  # of the body, and refused already
                 return None
         return node  # type: ignore[no-any-return]
 
@@ -206,10 +213,10 @@ class _Placer:
         descriptor: Descriptor | None = self._descriptor
         for part in name.split("."):
             field = find_field(descriptor, part) if descriptor else None
-            if field is None or (fields and fields[-1].is_repeated):
+            if field is None:
                 return None
             fields.append(field)
-            descriptor = field.message_type
+            descriptor = _inner(field)
         return fields
 
     def _parameters(self, body: str) -> str:
@@ -220,7 +227,7 @@ class _Placer:
 
 def _check_variable(descriptor: Descriptor, field_path: tuple[str, ...]) -> None:
     try:
-        field = _field_at(descriptor, field_path)
+        field = _fields_at(descriptor, field_path)[-1]
     except KeyError as error:
         raise RuleError(
             f"the path fills {'.'.join(field_path)!r}, which {descriptor.full_name} does not have"
@@ -229,32 +236,33 @@ def _check_variable(descriptor: Descriptor, field_path: tuple[str, ...]) -> None
         raise RuleError(f"the path fills {'.'.join(field_path)!r}, which is no single value")
 
 
-def _field_at(descriptor: Descriptor, field_path: tuple[str, ...]) -> FieldDescriptor:
-    for name in field_path[:-1]:
-        inner = descriptor.fields_by_name[name]
-        if inner.message_type is None or inner.is_repeated:
+def _fields_at(descriptor: Descriptor, field_path: tuple[str, ...]) -> list[FieldDescriptor]:
+    fields: list[FieldDescriptor] = []
+    inner: Descriptor | None = descriptor
+    for name in field_path:
+        if inner is None:
             raise KeyError(name)
-        descriptor = inner.message_type
-    return descriptor.fields_by_name[field_path[-1]]
+        fields.append(inner.fields_by_name[name])
+        inner = _inner(fields[-1])
+    return fields
+
+
+def _inner(field: FieldDescriptor) -> Descriptor | None:
+    """Return the type whose fields can be set one by one, None if the field is set as a whole."""
+    kind = field.message_type
+    return None if kind is None or field.is_repeated or kind.full_name in SPECIAL else kind
 
 
 def _is_textual(field: FieldDescriptor) -> bool:
-    kind = field.message_type
     if is_map(field):
         return _is_textual(entry_of(field)[1])
-    if kind is None:
-        return True
-    return kind.file.package == "google.protobuf" and (kind.name in _TEXT_MESSAGES or _is_wrapper(kind))
-
-
-def _is_wrapper(kind: Descriptor) -> bool:
-    return kind.name.endswith("Value") and kind.name not in {"Value", "ListValue"}
+    return field.message_type is None or field.message_type.full_name in _TEXT_MESSAGES
 
 
 def _leaf(field: FieldDescriptor) -> FieldDescriptor:
     """Return the field that decides how a text is read: the one inside a wrapper."""
     kind = field.message_type
-    return kind.fields_by_name["value"] if kind is not None and _is_wrapper(kind) else field
+    return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
 
 
 def _sibling_in_oneof(field: FieldDescriptor, node: dict[str, Any]) -> str | None:

@@ -176,12 +176,7 @@ class JsonReader:
         text = self._fit(path, lambda: read_string(value))
         if text is None:
             return None
-        message: Any = message_factory.GetMessageClass(descriptor)()
-        try:
-            if not pattern.fullmatch(text):
-                raise ValueError(form)  # noqa: TRY301 - one refusal for both judges
-            message.FromJsonString(text)
-        except ValueError:
+        if not pattern.fullmatch(text) or not _parses(descriptor, text):
             return self._refuse(path, f"{show(text)} is not {form}")
         return text
 
@@ -270,6 +265,15 @@ def _fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
 def to_message(tree: Any, message: Any, pool: Any) -> Any:
     """Fill a message from a tree that was read without a violation."""
     return json_format.ParseDict(tree, message, descriptor_pool=pool)
+
+
+def _parses(descriptor: Descriptor, text: str) -> bool:
+    message: Any = message_factory.GetMessageClass(descriptor)()
+    try:
+        message.FromJsonString(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _takes_null(field: FieldDescriptor) -> bool:

@@ -8,6 +8,7 @@ its type URL, and its value as base64.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format, message_factory
@@ -16,6 +17,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from gateway.schema import descriptor_of, entry_of, field_of, is_map
+from gateway.transcode.json_reader import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _ANY = "google.protobuf.Any"
+_NULL_UNSET = SPECIAL - {_ANY, "google.protobuf.Struct"}
 _MAX_NESTED = 32
 _64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 # Behind the type URL of an Any that stays raw, so that no pool knows the type; taken off before it is shown.
@@ -79,11 +82,7 @@ class JsonWriter:
         """Tell whether a message type can reach an Any; most cannot, and are written straight away."""
         known = self._holds_any.get(descriptor.full_name)
         if known is None:
-            self._holds_any[descriptor.full_name] = False  # for types that hold themselves
-            known = descriptor.full_name == _ANY or any(
-                self._may_hold_any(field.message_type) for field in descriptor.fields if field.message_type
-            )
-            self._holds_any[descriptor.full_name] = known
+            known = self._holds_any[descriptor.full_name] = _ANY in _reachable(descriptor)
         return known
 
     def _mark_raw(self, message: Any, depth: int) -> None:
@@ -128,6 +127,17 @@ class _LenientPool:
             return BytesValue.DESCRIPTOR
 
 
+def _reachable(descriptor: Descriptor) -> set[str]:
+    """Return the names of all message types within a type, its own among them."""
+    todo, names = [descriptor], {descriptor.full_name}
+    while todo:
+        for field in todo.pop().fields:
+            if field.message_type and field.message_type.full_name not in names:
+                names.add(field.message_type.full_name)
+                todo.append(field.message_type)
+    return names
+
+
 def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
     if is_map(field):
         is_message = entry_of(field)[1].message_type is not None
@@ -140,10 +150,13 @@ def _empty(field: FieldDescriptor) -> Any:
     if field.is_repeated and not is_map(field):
         return []
     if field.message_type is not None:
-        return {}
+        # A type with a form of its own, as a Timestamp, has none for "not set".
+        return None if field.message_type.full_name in _NULL_UNSET else {}
     if field.enum_type is not None:
-        return field.enum_type.values_by_number[0].name
-    return "0" if field.cpp_type in _64_BITS else field.default_value
+        return field.enum_type.values_by_number[field.default_value].name
+    if field.type == field.TYPE_BYTES:
+        return b64encode(field.default_value).decode()
+    return str(field.default_value) if field.cpp_type in _64_BITS else field.default_value
 
 
 def _unmark(tree: Any) -> None:

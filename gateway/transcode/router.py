@@ -90,7 +90,7 @@ class Router(Generic[T]):
         search = _Search[T](verb)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
-        if colon:  # a registered custom verb goes before a colon that is data
+        if colon and custom_verb:  # a registered custom verb goes before a colon that is data
             attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
         for candidate, suffix in attempts:
             leaf = search.run(self._root, [unquote(segment) for segment in candidate], suffix)

@@ -36,13 +36,15 @@ def parse_target(raw: str) -> Target:
     """Take a request's target apart.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT for a fragment, a malformed escape or text that is not UTF-8.
+        GatewayError: INVALID_ARGUMENT for a fragment, a malformed escape, a NUL or text that is not UTF-8.
     """
     absolute = _ABSOLUTE.match(raw)  # https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
     target = raw[absolute.end() :] if absolute else raw
     path, _, query = target.partition("?")
+    if absolute and not path:
+        path = "/"
     if not path.startswith("/"):
-        path = f"/{path}"
+        raise invalid_request("the request target has to begin with '/'")
     if "#" in raw:
         raise invalid_request("the request target has a fragment; leave out what follows '#'")
     for segment in path.split("/"):
@@ -54,11 +56,11 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
     """Percent-decode text once.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT for a malformed escape, or bytes that are not UTF-8.
+        GatewayError: INVALID_ARGUMENT for a malformed escape, a NUL, or bytes that are not UTF-8.
     """
     if plus:
         text = text.replace("+", " ")
-    if "%" not in text and text.isascii():
+    if "%" not in text and "\0" not in text and text.isascii():
         return text
     if _BAD_ESCAPE.search(text):
         raise invalid_request(
@@ -66,9 +68,12 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
         )
     try:
         # The server hands over undecodable bytes as surrogates: they fail here too.
-        return unquote_to_bytes(text).decode()
+        decoded = unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error
+    if "\0" in decoded:
+        raise invalid_request(f"{what} has a NUL character; leave it out")
+    return decoded
 
 
 def _parse_query(query: str) -> list[tuple[str, str]]:

@@ -92,7 +92,6 @@ class _Parser:
             verb = unquote(self._take(_LITERAL, "a verb"))
         if self._at < len(self._text):
             raise self._error(f"unexpected {self._text[self._at]!r}")
-        self._check()
         return Template(tuple(self._segments), verb, tuple(self._variables))
 
     def _parse_segments(self, *, in_variable: bool) -> None:
@@ -102,6 +101,8 @@ class _Parser:
             self._parse_segment(in_variable=in_variable)
 
     def _parse_segment(self, *, in_variable: bool) -> None:
+        if self._segments[-1:] == [Wildcard.REST]:
+            raise self._error("'**' has to be the last segment")
         if self._text.startswith("**", self._at):
             self._at += 2
             self._segments.append(Wildcard.REST)
@@ -124,7 +125,7 @@ class _Parser:
 
     def _parse_variable(self) -> None:
         self._expect("{")
-        field_path = tuple(self._take(_FIELD_PATH, "a field path").split("."))
+        field_path = self._take_field_path()
         start = len(self._segments)
         if self._peek() == "=":
             self._at += 1
@@ -136,13 +137,14 @@ class _Parser:
         end = None if Wildcard.REST in own else len(self._segments)
         self._variables.append(Variable(field_path, start, end, len(own) > 1 or Wildcard.REST in own))
 
-    def _check(self) -> None:
-        if Wildcard.REST in self._segments[:-1]:
-            raise self._error("'**' has to be the last segment")
-        paths = [variable.field_path for variable in self._variables]
-        for index, path in enumerate(paths):
-            if any(path[: len(other)] == other or other[: len(path)] == path for other in paths[:index]):
-                raise self._error(f"two variables fill {'.'.join(path)}")
+    def _take_field_path(self) -> tuple[str, ...]:
+        at = self._at
+        path = tuple(self._take(_FIELD_PATH, "a field path").split("."))
+        others = (variable.field_path for variable in self._variables)
+        if any(path[: len(other)] == other or other[: len(path)] == path for other in others):
+            self._at = at
+            raise self._error(f"two variables fill {'.'.join(path)}")
+        return path
 
     def _take(self, pattern: re.Pattern[str], what: str) -> str:
         match = pattern.match(self._text, self._at)

@@ -1,0 +1,150 @@
+"""What a create through the gateway costs, beside one straight to the upstream.
+
+Gateway and upstream are processes of their own; the client here sends the same
+creates by REST and gRPC through the gateway, and by gRPC past it, in turns. CPU
+is the gateway's own, for each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc.aio
+
+from gateway.config import Config
+from gateway.emulator import Emulator
+from gateway.schema import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ROUNDS = 10
+CALLS = 200
+CONCURRENCY = 16
+IMAGE: dict[str, Any] = {
+    "uri": "https://storage.yandexcloud.net/golden-images/ubuntu-24.04.iso",
+    "labels": {"env": "prod", "owner": "infra", "cost-center": "cc-42"},
+}
+
+
+def free_address() -> str:
+    """Return an address of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+def cpu_s(process: int) -> float:
+    """Return the CPU time that a process has used, in seconds."""
+    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - no file of ours
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start_gateway(upstream: str, rest: str, rpc: str) -> subprocess.Popen[bytes]:
+    """Start a gateway before the upstream."""
+    environment = {
+        "GATEWAY__REST__LISTEN": rest,
+        "GATEWAY__GRPC__LISTEN": rpc,
+        "GATEWAY__ADMIN__LISTEN": "127.0.0.1:0",
+    }
+    for name in ("BAREMETAL", "OPERATION"):
+        environment[f"GATEWAY__UPSTREAMS__{name}__ADDRESS"] = upstream
+        environment[f"GATEWAY__UPSTREAMS__{name}__TLS"] = "false"
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+    )
+
+
+async def until_ready(rest: str) -> None:
+    """Wait until the gateway answers."""
+    async with aiohttp.ClientSession() as client:
+        while True:
+            try:
+                async with client.get(f"http://{rest}/"):
+                    return
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.02)
+
+
+async def measure(call: Callable[[], Awaitable[None]]) -> list[float]:
+    """Return how long each of many concurrent calls took, in milliseconds."""
+    times: list[float] = []
+
+    async def caller() -> None:
+        for _ in range(CALLS // CONCURRENCY):
+            started = time.perf_counter()
+            await call()
+            times.append((time.perf_counter() - started) * 1000)
+
+    await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
+    return times
+
+
+async def main() -> None:
+    """Measure and print."""
+    schema = load_schema(Config().services)
+    method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
+    rest, rpc = free_address(), free_address()
+    body = json.dumps(IMAGE).encode()
+    headers = {"content-type": "application/json"}
+    async with Emulator() as emulator, aiohttp.ClientSession() as client:
+        gateway = start_gateway(emulator.address, rest, rpc)
+        try:
+            await until_ready(rest)
+
+            async def by_rest() -> None:
+                url = f"http://{rest}/baremetal/v1alpha/images"
+                async with client.post(url, data=body, headers=headers) as answer:
+                    assert answer.status == 200, await answer.text()  # noqa: PLR2004
+                    await answer.read()
+
+            def by_grpc(address: str) -> Callable[[], Awaitable[None]]:
+                callable_: Any = grpc.aio.insecure_channel(address).unary_unary(
+                    method.path, request_serializer=method.request.SerializeToString
+                )
+
+                async def call() -> None:
+                    await callable_(method.request(**IMAGE))
+
+                return call
+
+            ways = {
+                "gRPC to the upstream": by_grpc(emulator.address),
+                "REST through the gateway": by_rest,
+                "gRPC through the gateway": by_grpc(rpc),
+            }
+            await report(ways, gateway.pid)
+        finally:
+            gateway.terminate()
+            gateway.wait()
+
+
+async def report(ways: dict[str, Callable[[], Awaitable[None]]], process: int) -> None:
+    """Measure every way in turns and print."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, call in ways.items():
+            before = cpu_s(process)
+            taken = await measure(call)
+            times[name] += taken
+            cpu[name].append((cpu_s(process) - before) / len(taken) * 1e6)
+    print(f"{CONCURRENCY} callers{'':<19}{'median ms':>12}{'p99 ms':>10}{'gateway CPU µs/call':>22}")
+    for name in ways:
+        p99 = statistics.quantiles(times[name], n=100)[98]
+        print(
+            f"{name:<29}{statistics.median(times[name]):>12.2f}{p99:>10.2f}{statistics.median(cpu[name]):>22.0f}"
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,190 @@
+"""The commands as a user runs them: real processes, their output and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway import __version__
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
+
+COMMAND = [sys.executable, "-m", "gateway"]
+
+
+def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_version() -> None:
+    assert run("version").stdout == f"{__version__}\n"
+
+
+def test_help_lists_the_commands() -> None:
+    text = run("--help").stdout
+    for command in ("serve", "demo", "routes", "policy", "version"):
+        assert command in text
+
+
+def test_routes() -> None:
+    lines = [line.split() for line in run("routes").stdout.splitlines()]
+    create = ["POST", IMAGES, "yandex.cloud.baremetal.v1alpha.ImageService/Create", "→", "baremetal"]
+    assert create in lines
+    assert len(lines) == 9
+
+
+@pytest.mark.parametrize("words", [["--surprise"], ["surprise"], ["serve", "--config", "/nowhere.yaml"]])
+def test_wrong_usage_is_2(words: list[str]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_configuration_names_file_line_and_key(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(
+        "rest: {lisen: 127.0.0.1:1}\ncallers:\n  type: magic\nlimits: {deadline_s: -1}\n"
+    )
+    done = run("serve", "--config", "gateway.yaml", cwd=tmp_path, GATEWAY__WORKERS="4")
+    assert done.returncode == 2
+    assert "gateway.yaml:1:8: rest.lisen: unknown key; did you mean listen?" in done.stderr
+    assert "gateway.yaml:3:3: callers.type: 'magic' is not accepted; use 'none'" in done.stderr
+    assert "gateway.yaml:4:10: limits.deadline_s: " in done.stderr
+    assert "GATEWAY__WORKERS: workers: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_without_a_bundle_does_not_start(tmp_path: Path) -> None:
+    done = run("serve", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "policies: there is no bundle of policies here" in done.stderr
+
+
+def test_policy_check_and_test_of_the_bundle_that_ships() -> None:
+    checked = run("policy", "check", "policies")
+    assert checked.returncode == 0
+    assert "no faults" in checked.stdout
+    tested = run("policy", "test", "policies")
+    assert tested.returncode == 0, tested.stdout
+    assert ", 0 failed" in tested.stdout
+    assert "never broken" not in tested.stdout
+
+
+def test_policy_check_names_file_line_and_column(tmp_path: Path) -> None:
+    text = (ROOT / "policies/naming.yaml").read_text()
+    (tmp_path / "naming.yaml").write_text(text.replace("request.name.", "request.nam."))
+    done = run("policy", "check", str(tmp_path))
+    assert done.returncode == 1
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if "assert:" in one)
+    assert f"naming.yaml:{line}:" in done.stderr
+    assert "undefined field 'nam'" in done.stderr
+
+
+def test_policy_test_fails_with_a_difference(tmp_path: Path) -> None:
+    for name in ("naming.yaml",):
+        (tmp_path / name).write_text((ROOT / "policies" / name).read_text())
+    (tmp_path / "tests.yaml").write_text(
+        "apiVersion: baremetal-gateway/v1\nkind: Tests\nmetadata: {name: t}\ncases:\n"
+        "  - name: wrong\n    method: yandex.cloud.baremetal.v1alpha.ImageService/Create\n"
+        "    request: {name: noversion}\n    expect: {decision: deny}\n"
+    )
+    done = run("policy", "test", str(tmp_path))
+    assert done.returncode == 1
+    assert "expected deny, got allow" in done.stdout
+    assert "warning naming/product-and-version: not expected" in done.stdout
+
+
+def free_ports() -> dict[str, str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return {
+        f"GATEWAY__{name}__LISTEN": f"127.0.0.1:{port}"
+        for name, port in zip(("REST", "GRPC", "ADMIN"), ports, strict=True)
+    }
+
+
+@contextmanager
+def serving(*words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """Start a command that serves; yield it with the addresses of REST and admin once it is ready."""
+    ports = free_ports()
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=ROOT,
+        env=os.environ | ports | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until_ready(f"http://{ports['GATEWAY__ADMIN__LISTEN']}/readyz", process)
+        yield process, ports["GATEWAY__REST__LISTEN"], ports["GATEWAY__ADMIN__LISTEN"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("not ready after 30 s")
+
+
+def test_demo_answers_the_curl_line_that_it_prints() -> None:
+    with serving("demo", "--delay", "0") as (process, rest, _):
+        request = urllib.request.Request(
+            f"http://{rest}{IMAGES}",
+            json.dumps(GOOD_IMAGE).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["metadata"]["imageId"]
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert f"curl -X POST http://{rest}{IMAGES}" in out
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["message"] for line in lines] == ["started", "decision", "answered", "stopping"]
+
+
+def test_serve_with_the_configuration_that_ships() -> None:
+    with serving("serve", "--config", "deploy/gateway.yaml") as (process, rest, admin):
+        with urllib.request.urlopen(f"http://{admin}/metrics", timeout=10) as answer:
+            assert b"gateway_calls_active" in answer.read() or rest
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_a_ledger_that_is_not_kept_is_warned_of() -> None:
+    with serving("serve", GATEWAY__LEDGER__URL="sqlite:///ledger.db") as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert "keeps no ledger" in err

@@ -1,0 +1,85 @@
+"""The README's transcript, sent to a gateway; its commands, and its links."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Running
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Each run gives other values to these.
+VOLATILE = {
+    "bundle_hash",
+    "checksum",
+    "createdAt",
+    "createdBy",
+    "decision_id",
+    "id",
+    "imageId",
+    "modifiedAt",
+    "requestId",
+}
+
+
+def transcript() -> list[tuple[list[str], Any]]:
+    """The words of every curl command, with the answer below it."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+        command, _, answer = block.partition("\n")
+        found.append((shlex.split(command.removeprefix("$ ")), json.loads(answer)))
+    return found
+
+
+def steady(value: Any) -> Any:
+    if isinstance(value, list):
+        return [steady(one) for one in value]
+    if isinstance(value, dict):
+        return {name: "…" if name in VOLATILE else steady(one) for name, one in value.items()}
+    return value
+
+
+def option(words: list[str], name: str, default: str) -> str:
+    return words[words.index(name) + 1] if name in words else default
+
+
+async def test_the_transcript_is_true(running: Running) -> None:
+    ids: dict[str, str] = {}
+    commands = transcript()
+    assert len(commands) == 4
+    for words, expected in commands:
+        assert words[:2] == ["curl", "-s"]
+        (url,) = (word for word in words if word.startswith("http://"))
+        path = url.removeprefix("http://127.0.0.1:8080")
+        for written, real in ids.items():
+            path = path.replace(written, real)
+        header = option(words, "-H", "Content-Type: application/x-www-form-urlencoded").split(": ")
+        data = option(words, "-d", "").encode() or None
+        verb = option(words, "-X", "GET")
+        async with running.client.request(
+            verb, running.url(path), data=data, headers=[(header[0], header[1])] if data else None
+        ) as answer:
+            given = await answer.json()
+        # The emulator of this test is done at once, where the demo takes a second.
+        assert steady(given) == steady(expected)
+        if "id" in expected:
+            ids[expected["id"]] = given["id"]
+
+
+@pytest.mark.parametrize(
+    "file", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_lead_somewhere(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert ((ROOT / file).parent / target).exists(), target
+
+
+def test_the_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"^make (\w+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
