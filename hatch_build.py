@@ -12,8 +12,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "gateway/descriptors.binpb"
 
-# Imported by no file of ours, but packed into an Any by errors and operations.
+# Imported by no file of ours: raw bodies of further services, and what errors and operations pack into an Any.
 ALSO = [
+    "google/api/httpbody.proto",
     "google/rpc/error_details.proto",
     *(f"google/protobuf/{name}.proto" for name in ("duration", "empty", "struct", "wrappers")),
 ]

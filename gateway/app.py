@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway import __version__
+from gateway.admission import Admission
 from gateway.bundle_files import read_bundle
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import AdminListener, Health, HttpServer, RestListener, RpcListener
-from gateway.listeners.headers import new_request_id
+from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, load_bundle
-from gateway.reload import BundleReloader
+from gateway.reload import Reloader
 from gateway.schema import Schema, SchemaError, load_schema
+from gateway.surface import Serving, Surface
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
 from gateway.transcode import JsonWriter, build_router
 from gateway.upstream import Channels, Forwarder
@@ -34,25 +36,30 @@ DRAIN_S = 10.0
 """Seconds that calls under way have to end when the gateway stops."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files that a surface is made of: name → content."""
+
+    descriptor_sets: Mapping[str, bytes]
+    bundle: Mapping[str, str]
+
+
+def read_sources(config: Config) -> Sources:
+    """Read the files that a configuration names.
+
+    Raises:
+        FaultsError: with every file that cannot be read.
+    """
+    return Sources(_read_descriptor_sets(config), read_bundle(config.policies.path))
+
+
 def open_schema(config: Config) -> Schema:
     """Load the descriptors that a configuration names.
 
     Raises:
         FaultsError: a set cannot be read, or its descriptors cannot be served.
     """
-    sets, faults = {}, []
-    for index, path in enumerate(config.api.descriptor_sets):
-        try:
-            sets[str(path)] = path.read_bytes()
-        except OSError as error:
-            key = f"api.descriptor_sets[{index}]"
-            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
-    if faults:
-        raise FaultsError(faults)
-    try:
-        return load_schema(config.services, sets)
-    except SchemaError as error:
-        raise _schema_faults(error) from error
+    return _load_schema(config, _read_descriptor_sets(config))
 
 
 def open_bundle(config: Config, schema: Schema) -> Bundle:
@@ -62,6 +69,26 @@ def open_bundle(config: Config, schema: Schema) -> Bundle:
         FaultsError: with every fault in it.
     """
     return load_bundle(read_bundle(config.policies.path), schema)
+
+
+def _read_descriptor_sets(config: Config) -> dict[str, bytes]:
+    sets, faults = {}, []
+    for index, path in enumerate(config.api.descriptor_sets):
+        try:
+            sets[str(path)] = path.read_bytes()
+        except OSError as error:
+            key = f"api.descriptor_sets[{index}]"
+            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
+    if faults:
+        raise FaultsError(faults)
+    return sets
+
+
+def _load_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
+    try:
+        return load_schema(config.services, descriptor_sets)
+    except SchemaError as error:
+        raise _schema_faults(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +111,43 @@ class Gateway:
         self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
     ) -> None:
         self._config = config
-        schema = open_schema(config)
+        sources = read_sources(config)
+        self._telemetry = telemetry or _open_telemetry(environment)
+        tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
+        self._admission = Admission(config.limits.concurrency, metrics)
+        self._channels = Channels(config.upstreams)
+        self._serving = Serving(self._build(sources))
+        self._health = Health(facts={"version": __version__})
+        self._reloader = Reloader(
+            self._serving, sources, lambda: read_sources(config), self._build, self._health, metrics
+        )
+        self._watching: asyncio.Task[None] | None = None
+        metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
+        rest = RestListener(self._serving, metadata, tracing, metrics, config.limits)
+        admin = AdminListener(self._health, metrics)
+        writer, header_bytes = self._serving.surface.writer, config.limits.header_bytes
+        self._rpc = RpcListener(self._serving, metadata, tracing, metrics, config.limits)
+        self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
+        self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
+
+    def _build(self, sources: Sources) -> Surface:
+        """Make a surface; called again, in a thread, whenever the files have changed."""
+        config, telemetry = self._config, self._telemetry
+        schema = _load_schema(config, sources.descriptor_sets)
         try:
             router, validator = build_router(schema), Validator(schema)
         except SchemaError as error:
             raise _schema_faults(error) from error
-        bundle = open_bundle(config, schema)
-        self._telemetry = telemetry or _open_telemetry(environment)
-        tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
-        writer = JsonWriter(schema.pool)
-        self._channels = Channels(config.upstreams)
-        forwarder = Forwarder(schema, config.services, self._channels, tracing, metrics)
-        pipeline = Pipeline(validator, Decider(bundle), forwarder, metrics, config.limits.concurrency)
-        self._health = Health(facts={"version": __version__})
-        self._reloader = BundleReloader(config.policies.path, schema, pipeline, self._health, metrics)
-        self._watching: asyncio.Task[None] | None = None
-        rest = RestListener(router, writer, pipeline, tracing, metrics, config.limits)
-        admin = AdminListener(self._health, metrics)
-        header_bytes = config.limits.header_bytes
-        self._rpc = RpcListener(schema.methods, pipeline, tracing, metrics, config.limits)
-        self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
-        self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
+        bundle = load_bundle(sources.bundle, schema)
+        forwarder = Forwarder(schema, config.services, self._channels, telemetry.tracing, telemetry.metrics)
+        pipeline = Pipeline(self._admission, validator, Decider(bundle), forwarder, telemetry.metrics)
+        return Surface(
+            router=router,
+            writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
+            methods={method.path: method for method in schema.methods.values()},
+            pipeline=pipeline,
+            bundle_hash=bundle.hash,
+        )
 
     async def start(self) -> Addresses:
         """Listen.
@@ -125,7 +168,7 @@ class Gateway:
         return Addresses(rest=rest, grpc=rpc, admin=admin)
 
     async def reload(self) -> None:
-        """Put the bundle in force anew if its files have changed; one with faults changes nothing."""
+        """Put policies and descriptors in force anew if their files have changed; a fault changes nothing."""
         await self._reloader.reload()
 
     async def stop(self) -> None:
@@ -135,6 +178,7 @@ class Gateway:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         await asyncio.gather(self._rest.stop(), self._rpc.stop(DRAIN_S))
+        await self._serving.surface.pipeline.drain()
         await self._channels.close()
         await self._admin.stop()
         await asyncio.to_thread(self._telemetry.shutdown)
@@ -143,7 +187,7 @@ class Gateway:
 async def serve(
     config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
 ) -> None:
-    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the bundle.
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads policies and descriptors.
 
     Args:
         config: what to serve.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from google.protobuf.message import Message
 
@@ -30,9 +30,22 @@ class Call:
     id: str
     method: Method
     request: Message
-    metadata: Mapping[str, str] = field(repr=False)  # holds the caller's credentials
+    metadata: Mapping[str, str | bytes] = field(repr=False)  # holds the caller's credentials
     deadline: float
     span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReplyStream:
+    """The upstream's answers to a call of a method that streams them.
+
+    Attributes:
+        messages: of the method's reply type; iterating raises GatewayError where the upstream ends badly.
+        warnings: texts of rules that warn.
+    """
+
+    messages: AsyncIterator[Message]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager
+import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.errors import Code, GatewayError, invalid_request
-from gateway.telemetry import trace_id_of
+from gateway.decision_log import report_decision
+from gateway.errors import invalid_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
-    from gateway.call import Call, Reply
+    from gateway.admission import Admission
+    from gateway.call import Call, Reply, ReplyStream
     from gateway.policy import Decider, Decision
     from gateway.telemetry import Metrics
     from gateway.upstream import Forwarder
     from gateway.validation import Validator
 
-_log = logging.getLogger(__name__)
-
 
 class Pipeline:
-    """Takes calls through every stage.
-
-    Attributes:
-        decider: the bundle in force; a reload puts another in its place.
-    """
+    """Takes calls through every stage, with one schema and one bundle."""
 
     def __init__(
-        self, validator: Validator, decider: Decider, forwarder: Forwarder, metrics: Metrics, concurrency: int
+        self,
+        admission: Admission,
+        validator: Validator,
+        decider: Decider,
+        forwarder: Forwarder,
+        metrics: Metrics,
     ) -> None:
-        self.decider = decider
+        self._admission = admission
         self._validator = validator
+        self._decider = decider
         self._forwarder = forwarder
         self._metrics = metrics
-        self._concurrency = concurrency
-        self._active = 0
+        self._forwarding: set[asyncio.Task[Reply]] = set()
 
     async def handle(self, call: Call) -> Reply:
         """Return the upstream's answer to a call that is valid and allowed.
@@ -46,67 +46,39 @@ class Pipeline:
         Raises:
             GatewayError: the call ends otherwise.
         """
-        with self._admit():
-            self._validate(call)
-            decision = self._decide(call)
-            reply = await self._forwarder.forward(call)
+        with self._admission.admit():
+            decision = self._judge(call)
+            reply = await self._forward(call)
             return replace(reply, warnings=decision.warnings())
 
-    @contextmanager
-    def _admit(self) -> Iterator[None]:
-        if self._active >= self._concurrency:
-            message = f"{self._concurrency} calls are under way; try again later"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
-        self._active += 1
-        self._metrics.change_active(1)
-        try:
-            yield
-        finally:
-            self._active -= 1
-            self._metrics.change_active(-1)
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
+        """Open the upstream's stream of answers, as handle does for a single one."""
+        with self._admission.admit():
+            decision = self._judge(call)
+            async with self._forwarder.stream(call) as replies:
+                yield replace(replies, warnings=decision.warnings())
 
-    def _validate(self, call: Call) -> None:
+    async def drain(self) -> None:
+        """Wait for what was forwarded and has lost its caller."""
+        if self._forwarding:
+            await asyncio.wait(self._forwarding)
+
+    def _judge(self, call: Call) -> Decision:
         violations = self._validator.validate(call.request)
         if violations:
             raise invalid_request("the request is not valid", violations)
-
-    def _decide(self, call: Call) -> Decision:
-        decision = self.decider.decide(call.method.name, call.request, datetime.now(UTC))
-        self._report(call, decision)
+        decision = self._decider.decide(call.method.name, call.request, datetime.now(UTC))
+        report_decision(call, decision, self._metrics)
         if not decision.is_allowed:
             raise decision.to_error()
         return decision
 
-    def _report(self, call: Call, decision: Decision) -> None:
-        """Tell of a decision in the trace, the metrics and the log."""
-        outcome = "allow" if decision.is_allowed else "deny"
-        broken = [f"{one.action}: {one.reason}" for one in decision.violations]
-        call.span.add_event(
-            "decision",
-            {
-                "decision.id": decision.id,
-                "decision.outcome": outcome,
-                "decision.violations": broken,
-                "bundle.hash": decision.bundle,
-            },
-        )
-        self._metrics.record_decision(
-            decision.duration_ns / 1e9, decision.method, is_allowed=decision.is_allowed
-        )
-        for one in decision.violations:
-            self._metrics.record_violation(one.reason, one.action)
-        if not decision.is_judged:
-            return
-        _log.info(
-            "decision",
-            extra={
-                "call_id": call.id,
-                "trace_id": trace_id_of(call.span),
-                "method": decision.method,
-                "decision_id": decision.id,
-                "decision": outcome,
-                "violations": broken,
-                "bundle": decision.bundle,
-                "duration_us": decision.duration_ns // 1000,
-            },
-        )
+    async def _forward(self, call: Call) -> Reply:
+        """Forward a call; one that changes something goes on to its end when its caller goes away."""
+        if call.method.is_read:
+            return await self._forwarder.forward(call)
+        task = asyncio.ensure_future(self._forwarder.forward(call))
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
+        return await asyncio.shield(task)

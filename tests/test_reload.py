@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.reload import BundleReloader
+from gateway.reload import Reloader
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
 
 
@@ -56,12 +56,12 @@ async def test_a_bad_bundle_leaves_the_last_good_one(
     assert await status_of_a_create(running) == 200
     now = await facts(running)
     assert now["bundle"] == before["bundle"]
-    assert "undefined field 'nam'" in str(now["bundle_faults"])
-    assert "the last good one stays in force" in logs.text
+    assert "undefined field 'nam'" in str(now["reload_faults"])
+    assert "the last good state stays in force" in logs.text
     assert 'gateway_bundle_reloads_total{outcome="refused"} 1.0' in running.metrics.expose().decode()
     (bundle / "naming.yaml").write_text(good)
     await running.gateway.reload()
-    assert "bundle_faults" not in await facts(running)
+    assert "reload_faults" not in await facts(running)
 
 
 async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: Path) -> None:
@@ -69,11 +69,11 @@ async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: 
     shutil.rmtree(bundle)
     await running.gateway.reload()
     assert await status_of_a_create(running) == 200
-    assert "bundle_faults" in await facts(running)
+    assert "reload_faults" in await facts(running)
 
 
 async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BundleReloader.watch, "__defaults__", (0.02,))
+    monkeypatch.setattr(Reloader.watch, "__defaults__", (0.02,))
     running = await start(policies__path=bundle, policies__reload="true")
     before = (await facts(running))["bundle"]
     approve(bundle, "other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from gateway.config.sections import Address, Config, Section
 
@@ -83,6 +83,8 @@ def _type_name(annotation: Any) -> str:
         return "map"
     if origin is tuple:
         return f"list of {_type_name(arguments[0])}s"
+    if origin is Annotated:
+        return _type_name(arguments[0])
     names = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
     return {**names, Path: "path", Address: "host:port"}[annotation]
 

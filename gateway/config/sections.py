@@ -10,9 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
+
+_METADATA_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_RESERVED_METADATA = re.compile(
+    r"grpc-.*|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|content-.*|accept.*|expect|"
+    r"cookie|forwarded|user-agent|traceparent|tracestate|x-request-id|x-server-trace-id|x-policy-.*"
+)
 
 
 class Section(BaseModel):
@@ -53,6 +59,13 @@ def _parse_target(text: Any) -> Any:
     return text
 
 
+def _check_metadata_name(text: str) -> str:
+    if not _METADATA_NAME.fullmatch(text) or _RESERVED_METADATA.fullmatch(text):
+        raise ValueError("a name is of a-z, 0-9, '-' and '.', and none that HTTP, gRPC or the gateway uses")
+    return text
+
+
+MetadataName = Annotated[str, AfterValidator(_check_metadata_name)]
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 TargetAddress = Annotated[str, BeforeValidator(_parse_target)]
 
@@ -79,6 +92,8 @@ class Rest(Section):
     """Address to listen on."""
     tls: ListenerTls | None = None
     """Serve TLS; plaintext when not set."""
+    print_defaults: bool = False
+    """Show fields of default value in replies; the cloud leaves them out."""
 
 
 class Grpc(Section):
@@ -120,6 +135,8 @@ class Api(Section):
         "yandex.cloud.operation.OperationService": "operation",
     }
     """Full name of a service → name of its upstream; `null` takes a default away."""
+    pass_metadata: tuple[MetadataName, ...] = ()
+    """Further headers and metadata of the caller that go on to the upstream; `…-bin` is binary."""
 
 
 class Policies(Section):
@@ -128,7 +145,7 @@ class Policies(Section):
     path: Path = Path("policies")
     """Folder of the bundle, or one file."""
     reload: bool = True
-    """Reload the bundle when a file of it changes; one with faults leaves the last good one in force."""
+    """Reload policies and descriptor sets when a file changes; a fault leaves the last good state."""
 
 
 class Credentials(Section):

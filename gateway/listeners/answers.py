@@ -82,8 +82,22 @@ def common_headers(request_id: str, trace_id: str) -> dict[str, str]:
     return {"x-request-id": request_id, "x-server-trace-id": trace_id}
 
 
+def raw_answer(body: bytes, content_type: str) -> web.Response:
+    """Return an answer of any type, which no browser may take for another."""
+    headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff", "Server": _SERVER}
+    return web.Response(body=body, headers=headers)
+
+
 def add_warnings(answer: web.Response, warnings: tuple[str, ...]) -> None:
-    """Add a Warning header for each text, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
-    for text in warnings:
-        safe = _UNSAFE.sub(lambda match: f"\\{match[0]}" if match[0] in '"\\' else "?", text[:_MAX_WARNING])
-        answer.headers.add("Warning", f'299 - "{safe}"')
+    """Add a Warning header for each text."""
+    for text in warning_texts(warnings):
+        answer.headers.add("Warning", text)
+
+
+def warning_texts(warnings: tuple[str, ...]) -> list[str]:
+    """Return texts as Warning headers have them, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
+    return [f'299 - "{_quotable(text[:_MAX_WARNING])}"' for text in warnings]
+
+
+def _quotable(text: str) -> str:
+    return _UNSAFE.sub(lambda match: f"\\{match[0]}" if match[0] in '"\\' else "?", text)

@@ -27,13 +27,16 @@ _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
 
 
-async def read_body(request: BaseRequest, limit_bytes: int, deadline: float) -> bytes:
+async def read_body(
+    request: BaseRequest, limit_bytes: int, deadline: float, *, is_json: bool = True
+) -> bytes:
     """Return the body, decompressed; empty when there is none.
 
     Args:
         request: whose body is read.
         limit_bytes: largest size, also once decompressed.
         deadline: when the last byte has to be here, by the event loop's clock, in seconds.
+        is_json: other types are refused.
 
     Raises:
         HttpError: 408, 413 or 415.
@@ -54,7 +57,7 @@ async def read_body(request: BaseRequest, limit_bytes: int, deadline: float) -> 
             "BODY_TIMEOUT",
             "the body did not arrive within the call's deadline",
         ) from error
-    if body:
+    if body and is_json:
         _check_type(request)
     return body
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import uuid
 from typing import TYPE_CHECKING
@@ -17,47 +19,86 @@ if TYPE_CHECKING:
 # What the cloud's API documents for its callers.
 PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-trace-id")
 
+# gRPC peers take 8 KiB of metadata by default; the gateway's own has to fit in as well.
+_MAX_METADATA_BYTES = 6 * 1024
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TIMEOUT = re.compile(r"(?P<number>[0-9]{1,8})(?P<unit>[HMSmun])")
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
-def read_metadata(headers: CIMultiDictProxy[str], limit_bytes: int) -> dict[str, str]:
-    """Return the metadata that an HTTP caller may set.
+class MetadataReader:
+    """Picks out of all that a caller sent the metadata that it may set.
 
-    Raises:
-        HttpError: 431 when the headers are too large together.
-        GatewayError: as read_passed.
+    What is not on the list stays here, whatever it is called: hop-by-hop headers,
+    `grpc-*`, the gateway's own, and look-alikes with `_` for `-`.
     """
-    if sum(len(name) + len(value) for name, value in headers.items()) > limit_bytes:
-        raise headers_too_large()
-    return read_passed([(name.lower(), value) for name, value in headers.items()])
+
+    def __init__(self, further: Iterable[str], header_bytes: int) -> None:
+        """Prepare.
+
+        Args:
+            further: names beside those that the cloud documents; those in `-bin` are binary.
+            header_bytes: largest size of all headers of an HTTP request together.
+        """
+        self._names = frozenset([*PASSED, *further])
+        self._header_bytes = header_bytes
+
+    def read_http(self, headers: CIMultiDictProxy[str]) -> dict[str, str | bytes]:
+        """Return the metadata in the headers of an HTTP request, binary values decoded from base64.
+
+        Raises:
+            HttpError: 431 when the headers are too large together.
+            GatewayError: as read.
+        """
+        if sum(len(name) + len(value) for name, value in headers.items()) > self._header_bytes:
+            raise headers_too_large()
+        return self.read((name.lower(), value) for name, value in headers.items())
+
+    def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+        """Return the metadata among names and values.
+
+        Args:
+            given: lower-case names with their values.
+
+        Raises:
+            HttpError: 431 when it is more than upstreams take.
+            GatewayError: INVALID_ARGUMENT with every name that stands twice or holds what metadata cannot.
+        """
+        metadata: dict[str, str | bytes] = {}
+        violations = []
+        for name, value in given:
+            if name not in self._names:
+                continue
+            if name in metadata:
+                violations.append(_violation(name, "stands there more than once; send it once"))
+                continue
+            try:
+                metadata[name] = _read_value(name, value)
+            except ValueError as error:
+                violations.append(_violation(name, str(error)))
+        if violations:
+            raise invalid_request("a header is malformed", violations)
+        if sum(len(name) + len(value) for name, value in metadata.items()) > _MAX_METADATA_BYTES:
+            raise headers_too_large()
+        return metadata
 
 
-def read_passed(given: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
-    """Return the metadata that a caller may set, out of all that it sent.
+def _read_value(name: str, value: str | bytes) -> str | bytes:
+    if name.endswith("-bin"):
+        return value if isinstance(value, bytes) else _decode(value)
+    if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
+        raise ValueError("has a character that is not visible ASCII")
+    return value
 
-    Args:
-        given: lower-case names with their values.
 
-    Raises:
-        GatewayError: INVALID_ARGUMENT with every name that stands twice or holds what metadata cannot.
-    """
-    metadata: dict[str, str] = {}
-    violations = []
-    for name, value in given:
-        if name not in PASSED:
-            continue
-        if name in metadata:
-            violations.append(_violation(name, "stands there more than once; send it once"))
-        elif not isinstance(value, str) or not _VISIBLE.fullmatch(value):
-            violations.append(_violation(name, "has a character that is not visible ASCII"))
-        else:
-            metadata[name] = value
-    if violations:
-        raise invalid_request("a header is malformed", violations)
-    return metadata
+def _decode(text: str) -> bytes:
+    """Decode base64 of either alphabet, padded or not, as gRPC's own HTTP mapping has it."""
+    digits = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is no base64 text") from error
 
 
 def request_id(headers: Mapping[str, str]) -> str:

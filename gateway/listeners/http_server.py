@@ -99,7 +99,8 @@ class HttpServer:
 
 class _Server(web.Server):
     def __init__(self, handler: Any, owner: HttpServer, **options: Any) -> None:
-        super().__init__(handler, **options)
+        # A handler is cancelled when its caller goes away; the pipeline knows what must go on all the same.
+        super().__init__(handler, handler_cancellation=True)
         self._owner = owner
         self._options = options
 

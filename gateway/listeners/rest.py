@@ -7,10 +7,11 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from multidict import CIMultiDict
 from opentelemetry.trace import Status, StatusCode
 
 from gateway.call import Call
-from gateway.errors import Code, GatewayError
+from gateway.errors import Code, GatewayError, to_status
 from gateway.listeners.answers import (
     HttpError,
     add_warnings,
@@ -18,20 +19,25 @@ from gateway.listeners.answers import (
     error_answer,
     internal_error,
     json_answer,
+    raw_answer,
+    warning_texts,
 )
 from gateway.listeners.body import read_body
-from gateway.listeners.headers import read_metadata, read_timeout, request_id
+from gateway.listeners.headers import read_timeout, request_id
+from gateway.listeners.streams import choose_framing, open_stream
 from gateway.telemetry import trace_id_of
-from gateway.transcode import Match, WrongVerb, parse_target
+from gateway.transcode import Match, UnprintableError, WrongVerb, http_status, parse_target, read_raw
 
 if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_request import BaseRequest
+    from google.protobuf.message import Message
 
     from gateway.config import Limits
-    from gateway.pipeline import Pipeline
+    from gateway.listeners.headers import MetadataReader
+    from gateway.surface import Serving, Surface
     from gateway.telemetry import Metrics, Span, Tracing
-    from gateway.transcode import JsonWriter, Route, Router, Target
+    from gateway.transcode import JsonWriter, Route, Target
 
 _log = logging.getLogger(__name__)
 
@@ -45,16 +51,14 @@ class RestListener:
 
     def __init__(
         self,
-        router: Router[Route],
-        writer: JsonWriter,
-        pipeline: Pipeline,
+        serving: Serving,
+        metadata: MetadataReader,
         tracing: Tracing,
         metrics: Metrics,
         limits: Limits,
     ) -> None:
-        self._router = router
-        self._writer = writer
-        self._pipeline = pipeline
+        self._serving = serving
+        self._metadata = metadata
         self._tracing = tracing
         self._metrics = metrics
         self._limits = limits
@@ -62,54 +66,97 @@ class RestListener:
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Answer a request; no exception but a cancellation leaves here."""
         exchange = _Exchange(request, self._tracing)
+        surface = self._serving.surface
         try:
-            answer = await self._answer(request, exchange)
+            answer = await self._answer(request, exchange, surface)
         except GatewayError as error:
-            answer = error_answer(error, self._writer, exchange.id, exchange.trace_id)
-        except asyncio.CancelledError:
-            exchange.span.end()
+            answer = error_answer(error, surface.writer, exchange.id, exchange.trace_id)
+        except asyncio.CancelledError:  # the caller went away
+            exchange.finish(http_status(Code.CANCELLED), self._metrics)
             raise
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             _log.exception("call failed", extra=exchange.log_fields())
             failure = internal_error(exchange.trace_id)
-            answer = error_answer(failure, self._writer, exchange.id, exchange.trace_id)
+            answer = error_answer(failure, surface.writer, exchange.id, exchange.trace_id)
         exchange.finish(answer.status, self._metrics)
         return answer
 
-    async def _answer(self, request: BaseRequest, exchange: _Exchange) -> web.Response:
+    async def _answer(
+        self, request: BaseRequest, exchange: _Exchange, surface: Surface
+    ) -> web.StreamResponse:
         deadline = exchange.started + read_timeout(request.headers, self._limits.deadline_s)
-        metadata = read_metadata(request.headers, self._limits.header_bytes)
+        metadata = self._metadata.read_http(request.headers)
         target = parse_target(request.raw_path)
-        match = self._find(exchange.verb, target)
+        match = _find(surface, exchange.verb, target)
         exchange.enter(match.route)
-        body = await read_body(request, self._limits.body_bytes, deadline)
+        route = match.route
+        body = await read_body(request, self._limits.body_bytes, deadline, is_json=not route.takes_raw_body)
         call = Call(
             id=exchange.id,
-            method=match.route.method,
-            request=match.route.binder.bind(match.captures, target.query, body),
+            method=route.method,
+            request=route.binder.bind(match.captures, target.query, body),
             metadata=metadata,
             deadline=deadline,
             span=exchange.span,
         )
-        reply = await self._pipeline.handle(call)
-        headers = common_headers(exchange.id, exchange.trace_id) | dict(reply.metadata)
-        answer = json_answer(self._writer.write(reply.message, match.route.rule.response_body), 200, headers)
+        if route.method.server_streaming:
+            return await self._stream(request, exchange, surface, call)
+        reply = await surface.pipeline.handle(call)
+        answer = _write(reply.message, route, surface.writer)
+        answer.headers.update(exchange.headers() | dict(reply.metadata))
         add_warnings(answer, reply.warnings)
         return answer
 
-    def _find(self, verb: str, target: Target) -> Match[Route]:
-        found = self._router.find(verb, target.segments)
-        if isinstance(found, Match):
-            return found
-        if isinstance(found, WrongVerb):
-            raise HttpError(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                Code.UNIMPLEMENTED,
-                "METHOD_NOT_ALLOWED",
-                f"this path takes {', '.join(found.allowed)}",
-                headers={"Allow": ", ".join(found.allowed)},
-            )
-        raise GatewayError(Code.NOT_FOUND, "ROUTE_NOT_FOUND", "no method has this path")
+    async def _stream(
+        self, request: BaseRequest, exchange: _Exchange, surface: Surface, call: Call
+    ) -> web.StreamResponse:
+        """Answer with each message as it comes; an error before the first one is an answer of its own."""
+        framing = choose_framing(request)
+        async with surface.pipeline.stream(call) as replies:
+            first = await anext(replies.messages, None)
+            headers = CIMultiDict(exchange.headers())
+            headers.extend(("Warning", text) for text in warning_texts(replies.warnings))
+            answer = await open_stream(request, framing, headers)
+            try:
+                if first is not None:
+                    await answer.write(framing.frame(_text(first, surface.writer)))
+                async for message in replies.messages:
+                    await answer.write(framing.frame(_text(message, surface.writer)))
+            except GatewayError as error:
+                status = surface.writer.write(to_status(error, exchange.id))
+                await answer.write(framing.frame_error(status))
+            await answer.write_eof()
+            return answer
+
+
+def _find(surface: Surface, verb: str, target: Target) -> Match[Route]:
+    found = surface.router.find(verb, target.segments)
+    if isinstance(found, Match):
+        return found
+    if isinstance(found, WrongVerb):
+        raise HttpError(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            Code.UNIMPLEMENTED,
+            "METHOD_NOT_ALLOWED",
+            f"this path takes {', '.join(found.allowed)}",
+            headers={"Allow": ", ".join(found.allowed)},
+        )
+    raise GatewayError(Code.NOT_FOUND, "ROUTE_NOT_FOUND", "no method has this path")
+
+
+def _write(message: Message, route: Route, writer: JsonWriter) -> web.Response:
+    if route.gives_raw_body:
+        return raw_answer(*read_raw(message, route.rule.response_body))
+    return json_answer(_text(message, writer, route.rule.response_body))
+
+
+def _text(message: Message, writer: JsonWriter, field_name: str = "") -> bytes:
+    try:
+        return writer.write(message, field_name)
+    except UnprintableError as error:
+        raise GatewayError(
+            Code.INTERNAL, "UNPRINTABLE_REPLY", "the upstream's answer has no JSON form; call it by gRPC"
+        ) from error
 
 
 class _Exchange:
@@ -148,6 +195,10 @@ class _Exchange:
             "answered",
             extra={**self.log_fields(), "status": status, "duration_ms": round(duration_s * 1e3, 2)},
         )
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that every answer has."""
+        return common_headers(self.id, self.trace_id)
 
     def log_fields(self) -> dict[str, str]:
         """Return the fields of every log line about this call."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import grpc
 import grpc.aio
@@ -16,19 +17,21 @@ from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners.answers import internal_error
-from gateway.listeners.headers import read_passed, request_id
+from gateway.listeners.headers import request_id
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
 
-    from gateway.call import Reply
     from gateway.config import Limits, ListenerTls
-    from gateway.pipeline import Pipeline
+    from gateway.listeners.headers import MetadataReader
     from gateway.schema import Method
+    from gateway.surface import Serving
     from gateway.telemetry import Metrics, Tracing
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +47,14 @@ class RpcListener(grpc.GenericRpcHandler):
 
     def __init__(
         self,
-        methods: Mapping[str, Method],
-        pipeline: Pipeline,
+        serving: Serving,
+        metadata: MetadataReader,
         tracing: Tracing,
         metrics: Metrics,
         limits: Limits,
     ) -> None:
-        self._methods = {method.path: method for method in methods.values()}
-        self._pipeline = pipeline
+        self._serving = serving
+        self._metadata = metadata
         self._tracing = tracing
         self._metrics = metrics
         self._limits = limits
@@ -92,55 +95,66 @@ class RpcListener(grpc.GenericRpcHandler):
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return what handles a call, or None for a method that is not served."""
-        method = self._methods.get(handler_call_details.method)
-        if method is None or method.client_streaming or method.server_streaming:
+        surface = self._serving.surface
+        method = surface.methods.get(handler_call_details.method)
+        if method is None or method.client_streaming:
             return None
-
-        async def handle(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-            return await self._handle(method, data, context)
-
         # Neither serializer: what cannot be parsed is answered here, not by the library.
+        if method.server_streaming:
+
+            async def stream(data: bytes, context: _Context) -> AsyncIterator[bytes]:
+                exchange = _Exchange(method, context, self._tracing)
+                async with self._ended_well(exchange, context):
+                    call = self._read(exchange, data, context)
+                    async with surface.pipeline.stream(call) as replies:
+                        await context.send_initial_metadata(exchange.ids())
+                        context.set_trailing_metadata(_warnings(replies.warnings))
+                        async for message in replies.messages:
+                            yield message.SerializeToString()
+
+            return grpc.unary_stream_rpc_method_handler(stream)
+
+        async def handle(data: bytes, context: _Context) -> bytes:
+            exchange = _Exchange(method, context, self._tracing)
+            async with self._ended_well(exchange, context):
+                reply = await surface.pipeline.handle(self._read(exchange, data, context))
+                await context.send_initial_metadata((*exchange.ids(), *reply.metadata.items()))
+                context.set_trailing_metadata(_warnings(reply.warnings))
+                return reply.message.SerializeToString()
+            raise AssertionError("a call that did not end well was aborted")
+
         return grpc.unary_unary_rpc_method_handler(handle)
 
-    async def _handle(
-        self, method: Method, data: bytes, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> bytes:
-        exchange = _Exchange(method, context, self._tracing)
+    @asynccontextmanager
+    async def _ended_well(self, exchange: _Exchange, context: _Context) -> AsyncIterator[None]:
+        """Answer with the error that ends the block, if one does; tell of the call in any case."""
+        code = Code.CANCELLED
         try:
-            reply = await self._answer(exchange, data, context)
+            yield
+            code = Code.OK
         except GatewayError as error:
-            exchange.finish(error.code, self._metrics)
+            code = error.code
             await _abort(context, error, exchange)
-        except asyncio.CancelledError:
-            exchange.finish(Code.CANCELLED, self._metrics)
+        except (asyncio.CancelledError, GeneratorExit):
             raise
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
+            code = Code.INTERNAL
             _log.exception("call failed", extra=exchange.log_fields())
-            exchange.finish(Code.INTERNAL, self._metrics)
             await _abort(context, internal_error(exchange.trace_id), exchange)
-        else:
-            context.set_trailing_metadata(_warnings(reply.warnings))
-            exchange.finish(Code.OK, self._metrics)
-            return reply.message.SerializeToString()
-        raise AssertionError("abort does not return")
+        finally:
+            exchange.finish(code, self._metrics)
 
-    async def _answer(
-        self, exchange: _Exchange, data: bytes, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> Reply:
-        metadata = read_passed(exchange.metadata)
+    def _read(self, exchange: _Exchange, data: bytes, context: _Context) -> Call:
         left_s = cast("float | None", context.time_remaining())  # None without a deadline of the caller's
         limit_s = self._limits.deadline_s
-        call = Call(
+        return Call(
             id=exchange.id,
             method=exchange.method,
             request=_parse(exchange.method, data),
-            metadata=metadata,
+            metadata=self._metadata.read(exchange.metadata),
             deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
             span=exchange.span,
         )
-        reply = await self._pipeline.handle(call)
-        await context.send_initial_metadata((*exchange.ids(), *reply.metadata.items()))
-        return reply
 
 
 class _Exchange:

@@ -103,6 +103,8 @@ class _Loader:
         return Bundle(hash=digest, bindings=bindings, suites=self._suites, rules=rules)
 
     def _read_document(self, document: Document) -> None:
+        if document.value is None:  # nothing but comments
+            return
         kind = document.value.get("kind") if isinstance(document.value, dict) else None
         if kind == TESTS:
             self._add_suite(document)
@@ -113,8 +115,9 @@ class _Loader:
             elif isinstance(parsed, Binding):
                 self._add(self._bindings, parsed, document)
         else:
-            accepted = ", ".join([*KINDS, TESTS])
-            self._fault(document, ("kind",), f"{kind!r} is no kind of document; kinds: {accepted}")
+            self._refused.append(document.value)
+            reason = "is required" if kind is None else f"{kind!r} is no kind of document"
+            self._fault(document, ("kind",), f"{reason}; kinds: {', '.join([*KINDS, TESTS])}")
 
     def _parse(self, document: Document, model: type[BaseModel]) -> Any:
         try:
@@ -179,7 +182,7 @@ class _Loader:
 
     def _refused_names(self, part: str, key: str) -> set[str]:
         """Return what refused documents say under a key: what they name is not missing, only faulty."""
-        parts = [value.get(part) for value in self._refused]
+        parts = [value.get(part) for value in self._refused if isinstance(value, dict)]
         names = [one.get(key) for one in parts if isinstance(one, dict)]
         return {name for name in names if isinstance(name, str)}
 

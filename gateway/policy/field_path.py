@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from gateway.masking import quote
@@ -67,14 +68,21 @@ def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
     return FieldPath(text, names, match["key"])
 
 
+def _unknown(name: str, here: Descriptor | None) -> str:
+    if here is None:
+        return f'{name!r} stands within what has no fields; an entry of a map is written as labels["env"]'
+    near = get_close_matches(name, here.fields_by_name, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no field {name!r}; {hint}fields: {', '.join(one.name for one in here.fields)}"
+
+
 def _resolve(names: tuple[str, ...], descriptor: Descriptor) -> FieldDescriptor:
     here: Descriptor | None = descriptor
     field = None
     for name in names:
         field = here.fields_by_name.get(name) if here else None
         if field is None:
-            known = ", ".join(one.name for one in here.fields) if here else "none"
-            raise FieldPathError(f"there is no field {name!r}; fields: {known}")
+            raise FieldPathError(_unknown(name, here))
         here = None if field.is_repeated else field.message_type
     if field is None:
         raise FieldPathError("a field path has a name")

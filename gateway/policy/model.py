@@ -37,32 +37,32 @@ def _check_variable(text: str) -> str:
     return text
 
 
-def _check_parameters(params: dict[str, Any]) -> dict[str, Any]:
-    for name, value in params.items():
-        if not _IDENTIFIER.fullmatch(name) or name in _KEYWORDS:
-            raise ValueError(f"the parameter {name!r} is no CEL identifier")
-        _check_parameter(name, value, _MAX_PARAMETER_DEPTH)
-    return params
+def _check_parameter_name(text: str) -> str:
+    if not _IDENTIFIER.fullmatch(text) or text in _KEYWORDS:
+        raise ValueError("the name of a parameter is a CEL identifier")
+    return text
 
 
-def _check_parameter(name: str, value: Any, levels: int) -> None:
+def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
     """Bound what reaches the engine: a deep value crashes it, and it cuts texts at NUL."""
     if value is None:
-        raise ValueError(f"the parameter {name!r} holds null; leave it out")
+        raise ValueError("a parameter holds no null; leave it out")
     if levels == 0:
-        raise ValueError(f"the parameter {name!r} is nested over {_MAX_PARAMETER_DEPTH} levels")
+        raise ValueError(f"a parameter is nested at most {_MAX_PARAMETER_DEPTH} levels deep")
     if isinstance(value, str) and "\0" in value:
-        raise ValueError(f"the parameter {name!r} holds a NUL character")
+        raise ValueError("a parameter holds no NUL character")
     if isinstance(value, int) and value not in _INT64:
-        raise ValueError(f"the parameter {name!r} holds {value}, which is more than 64 bits take")
+        raise ValueError("a whole number takes at most 64 bits")
     if isinstance(value, (dict, list)):
         for one in [*value, *value.values()] if isinstance(value, dict) else value:
-            _check_parameter(name, one, levels - 1)
+            _check_parameter(one, levels - 1)
+    return value
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Variable = Annotated[str, AfterValidator(_check_variable)]
-Parameters = Annotated[dict[str, Any], AfterValidator(_check_parameters)]
+ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
+ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
 Expression = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -127,7 +127,7 @@ class BindingSpec(Part):
     policy: Name
     action: Literal["deny", "warn", "audit"] = "deny"
     when: Expression | None = None
-    params: Parameters = {}
+    params: dict[ParameterName, ParameterValue] = {}
 
 
 class Binding(Part):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from gateway.schema.pool import SchemaError, builtin_descriptors, load_pool, message_class, options_of
 
@@ -56,6 +57,7 @@ class Method:
         reply: class of the reply, of each one when streaming.
         rules: the HTTP rules, the primary one first.
         operation: set when the method is long-running.
+        is_read: a call changes nothing, so it may be given up at any time.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Method:
     server_streaming: bool
     rules: tuple[HttpRule, ...]
     operation: OperationTypes | None
+    is_read: bool
 
     @property
     def path(self) -> str:
@@ -123,6 +126,8 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
         name = f"{service.full_name}/{descriptor.name}"
         options = options_of(descriptor)
         try:
+            rules = tuple(_rules(options[_HTTP])) if _HTTP in options else ()
+            operation = _operation(descriptor, options.get(_OPERATION))
             yield Method(
                 name=name,
                 service=service.full_name,
@@ -130,11 +135,18 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
                 reply=message_factory.GetMessageClass(descriptor.output_type),
                 client_streaming=descriptor.client_streaming,
                 server_streaming=descriptor.server_streaming,
-                rules=tuple(_rules(options[_HTTP])) if _HTTP in options else (),
-                operation=_operation(descriptor, options.get(_OPERATION)),
+                rules=rules,
+                operation=operation,
+                is_read=operation is None and _has_no_effect(descriptor, rules),
             )
         except SchemaError as error:
             faults += [f"{name}: {fault}" for fault in error.faults]
+
+
+def _has_no_effect(descriptor: MethodDescriptor, rules: tuple[HttpRule, ...]) -> bool:
+    if descriptor.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS:
+        return True
+    return bool(rules) and all(rule.verb == "GET" for rule in rules)
 
 
 def _rules(http: Any) -> Iterable[HttpRule]:

@@ -6,7 +6,8 @@ the JSON mapping, https://protobuf.dev/programming-guides/json/.
 """
 
 from gateway.transcode.binder import Binder
-from gateway.transcode.json_writer import JsonWriter
+from gateway.transcode.http_body import read_raw
+from gateway.transcode.json_writer import JsonWriter, UnprintableError
 from gateway.transcode.router import Match, Router, WrongVerb
 from gateway.transcode.routes import Route, build_router
 from gateway.transcode.status import HTTP_STATUS, http_status
@@ -20,8 +21,10 @@ __all__ = [
     "Route",
     "Router",
     "Target",
+    "UnprintableError",
     "WrongVerb",
     "build_router",
     "http_status",
     "parse_target",
+    "read_raw",
 ]

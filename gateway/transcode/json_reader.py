@@ -129,10 +129,10 @@ class JsonReader:
                 self._refuse(_join(path, name), _unknown(descriptor))
                 continue
             own = _join(path, field.name)
-            if field.name in seen:
+            if field.name in seen:  # also when one of the two is null
                 self._refuse(own, f"stands here as {field.json_name} and as {field.name}; keep one")
             elif one is None and (field.is_repeated or not _takes_null(field)):
-                continue
+                pass  # null is the same as not set
             elif other := _other_of_oneof(field, oneofs):
                 self._refuse(own, f"{other} is set as well; set one of them")
             else:

@@ -41,8 +41,15 @@ class UnprintableError(ValueError):
 class JsonWriter:
     """Writes messages whose Any fields hold types of one pool."""
 
-    def __init__(self, pool: DescriptorPool) -> None:
+    def __init__(self, pool: DescriptorPool, *, prints_defaults: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            pool: of the types that an Any can hold.
+            prints_defaults: show fields that have no presence and their default value.
+        """
         self._pool = pool
+        self._prints_defaults = prints_defaults
         self._lenient = _LenientPool(pool)
         self._holds_any: dict[str, bool] = {}
 
@@ -71,7 +78,11 @@ class JsonWriter:
             message = copy
             self._mark_raw(message, 0)
         try:
-            tree = json_format.MessageToDict(message, descriptor_pool=self._lenient)  # type: ignore[arg-type]
+            tree = json_format.MessageToDict(
+                message,
+                always_print_fields_with_no_presence=self._prints_defaults,
+                descriptor_pool=self._lenient,  # type: ignore[arg-type]
+            )
         except (json_format.Error, ValueError, TypeError) as error:
             raise UnprintableError(f"{message.DESCRIPTOR.full_name} has no JSON form: {error}") from error
         if holds_any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.schema import SchemaError
 from gateway.transcode.binder import Binder, RuleError
+from gateway.transcode.http_body import gives_raw_body, takes_raw_body
 from gateway.transcode.router import RouteConflictError, Router
 from gateway.transcode.template import TemplateError, parse_template
 
@@ -21,6 +22,16 @@ class Route:
     method: Method
     rule: HttpRule
     binder: Binder
+
+    @property
+    def takes_raw_body(self) -> bool:
+        """Whether the body is bytes of any type."""
+        return takes_raw_body(self.method, self.rule)
+
+    @property
+    def gives_raw_body(self) -> bool:
+        """Whether the answer is bytes of any type."""
+        return gives_raw_body(self.method, self.rule)
 
     def __str__(self) -> str:
         return f"{self.method.name} ({self.rule.verb} {self.rule.template})"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ENUM_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
-_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_NON_FINITE = {"NaN", "Infinity", "-Infinity"}
 _MAX_DIGITS = 400  # more than any number type holds
 
 
@@ -74,15 +74,15 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def read_double(value: Any) -> float:
-    """Read a 64-bit floating point number."""
+def read_double(value: Any) -> float | str:
+    """Read a 64-bit floating point number; what is not finite stays the text that it is written as."""
     if isinstance(value, str):
         if value in _NON_FINITE:
-            return _NON_FINITE[value]
-        if not _NUMBER.fullmatch(value):
-            raise UnfitError(f"{show(value)} is not a number")
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+            return value
+        is_number = _NUMBER.fullmatch(value) is not None
+    else:
+        is_number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+    if not is_number:
         raise UnfitError(f"{show(value)} is not a number")
     try:
         number = float(value)
@@ -93,9 +93,11 @@ def read_double(value: Any) -> float:
     return number
 
 
-def read_float(value: Any) -> float:
+def read_float(value: Any) -> float | str:
     """Read a 32-bit floating point number."""
     number = read_double(value)
+    if isinstance(number, str):
+        return number
     try:
         # Rounded as the field will hold it: the shortest text of the largest float lies above it.
         return float(struct.unpack("<f", struct.pack("<f", number))[0])

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from opentelemetry.trace import Status, StatusCode
 
-from gateway.call import Reply
+from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import to_headers, trace_id_of
 from gateway.upstream.errors import to_gateway_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from google.protobuf.message import Message
 
     from gateway.call import Call
     from gateway.schema import Method, Schema
@@ -54,7 +57,7 @@ class Forwarder:
         self._callables = {
             method.name: _callable(channels[services[method.service]], method)
             for method in schema.methods.values()
-            if not (method.client_streaming or method.server_streaming)
+            if not method.client_streaming
         }
 
     async def forward(self, call: Call) -> Reply:
@@ -63,14 +66,51 @@ class Forwarder:
         Raises:
             GatewayError: the upstream's own error, or the gateway's when there was no answer.
         """
+        with self._exchange(call) as span:
+            exchange = self._start(call, span)
+            message = await exchange
+            given = await exchange.initial_metadata()
+            return Reply(message=message, metadata=_reply_metadata(given))
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
+        """Forward a call of a method that streams its answers; leaving the block ends the stream."""
+        with self._exchange(call) as span:
+            exchange = self._start(call, span)
+            try:
+                yield ReplyStream(messages=self._messages(exchange, call))
+            finally:
+                exchange.cancel()
+
+    async def _messages(self, exchange: Any, call: Call) -> AsyncIterator[Message]:
+        try:
+            async for message in exchange:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise to_gateway_error(error, self._upstreams[call.method.service]) from error
+
+    def _start(self, call: Call, span: Span) -> Any:
+        timeout_s = call.deadline - asyncio.get_running_loop().time()
+        if timeout_s <= 0:
+            raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
+        metadata = list(outgoing_metadata(call, span).items())
+        return self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
+
+    @contextmanager
+    def _exchange(self, call: Call) -> Iterator[Span]:
+        """Trace and count what happens in the block, and turn a failure into the error to answer with."""
         upstream = self._upstreams[call.method.service]
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
         span = self._tracing.start_client(call.method.name, call.span, attributes)
         started = asyncio.get_running_loop().time()
         code = Code.UNKNOWN
         try:
-            reply = await self._exchange(call, span, upstream)
+            yield span
             code = Code.OK
+        except grpc.aio.AioRpcError as error:
+            failure = to_gateway_error(error, upstream)
+            code = failure.code
+            raise failure from error
         except GatewayError as error:
             code = error.code
             raise
@@ -81,40 +121,25 @@ class Forwarder:
             _end(span, call.span, code)
             duration_s = asyncio.get_running_loop().time() - started
             self._metrics.record_upstream(duration_s, call.method.name, code.name)
-        return reply
-
-    async def _exchange(self, call: Call, span: Span, upstream: str) -> Reply:
-        timeout_s = call.deadline - asyncio.get_running_loop().time()
-        if timeout_s <= 0:
-            raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
-        if call.method.name not in self._callables:
-            raise GatewayError(Code.UNIMPLEMENTED, "STREAMING", "streaming methods are not served")
-        metadata = list(outgoing_metadata(call, span).items())
-        exchange = self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
-        try:
-            message = await exchange
-            given = await exchange.initial_metadata()
-        except grpc.aio.AioRpcError as error:
-            raise to_gateway_error(error, upstream) from error
-        return Reply(message=message, metadata=_reply_metadata(given))
 
 
-def outgoing_metadata(call: Call, span: Span) -> dict[str, str]:
+def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
     """Return what goes to the upstream: the caller's metadata, the trace, and an idempotency key.
 
-    A long-running method without a key of the caller's gets one, so that no
-    attempt of the same call makes a second resource.
+    A call that changes something and has no key of the caller's gets one, so
+    that no attempt of it makes a second resource.
     """
     metadata = dict(call.metadata)
     metadata.setdefault("x-client-request-id", call.id)
     metadata.setdefault("x-client-trace-id", trace_id_of(call.span))
-    if call.method.operation is not None:
+    if not call.method.is_read:
         metadata.setdefault(IDEMPOTENCY_KEY, str(uuid.uuid4()))
     return metadata | to_headers(span)
 
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
-    return channel.unary_unary(
+    make = channel.unary_stream if method.server_streaming else channel.unary_unary
+    return make(
         method.path,
         request_serializer=method.request.SerializeToString,
         response_deserializer=method.reply.FromString,

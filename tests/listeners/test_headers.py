@@ -6,7 +6,10 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.errors import GatewayError
-from gateway.listeners.headers import PASSED, read_metadata, read_passed, read_timeout, request_id
+from gateway.listeners.headers import PASSED, MetadataReader, read_timeout, request_id
+
+
+READER = MetadataReader(["x-team", "x-trace-bin"], 1024)
 
 
 def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
@@ -15,13 +18,13 @@ def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
 
 def test_the_listed_headers_pass_in_lower_case() -> None:
     given = headers(("AUTHORIZATION", "Bearer x"), ("Cookie", "a"), ("X-Client-Trace-Id", "t"))
-    assert read_metadata(given, 1000) == {"authorization": "Bearer x", "x-client-trace-id": "t"}
+    assert READER.read_http(given) == {"authorization": "Bearer x", "x-client-trace-id": "t"}
 
 
 @pytest.mark.parametrize("value", ["a\tb", "é", "a\x7f", "a\nb"])
 def test_values_that_metadata_cannot_hold(value: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        read_passed([("authorization", value), ("idempotency-key", value)])
+        READER.read([("authorization", value), ("idempotency-key", value)])
     assert [one.field for one in caught.value.violations] == [
         "header authorization",
         "header idempotency-key",
@@ -31,12 +34,29 @@ def test_values_that_metadata_cannot_hold(value: str) -> None:
 
 def test_bytes_are_no_text() -> None:
     with pytest.raises(GatewayError):
-        read_passed([("authorization", b"x")])
+        READER.read([("authorization", b"x")])
+
+
+def test_further_names_pass_and_their_look_alikes_do_not() -> None:
+    given = headers(("X-Team", "a"), ("x_team", "b"), ("X-Trace-Bin", "AAH-"), ("x-other", "c"))
+    assert READER.read_http(given) == {"x-team": "a", "x-trace-bin": b"\x00\x01\xfe"}
+
+
+@pytest.mark.parametrize("text", ["AAH%", "A", "AA=A", "é"])
+def test_bad_base64_is_refused(text: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        READER.read_http(headers(("x-trace-bin", text)))
+    assert [one.field for one in caught.value.violations] == ["header x-trace-bin"]
+
+
+def test_more_metadata_than_an_upstream_takes() -> None:
+    with pytest.raises(GatewayError, match="larger than"):
+        READER.read([("x-team", "a" * 7000)])
 
 
 def test_size_of_all_headers_together() -> None:
     with pytest.raises(GatewayError, match="larger than"):
-        read_metadata(headers(*((f"x-{number}", "a" * 100) for number in range(20))), 1024)
+        READER.read_http(headers(*((f"x-{number}", "a" * 100) for number in range(20))))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ def make_router(*routes: str) -> Router[str]:
     return router
 
 
-def look_up(router: Router[str], verb: str, path: str) -> tuple[str, dict[str, str]] | WrongVerb | None:
+def look_up(router: Router[str], request_line: str) -> tuple[str, dict[str, str]] | WrongVerb | None:
+    verb, _, path = request_line.partition(" ")
     found = router.find(verb, path[1:].split("/"))
     if not isinstance(found, Match):
         return found
@@ -100,7 +101,7 @@ SHELVES = [
     ],
 )
 def test_find(request_line: str, route: str, captured: dict[str, str]) -> None:
-    assert look_up(make_router(*SHELVES), *request_line.split(" ")) == (route, captured)  # type: ignore[arg-type]
+    assert look_up(make_router(*SHELVES), request_line) == (route, captured)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,6 @@ def test_find(request_line: str, route: str, captured: dict[str, str]) -> None:
         "GET /files/",
         "GET /files/a//b",
         "GET /files/a/",
-        "POST /v1/shelves/:clear",
         "POST /v1/shelves/7:clear/",
         "GET //",
         "GET //v1/shelves",
@@ -124,7 +124,7 @@ def test_find(request_line: str, route: str, captured: dict[str, str]) -> None:
     ],
 )
 def test_no_match(request_line: str) -> None:
-    assert look_up(make_router(*SHELVES), *request_line.split(" ")) is None  # type: ignore[arg-type]
+    assert look_up(make_router(*SHELVES), request_line) is None
 
 
 @pytest.mark.parametrize(
@@ -134,15 +134,13 @@ def test_no_match(request_line: str) -> None:
         ("HEAD /v1/shelves", ("GET", "POST")),
         ("get /v1/shelves", ("GET", "POST")),
         ("POST /v1/shelves/special", ("DELETE", "GET", "PATCH")),
-        ("DELETE /v1/shelves/7:clear", ("DELETE", "GET", "POST")),
+        ("PUT /v1/shelves/7:clear", ("DELETE", "GET", "POST")),
+        ("POST /v1/shelves/:clear", ("DELETE", "GET")),
         ("PUT /files/a", ("GET",)),
     ],
 )
 def test_wrong_verb_names_the_right_ones(request_line: str, allowed: tuple[str, ...]) -> None:
-    router = make_router(*(route for route in SHELVES if "DELETE" not in route or "clear" not in request_line))
-    found = look_up(router, *request_line.split(" "))  # type: ignore[arg-type]
-    assert isinstance(found, WrongVerb)
-    assert found.allowed == tuple(sorted({*allowed} - ({"DELETE"} if "clear" in request_line else set())))
+    assert look_up(make_router(*SHELVES), request_line) == WrongVerb(allowed)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_no_conflict(one: str, other: str) -> None:
 def test_long_paths_are_quick(path: str) -> None:
     router = make_router(*SHELVES)
     started = time.process_time()
-    look_up(router, "GET", path)
+    look_up(router, f"GET {path}")
     assert time.process_time() - started < 1
 
 
@@ -196,5 +194,5 @@ def test_many_templates_that_nearly_match_are_quick() -> None:
     router = make_router(*(f"GET {'/x' * index}/{{v{index}}}{'/x' * (width - index - 1)}/end" for index in range(width)))
     started = time.process_time()
     for _ in range(100):
-        assert look_up(router, "GET", "/x" * width + "/other") is None
+        assert look_up(router, f"GET {'/x' * width}/other") is None
     assert time.process_time() - started < 1

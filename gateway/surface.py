@@ -1,0 +1,36 @@
+"""What is served at one time. A reload puts another surface in its place, whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.pipeline import Pipeline
+    from gateway.schema import Method
+    from gateway.transcode import JsonWriter, Route, Router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surface:
+    """Routes, types and rules that belong together: made of the same descriptors and the same bundle.
+
+    Attributes:
+        methods: `/package.Service/Method` → method.
+        bundle_hash: of the bundle that decides.
+    """
+
+    router: Router[Route]
+    writer: JsonWriter
+    methods: Mapping[str, Method]
+    pipeline: Pipeline
+    bundle_hash: str
+
+
+@dataclass(slots=True)
+class Serving:
+    """Holds the surface in force. A call takes it once, and keeps it to its end."""
+
+    surface: Surface

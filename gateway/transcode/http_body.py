@@ -1,0 +1,54 @@
+"""google.api.HttpBody: bytes of any type, past the JSON mapping.
+
+https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from gateway.schema import descriptor_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+    from gateway.schema import HttpRule, Method
+
+HTTP_BODY = "google.api.HttpBody"
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[\x20-\x7e]*)?")
+_BYTES = "application/octet-stream"
+
+
+def takes_raw_body(method: Method, rule: HttpRule) -> bool:
+    """Tell whether a rule's request body is an HttpBody."""
+    return _is_raw(descriptor_of(method.request), rule.body)
+
+
+def gives_raw_body(method: Method, rule: HttpRule) -> bool:
+    """Tell whether a rule's answer is an HttpBody."""
+    return _is_raw(descriptor_of(method.reply), rule.response_body or "*")
+
+
+def raw_tree(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the fields of an HttpBody."""
+    return {"content_type": content_type, "data": body}
+
+
+def read_raw(message: Message, field_name: str) -> tuple[bytes, str]:
+    """Return the bytes of an answer, and a media type that a header can hold."""
+    body: Any = getattr(message, field_name) if field_name else message
+    return body.data, body.content_type if _MEDIA_TYPE.fullmatch(body.content_type) else _BYTES
+
+
+def _is_raw(descriptor: Descriptor, body: str) -> bool:
+    if body == "*":
+        return descriptor.full_name == HTTP_BODY
+    field = descriptor.fields_by_name.get(body)
+    return (
+        field is not None
+        and field.message_type is not None
+        and field.message_type.full_name == HTTP_BODY
+        and not field.is_repeated
+    )

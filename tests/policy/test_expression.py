@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cel_expr_python import cel
+
+from gateway.policy.expression import (
+    Environment,
+    EvaluationError,
+    Expression,
+    ExpressionError,
+    require_reusable,
+    type_of,
+)
+from tests.policy.making import CREATE
+
+if TYPE_CHECKING:
+    from gateway.schema import Schema
+
+REFUSED = [
+    ("request.nope == ''", 1, 8, "undefined field 'nope'"),
+    ("request.url == ''", 1, 8, "did you mean uri?"),
+    ("reqest.uri == ''", 1, 7, "undeclared reference to 'reqest.uri'; did you mean request?"),
+    ("objectStorage(request.uri).buket == ''", 1, 27, "did you mean bucket?"),
+    ("true &&\n  request.uri == 1", 2, 15, "no matching overload for '_==_'"),
+    ("true &&\n\n\t1.5 == 1", 3, 6, "no matching overload"),
+    ("1 == 1.0", 1, 3, "no matching overload"),
+    ("objectStorage(1).bucket == ''", 1, 14, "no matching overload"),
+    ("request.labels == {'a': 1}", 1, 16, "no matching overload"),
+    ("a b", 1, 3, "Syntax error"),
+    ("'a", 1, 1, "Syntax error"),
+    ("request.uri ==", 1, 15, "Syntax error"),
+    ("   ", 1, 4, "Syntax error"),
+    ("cel.bind(x, 1, x == 1)", 1, 1, "undeclared reference"),
+    # Not a condition: neither a text nor what is known only when evaluated.
+    ("request.uri", 1, 1, "gives STRING, but has to give BOOL"),
+    ("request.labels", 1, 1, "gives MAP<STRING, STRING>, but has to give BOOL"),
+    ("null", 1, 1, "gives NULL, but has to give BOOL"),
+    ("dyn(true)", 1, 1, "gives DYN, but has to give BOOL"),
+    ("[true, 1][0]", 1, 1, "gives DYN, but has to give BOOL"),
+    # The engine's own matches, however it is called.
+    ("request.uri.matches('a')", 1, 13, "use text.fullMatch(pattern)"),
+    ("matches(request.uri, 'a')", 1, 1, "use text.fullMatch(pattern)"),
+    ("dyn(request.uri).matches('a')", 1, 18, "use text.fullMatch(pattern)"),
+    ("true &&\n  request.uri . matches ('a')", 2, 17, "use text.fullMatch(pattern)"),
+    ("['a'].all(x, x.matches('a'))", 1, 16, "use text.fullMatch(pattern)"),
+    ("!(false ? true : request.uri.matches('a'))", 1, 30, "use text.fullMatch(pattern)"),
+    # Deep.
+    ("(" * 40 + "true" + ")" * 40, 1, 1, "recursion limit exceeded"),
+    (" + ".join(["'a'"] * 60) + " == ''", 1, 1, "recursion depth"),
+]
+
+# Each breaks when it is evaluated; none of them is true or false.
+ERRORS = [
+    ("request.labels['x'] == 'y'", "Key not found"),
+    ("request.labels['x'] != 'y'", "Key not found"),
+    ("!(request.labels['x'] == 'y')", "Key not found"),
+    ("request.labels.x == 'y' || false", "Key not found"),
+    ("true && request.labels.x == 'y'", "Key not found"),
+    ("1 / 0 == 1", "divide by zero"),
+    ("1 % (request.labels.size() - request.labels.size()) == 0", "modulus by zero"),
+    ("[1, 2][5] == 1", "out of bounds"),
+    ("int(request.uri) == 1", ""),
+    ("9223372036854775807 + request.labels.size() + 1 > 0", "overflow"),
+    ("bool(dyn(1.5))", ""),
+    ("timestamp(request.uri) < now", ""),
+    ("duration(request.uri) < duration('1s')", ""),
+    ("request.uri.fullMatch('(')", "not an RE2 pattern: missing ): ("),
+    ("request.uri.charAt(99) == 'a'", ""),
+    ("dyn(request.uri)", ""),
+]
+
+TRUE = [
+    "true",
+    "request.uri == ''",
+    "true || 1 / 0 == 1",
+    "1 / 0 == 1 || true",
+    "!(1 / 0 == 1 && false)",
+    "!has(request.labels.x)",
+    "!('x' in request.labels)",
+    "'абв'.size() == 3",
+    "'db-1'.fullMatch('[a-z]+-[0-9]')",
+    "now == timestamp('2026-01-01T00:00:00Z')",
+    "method.endsWith('/Create')",
+    "['a', 'b'].join('+') == 'a+b'",
+]
+
+
+@pytest.fixture
+def environment(schema: Schema) -> Environment:
+    request = cel.Type("yandex.cloud.baremetal.v1alpha.CreateImageRequest")
+    return Environment(
+        schema,
+        {"request": request, "method": cel.Type.STRING, "now": cel.Type.TIMESTAMP},
+    )
+
+
+@pytest.fixture
+def values(schema: Schema) -> dict[str, Any]:
+    return {
+        "request": schema.known[CREATE].request(),
+        "method": CREATE,
+        "now": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+
+
+def numbered(rows: list[Any]) -> list[Any]:
+    return [
+        pytest.param(*(row if isinstance(row, tuple) else (row,)), id=str(number))
+        for number, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "message"), numbered(REFUSED))
+def test_refuses_when_loaded(
+    environment: Environment, text: str, line: int, column: int, message: str
+) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        environment.compile(text, cel.Type.BOOL)
+    first = caught.value.problems[0]
+    assert message in first.message
+    assert (first.line, first.column) == (line, column)
+    assert "container" not in first.message
+    assert "\n" not in first.message
+
+
+def test_names_every_problem(environment: Environment) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        environment.compile("request.a == 1 && request.b == 1 &&\n nope", cel.Type.BOOL)
+    assert [(one.line, one.column) for one in caught.value.problems] == [(1, 8), (1, 26), (2, 2)]
+
+
+@pytest.mark.parametrize(("text", "message"), numbered(ERRORS))
+def test_an_error_is_neither_true_nor_false(
+    environment: Environment, values: dict[str, Any], text: str, message: str
+) -> None:
+    expression = environment.compile(text)
+    with pytest.raises(EvaluationError) as caught:
+        expression.is_true(environment.activate(values))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", numbered(TRUE))
+def test_evaluates_conditions(environment: Environment, values: dict[str, Any], text: str) -> None:
+    activation = environment.activate(values)
+    assert environment.compile(text, cel.Type.BOOL).is_true(activation) is True
+    assert environment.compile(f"!({text})", cel.Type.BOOL).is_true(activation) is False
+
+
+@pytest.mark.parametrize("text", numbered(["'yes'", "1", "dyn('true')", "[true]", "null", "type(1)"]))
+def test_what_looks_true_is_not(environment: Environment, values: dict[str, Any], text: str) -> None:
+    with pytest.raises(EvaluationError):
+        environment.compile(text).is_true(environment.activate(values))
+
+
+def test_a_missing_value_is_an_error(environment: Environment, values: dict[str, Any]) -> None:
+    expression = environment.compile("request.uri == ''", cel.Type.BOOL)
+    del values["request"]
+    with pytest.raises(EvaluationError, match="request"):
+        expression.is_true(environment.activate(values))
+
+
+def test_a_value_of_another_type_is_an_error(environment: Environment, values: dict[str, Any]) -> None:
+    expression = environment.compile("request.uri == ''", cel.Type.BOOL)
+    with pytest.raises(EvaluationError, match="Unexpected value type"):
+        expression.is_true(environment.activate(values | {"request": "text"}))
+
+
+def nested(loops: int, form: str = "[0].all(x{0}, {1})") -> str:
+    text = "true"
+    for number in range(loops):
+        text = form.format(number, text)
+    return text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "[0].all(x{0}, {1})",
+        "[0].exists(x{0}, {1})",
+        "[0].exists_one(x{0}, {1})",
+        "[0] . all \n ( x{0}, {1})",
+        "[0].all // (\n (x{0}, {1})",
+        "[0].all(x{0}, '.all(.all(.all(' != '' && {1})",
+        "[0].filter(x{0}, {1}).size() == 1",
+        "[0].map(x{0}, x{0} == 0, {1})[0]",
+    ],
+)
+def test_at_most_four_loops(environment: Environment, form: str) -> None:
+    environment.compile(nested(4, form), cel.Type.BOOL)
+    with pytest.raises(ExpressionError, match="too many loops"):
+        environment.compile(nested(5, form), cel.Type.BOOL)
+
+
+def test_loops_beside_each_other_count(environment: Environment) -> None:
+    with pytest.raises(ExpressionError, match="too many loops"):
+        environment.compile(" && ".join([nested(1)] * 5), cel.Type.BOOL)
+
+
+def test_a_name_in_a_text_is_no_loop(environment: Environment, values: dict[str, Any]) -> None:
+    text = "'.all(.map(.filter(.exists(.all(.all(' != ''"
+    assert environment.compile(text, cel.Type.BOOL).is_true(environment.activate(values))
+
+
+def test_a_used_up_budget_is_an_error(environment: Environment, values: dict[str, Any]) -> None:
+    """The engine raises this one, where it returns every other error."""
+    ten = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+    expression = environment.compile(nested(4, ten + ".all(x{0}, {1})"), cel.Type.BOOL)
+    activation = environment.activate(values)
+    with pytest.raises(EvaluationError, match="Iteration budget exceeded"):
+        expression.is_true(activation)
+    with pytest.raises(EvaluationError, match="Iteration budget exceeded"):
+        expression.evaluate(activation)
+
+
+READS = [
+    ("true", set()),
+    ("request.uri == ''", {"request"}),
+    ("params.buckets.size() > 0", {"params.buckets"}),
+    ("method.endsWith('a') && now > now", {"method", "now"}),
+    ("objectStorage(request.uri).bucket in params.buckets", {"request", "params.buckets"}),
+    ("false && params.buckets.size() > 0", {"params.buckets"}),
+]
+
+
+@pytest.mark.parametrize(("text", "reads"), numbered(READS))
+def test_knows_what_an_expression_reads(environment: Environment, text: str, reads: set[str]) -> None:
+    environment.declare("params.buckets", type_of(["a"]))
+    assert environment.compile(text).reads == reads
+
+
+def test_a_secret_in_an_error_is_masked(environment: Environment, values: dict[str, Any]) -> None:
+    values["request"].uri = "https://storage.yandexcloud.net/b/a.iso?X-Amz-Signature=5ec4e7"
+    expression = environment.compile("request.labels[request.uri] == ''")
+    with pytest.raises(EvaluationError) as caught:
+        expression.is_true(environment.activate(values))
+    assert "a.iso" in str(caught.value)
+    assert "5ec4e7" not in str(caught.value)
+
+
+# A value taken out of the engine and given back is the same value.
+REUSABLE = [
+    ("1u", "v == 1u"),
+    ("-9223372036854775807 - 1", "v < -9223372036854775807"),
+    ("18446744073709551615u", "v == 18446744073709551615u"),
+    ("1.5", "v == 1.5"),
+    ("null", "v == null"),
+    ("b'\\xff\\x00'", "v == b'\\xff\\x00'"),
+    ("duration('1.5s')", "v == duration('1500ms')"),
+    ("now", "v == now"),
+    ("request", "v.name == 'n' && v.labels.k == 'l'"),
+    ("[request]", "v[0].name == 'n'"),
+    ("request.labels", "v['k'] == 'l' && v.size() == 1"),
+    ("request.labels.map(k, k)", "v == ['k']"),
+    ("['a', 'b'].filter(x, x != 'a')", "v == ['b']"),
+    ("{1: 'a'}", "v[1] == 'a'"),
+    ("{'a': [1, 2]}", "v['a'][1] == 2"),
+    ("[[1u]]", "v[0][0] == 1u"),
+    ("[]", "v.size() == 0"),
+    ("{}", "v.size() == 0"),
+    ("[dyn(1), 'a']", "v[1] == 'a'"),
+    ("objectStorage('https://storage.yandexcloud.net/abc/k.iso')", "v.bucket == 'abc' && v.problem == ''"),
+]
+
+
+@pytest.mark.parametrize(("text", "condition"), numbered(REUSABLE))
+def test_a_value_can_be_a_variable(
+    environment: Environment, values: dict[str, Any], text: str, condition: str
+) -> None:
+    values["request"].name = "n"
+    values["request"].labels["k"] = "l"
+    expression = environment.compile(text)
+    values["v"] = require_reusable(expression.evaluate(environment.activate(values)))
+    environment.declare("v", expression.returns)
+    assert environment.compile(condition, cel.Type.BOOL).is_true(environment.activate(values))
+
+
+@pytest.mark.parametrize(
+    "value", numbered([("a\0b",), (["a", "\0"],), ({"a\0": 1},), ({"a": ["b", {"c": "\0"}]},)])
+)
+def test_a_text_with_nul_cannot_be_a_variable(value: Any) -> None:
+    with pytest.raises(EvaluationError, match="NUL"):
+        require_reusable(value)
+
+
+def test_the_engine_cuts_texts_at_nul(environment: Environment, values: dict[str, Any]) -> None:
+    """Why such texts are refused: when this fails, the engine has been mended."""
+    environment.declare("v", cel.Type.STRING)
+    expression: Expression = environment.compile("v == 'a'", cel.Type.BOOL)
+    assert expression.is_true(environment.activate(values | {"v": "a\0b"}))
+
+
+TYPES = [
+    (True, "BOOL"),
+    (1, "INT"),
+    (1.5, "DOUBLE"),
+    ("a", "STRING"),
+    (["a", "b"], "LIST<STRING>"),
+    ([1, "a"], "LIST<DYN>"),
+    ([], "LIST<DYN>"),
+    ([["a"]], "LIST<LIST<STRING>>"),
+    ({"a": 1}, "MAP<STRING, INT>"),
+    ({"a": 1, "b": "c"}, "MAP<STRING, DYN>"),
+    ({}, "MAP<STRING, DYN>"),
+]
+
+
+@pytest.mark.parametrize(("value", "name"), numbered(TYPES))
+def test_parameters_have_types(value: Any, name: str) -> None:
+    assert type_of(value).name() == name

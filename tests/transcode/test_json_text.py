@@ -1,0 +1,95 @@
+"""JSON texts: what RFC 8259 leaves open is refused, and where is told."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gateway.errors import Code, GatewayError
+from gateway.transcode.json_text import parse_json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"{}", {}),
+        (b" [1, 2.50, true, null] ", [1, Decimal("2.50"), True, None]),
+        (b'"\xd1\x8f\\u044f"', "яя"),
+        (b'"\\ud83d\\ude00"', "😀"),
+        (b'"\\u0000"', "\0"),
+        (b"-0", 0),
+        (b"1e5", Decimal(100000)),
+        (b"12345678901234567890123", 12345678901234567890123),
+        (b"0.1000000000000000055511151231257827", Decimal("0.1000000000000000055511151231257827")),
+        (b"1e-400", Decimal("1e-400")),
+    ],
+)
+def test_values(text: bytes, value: Any) -> None:
+    assert parse_json(text) == value
+
+
+BAD = {
+    "empty": (b" ", "the body is not JSON: expecting value at line 1, column 2"),
+    "trailing data": (b"{} {}", "the body is not JSON: extra data at line 1, column 4"),
+    "trailing comma": (b'{"a":1,}', "the body is not JSON: "),
+    "single quotes": (b"{'a':1}", "the body is not JSON: expecting property name"),
+    "comment": (b"{} // x", "the body is not JSON: extra data"),
+    "second line": (b'{\n  "a": x}', "the body is not JSON: expecting value at line 2, column 8"),
+    "cut off": (b'{"a":', "the body is not JSON: expecting value at line 1, column 6"),
+    "control character": (b'"a\nb"', "the body is not JSON: invalid control character"),
+    "NaN": (b'{"a":NaN}', "the body is not JSON: NaN is no JSON number"),
+    "Infinity": (b"[Infinity]", "the body is not JSON: Infinity is no JSON number"),
+    "-Infinity": (b"-Infinity", "the body is not JSON: -Infinity is no JSON number"),
+    "1e999": (b'{"a":1e999}', "the body is not JSON: the number 1e999 is out of range"),
+    "-1e999": (b"-1e999", "the body is not JSON: the number -1e999 is out of range"),
+    "exponent of twenty digits": (
+        b"1e-99999999999999999999",
+        "the body is not JSON: the number 1e-99999999999999999999 is out of range",
+    ),
+    "zero with a huge exponent": (b"0e99999999999999999999", "the body is not JSON: the number 0e99999999999"),
+    "huge int": (b"9" * 401, "the body is not JSON: a number has too many digits"),
+    "int of many digits": (b"9" * 60_000, "the body is not JSON: a number has too many digits"),
+    "01": (b"01", "the body is not JSON: extra data at line 1, column 2"),
+    "+1": (b"+1", "the body is not JSON: expecting value"),
+    "1.": (b"1.", "the body is not JSON: extra data"),
+    ".5": (b".5", "the body is not JSON: expecting value"),
+    "0x1": (b"0x1", "the body is not JSON: extra data"),
+    "full-width digit": ("１".encode(), "the body is not JSON: expecting value"),
+    "bad UTF-8": (b'{"a":"\xff"}', "the body is not UTF-8: byte 7 is invalid"),
+    "overlong UTF-8": (b'"\xc0\xaf"', "the body is not UTF-8: byte 2 is invalid"),
+    "UTF-8 of a surrogate": (b'"\xed\xa0\x80"', "the body is not UTF-8: byte 2 is invalid"),
+    "UTF-16": ("{}".encode("utf-16"), "the body is not UTF-8: byte 1 is invalid"),
+    "byte order mark": (b"\xef\xbb\xbf{}", "the body is not JSON: "),
+    "101 levels": (b"[" * 101 + b"]" * 101, "the body is nested too deeply: over 100 levels"),
+    "101 objects": (b'{"a":' * 101 + b"1" + b"}" * 101, "the body is nested too deeply: over 100 levels"),
+    "100,000 levels": (b"[" * 100_000, "the body is nested too deeply"),
+    "100,000 objects": (b'{"a":' * 100_000, "the body is nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_refusals(text: bytes, message: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        parse_json(text)
+    assert caught.value.code is Code.INVALID_ARGUMENT
+    assert caught.value.message.startswith(message)
+
+
+def test_a_hundred_levels_are_read() -> None:
+    parse_json(b"[" * 100 + b"]" * 100)
+
+
+def test_duplicates_are_remembered() -> None:
+    value = parse_json(b'{"a":1,"b":{"c":1,"c":2,"c":3},"\\u0061":2,"d":1}')
+    assert value.duplicates == ("a",)
+    assert value["b"].duplicates == ("c",)
+
+
+def test_many_names_with_a_duplicate_are_quick() -> None:
+    text = b"{%s}" % b",".join([b'"%x":1' % number for number in range(20_000)] * 2)
+    started = time.process_time()
+    assert len(parse_json(text).duplicates) == 20_000
+    assert time.process_time() - started < 1
