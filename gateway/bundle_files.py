@@ -16,7 +16,8 @@ def read_bundle(path: Path) -> dict[str, str]:
     """Return name → text of every YAML file of a folder, or of the one file.
 
     Names are paths from the bundle's root, so a bundle has one hash wherever it
-    lies.
+    lies. Hidden files and folders are passed over: Kubernetes keeps the files of a
+    mounted ConfigMap in such a folder, beside links to them.
 
     Raises:
         FaultsError: there is no bundle, or a file cannot be read.
@@ -24,7 +25,7 @@ def read_bundle(path: Path) -> dict[str, str]:
     if not path.exists():
         raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
     root = path if path.is_dir() else path.parent
-    found = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES) if path.is_dir() else [path]
+    found = sorted(one for one in path.rglob("*") if _is_part(one, path)) if path.is_dir() else [path]
     files, faults = {}, []
     for file in found:
         try:
@@ -37,3 +38,8 @@ def read_bundle(path: Path) -> dict[str, str]:
     if faults:
         raise FaultsError(faults)
     return files
+
+
+def _is_part(path: Path, root: Path) -> bool:
+    is_hidden = any(name.startswith(".") for name in path.relative_to(root).parts)
+    return path.suffix in _SUFFIXES and not is_hidden and not path.is_dir()

@@ -90,11 +90,15 @@ class RestListener:
         match = _find(surface, exchange.verb, target)
         exchange.enter(match.route)
         route = match.route
+        if route.method.client_streaming:
+            raise GatewayError(
+                Code.UNIMPLEMENTED, "CLIENT_STREAMING", "a stream of requests is served by neither listener"
+            )
         body = await read_body(request, self._limits.body_bytes, deadline, is_json=not route.takes_raw_body)
         call = Call(
             id=exchange.id,
             method=route.method,
-            request=route.binder.bind(match.captures, target.query, body),
+            request=route.binder.bind(match.captures, target.query, body, _content_type(request)),
             metadata=metadata,
             deadline=deadline,
             span=exchange.span,
@@ -142,6 +146,10 @@ def _find(surface: Surface, verb: str, target: Target) -> Match[Route]:
             headers={"Allow": ", ".join(found.allowed)},
         )
     raise GatewayError(Code.NOT_FOUND, "ROUTE_NOT_FOUND", "no method has this path")
+
+
+def _content_type(request: BaseRequest) -> str:
+    return request.headers.get("content-type", "").encode("ascii", "replace").decode()
 
 
 def _write(message: Message, route: Route, writer: JsonWriter) -> web.Response:

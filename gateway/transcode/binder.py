@@ -15,8 +15,10 @@ from google.protobuf import json_format
 from gateway.errors import FieldViolation, invalid_request
 from gateway.masking import quote
 from gateway.schema import descriptor_of, entry_of, is_map
+from gateway.transcode.http_body import raw_value, takes_raw_body
 from gateway.transcode.json_reader import SPECIAL, WRAPPERS, JsonReader, find_field, to_message
 from gateway.transcode.json_text import parse_json
+from gateway.transcode.masks import infer_mask
 from gateway.transcode.scalars import parse_text
 from gateway.transcode.target import decode
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.schema import HttpRule, Method
     from gateway.transcode.template import Template, Variable
 
+_NOTHING = object()
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
 _MAP_KEY = re.compile(r"([^\[]*)\[(.*)\]", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
@@ -56,17 +59,17 @@ class Binder:
             _check_variable(descriptor, variable.field_path)
         if rule.body not in {"", "*"} and rule.body not in descriptor.fields_by_name:
             raise RuleError(f"the body fills {rule.body!r}, which {descriptor.full_name} does not have")
+        self._takes_raw_body = takes_raw_body(method, rule)
         reply = descriptor_of(method.reply)
         if rule.response_body and rule.response_body not in reply.fields_by_name:
             raise RuleError(f"the answer is {rule.response_body!r}, which {reply.full_name} does not have")
 
-    @property
-    def takes_body(self) -> bool:
-        """Whether the rule gives a request's body a meaning."""
-        return bool(self._rule.body)
-
     def bind(
-        self, captures: Sequence[tuple[Variable, str]], query: Sequence[tuple[str, str]], body: bytes
+        self,
+        captures: Sequence[tuple[Variable, str]],
+        query: Sequence[tuple[str, str]],
+        body: bytes,
+        content_type: str = "",
     ) -> Message:
         """Return the request message.
 
@@ -74,12 +77,14 @@ class Binder:
             captures: variables of the path with their text, percent-encoded.
             query: decoded names and values.
             body: as it came; empty when there was none.
+            content_type: of the body, for rules that take bytes of any type.
 
         Raises:
             GatewayError: INVALID_ARGUMENT with every violation found in any of the three.
         """
         reader = JsonReader()
-        tree = self._read_body(reader, body)
+        value = self._parse_body(body, content_type)
+        tree = self._read_body(reader, value)
         placer = _Placer(reader, descriptor_of(self._request), tree)
         for variable, text in captures:
             placer.place_path(variable.field_path, _decode_capture(variable, text))
@@ -93,17 +98,23 @@ class Binder:
             to_message(tree, message, descriptor_of(self._request).file.pool)
         except (json_format.ParseError, ValueError) as error:  # the reader let through what it should not
             raise invalid_request("the request does not fit the method's message") from error
+        infer_mask(self._rule, message, value)
         return message
 
-    def _read_body(self, reader: JsonReader, body: bytes) -> dict[str, Any]:
-        descriptor = descriptor_of(self._request)
-        if not self._rule.body:
-            if body:
-                raise invalid_request("this method takes no body; leave it out")
-            return {}
+    def _parse_body(self, body: bytes, content_type: str) -> Any:
+        """Return the JSON value of the body, or nothing when there is none."""
+        if self._takes_raw_body:
+            return raw_value(body, content_type)
         if not body:
+            return _NOTHING
+        if not self._rule.body:
+            raise invalid_request("this method takes no body; leave it out")
+        return parse_json(body)
+
+    def _read_body(self, reader: JsonReader, value: Any) -> dict[str, Any]:
+        descriptor = descriptor_of(self._request)
+        if value is _NOTHING:
             return {}
-        value = parse_json(body)
         if self._rule.body == "*":
             tree = reader.read_message(descriptor, value, "")
             return tree if isinstance(tree, dict) else {}

@@ -5,6 +5,7 @@ https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,9 @@ def gives_raw_body(method: Method, rule: HttpRule) -> bool:
     return _is_raw(descriptor_of(method.reply), rule.response_body or "*")
 
 
-def raw_tree(body: bytes, content_type: str) -> dict[str, Any]:
-    """Return the fields of an HttpBody."""
-    return {"content_type": content_type, "data": body}
+def raw_value(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the JSON value of an HttpBody."""
+    return {"contentType": content_type, "data": base64.b64encode(body).decode()}
 
 
 def read_raw(message: Message, field_name: str) -> tuple[bytes, str]:
