@@ -12,7 +12,7 @@ from gateway import __version__
 from gateway.admission import Admission
 from gateway.bundle_files import read_bundle
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners import AdminListener, Health, HttpServer, RestListener, RpcListener
+from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
 from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, load_bundle
@@ -123,10 +123,13 @@ class Gateway:
         )
         self._watching: asyncio.Task[None] | None = None
         metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
-        rest = RestListener(self._serving, metadata, tracing, metrics, config.limits)
+        front = Front(
+            serving=self._serving, metadata=metadata, tracing=tracing, metrics=metrics, limits=config.limits
+        )
+        rest = RestListener(front)
         admin = AdminListener(self._health, metrics)
         writer, header_bytes = self._serving.surface.writer, config.limits.header_bytes
-        self._rpc = RpcListener(self._serving, metadata, tracing, metrics, config.limits)
+        self._rpc = RpcListener(front)
         self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
         self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
-from opentelemetry.trace import Status, StatusCode
 
 from gateway.call import Call
 from gateway.errors import Code, GatewayError, to_status
 from gateway.listeners.answers import (
     HttpError,
     add_warnings,
-    common_headers,
     error_answer,
     internal_error,
     json_answer,
@@ -23,9 +20,9 @@ from gateway.listeners.answers import (
     warning_texts,
 )
 from gateway.listeners.body import read_body
-from gateway.listeners.headers import read_timeout, request_id
+from gateway.listeners.front import Exchange
+from gateway.listeners.headers import read_timeout
 from gateway.listeners.streams import choose_framing, open_stream
-from gateway.telemetry import trace_id_of
 from gateway.transcode import Match, UnprintableError, WrongVerb, http_status, parse_target, read_raw
 
 if TYPE_CHECKING:
@@ -33,13 +30,9 @@ if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
     from google.protobuf.message import Message
 
-    from gateway.config import Limits
-    from gateway.listeners.headers import MetadataReader
-    from gateway.surface import Serving, Surface
-    from gateway.telemetry import Metrics, Span, Tracing
+    from gateway.listeners.front import Front
+    from gateway.surface import Surface
     from gateway.transcode import JsonWriter, Route, Target
-
-_log = logging.getLogger(__name__)
 
 # Others are counted as one, so that a caller cannot make up time series.
 _VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -49,43 +42,32 @@ _SERVER_ERROR = 500
 class RestListener:
     """Answers HTTP requests by way of the pipeline."""
 
-    def __init__(
-        self,
-        serving: Serving,
-        metadata: MetadataReader,
-        tracing: Tracing,
-        metrics: Metrics,
-        limits: Limits,
-    ) -> None:
-        self._serving = serving
-        self._metadata = metadata
-        self._tracing = tracing
-        self._metrics = metrics
-        self._limits = limits
+    def __init__(self, front: Front) -> None:
+        self._front = front
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Answer a request; no exception but a cancellation leaves here."""
-        exchange = _Exchange(request, self._tracing)
-        surface = self._serving.surface
+        exchange = _Exchange(request, self._front)
+        surface = self._front.serving.surface
         try:
             answer = await self._answer(request, exchange, surface)
         except GatewayError as error:
             answer = error_answer(error, surface.writer, exchange.id, exchange.trace_id)
         except asyncio.CancelledError:  # the caller went away
-            exchange.finish(http_status(Code.CANCELLED), self._metrics)
+            exchange.finish(http_status(Code.CANCELLED))
             raise
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
-            _log.exception("call failed", extra=exchange.log_fields())
+            exchange.log_failure()
             failure = internal_error(exchange.trace_id)
             answer = error_answer(failure, surface.writer, exchange.id, exchange.trace_id)
-        exchange.finish(answer.status, self._metrics)
+        exchange.finish(answer.status)
         return answer
 
     async def _answer(
         self, request: BaseRequest, exchange: _Exchange, surface: Surface
     ) -> web.StreamResponse:
-        deadline = exchange.started + read_timeout(request.headers, self._limits.deadline_s)
-        metadata = self._metadata.read_http(request.headers)
+        deadline = exchange.started + read_timeout(request.headers, self._front.limits.deadline_s)
+        metadata = self._front.metadata.read_http(request.headers)
         target = parse_target(request.raw_path)
         match = _find(surface, exchange.verb, target)
         exchange.enter(match.route)
@@ -94,7 +76,9 @@ class RestListener:
             raise GatewayError(
                 Code.UNIMPLEMENTED, "CLIENT_STREAMING", "a stream of requests is served by neither listener"
             )
-        body = await read_body(request, self._limits.body_bytes, deadline, is_json=not route.takes_raw_body)
+        body = await read_body(
+            request, self._front.limits.body_bytes, deadline, is_json=not route.takes_raw_body
+        )
         call = Call(
             id=exchange.id,
             method=route.method,
@@ -167,53 +151,28 @@ def _text(message: Message, writer: JsonWriter, field_name: str = "") -> bytes:
         ) from error
 
 
-class _Exchange:
-    """One request while it is being answered: its names and its times."""
+class _Exchange(Exchange):
+    """One HTTP request while it is being answered."""
 
-    def __init__(self, request: BaseRequest, tracing: Tracing) -> None:
-        self.started = asyncio.get_running_loop().time()
-        self.id = request_id(request.headers)
+    def __init__(self, request: BaseRequest, front: Front) -> None:
         self.verb = request.method
-        self.shown_verb = self.verb if self.verb in _VERBS else "_OTHER"
-        self.route: Route | None = None
-        self.span: Span = tracing.start_server(
-            self.shown_verb,
-            request.headers,
-            {"http.request.method": self.shown_verb, "url.scheme": request.scheme},
-        )
-        self.trace_id = trace_id_of(self.span)
+        self._shown_verb = self.verb if self.verb in _VERBS else "_OTHER"
+        attributes = {"http.request.method": self._shown_verb, "url.scheme": request.scheme}
+        super().__init__(front, self._shown_verb, request.headers, attributes)
+        self._metrics = front.metrics
+        self._template = ""
+        self.facts = {"verb": self._shown_verb}
 
     def enter(self, route: Route) -> None:
         """Note what is called."""
-        self.route = route
-        self.span.update_name(f"{self.shown_verb} {route.rule.template}")
-        self.span.set_attribute("http.route", route.rule.template)
+        self._template = route.rule.template
+        self.facts |= {"route": self._template, "method": route.method.name}
+        self.span.update_name(f"{self._shown_verb} {self._template}")
+        self.span.set_attribute("http.route", self._template)
         self.span.set_attribute("rpc.method", route.method.name)
 
-    def finish(self, status: int, metrics: Metrics) -> None:
+    def finish(self, status: int) -> None:
         """Tell of the answer in the trace, the metrics and the log."""
-        duration_s = asyncio.get_running_loop().time() - self.started
         self.span.set_attribute("http.response.status_code", status)
-        if status >= _SERVER_ERROR:
-            self.span.set_status(Status(StatusCode.ERROR))
-        self.span.end()
-        template = self.route.rule.template if self.route else ""
-        metrics.record_request(duration_s, self.shown_verb, template, status)
-        _log.info(
-            "answered",
-            extra={**self.log_fields(), "status": status, "duration_ms": round(duration_s * 1e3, 2)},
-        )
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers that every answer has."""
-        return common_headers(self.id, self.trace_id)
-
-    def log_fields(self) -> dict[str, str]:
-        """Return the fields of every log line about this call."""
-        return {
-            "call_id": self.id,
-            "trace_id": self.trace_id,
-            "verb": self.shown_verb,
-            "route": self.route.rule.template if self.route else "",
-            "method": self.route.method.name if self.route else "",
-        }
+        duration_s = self.end(status, is_failure=status >= _SERVER_ERROR)
+        self._metrics.record_request(duration_s, self._shown_verb, self._template, status)

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
-from opentelemetry.trace import Status, StatusCode
 
 from gateway.call import Call
 from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners.answers import internal_error
-from gateway.listeners.headers import request_id
-from gateway.telemetry import trace_id_of
+from gateway.listeners.front import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
 
-    from gateway.config import Limits, ListenerTls
-    from gateway.listeners.headers import MetadataReader
+    from gateway.config import ListenerTls
+    from gateway.listeners.front import Front
     from gateway.schema import Method
-    from gateway.surface import Serving
-    from gateway.telemetry import Metrics, Tracing
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-_log = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
 _MAX_WARNING = 512
@@ -45,19 +38,8 @@ _MAX_DETAILS = 5000
 class RpcListener(grpc.GenericRpcHandler):
     """Answers gRPC calls by way of the pipeline."""
 
-    def __init__(
-        self,
-        serving: Serving,
-        metadata: MetadataReader,
-        tracing: Tracing,
-        metrics: Metrics,
-        limits: Limits,
-    ) -> None:
-        self._serving = serving
-        self._metadata = metadata
-        self._tracing = tracing
-        self._metrics = metrics
-        self._limits = limits
+    def __init__(self, front: Front) -> None:
+        self._front = front
         self._server: grpc.aio.Server | None = None
 
     async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
@@ -70,9 +52,9 @@ class RpcListener(grpc.GenericRpcHandler):
             handlers=[self],
             options=[
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", self._limits.body_bytes),
-                ("grpc.max_metadata_size", self._limits.header_bytes),
-                ("grpc.absolute_max_metadata_size", self._limits.header_bytes),
+                ("grpc.max_receive_message_length", self._front.limits.body_bytes),
+                ("grpc.max_metadata_size", self._front.limits.header_bytes),
+                ("grpc.absolute_max_metadata_size", self._front.limits.header_bytes),
             ],
         )
         target = str(listen) if listen.host else f"[::]:{listen.port}"
@@ -95,7 +77,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return what handles a call, or None for a method that is not served."""
-        surface = self._serving.surface
+        surface = self._front.serving.surface
         method = surface.methods.get(handler_call_details.method)
         if method is None or method.client_streaming:
             return None
@@ -103,11 +85,11 @@ class RpcListener(grpc.GenericRpcHandler):
         if method.server_streaming:
 
             async def stream(data: bytes, context: _Context) -> AsyncIterator[bytes]:
-                exchange = _Exchange(method, context, self._tracing)
+                exchange = _Exchange(method, context, self._front)
                 async with self._ended_well(exchange, context):
                     call = self._read(exchange, data, context)
                     async with surface.pipeline.stream(call) as replies:
-                        await context.send_initial_metadata(exchange.ids())
+                        await context.send_initial_metadata(tuple(exchange.headers().items()))
                         context.set_trailing_metadata(_warnings(replies.warnings))
                         async for message in replies.messages:
                             yield message.SerializeToString()
@@ -115,10 +97,12 @@ class RpcListener(grpc.GenericRpcHandler):
             return grpc.unary_stream_rpc_method_handler(stream)
 
         async def handle(data: bytes, context: _Context) -> bytes:
-            exchange = _Exchange(method, context, self._tracing)
+            exchange = _Exchange(method, context, self._front)
             async with self._ended_well(exchange, context):
                 reply = await surface.pipeline.handle(self._read(exchange, data, context))
-                await context.send_initial_metadata((*exchange.ids(), *reply.metadata.items()))
+                await context.send_initial_metadata(
+                    tuple((exchange.headers() | dict(reply.metadata)).items())
+                )
                 context.set_trailing_metadata(_warnings(reply.warnings))
                 return reply.message.SerializeToString()
             raise AssertionError("a call that did not end well was aborted")
@@ -139,55 +123,40 @@ class RpcListener(grpc.GenericRpcHandler):
             raise
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             code = Code.INTERNAL
-            _log.exception("call failed", extra=exchange.log_fields())
+            exchange.log_failure()
             await _abort(context, internal_error(exchange.trace_id), exchange)
         finally:
-            exchange.finish(code, self._metrics)
+            exchange.finish(code)
 
     def _read(self, exchange: _Exchange, data: bytes, context: _Context) -> Call:
         left_s = cast("float | None", context.time_remaining())  # None without a deadline of the caller's
-        limit_s = self._limits.deadline_s
+        limit_s = self._front.limits.deadline_s
         return Call(
             id=exchange.id,
             method=exchange.method,
             request=_parse(exchange.method, data),
-            metadata=self._metadata.read(exchange.metadata),
+            metadata=self._front.metadata.read(exchange.metadata),
             deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
             span=exchange.span,
         )
 
 
-class _Exchange:
-    """One call while it is being answered: its names and its times."""
+class _Exchange(Exchange):
+    """One gRPC call while it is being answered."""
 
-    def __init__(self, method: Method, context: Any, tracing: Tracing) -> None:
-        self.started = asyncio.get_running_loop().time()
+    def __init__(self, method: Method, context: _Context, front: Front) -> None:
         self.method = method
         self.metadata: list[tuple[str, str | bytes]] = list(context.invocation_metadata() or ())
         headers = {name: value for name, value in self.metadata if isinstance(value, str)}
-        self.id = request_id(headers)
-        attributes = {"rpc.system.name": "grpc", "rpc.method": method.name}
-        self.span = tracing.start_server(method.name, headers, attributes)
-        self.trace_id = trace_id_of(self.span)
+        super().__init__(front, method.name, headers, {"rpc.system.name": "grpc", "rpc.method": method.name})
+        self._metrics = front.metrics
+        self.facts = {"method": method.name}
 
-    def ids(self) -> tuple[tuple[str, str], ...]:
-        """Return the metadata that every answer has."""
-        return (("x-request-id", self.id), ("x-server-trace-id", self.trace_id))
-
-    def finish(self, code: Code, metrics: Metrics) -> None:
+    def finish(self, code: Code) -> None:
         """Tell of the answer in the trace, the metrics and the log."""
-        duration_s = asyncio.get_running_loop().time() - self.started
         self.span.set_attribute("rpc.response.status_code", code.name)
-        if code is not Code.OK:
-            self.span.set_status(Status(StatusCode.ERROR, code.name))
-        self.span.end()
-        metrics.record_call(duration_s, self.method.name, code.name)
-        fields = {"status": code.name, "duration_ms": round(duration_s * 1e3, 2)}
-        _log.info("answered", extra=self.log_fields() | fields)
-
-    def log_fields(self) -> dict[str, Any]:
-        """Return the fields of every log line about this call."""
-        return {"call_id": self.id, "trace_id": self.trace_id, "method": self.method.name}
+        duration_s = self.end(code.name, is_failure=code is not Code.OK)
+        self._metrics.record_call(duration_s, self.method.name, code.name)
 
 
 def _parse(method: Method, data: bytes) -> Message:
@@ -207,7 +176,11 @@ def _parse(method: Method, data: bytes) -> Message:
 
 
 async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None:
-    trailing = [(_DETAILS, _status_bytes(error, exchange.id)), *exchange.ids(), *_warnings(error.warnings)]
+    trailing = [
+        (_DETAILS, _status_bytes(error, exchange.id)),
+        *exchange.headers().items(),
+        *_warnings(error.warnings),
+    ]
     code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
     await context.abort(code, error.message, tuple(trailing))
 

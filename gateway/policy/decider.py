@@ -116,8 +116,9 @@ def _judge_rule(
 
 
 def _require_variables(rule: CompiledRule, failed: dict[str, str]) -> None:
-    for name in rule.assertion.reads & failed.keys():
-        raise EvaluationError(failed[name])
+    if failed:
+        for name in rule.assertion.reads & failed.keys():
+            raise EvaluationError(failed[name])
 
 
 def _message(rule: CompiledRule, activation: cel.Activation) -> str:

@@ -29,6 +29,7 @@ _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container ''\)| \[
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _CHECKED = "cel.expr.CheckedExpr"
+_ERROR, _UNKNOWN = cel.Type.ERROR, cel.Type.UNKNOWN  # looked up once: each look-up makes an object
 # What all, exists, exists_one, map and filter expand to names its accumulator two or three times.
 _ACCUMULATOR = "@result"
 _MAX_ACCUMULATOR_READS = 12
@@ -84,8 +85,12 @@ class Expression:
         Raises:
             EvaluationError: there is none.
         """
-        result = self._run(activation)
-        if result.type() == cel.Type.ERROR or result.type() == cel.Type.UNKNOWN:
+        try:
+            result = self._compiled.eval(activation)
+        except RuntimeError as error:
+            raise _raised(error) from error
+        kind = result.type()
+        if kind in (_ERROR, _UNKNOWN):
             raise EvaluationError(mask(str(result.value())))
         return result.plain_value()
 
@@ -95,18 +100,15 @@ class Expression:
         Raises:
             EvaluationError: it is neither true nor false.
         """
-        value = self._run(activation).value()
+        try:
+            value = self._compiled.eval(activation).value()
+        except RuntimeError as error:
+            raise _raised(error) from error
         if value is True:
             return True
         if value is False:
             return False
         raise EvaluationError(mask(str(value)))  # the value of an error is its text
-
-    def _run(self, activation: cel.Activation) -> cel.Value:
-        try:
-            return self._compiled.eval(activation)
-        except RuntimeError as error:  # a budget that is used up is raised, other errors are returned
-            raise EvaluationError(mask(_without_noise(str(error)))) from error
 
 
 class Environment:
@@ -216,6 +218,11 @@ def type_of(value: Any) -> cel.Type:
 def _common_type(values: list[Any]) -> cel.Type:
     kinds = {kind.name(): kind for kind in map(type_of, values)}
     return next(iter(kinds.values())) if len(kinds) == 1 else cel.Type.DYN
+
+
+def _raised(error: RuntimeError) -> EvaluationError:
+    """Return what became of an evaluation; a used-up budget is raised, other errors are returned."""
+    return EvaluationError(mask(_without_noise(str(error))))
 
 
 def _problems(text: str) -> list[Problem]:

@@ -111,14 +111,16 @@ def _check_host(authority: str) -> str:
 
 
 def _check_path(path: str) -> None:
+    if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
+        raise LinkError("the path has a segment '.' or '..'")
+    if "%" not in path:
+        return
     if any(match[1] is None for match in _ESCAPE.finditer(path)):
         raise LinkError("the path has a '%' that two hexadecimal digits do not follow; write %25")
     if _FORBIDDEN_ESCAPES.search(path):
         raise LinkError(
             "the path has an encoded dot, slash, backslash or control character; write them plainly"
         )
-    if any(segment in {".", ".."} for segment in path.split("/")):
-        raise LinkError("the path has a segment '.' or '..'")
 
 
 def _find_bucket(host: str, path: str, hosts: Collection[str]) -> tuple[str, str]:

@@ -1,0 +1,82 @@
+"""What both call listeners are made of, and one exchange with a caller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Status, StatusCode
+
+from gateway.listeners.headers import request_id
+from gateway.telemetry import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.config import Limits
+    from gateway.listeners.headers import MetadataReader
+    from gateway.surface import Serving
+    from gateway.telemetry import Metrics, Tracing
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What the REST and the gRPC listener share."""
+
+    serving: Serving
+    metadata: MetadataReader
+    tracing: Tracing
+    metrics: Metrics
+    limits: Limits
+
+
+class Exchange:
+    """One request while it is being answered: its names, its span and its times.
+
+    Attributes:
+        started: by the event loop's clock, in seconds.
+        id: the request ID.
+        facts: about the call, in every log line about it.
+    """
+
+    def __init__(
+        self, front: Front, name: str, headers: Mapping[str, str], attributes: Mapping[str, str]
+    ) -> None:
+        """Begin.
+
+        Args:
+            front: whose exchange it is.
+            name: of the span.
+            headers: of the caller, for its request ID and its trace.
+            attributes: of the span.
+        """
+        self.started = asyncio.get_running_loop().time()
+        self.id = request_id(headers)
+        self.span = front.tracing.start_server(name, headers, attributes)
+        self.trace_id = trace_id_of(self.span)
+        self.facts: dict[str, str] = {}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers, or the metadata, that every answer has."""
+        return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
+
+    def log_failure(self) -> None:
+        """Log the exception that is being handled: a fault of the gateway's own."""
+        _log.exception("call failed", extra=self._fields())
+
+    def end(self, status: int | str, *, is_failure: bool) -> float:
+        """End the span, log the answer, and return how long it took, in seconds."""
+        duration_s = asyncio.get_running_loop().time() - self.started
+        if is_failure:
+            self.span.set_status(Status(StatusCode.ERROR))
+        self.span.end()
+        fields = {"status": status, "duration_ms": round(duration_s * 1e3, 2)}
+        _log.info("answered", extra=self._fields() | fields)
+        return duration_s
+
+    def _fields(self) -> dict[str, Any]:
+        return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}
