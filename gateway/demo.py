@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.app import serve
-from gateway.config import Upstream
+from gateway.config import Policies, Upstream
 from gateway.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -53,7 +54,15 @@ async def run_demo(
     async with Emulator(delay_s=delay_s) as emulator:
         emulated = Upstream(address=emulator.address, tls=False)
         config = config.model_copy(update={"upstreams": dict.fromkeys(config.upstreams, emulated)})
-        await serve(config, environment, lambda addresses: write(_describe(addresses)))
+        await serve(_with_bundle(config), environment, lambda addresses: write(_describe(addresses)))
+
+
+def _with_bundle(config: Config) -> Config:
+    """Point at the bundle that the package ships when the operator has none yet."""
+    shipped = Path(__file__).parent / "default_policies"
+    if "policies" in config.model_fields_set or config.policies.path.exists() or not shipped.exists():
+        return config
+    return config.model_copy(update={"policies": Policies(path=shipped)})
 
 
 def _describe(addresses: Addresses) -> str:

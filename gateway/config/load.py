@@ -144,6 +144,14 @@ def _places(document: Document | None, overrides: list[_Override]) -> _Place:
         for override in reversed(overrides):
             if path[: len(override.path)] == override.path:
                 return Position(override.variable)
+        for depth in range(
+            len(path), 0, -1
+        ):  # what is missing or unknown stands nowhere: where is its section?
+            if document and document.has(path[:depth]):
+                break
+            for override in overrides:
+                if override.path[:depth] == path[:depth]:
+                    return Position(override.variable)
         return document.position(path) if document else Position("configuration")
 
     return place

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gateway.policy.model import Case, ExpectedViolation
     from gateway.schema import Schema
 
+# What json_format raises on what does not fit; the last ones on a bad Any or an infinite enum.
+_UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
@@ -55,7 +58,7 @@ def _run(file: str, case: Case, decider: Decider, schema: Schema) -> CaseResult:
         return _failed(file, case, f"{case.method!r} is no known method{hint}")
     try:
         request = json_format.ParseDict(case.request, method.request(), descriptor_pool=schema.pool)
-    except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:  # it raises them all
+    except _UNFIT as error:
         return _failed(file, case, f"the request does not fit {method.request.DESCRIPTOR.full_name}: {error}")
     decision = decider.decide(method.name, request, case.now)
     return CaseResult(

@@ -33,7 +33,7 @@ REFUSED = [
     ("'a", 1, 1, "Syntax error"),
     ("request.uri ==", 1, 15, "Syntax error"),
     ("   ", 1, 4, "Syntax error"),
-    ("cel.bind(x, 1, x == 1)", 1, 1, "undeclared reference"),
+    ("cel.bind(x, 1, x == 1)", 1, 10, "undeclared reference"),
     # Not a condition: neither a text nor what is known only when evaluated.
     ("request.uri", 1, 1, "gives STRING, but has to give BOOL"),
     ("request.labels", 1, 1, "gives MAP<STRING, STRING>, but has to give BOOL"),
@@ -61,7 +61,7 @@ ERRORS = [
     ("true && request.labels.x == 'y'", "Key not found"),
     ("1 / 0 == 1", "divide by zero"),
     ("1 % (request.labels.size() - request.labels.size()) == 0", "modulus by zero"),
-    ("[1, 2][5] == 1", "out of bounds"),
+    ("[1, 2][5] == 1", "Index error"),
     ("int(request.uri) == 1", ""),
     ("9223372036854775807 + request.labels.size() + 1 > 0", "overflow"),
     ("bool(dyn(1.5))", ""),

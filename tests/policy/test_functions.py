@@ -48,7 +48,7 @@ def test_no_pattern_hangs(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", BAD)
 def test_refuses_what_is_no_pattern(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"not an RE2 pattern: [^b]"):
+    with pytest.raises(ValueError, match=r"^not an RE2 pattern: [^']+$"):
         full_match("a", pattern)
 
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.bundle_files import read_bundle
+from gateway.faults import FaultsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(root: Path, *names: str, data: bytes = b"a: 1\n") -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+
+
+def faults_of(path: Path) -> list[str]:
+    with pytest.raises(FaultsError) as caught:
+        read_bundle(path)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_reads_every_yaml_file(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", "a.yml", "tests/c.yaml", "deep/er/d.yaml", "README.md", "e.json", "yaml")
+    assert list(read_bundle(tmp_path)) == ["a.yml", "b.yaml", "deep/er/d.yaml", "tests/c.yaml"]
+
+
+def test_reads_one_file(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "b.yaml")
+    assert read_bundle(tmp_path / "a.yaml") == {"a.yaml": "a: 1\n"}
+
+
+def test_names_do_not_depend_on_the_place(tmp_path: Path) -> None:
+    write(tmp_path, "one/a.yaml", "two/three/a.yaml")
+    assert read_bundle(tmp_path / "one") == read_bundle(tmp_path / "two" / "three")
+
+
+def test_a_folder_may_be_called_like_a_file(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "b.yaml/c.yaml")
+    assert list(read_bundle(tmp_path)) == ["a.yaml", "b.yaml/c.yaml"]
+
+
+def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
+    """Kubernetes keeps the files in a hidden folder and links to them by name."""
+    write(tmp_path, "..2026_01_01/a.yaml", "..2026_01_01/b.yaml")
+    (tmp_path / "..data").symlink_to("..2026_01_01")
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    assert list(read_bundle(tmp_path)) == ["a.yaml", "b.yaml"]
+
+
+def test_hidden_files_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ".b.yaml", ".git/c.yaml")
+    assert list(read_bundle(tmp_path)) == ["a.yaml"]
+
+
+def test_a_bundle_may_stand_in_a_hidden_folder(tmp_path: Path) -> None:
+    write(tmp_path, ".config/a.yaml")
+    assert list(read_bundle(tmp_path / ".config")) == ["a.yaml"]
+
+
+def test_there_has_to_be_a_bundle(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    assert faults_of(path) == [f"{path}: there is no bundle of policies here"]
+
+
+def test_a_folder_has_to_hold_files(tmp_path: Path) -> None:
+    write(tmp_path, "README.md")
+    assert faults_of(tmp_path) == [f"{tmp_path}: holds no .yaml file"]
+
+
+def test_names_every_file_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "c.yaml", data=b"\xff\xfe")
+    write(tmp_path, "b.yaml")
+    (tmp_path / "d.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    assert faults_of(tmp_path) == [
+        f"{tmp_path / 'a.yaml'}: cannot be read: not UTF-8 text",
+        f"{tmp_path / 'c.yaml'}: cannot be read: not UTF-8 text",
+        f"{tmp_path / 'd.yaml'}: cannot be read: No such file or directory",
+    ]
