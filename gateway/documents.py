@@ -53,6 +53,10 @@ class Document:
     _positions: dict[Path, Position] = field(repr=False)
     _texts: dict[Path, tuple[Position, str | None]] = field(repr=False)
 
+    def has(self, path: Path) -> bool:
+        """Tell whether there is a key at the path."""
+        return path in self._positions
+
     def position(self, path: Path) -> Position:
         """Return where the key at the path stands, or else the nearest that encloses it."""
         while path and path not in self._positions:

@@ -27,7 +27,8 @@ HIDDEN = "…"
 
 def mask(text: str) -> str:
     """Return the text without user info, queries and fragments of links, signatures and tokens."""
-    text = _SIGNATURE.sub(rf"\1\2{HIDDEN}", text)  # first: a link ends at a space or quote, a signature need not
+    # Signatures first: a link ends at a space or a quote, what follows may still be its signature.
+    text = _SIGNATURE.sub(rf"\1\2{HIDDEN}", text)
     text = _LINK.sub(lambda match: _mask_link(match[0]), text)
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
 

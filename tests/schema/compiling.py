@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def compile_protos(folder: Path, target: Path, *, imports: bool = True) -> bytes:
     """Return the serialized FileDescriptorSet of every .proto file in a folder."""
-    annotations = next(one for one in files("googleapis-common-protos") or () if one.name == "annotations.proto")
+    annotations = next(
+        one for one in files("googleapis-common-protos") or () if one.name == "annotations.proto"
+    )
     roots: Sequence[Path] = (
         folder,
         ROOT / "proto",

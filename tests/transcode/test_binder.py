@@ -99,7 +99,9 @@ def test_one_segment_is_encoded_routed_and_decoded_the_same(bind: Bind, text: st
 
 
 @settings(deadline=None, derandomize=True)
-@given(parts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1)))
+@given(
+    parts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1))
+)
 def test_many_segments_are_encoded_routed_and_decoded_the_same(bind: Bind, parts: list[str]) -> None:
     path = "/".join(["/v1/files", *(quote(part, safe="") for part in parts)])
     assert bind("GET", path).f_string == "/".join(parts)
@@ -246,7 +248,9 @@ BAD_QUERIES = [
 ]
 
 
-@pytest.mark.parametrize(("query", "field", "description"), BAD_QUERIES, ids=[one for one, _, _ in BAD_QUERIES])
+@pytest.mark.parametrize(
+    ("query", "field", "description"), BAD_QUERIES, ids=[one for one, _, _ in BAD_QUERIES]
+)
 def test_bad_query(bind: Bind, query: str, field: str | None, description: str) -> None:
     with pytest.raises(GatewayError) as caught:
         bind("GET", f"/v1/search?{query}")
@@ -271,20 +275,62 @@ OVERRIDES = [
     ("GET", "/v1/things/100?f_string=9999", b"", "f_string", "is set by the path; leave it out of the query"),
     ("GET", "/v1/things/100?fString=100", b"", "f_string", "is set by the path; leave it out of the query"),
     ("GET", "/v1/files?f_string=x", b"", "f_string", "is set by the path; leave it out of the query"),
-    ("POST", "/v1/things/100", b'{"fString":"9999"}', "f_string", "is set by the path already; leave it out of"),
-    ("POST", "/v1/things/100", b'{"f_string":"100"}', "f_string", "is set by the path already; leave it out of"),
+    (
+        "POST",
+        "/v1/things/100",
+        b'{"fString":"9999"}',
+        "f_string",
+        "is set by the path already; leave it out of",
+    ),
+    (
+        "POST",
+        "/v1/things/100",
+        b'{"f_string":"100"}',
+        "f_string",
+        "is set by the path already; leave it out of",
+    ),
     ("POST", "/v1/things/100", b'{"f_string":""}', "f_string", "is set by the path already; leave it out of"),
     ("PATCH", "/v1/shelves/1/books/2", b'{"name":"x"}', "inner.name", "is set by the path already; leave it"),
     ("PUT", "/v1/shelves/1/books/2", b'{"inner":{"name":"x"}}', "inner.name", "is set by the path already"),
-    ("PATCH", "/v1/shelves/1/books/2?inner.name=x", b"", "inner.name", "is set by the path; leave it out of the"),
-    ("PATCH", "/v1/shelves/1/books/2?inner.pageCount=1", b"{}", "inner.page_count", "is set by the body; leave"),
-    ("PATCH", "/v1/shelves/1/books/2?inner.pageCount=1", b"", "inner.page_count", "is set by the body; leave it"),
+    (
+        "PATCH",
+        "/v1/shelves/1/books/2?inner.name=x",
+        b"",
+        "inner.name",
+        "is set by the path; leave it out of the",
+    ),
+    (
+        "PATCH",
+        "/v1/shelves/1/books/2?inner.pageCount=1",
+        b"{}",
+        "inner.page_count",
+        "is set by the body; leave",
+    ),
+    (
+        "PATCH",
+        "/v1/shelves/1/books/2?inner.pageCount=1",
+        b"",
+        "inner.page_count",
+        "is set by the body; leave it",
+    ),
     ("PUT", "/v1/strings?r_string=x", b'["a"]', "r_string", "is set by the body; leave it out of the query"),
     ("PUT", "/v1/labels/x?m_string[a]=x", b"{}", "m_string", "is set by the body; leave it out of the query"),
     ("PUT", "/v1/choice/x", b"{}", "one_text", "one_inner is set as well; set one of them"),
     ("PUT", "/v1/choice/x?one_number=1", b"", "one_number", "one_text is set as well; set one of them"),
-    ("PUT", "/v1/choice/x?one_other.name=1", b"", "one_other.name", "one_text is set as well; set one of them"),
-    ("POST", "/v1/things?f_string=x", b"{}", "f_string", "is no parameter of the query: all fields stand in the"),
+    (
+        "PUT",
+        "/v1/choice/x?one_other.name=1",
+        b"",
+        "one_other.name",
+        "one_text is set as well; set one of them",
+    ),
+    (
+        "POST",
+        "/v1/things?f_string=x",
+        b"{}",
+        "f_string",
+        "is no parameter of the query: all fields stand in the",
+    ),
     ("POST", "/v1/things?nome=x", b"", "nome", "is no parameter of the query: all fields stand in the body"),
 ]
 
@@ -383,19 +429,22 @@ _JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
     max_leaves=8,
 )
-_NAMES = st.sampled_from(
-    "fDouble f_float fInt32 f_int64 fBool fString fBytes color inner optInt32 rString rInner rValue mString mInt64 "
-    "mBool mInner oneText oneNumber oneInner oneNull wDouble wBool wBytes ts dur mask struct value list any rAny "
-    "empty loop @type name x".split()
-)
+_NAMES = [
+    "fDouble", "f_float", "fInt32", "f_int64", "fBool", "fString", "fBytes", "color", "inner", "optInt32",
+    "rString", "rInner", "rValue", "mString", "mInt64", "mBool", "mInner", "oneText", "oneNumber",
+    "oneInner", "oneNull", "wDouble", "wBool", "wBytes", "ts", "dur", "mask", "struct", "value", "list",
+    "any", "rAny", "empty", "loop", "@type", "name", "x",
+]  # fmt: skip
+_FIELDS = st.sampled_from(_NAMES)
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.dictionaries(_NAMES, st.one_of(_JSON, st.dictionaries(_NAMES, _JSON, max_size=3)), max_size=6))
+@given(st.dictionaries(_FIELDS, st.one_of(_JSON, st.dictionaries(_FIELDS, _JSON, max_size=3)), max_size=6))
 def test_any_json_is_bound_or_refused_with_the_field(bind: Bind, value: dict[str, Any]) -> None:
-    text = json.dumps(value)
+    fault = None
     try:
-        bind("POST", "/v1/things", text.encode())
+        bind("POST", "/v1/things", json.dumps(value).encode())
     except GatewayError as error:
-        # What the reader lets through, the message takes: never the last line's "does not fit".
-        assert error.violations or error.message.startswith("the body is not JSON")
+        fault = error
+    # What the reader lets through, the message takes: never the last line's "does not fit".
+    assert fault is None or fault.violations or fault.message.startswith("the body is not JSON")

@@ -28,7 +28,10 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "JSON name": ('{"fInt32":1}', {"f_int32": 1}),
     "proto name": ('{"f_int32":1}', {"f_int32": 1}),
     "number as text": ('{"fInt32":"1","fDouble":"1.5"}', {"f_int32": 1, "f_double": 1.5}),
-    "null is unset": ('{"fInt32":null,"inner":null,"rString":null,"mString":null,"wBool":null,"ts":null}', {}),
+    "null is unset": (
+        '{"fInt32":null,"inner":null,"rString":null,"mString":null,"wBool":null,"ts":null}',
+        {},
+    ),
     "null and one of a oneof": ('{"oneText":null,"oneNumber":1}', {"one_number": 1}),
     "null is a value of Value": ('{"value":null}', {"value": {"null_value": 0}}),
     "null in a list of Values": ('{"rValue":[null]}', {"r_value": [{"null_value": 0}]}),
@@ -48,7 +51,12 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "map key written otherwise": ('{"mInt64":{"1e1":"x"}}', {"m_int64": {10: "x"}}),
     "wrappers": (
         '{"wInt64":"5","wBool":false,"wString":"","wBytes":"AA=="}',
-        {"w_int64": {"value": 5}, "w_bool": {"value": False}, "w_string": {"value": ""}, "w_bytes": {"value": b"\0"}},
+        {
+            "w_int64": {"value": 5},
+            "w_bool": {"value": False},
+            "w_string": {"value": ""},
+            "w_bytes": {"value": b"\0"},
+        },
     ),
     "leap day": ('{"ts":"2024-02-29T00:00:00Z"}', {"ts": {"seconds": 1709164800}}),
     "first time": ('{"ts":"0001-01-01T00:00:00Z"}', {"ts": {"seconds": -62135596800}}),
@@ -116,7 +124,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "array for a message": ('{"inner":[]}', "inner", "an array is not an object"),
     "text for a message": ('{"inner":"x"}', "inner", '"x" is not an object'),
     "both names": ('{"fInt32":1,"f_int32":1}', "f_int32", "stands here as fInt32 and as f_int32; keep one"),
-    "both names, one null": ('{"fInt32":null,"f_int32":1}', "f_int32", "stands here as fInt32 and as f_int32"),
+    "both names, one null": (
+        '{"fInt32":null,"f_int32":1}',
+        "f_int32",
+        "stands here as fInt32 and as f_int32",
+    ),
     "both names, the other null": ('{"f_int32":1,"fInt32":null}', "f_int32", "stands here as fInt32 and as"),
     "name twice": ('{"fInt32":1,"fInt32":1}', "fInt32", _TWICE),
     "name twice in a message": ('{"inner":{"name":"a","name":"b"}}', "inner.name", _TWICE),
@@ -124,14 +136,22 @@ BAD: dict[str, tuple[str, str, str]] = {
     "key twice in a struct": ('{"struct":{"b":{"a":1,"a":2}}}', 'struct["b"].a', _TWICE),
     "name twice in an Any": ('{"any":{"@type":"a/test.v1.Inner","name":"a","name":"b"}}', "any.name", _TWICE),
     "@type twice": ('{"any":{"@type":"a/test.v1.Ring","@type":"a/test.v1.Inner"}}', "any.@type", _TWICE),
-    "unknown field": ('{"inner":{"nome":1}}', "inner.nome", "no such field; fields here: name, pageCount, inner,"),
+    "unknown field": (
+        '{"inner":{"nome":1}}',
+        "inner.nome",
+        "no such field; fields here: name, pageCount, inner,",
+    ),
     "unknown field, null": ('{"nome":null}', "nome", "no such field"),
     "other case": ('{"FINT32":1}', "FINT32", "no such field"),
     "NUL behind a name": ('{"fInt32\\u0000":1}', '"fInt32\\u0000"', "no such field"),
     "surrogate in a name": ('{"\\ud800":1}', '"\\ud800"', "no such field"),
     "extension": ('{"[test.v1.ext]":1}', '"[test.v1.ext]"', "no such field"),
     "empty name": ('{"":1}', '""', "no such field"),
-    "two of a oneof": ('{"oneText":"a","oneNumber":1}', "one_number", "one_text is set as well; set one of them"),
+    "two of a oneof": (
+        '{"oneText":"a","oneNumber":1}',
+        "one_number",
+        "one_text is set as well; set one of them",
+    ),
     "two of a oneof, empty": ('{"oneText":"","oneInner":{}}', "one_inner", "one_text is set as well"),
     "two of a oneof, NullValue": ('{"oneText":"","oneNull":null}', "one_null", "one_text is set as well"),
     "scalar for a list": ('{"rString":"a"}', "r_string", '"a" is not an array'),
@@ -146,13 +166,25 @@ BAD: dict[str, tuple[str, str, str]] = {
     "number key": ('{"mInt64":{"x":"a"}}', 'm_int64["x"]', 'as a key, "x" is not a whole number'),
     "lax number key": ('{"mInt64":{" 1":"a"}}', 'm_int64[" 1"]', 'as a key, " 1" is not a whole number'),
     "number key with underscore": ('{"mInt64":{"1_0":"a"}}', 'm_int64["1_0"]', "as a key,"),
-    "number key out of range": ('{"mDuration":{"-1":"1s"}}', 'm_duration["-1"]', 'as a key, "-1" is out of range'),
-    "one number key twice": ('{"mInt64":{"1":"a","1.0":"b"}}', 'm_int64["1.0"]', "the same key stands here a second"),
+    "number key out of range": (
+        '{"mDuration":{"-1":"1s"}}',
+        'm_duration["-1"]',
+        'as a key, "-1" is out of range',
+    ),
+    "one number key twice": (
+        '{"mInt64":{"1":"a","1.0":"b"}}',
+        'm_int64["1.0"]',
+        "the same key stands here a second",
+    ),
     "bool key": ('{"mBool":{"True":1}}', 'm_bool["True"]', 'as a key, "True" is not true or false'),
     "bool key as a number": ('{"mBool":{"1":1}}', 'm_bool["1"]', 'as a key, "1" is not true or false'),
     "surrogate in a key": ('{"mString":{"\\ud800":"x"}}', 'm_string["\\ud800"]', "as a key, has an unpaired"),
     "surrogate": ('{"fString":"\\ud800x"}', "f_string", "has an unpaired surrogate; write Unicode text"),
-    "surrogates the wrong way round": ('{"fString":"\\udc00\\ud800"}', "f_string", "has an unpaired surrogate"),
+    "surrogates the wrong way round": (
+        '{"fString":"\\udc00\\ud800"}',
+        "f_string",
+        "has an unpaired surrogate",
+    ),
     "1_000": ('{"fInt32":"1_000"}', "f_int32", '"1_000" is not a whole number'),
     "full-width digit": ('{"fInt32":"１"}', "f_int32", '"１" is not a whole number'),
     "+1": ('{"fInt32":"+1"}', "f_int32", '"+1" is not a whole number'),
@@ -161,8 +193,16 @@ BAD: dict[str, tuple[str, str, str]] = {
     "inf": ('{"fDouble":"inf"}', "f_double", '"inf" is not a number'),
     "nan": ('{"fFloat":"nan"}', "f_float", '"nan" is not a number'),
     "fraction": ('{"fInt32":1.5}', "f_int32", "1.5 is not a whole number"),
-    "fraction lost in a double": ('{"fInt64":1.00000000000000000001}', "f_int64", "1.00000000000000000001 is not"),
-    "out of range": ('{"fInt32":2147483648}', "f_int32", "2147483648 is out of range; it must be from -2147483648"),
+    "fraction lost in a double": (
+        '{"fInt64":1.00000000000000000001}',
+        "f_int64",
+        "1.00000000000000000001 is not",
+    ),
+    "out of range": (
+        '{"fInt32":2147483648}',
+        "f_int32",
+        "2147483648 is out of range; it must be from -2147483648",
+    ),
     "1e400 as text": ('{"fDouble":"1e400"}', "f_double", '"1e400" is out of range'),
     "number for text": ('{"fString":1}', "f_string", "1 is not a string"),
     "bool for a number": ('{"fInt32":true}', "f_int32", "true is not a whole number"),
@@ -171,7 +211,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "bad base64": ('{"fBytes":"*"}', "f_bytes", '"*" is not base64 text'),
     "bad padding": ('{"fBytes":"AA="}', "f_bytes", '"AA=" is not base64 text: its padding is wrong'),
     "bad base64 in a wrapper": ('{"wBytes":"A"}', "w_bytes", '"A" is not base64 text'),
-    "unknown enum name": ('{"color":"GREEN"}', "color", '"GREEN" is not accepted; use one of: COLOR_UNSPECIFIED,'),
+    "unknown enum name": (
+        '{"color":"GREEN"}',
+        "color",
+        '"GREEN" is not accepted; use one of: COLOR_UNSPECIFIED,',
+    ),
     "NUL behind an enum name": ('{"color":"RED\\u0000"}', "color", '"RED\\u0000" is not accepted'),
     "surrogate as an enum": ('{"color":"\\ud800"}', "color", '"\\ud800" is not accepted'),
     "enum number as text": ('{"color":"1"}', "color", '"1" is not accepted'),
@@ -184,14 +228,34 @@ BAD: dict[str, tuple[str, str, str]] = {
     "time in lower case": ('{"ts":"2026-01-31t12:00:00z"}', "ts", f'"2026-01-31t12:00:00z" {_TIME}'),
     "time without a zone": ('{"ts":"2026-01-31T12:00:00"}', "ts", f'"2026-01-31T12:00:00" {_TIME}'),
     "full-width time": ('{"ts":"２026-01-31T12:00:00Z"}', "ts", f'"２026-01-31T12:00:00Z" {_TIME}'),
-    "underscore in a time": ('{"ts":"2026-01-31T12:00:00.1_0Z"}', "ts", f'"2026-01-31T12:00:00.1_0Z" {_TIME}'),
-    "ten digits": ('{"ts":"2026-01-31T12:00:00.1234567890Z"}', "ts", '"2026-01-31T12:00:00.1234567890Z" is not a'),
+    "underscore in a time": (
+        '{"ts":"2026-01-31T12:00:00.1_0Z"}',
+        "ts",
+        f'"2026-01-31T12:00:00.1_0Z" {_TIME}',
+    ),
+    "ten digits": (
+        '{"ts":"2026-01-31T12:00:00.1234567890Z"}',
+        "ts",
+        '"2026-01-31T12:00:00.1234567890Z" is not a',
+    ),
     "short offset": ('{"ts":"2026-01-31T12:00:00+1:0"}', "ts", f'"2026-01-31T12:00:00+1:0" {_TIME}'),
-    "offset of 99 hours": ('{"ts":"2026-01-31T12:00:00+99:00"}', "ts", '"2026-01-31T12:00:00+99:00" is not a'),
+    "offset of 99 hours": (
+        '{"ts":"2026-01-31T12:00:00+99:00"}',
+        "ts",
+        '"2026-01-31T12:00:00+99:00" is not a',
+    ),
     "30 February": ('{"ts":"2026-02-30T12:00:00Z"}', "ts", f'"2026-02-30T12:00:00Z" {_TIME}'),
     "year 0": ('{"ts":"0000-01-01T00:00:00Z"}', "ts", f'"0000-01-01T00:00:00Z" {_TIME}'),
-    "before the first time": ('{"ts":"0001-01-01T00:00:00+00:01"}', "ts", '"0001-01-01T00:00:00+00:01" is not'),
-    "behind the last time": ('{"ts":"9999-12-31T23:59:59-00:01"}', "ts", '"9999-12-31T23:59:59-00:01" is not'),
+    "before the first time": (
+        '{"ts":"0001-01-01T00:00:00+00:01"}',
+        "ts",
+        '"0001-01-01T00:00:00+00:01" is not',
+    ),
+    "behind the last time": (
+        '{"ts":"9999-12-31T23:59:59-00:01"}',
+        "ts",
+        '"9999-12-31T23:59:59-00:01" is not',
+    ),
     "duration with underscore": ('{"dur":"1_0s"}', "dur", f'"1_0s" {_DURATION}'),
     "duration with a sign": ('{"dur":"+1s"}', "dur", f'"+1s" {_DURATION}'),
     "duration with a space": ('{"dur":" 1s"}', "dur", f'" 1s" {_DURATION}'),
@@ -208,9 +272,17 @@ BAD: dict[str, tuple[str, str, str]] = {
     "surrogate in a mask": ('{"mask":"\\ud800"}', "mask", "has an unpaired surrogate"),
     "array for a struct": ('{"struct":[]}', "struct", "an array is not an object"),
     "object for a list value": ('{"list":{}}', "list", "an object is not an array"),
-    "number too large for a struct": (f'{{"struct":{{"a":[{"9" * 309}]}}}}', 'struct["a"][0]', f"{'9' * 32} is out"),
+    "number too large for a struct": (
+        f'{{"struct":{{"a":[{"9" * 309}]}}}}',
+        'struct["a"][0]',
+        f"{'9' * 32} is out",
+    ),
     "surrogate in a struct": ('{"struct":{"a":"\\ud800"}}', 'struct["a"]', "has an unpaired surrogate"),
-    "surrogate in a struct's key": ('{"struct":{"\\ud800":1}}', 'struct["\\ud800"]', "has an unpaired surrogate"),
+    "surrogate in a struct's key": (
+        '{"struct":{"\\ud800":1}}',
+        'struct["\\ud800"]',
+        "has an unpaired surrogate",
+    ),
     "surrogate in a value": ('{"value":["\\ud800"]}', "value[0]", "has an unpaired surrogate"),
     "array for an Any": ('{"any":[]}', "any", "an array is not an object"),
     "Any without type": ('{"any":{"name":"x"}}', "any", _TYPE),
@@ -218,7 +290,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "Any of a type without a slash": ('{"any":{"@type":"test.v1.Inner"}}', "any", _TYPE),
     "Any of a type with a NUL": ('{"any":{"@type":"a/test.v1.Inner\\u0000"}}', "any", _TYPE),
     "Any of a type with a surrogate": ('{"any":{"@type":"a/\\ud800"}}', "any", _TYPE),
-    "Any of an unknown type": ('{"any":{"@type":"a/test.v1.Nome"}}', "any.@type", '"a/test.v1.Nome" is no known type'),
+    "Any of an unknown type": (
+        '{"any":{"@type":"a/test.v1.Nome"}}',
+        "any.@type",
+        '"a/test.v1.Nome" is no known type',
+    ),
     "unknown field in an Any": ('{"any":{"@type":"a/test.v1.Inner","nome":1}}', "any.nome", "no such field"),
     "bad field in an Any": ('{"any":{"@type":"a/test.v1.Inner","name":1}}', "any.name", "1 is not a string"),
     "Any needs value": (
@@ -238,7 +314,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "Any in a list": ('{"rAny":[{},{"x":1}]}', "r_any[1]", _TYPE),
     "Any in a map": ('{"mAny":{"k":{"x":1}}}', 'm_any["k"]', _TYPE),
-    "message in a map": ('{"mInner":{"Bad \\"Key\\"":{"x":1}}}', 'm_inner["Bad \\"Key\\""].x', "no such field"),
+    "message in a map": (
+        '{"mInner":{"Bad \\"Key\\"":{"x":1}}}',
+        'm_inner["Bad \\"Key\\""].x',
+        "no such field",
+    ),
     "field of Empty": ('{"empty":{"x":1}}', "empty.x", "no such field"),
 }
 
@@ -274,7 +354,9 @@ def test_all_violations_are_told_at_once(everything: Any) -> None:
 
 def test_no_secret_and_no_long_text_comes_back(everything: Any) -> None:
     link = "https://user:secret@host/k?X-Amz-Signature=secret"
-    _, violations = read(everything, f'{{"{link}":1,"{"a" * 5000}":1,"fInt32":"{link}","color":"{"x" * 5000}"}}')
+    _, violations = read(
+        everything, f'{{"{link}":1,"{"a" * 5000}":1,"fInt32":"{link}","color":"{"x" * 5000}"}}'
+    )
     assert len(violations) == 4
     assert "secret" not in repr(violations)
     assert max(len(field) for field, _ in violations) < 150

@@ -49,7 +49,10 @@ BAD = {
         b"1e-99999999999999999999",
         "the body is not JSON: the number 1e-99999999999999999999 is out of range",
     ),
-    "zero with a huge exponent": (b"0e99999999999999999999", "the body is not JSON: the number 0e99999999999"),
+    "zero with a huge exponent": (
+        b"0e99999999999999999999",
+        "the body is not JSON: the number 0e99999999999",
+    ),
     "huge int": (b"9" * 401, "the body is not JSON: a number has too many digits"),
     "int of many digits": (b"9" * 60_000, "the body is not JSON: a number has too many digits"),
     "01": (b"01", "the body is not JSON: extra data at line 1, column 2"),

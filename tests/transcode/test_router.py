@@ -178,7 +178,13 @@ def test_no_conflict(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/" * 64_000, "/files" + "/a" * 64_000, "/files" + "/%41" * 10_000, "/b" * 10_000, "/files/" + ":" * 64_000],
+    [
+        "/" * 64_000,
+        "/files" + "/a" * 64_000,
+        "/files" + "/%41" * 10_000,
+        "/b" * 10_000,
+        "/files/" + ":" * 64_000,
+    ],
     ids=["slashes", "segments", "escaped", "unknown", "colons"],
 )
 def test_long_paths_are_quick(path: str) -> None:
@@ -191,7 +197,9 @@ def test_long_paths_are_quick(path: str) -> None:
 def test_many_templates_that_nearly_match_are_quick() -> None:
     """Literals and wildcards at each level: a search that goes back would take 2^16 steps for each verb."""
     width = 16
-    router = make_router(*(f"GET {'/x' * index}/{{v{index}}}{'/x' * (width - index - 1)}/end" for index in range(width)))
+    router = make_router(
+        *(f"GET {'/x' * index}/{{v{index}}}{'/x' * (width - index - 1)}/end" for index in range(width))
+    )
     started = time.process_time()
     for _ in range(100):
         assert look_up(router, f"GET {'/x' * width}/other") is None

@@ -48,8 +48,8 @@ def _refused(folder: Path, body: str) -> tuple[str, ...]:
         import "google/api/annotations.proto";
         import "google/protobuf/timestamp.proto";
         message M {{
-          string name = 1; repeated string names = 2; M m = 3; repeated M ms = 4; map<string, string> labels = 5;
-          google.protobuf.Timestamp ts = 6;
+          string name = 1; repeated string names = 2; M m = 3; repeated M ms = 4;
+          map<string, string> labels = 5; google.protobuf.Timestamp ts = 6;
         }}
         service S {{ {body} }}
     """

@@ -130,8 +130,8 @@ def _print(template: Template) -> str:
     return f"/{'/'.join(texts)}" + (f":{quote(template.verb, safe='')}" if template.verb else "")
 
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
-_SEGMENT = st.one_of(_TEXT, st.just(ONE))
+_TEXT: st.SearchStrategy[Any] = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+_SEGMENT: st.SearchStrategy[Any] = st.one_of(_TEXT, st.just(ONE))
 
 
 @st.composite
@@ -140,8 +140,9 @@ def _templates(draw: st.DrawFn) -> Template:
     segments: list[Any] = []
     variables: list[Variable] = []
     parts = draw(st.lists(st.tuples(st.booleans(), st.lists(_SEGMENT, min_size=1, max_size=3)), max_size=4))
-    is_open = draw(st.booleans()) or not parts
-    for index, (is_variable, own) in enumerate([*parts, (draw(st.booleans()), [REST])][: None if is_open else -1]):
+    if draw(st.booleans()) or not parts:
+        parts.append((draw(st.booleans()), [REST]))
+    for index, (is_variable, own) in enumerate(parts):
         start = len(segments)
         segments += own
         if is_variable:

@@ -1,0 +1,217 @@
+"""Configuration from file and environment: what overrides what, and every fault at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.config import Config, load_config
+from gateway.faults import FaultsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_IMAGES = "yandex.cloud.baremetal.v1alpha.ImageService"
+_OPERATIONS = "yandex.cloud.operation.OperationService"
+
+
+def load(folder: Path, text: str | None = None, **environment: str) -> Config:
+    file = None
+    if text is not None:
+        file = folder / "gateway.yaml"
+        file.write_text(text, encoding="utf-8")
+    return load_config(file, {f"GATEWAY__{name}": value for name, value in environment.items()})
+
+
+def faults(folder: Path, text: str | None = None, **environment: str) -> list[str]:
+    with pytest.raises(FaultsError) as caught:
+        load(folder, text, **environment)
+    return [str(fault).replace(f"{folder}/", "") for fault in caught.value.faults]
+
+
+def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
+    assert load_config(None, {}) == Config() == load(tmp_path, "") == load(tmp_path, "# nothing\n---\n")
+    assert load_config(None, {"PATH": "/bin", "GATEWAY_X": "1", "GATEWAY": "2"}) == Config()
+
+
+def test_the_file_overrides_key_by_key(tmp_path: Path) -> None:
+    config = load(tmp_path, "limits: {body_bytes: 1000}\nrest:\n  listen: ':80'\n")
+    assert config.limits.body_bytes == 1000
+    assert config.limits.concurrency == Config().limits.concurrency
+    assert (config.rest.listen.host, config.rest.listen.port) == ("", 80)
+    assert config.grpc == Config().grpc
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    text = "limits: {body_bytes: 1000, concurrency: 5}\n"
+    config = load(
+        tmp_path, text, LIMITS__BODY_BYTES="2000", REST__LISTEN="0.0.0.0:81", POLICIES__RELOAD="false"
+    )
+    assert (config.limits.body_bytes, config.limits.concurrency) == (2000, 5)
+    assert str(config.rest.listen) == "0.0.0.0:81"
+    assert config.policies.reload is False
+
+
+def test_a_variable_may_hold_a_whole_section(tmp_path: Path) -> None:
+    config = load(tmp_path, LIMITS="{body_bytes: 7, concurrency: 8}", LIMITS__CONCURRENCY="9")
+    assert (config.limits.body_bytes, config.limits.concurrency) == (7, 9)
+
+
+def test_an_empty_variable_takes_a_value_away(tmp_path: Path) -> None:
+    text = "rest: {tls: {certificate: c.pem, key: k.pem}}"
+    assert load(tmp_path, text).rest.tls is not None
+    assert load(tmp_path, text, REST__TLS="").rest.tls is None
+
+
+def test_upstreams_and_services_add_to_the_defaults(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+        upstreams:
+          baremetal: {tls: false}
+          mine: {address: "localhost:1"}
+        api:
+          services: {my.Service: mine, yandex.cloud.operation.OperationService: null}
+        """,
+    )
+    defaults = Config().upstreams
+    assert config.upstreams["baremetal"].address == defaults["baremetal"].address
+    assert config.upstreams["baremetal"].tls is False
+    assert config.upstreams["operation"] == defaults["operation"]
+    assert config.services == {_IMAGES: "baremetal", "my.Service": "mine"}
+
+
+def test_names_of_the_file_and_of_the_defaults_are_found_whatever_their_case(tmp_path: Path) -> None:
+    environment = {
+        "UPSTREAMS__BAREMETAL__ADDRESS": "a:1",
+        "UPSTREAMS__MINE__ADDRESS": "b:2",
+        f"API__SERVICES__{_OPERATIONS.upper()}": "Mine",
+    }
+    config = load(tmp_path, 'upstreams: {Mine: {address: "c:3", tls: false}}', **environment)
+    assert config.upstreams["baremetal"].address == "a:1"
+    assert (config.upstreams["Mine"].address, config.upstreams["Mine"].tls) == ("b:2", False)
+    assert config.services == {_IMAGES: "baremetal", _OPERATIONS: "Mine"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("localhost:0", "localhost:0"),
+        (":65535", ":65535"),
+        ('"[::1]:80"', "[::1]:80"),
+        ('"[::]:0"', "[::]:0"),
+    ],
+)
+def test_listen_addresses(tmp_path: Path, text: str, shown: str) -> None:
+    assert str(load(tmp_path, f"rest:\n  listen: {text}").rest.listen) == shown
+    assert str(load(tmp_path, REST__LISTEN=text).rest.listen) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "8080", ":", ":65536", ":x", "::1:80", "a:1:2", "http://h:1", "h: 1x"]
+)
+def test_bad_listen_addresses(tmp_path: Path, text: str) -> None:
+    (fault,) = faults(tmp_path, f"rest:\n  listen: '{text}'\n")
+    assert fault == (
+        f"gateway.yaml:2:3: rest.listen: '{text}': an address is host:port, as 127.0.0.1:8080 or [::1]:8080"
+    )
+
+
+def test_every_fault_is_told_with_its_place(tmp_path: Path) -> None:
+    text = """\
+limits:
+  body_bytes: 0
+  boddy_bytes: 5
+credentials: {type: magic}
+rest:
+  listen: nowhere
+  tls: {key: k.pem}
+policys: {}
+"""
+    address = "an address is host:port, as 127.0.0.1:8080 or [::1]:8080"
+    integer = "input should be a valid integer, unable to parse string as an integer"
+    limits = "did you mean body_bytes? accepted here: body_bytes, concurrency, deadline_s, header_bytes"
+    assert faults(tmp_path, text, LIMITS__CONCURRENCY="none", GRPC__LISTEN="x", NO__SUCH="1") == [
+        f"gateway.yaml:6:3: rest.listen: 'nowhere': {address}",
+        "gateway.yaml:7:3: rest.tls.certificate: is required",
+        f"GATEWAY__GRPC__LISTEN: grpc.listen: 'x': {address}",
+        "gateway.yaml:4:15: credentials.type: 'magic' is not accepted; use 'passthrough'",
+        "gateway.yaml:2:3: limits.body_bytes: input should be greater than or equal to 1, not 0",
+        f"GATEWAY__LIMITS__CONCURRENCY: limits.concurrency: {integer}, not 'none'",
+        f"gateway.yaml:3:3: limits.boddy_bytes: unknown key; {limits}",
+        _unknown("gateway.yaml:8:1: policys", "policies"),
+        _unknown("GATEWAY__NO__SUCH: no", ""),
+    ]
+
+
+def _unknown(start: str, near: str) -> str:
+    hint = f"did you mean {near}? " if near else ""
+    return f"{start}: unknown key; {hint}accepted here: {', '.join(sorted(Config.model_fields))}"
+
+
+def test_a_variable_inside_of_what_is_no_section_hides_no_fault(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "rest: 5", REST__LISTEN=":80")
+    assert fault.startswith("gateway.yaml:1:1: rest: input should be a valid dictionary")
+    assert fault.endswith(", not 5")
+
+
+def test_what_a_variable_s_section_lacks_is_told_under_its_name(tmp_path: Path) -> None:
+    for text in (None, "workers: 1"):
+        (fault,) = faults(tmp_path, text, UPSTREAMS__MINE__TLS="false")
+        assert fault == "GATEWAY__UPSTREAMS__MINE__TLS: upstreams.mine.address: is required"
+
+
+def test_faults_of_several_variables_are_told_at_once(tmp_path: Path) -> None:
+    assert faults(tmp_path, REST="[", GRPC="a: b: c", LIMITS="!x 5") == [
+        "GATEWAY__GRPC: not valid YAML: mapping values are not allowed in this context",
+        "GATEWAY__LIMITS: the tag !x has no meaning here",
+        "GATEWAY__REST: not valid YAML: did not find expected node content",
+    ]
+
+
+def test_a_variable_of_bytes_that_are_no_text_is_a_fault(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, LEDGER__URL="\udcff")
+    assert fault.startswith("GATEWAY__LEDGER__URL: not valid YAML: ")
+
+
+def test_a_service_needs_an_upstream_that_there_is(tmp_path: Path) -> None:
+    text = "api:\n  services:\n    my.Service: mine\n    your.Service: yours\n"
+    known = "upstreams: baremetal, operation"
+    assert faults(tmp_path, text) == [
+        f"gateway.yaml:3:5: api.services.my.Service: there is no upstream 'mine'; {known}",
+        f"gateway.yaml:4:5: api.services.your.Service: there is no upstream 'yours'; {known}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a", "gateway.yaml:1:1: a configuration is a mapping of sections"),
+        ("text", "gateway.yaml:1:1: a configuration is a mapping of sections"),
+        ("{}\n---\n{}", "gateway.yaml:3:1: a configuration is one document"),
+        ("a: 1\na: 2", "gateway.yaml:2:1: a: stands here a second time; keep one"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, expected: str) -> None:
+    assert faults(tmp_path, text) == [expected]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for name, reason in (("none.yaml", "No such file or directory"), (".", "Is a directory")):
+        with pytest.raises(FaultsError, match=rf"cannot be read: {reason}$"):
+            load_config(tmp_path / name, {})
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(FaultsError, match=r"cannot be read: not UTF-8 text$"):
+        load_config(tmp_path / "latin.yaml", {})
+
+
+def test_the_order_of_the_environment_does_not_matter() -> None:
+    pairs = [
+        ("GATEWAY__LIMITS", "{concurrency: 1}"),
+        ("GATEWAY__LIMITS__CONCURRENCY", "2"),
+        ("gateway__limits", "{}"),
+    ]
+    configs = [load_config(None, dict(order)) for order in (pairs, pairs[::-1])]
+    assert configs[0] == configs[1]
