@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "gateway/descriptors.binpb"
 
-# Imported by no file of ours: raw bodies of further services, and what errors and operations pack into an Any.
+# Imported by no file of ours: bodies of further services, and what errors and operations pack into an Any.
 ALSO = [
     "google/api/httpbody.proto",
     "google/rpc/error_details.proto",

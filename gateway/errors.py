@@ -22,6 +22,7 @@ DOMAIN = "baremetal-gateway"
 """ErrorInfo.domain of every error that is the gateway's own, not the upstream's."""
 
 _SUMMARIZED = 3
+_MAX_VIOLATIONS = 256
 _REQUEST_INFO = "google.rpc.RequestInfo"
 
 
@@ -118,11 +119,14 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
 
     Args:
         message: what is wrong; the first violations are added to it, for clients that show nothing else.
-        violations: all of them.
+        violations: all of them; beyond a number that no one reads, the rest is counted.
     """
-    return GatewayError(
-        Code.INVALID_ARGUMENT, "INVALID_REQUEST", summarize(message, violations), violations=violations
-    )
+    shown = list(violations[:_MAX_VIOLATIONS])
+    if len(violations) > len(shown):
+        rest = f"{len(violations) - len(shown)} more violations are left out"
+        shown.append(FieldViolation(field="", description=rest, reason="MORE"))
+    text = summarize(message, violations)
+    return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", text, violations=shown)
 
 
 def summarize(message: str, violations: Sequence[FieldViolation]) -> str:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 
+from gateway.masking import HIDDEN, mask
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+_MAX_SHOWN = 200
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the root of a document."""
@@ -83,11 +87,17 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(item["loc"], model)
     if kind == "literal_error":
-        return f"{value!r} is not accepted; use {item['ctx']['expected']}"
+        return f"{_show(value)} is not accepted; use {item['ctx']['expected']}"
     if kind == "value_error":
-        return f"{value!r}: {item['ctx']['error']}"
+        return f"{_show(value)}: {item['ctx']['error']}"
     text = item["msg"][:1].lower() + item["msg"][1:]
-    return text if isinstance(value, (dict, list)) else f"{text}, not {value!r}"
+    return text if isinstance(value, (dict, list)) else f"{text}, not {_show(value)}"
+
+
+def _show(value: Any) -> str:
+    """Return a value as a fault shows it: a database's URL may hold a password."""
+    shown = mask(repr(value))
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{HIDDEN}"
 
 
 def _unknown_key(path: Path, model: type[BaseModel]) -> str:

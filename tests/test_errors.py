@@ -80,3 +80,11 @@ def test_an_upstream_s_request_id_is_kept() -> None:
     theirs = AnyMessage()
     theirs.Pack(error_details_pb2.RequestInfo(request_id="theirs"))
     assert list(to_status(UpstreamError(Code.INTERNAL, "", [theirs]), "ours").details) == [theirs]
+
+
+def test_violations_beyond_number_are_counted() -> None:
+    many = [FieldViolation(field=f"f{number}", description="bad", reason="R") for number in range(1000)]
+    error = invalid_request("no", many)
+    assert len(error.violations) == 257
+    assert error.violations[-1].description == "744 more violations are left out"
+    assert error.message.endswith("and 997 more")

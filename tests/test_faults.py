@@ -110,3 +110,11 @@ def test_an_error_holds_all_faults() -> None:
     error = FaultsError(iter([one, two]))
     assert error.faults == (one, two)
     assert str(error) == "f: a: x\nf: b: y"
+
+
+def test_a_password_in_a_value_is_not_shown() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Root.model_validate({"name": "a", "leaf": {"mode": "postgresql://user:s3cret@host/db"}})
+    (fault,) = validation_faults(caught.value, _Root, lambda _: Position("f"))
+    assert "s3cret" not in str(fault)
+    assert "'postgresql://…@host/db' is not accepted" in str(fault)

@@ -36,7 +36,7 @@ def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 
 
 async def wait_for_calls(emulator: Emulator, count: int) -> None:
-    while len(emulator.calls) < count:  # noqa: ASYNC110 - the record is all there is to see
+    while len(emulator.calls) < count:
         await asyncio.sleep(0.001)
 
 

@@ -8,7 +8,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.errors import GatewayError
 from gateway.listeners.headers import PASSED, MetadataReader, read_timeout, request_id
 
-
 READER = MetadataReader(["x-team", "x-trace-bin"], 1024)
 
 
