@@ -1,0 +1,189 @@
+"""The single checks that validators are compiled of, each from one option of a field.
+
+A check takes a value and its path, or a message and the path before its fields,
+and yields what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import re2
+
+from gateway.errors import FieldViolation
+from gateway.masking import quote
+from gateway.schema import Range, SchemaError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
+    from google.protobuf.message import Message
+
+Violations: TypeAlias = Iterator[FieldViolation]
+"""What is wrong, one by one."""
+ValueCheck: TypeAlias = Callable[[Any, str], Violations]
+"""Value, its path → violations."""
+FieldCheck: TypeAlias = "Callable[[Message, str], Violations]"
+"""Message, path before its fields → violations."""
+
+_NANOS_PER_SECOND = 10**9
+
+
+def required_check(field: FieldDescriptor) -> FieldCheck:
+    """Return a check that a field is set."""
+    name, has_presence = field.name, field.has_presence
+
+    def check(message: Message, prefix: str) -> Violations:
+        if not (message.HasField(name) if has_presence else getattr(message, name)):
+            yield FieldViolation(field=prefix + name, description="is required; set it", reason="REQUIRED")
+
+    return check
+
+
+def size_check(name: str, size: Range) -> FieldCheck:
+    """Return a check of how many elements a repeated field or a map has."""
+
+    def check(message: Message, prefix: str) -> Violations:
+        count = len(getattr(message, name))
+        if count and count not in size:
+            yield FieldViolation(
+                field=prefix + name,
+                description=f"has {count} elements; the number of elements must be {size.text}",
+                reason="SIZE",
+            )
+
+    return check
+
+
+def unique_check(name: str) -> FieldCheck:
+    """Return a check that elements differ."""
+
+    def check(message: Message, prefix: str) -> Violations:
+        seen: set[Any] = set()
+        for index, value in enumerate(getattr(message, name)):
+            # Messages cannot be hashed; their serialized form stands for them.
+            key = value.SerializeToString(deterministic=True) if hasattr(value, "DESCRIPTOR") else value
+            if key in seen:
+                yield FieldViolation(
+                    field=f"{prefix}{name}[{index}]",
+                    description="is there a second time; elements must differ",
+                    reason="UNIQUE",
+                )
+            seen.add(key)
+
+    return check
+
+
+def oneof_check(oneof: OneofDescriptor) -> FieldCheck:
+    """Return a check that one member of a oneof is set."""
+    name, members = oneof.name, ", ".join(field.name for field in oneof.fields)
+
+    def check(message: Message, prefix: str) -> Violations:
+        if message.WhichOneof(name) is None:
+            yield FieldViolation(
+                field=prefix + name, description=f"set exactly one of: {members}", reason="EXACTLY_ONE"
+            )
+
+    return check
+
+
+def text_checks(
+    field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
+) -> Iterable[ValueCheck]:
+    """Return the checks of a text, of bytes, or of the key of a map."""
+    if pattern is not None:
+        yield pattern_check(field, pattern, what)
+    if length is not None:
+        yield length_check(length, what)
+
+
+def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck:
+    """Return a check that a whole value matches a pattern.
+
+    Raises:
+        SchemaError: it is no RE2 pattern, or the field no text.
+    """
+    try:
+        matches = re2.compile(pattern).fullmatch
+    except re2.error as error:
+        raise SchemaError([f"{field.full_name}: {pattern!r} is no RE2 pattern: {error}"]) from error
+
+    def check(value: Any, path: str) -> Violations:
+        if matches(value) is None:
+            yield FieldViolation(
+                field=path,
+                description=f"the {what} {_show(value)} does not match the pattern {pattern}",
+                reason="PATTERN",
+            )
+
+    return check
+
+
+def _show(value: str | bytes) -> str:
+    return quote(value) if isinstance(value, str) else f"of {len(value)} bytes"
+
+
+def length_check(length: Range, what: str) -> ValueCheck:
+    """Return a check of how long a value is: text in code points, bytes in bytes."""
+
+    def check(value: Any, path: str) -> Violations:
+        count = len(value)  # of a str: Unicode code points
+        if count not in length:
+            unit = "bytes" if isinstance(value, bytes) else "characters"
+            yield FieldViolation(
+                field=path,
+                description=f"the {what} is {count} {unit} long; its length must be {length.text}",
+                reason="LENGTH",
+            )
+
+    return check
+
+
+def number_check(allowed: Range) -> ValueCheck:
+    """Return a check of a number."""
+
+    def check(value: Any, path: str) -> Violations:
+        if value not in allowed:
+            yield FieldViolation(
+                field=path, description=f"{value} is not allowed; it must be {allowed.text}", reason="VALUE"
+            )
+
+    return check
+
+
+def seconds_check(allowed: Range) -> ValueCheck:
+    """Return a check of a Duration or a Timestamp."""
+
+    def check(value: Any, path: str) -> Violations:
+        if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
+            yield FieldViolation(
+                field=path,
+                description=f"{_show_seconds(value)} is not allowed; it must be {allowed.text}",
+                reason="VALUE",
+            )
+
+    return check
+
+
+def _show_seconds(value: Any) -> str:
+    try:
+        return str(value.ToJsonString())
+    except ValueError:  # gRPC carries times that JSON has no form for
+        return f"{value.seconds} s and {value.nanos} ns"
+
+
+def bytes_check(allowed: Range) -> ValueCheck:
+    """Return a check of how many bytes a value takes."""
+
+    def check(value: Any, path: str) -> Violations:
+        encoded = value.encode() if isinstance(value, str) else value
+        count = len(encoded) if isinstance(encoded, bytes) else value.ByteSize()
+        if count not in allowed:
+            yield FieldViolation(
+                field=path,
+                description=f"takes {count} bytes; it must be {allowed.text}",
+                reason="BYTES",
+            )
+
+    return check
