@@ -1,8 +1,8 @@
-"""What a create through the gateway costs, beside one straight to the upstream.
+"""What a create through the gateway costs, beside the least that a front could do.
 
-Gateway and upstream are processes of their own; the client here sends the same
-creates by REST and gRPC through the gateway, and by gRPC past it, in turns. CPU
-is the gateway's own, for each call.
+The gateway and the bare front (bare.py) are processes of their own; the client
+and the upstream share this one. The same creates go every way in turns. CPU is
+that of the front, for each call; the ratio to the bare one is the figure to keep.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 import grpc.aio
@@ -26,6 +26,8 @@ from gateway.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+Call: TypeAlias = "Callable[[], Awaitable[None]]"
 
 ROUNDS = 10
 CALLS = 200
@@ -64,6 +66,11 @@ def start_gateway(upstream: str, rest: str, rpc: str) -> subprocess.Popen[bytes]
     )
 
 
+def start_bare(upstream: str, rest: str) -> subprocess.Popen[bytes]:
+    """Start the bare front before the upstream."""
+    return subprocess.Popen([sys.executable, "-m", "bench.bare", rest, upstream], stderr=subprocess.DEVNULL)
+
+
 async def until_ready(rest: str) -> None:
     """Wait until the gateway answers."""
     async with aiohttp.ClientSession() as client:
@@ -75,7 +82,7 @@ async def until_ready(rest: str) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def measure(call: Callable[[], Awaitable[None]]) -> list[float]:
+async def measure(call: Call) -> list[float]:
     """Return how long each of many concurrent calls took, in milliseconds."""
     times: list[float] = []
 
@@ -93,21 +100,25 @@ async def main() -> None:
     """Measure and print."""
     schema = load_schema(Config().services)
     method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
-    rest, rpc = free_address(), free_address()
+    rest, rpc, plain = free_address(), free_address(), free_address()
     body = json.dumps(IMAGE).encode()
     headers = {"content-type": "application/json"}
     async with Emulator() as emulator, aiohttp.ClientSession() as client:
-        gateway = start_gateway(emulator.address, rest, rpc)
+        gateway, bare = start_gateway(emulator.address, rest, rpc), start_bare(emulator.address, plain)
         try:
             await until_ready(rest)
+            await until_ready(plain)
 
-            async def by_rest() -> None:
-                url = f"http://{rest}/baremetal/v1alpha/images"
-                async with client.post(url, data=body, headers=headers) as answer:
-                    assert answer.status == 200, await answer.text()  # noqa: PLR2004
-                    await answer.read()
+            def by_rest(address: str) -> Call:
+                async def call() -> None:
+                    url = f"http://{address}/baremetal/v1alpha/images"
+                    async with client.post(url, data=body, headers=headers) as answer:
+                        assert answer.status == 200, await answer.text()  # noqa: PLR2004
+                        await answer.read()
 
-            def by_grpc(address: str) -> Callable[[], Awaitable[None]]:
+                return call
+
+            def by_grpc(address: str) -> Call:
                 callable_: Any = grpc.aio.insecure_channel(address).unary_unary(
                     method.path, request_serializer=method.request.SerializeToString
                 )
@@ -117,32 +128,34 @@ async def main() -> None:
 
                 return call
 
-            ways = {
-                "gRPC to the upstream": by_grpc(emulator.address),
-                "REST through the gateway": by_rest,
-                "gRPC through the gateway": by_grpc(rpc),
-            }
-            await report(ways, gateway.pid)
+            await report(
+                {
+                    "REST through the bare front": (by_rest(plain), bare.pid),
+                    "REST through the gateway": (by_rest(rest), gateway.pid),
+                    "gRPC through the gateway": (by_grpc(rpc), gateway.pid),
+                }
+            )
         finally:
-            gateway.terminate()
-            gateway.wait()
+            for process in (gateway, bare):
+                process.terminate()
+                process.wait()
 
 
-async def report(ways: dict[str, Callable[[], Awaitable[None]]], process: int) -> None:
+async def report(ways: dict[str, tuple[Call, int]]) -> None:
     """Measure every way in turns and print."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        for name, call in ways.items():
+        for name, (call, process) in ways.items():
             before = cpu_s(process)
             taken = await measure(call)
             times[name] += taken
             cpu[name].append((cpu_s(process) - before) / len(taken) * 1e6)
-    print(f"{CONCURRENCY} callers{'':<19}{'median ms':>12}{'p99 ms':>10}{'gateway CPU µs/call':>22}")
+    print(f"{CONCURRENCY} callers{'':<19}{'median ms':>12}{'p99 ms':>10}{'CPU µs/call':>14}")
     for name in ways:
         p99 = statistics.quantiles(times[name], n=100)[98]
         print(
-            f"{name:<29}{statistics.median(times[name]):>12.2f}{p99:>10.2f}{statistics.median(cpu[name]):>22.0f}"
+            f"{name:<29}{statistics.median(times[name]):>12.2f}{p99:>10.2f}{statistics.median(cpu[name]):>14.0f}"
         )
 
 
