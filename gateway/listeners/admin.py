@@ -1,4 +1,4 @@
-"""The admin listener: is it alive, may it be sent calls, what does it count."""
+"""The admin listener: is it alive, may it be sent calls, what does it count, what does it serve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from gateway.listeners.answers import tree_answer
+from gateway.listeners.answers import json_answer, tree_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,21 @@ class Health:
 class AdminListener:
     """Answers operators and their tools."""
 
-    def __init__(self, health: Health, metrics: Metrics) -> None:
+    def __init__(self, health: Health, metrics: Metrics, openapi: Callable[[], bytes]) -> None:
+        """Prepare.
+
+        Args:
+            health: told of at /readyz.
+            metrics: exposed at /metrics.
+            openapi: gives the document in force.
+        """
         self._health = health
         self._metrics = metrics
         self._pages: dict[str, Callable[[], web.Response]] = {
             "/livez": lambda: tree_answer({"status": "alive"}),
             "/readyz": self._ready,
             "/metrics": self._expose,
+            "/openapi.json": lambda: json_answer(openapi()),
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:

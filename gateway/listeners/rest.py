@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.listeners.front import Front
+    from gateway.listeners.streams import Framing
     from gateway.surface import Surface
     from gateway.transcode import JsonWriter, Route, Target
 
@@ -53,7 +54,7 @@ class RestListener:
             answer = await self._answer(request, exchange, surface)
         except GatewayError as error:
             answer = error_answer(error, surface.writer, exchange.id, exchange.trace_id)
-        except asyncio.CancelledError:  # the caller went away
+        except (asyncio.CancelledError, ConnectionError):  # the caller went away
             exchange.finish(http_status(Code.CANCELLED))
             raise
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
@@ -111,10 +112,21 @@ class RestListener:
                 async for message in replies.messages:
                     await answer.write(framing.frame(_text(message, surface.writer)))
             except GatewayError as error:
-                status = surface.writer.write(to_status(error, exchange.id))
-                await answer.write(framing.frame_error(status))
+                await answer.write(_last(error, framing, exchange, surface.writer))
+            except (asyncio.CancelledError, ConnectionError):
+                raise
+            except Exception:  # noqa: BLE001 - as in handle; the answer's head has been sent already
+                exchange.log_failure()
+                await answer.write(
+                    _last(internal_error(exchange.trace_id), framing, exchange, surface.writer)
+                )
             await answer.write_eof()
             return answer
+
+
+def _last(error: GatewayError, framing: Framing, exchange: _Exchange, writer: JsonWriter) -> bytes:
+    """Return the element of a stream that says how it failed."""
+    return framing.frame_error(writer.write(to_status(error, exchange.id)))
 
 
 def _find(surface: Surface, verb: str, target: Target) -> Match[Route]:

@@ -169,6 +169,18 @@ async def test_an_error_later_is_the_last_element(wired: Wired, accept: str) -> 
     assert ("@type" in status) == (accept == "application/json")
 
 
+async def test_a_fault_of_the_gateway_in_a_stream_ends_it(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("inner workings")
+
+    monkeypatch.setattr("gateway.listeners.streams._Lines.frame", fail)
+    async with wired.client.get(wired.url("/wire/events?count=2")) as answer:
+        text = await answer.text()
+    assert (json.loads(text)["code"], "inner workings" in text) == (13, False)
+
+
 async def test_a_stream_over_grpc(wired: Wired) -> None:
     schema = wired.upstream.schema
     request = schema.message("test.wire.v1.WatchRequest")
