@@ -8,9 +8,11 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.emulator import Fault
+from gateway.errors import Code
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, Running, Start
 
@@ -136,6 +138,19 @@ async def test_a_denial_with_many_violations_reaches_the_client(channel: Any, sc
         await create(channel, schema, **(GOOD | {"labels": labels}))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert len(bad_fields(caught.value)) > 5
+
+
+@pytest.mark.parametrize("code", [one for one in Code if one is not Code.OK])
+async def test_every_upstream_code_keeps_message_and_details(
+    running: Running, channel: Any, schema: Schema, code: Code
+) -> None:
+    unknown = AnyMessage(type_url="type.example/some.Unknown", value=b"\x08\x01")
+    running.emulator.order(Fault(method=CREATE, code=code, message="as it is", details=(unknown,)))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await create(channel, schema, **GOOD)
+    assert caught.value.code().value[0] == code
+    assert caught.value.details() == "as it is"
+    assert status_of(caught.value).details[0] == unknown
 
 
 async def test_the_deadline_goes_on_to_the_upstream(running: Running, channel: Any, schema: Schema) -> None:
