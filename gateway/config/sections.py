@@ -20,6 +20,8 @@ _RESERVED_METADATA = re.compile(
     r"cookie|forwarded|user-agent|traceparent|tracestate|x-request-id|x-server-trace-id|x-policy-.*"
 )
 
+_LAST_PORT = 65535
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, values do not change."""
@@ -45,16 +47,22 @@ def parse_address(text: Any) -> Any:
     Raises:
         ValueError: it is not of that form.
     """
-    if not isinstance(text, str):
+    if isinstance(text, Address):
         return text
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:  # noqa: PLR2004 - the last port there is
+    match = _match_address(text)
+    if match is None:
         raise ValueError("an address is host:port, as 127.0.0.1:8080 or [::1]:8080")
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
 
 
+def _match_address(text: Any) -> re.Match[str] | None:
+    match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    return match if match and int(match["port"]) <= _LAST_PORT else None
+
+
 def _parse_target(text: Any) -> Any:
-    if not isinstance(text, str) or not _ADDRESS.fullmatch(text) or text.startswith(":"):
+    match = _match_address(text)
+    if match is None or not match["host"] or match["port"] == "0":
         raise ValueError("an upstream's address is host:port")
     return text
 

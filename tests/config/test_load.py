@@ -215,3 +215,17 @@ def test_the_order_of_the_environment_does_not_matter() -> None:
     ]
     configs = [load_config(None, dict(order)) for order in (pairs, pairs[::-1])]
     assert configs[0] == configs[1]
+
+
+@pytest.mark.parametrize(
+    "address", ["host:70000", "host:0", ":443", "host", "{host: a, port: 1}", "5", "a b:1"]
+)
+def test_addresses_of_upstreams_that_are_none(address: str) -> None:
+    with pytest.raises(FaultsError, match="host:port"):
+        load_config(None, {"GATEWAY__UPSTREAMS__BAREMETAL__ADDRESS": address})
+
+
+@pytest.mark.parametrize("address", ["host:70000", "host", "{host: a, port: 99999}", "5"])
+def test_addresses_of_listeners_that_are_none(address: str) -> None:
+    with pytest.raises(FaultsError, match="host:port"):
+        load_config(None, {"GATEWAY__REST__LISTEN": address})
