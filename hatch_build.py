@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc_tools
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -34,12 +35,30 @@ def compile_descriptors(root: Path) -> None:
         f"--proto_path={Path(grpc_tools.__file__).parent / '_proto'}",
         f"--proto_path={_common_protos()}",
         "--include_imports",
+        "--include_source_info",
         f"--descriptor_set_out={root / TARGET}",
         *own,
         *ALSO,
     ]
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc failed on proto/: see its messages above")
+    _keep_own_comments(root / TARGET, set(own))
+
+
+def _keep_own_comments(target: Path, own: set[str]) -> None:
+    """Leave of the source info what OpenAPI shows: the comments of our own files, not their places."""
+    descriptor_set = FileDescriptorSet.FromString(target.read_bytes())
+    for file in descriptor_set.file:
+        locations = file.source_code_info.location
+        kept = [one for one in locations if file.name in own and one.leading_comments + one.trailing_comments]
+        for location in kept:
+            location.ClearField("span")
+            location.ClearField("leading_detached_comments")
+        del locations[:]
+        locations.extend(kept)
+        if not kept:
+            file.ClearField("source_code_info")
+    target.write_bytes(descriptor_set.SerializeToString(deterministic=True))
 
 
 def _common_protos() -> Path:

@@ -14,10 +14,11 @@ from gateway.bundle_files import read_bundle
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
 from gateway.listeners.headers import MetadataReader, new_request_id
+from gateway.openapi import build_document, read_comments, to_json
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, load_bundle
 from gateway.reload import Reloader
-from gateway.schema import Schema, SchemaError, load_schema
+from gateway.schema import Schema, SchemaError, builtin_descriptors, load_schema
 from gateway.surface import Serving, Surface
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
 from gateway.transcode import JsonWriter, build_router
@@ -60,6 +61,25 @@ def open_schema(config: Config) -> Schema:
         FaultsError: a set cannot be read, or its descriptors cannot be served.
     """
     return _load_schema(config, _read_descriptor_sets(config))
+
+
+def describe_api(config: Config) -> bytes:
+    """Return the OpenAPI document of what a configuration serves, as JSON.
+
+    Raises:
+        FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
+    """
+    descriptor_sets = _read_descriptor_sets(config)
+    return _describe(config, _load_schema(config, descriptor_sets), descriptor_sets)
+
+
+def _describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
+    comments = read_comments([builtin_descriptors(), *descriptor_sets.values()])
+    scheme = "https" if config.rest.tls else "http"
+    document = build_document(
+        schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
+    )
+    return to_json(document)
 
 
 def open_bundle(config: Config, schema: Schema) -> Bundle:
@@ -127,7 +147,7 @@ class Gateway:
             serving=self._serving, metadata=metadata, tracing=tracing, metrics=metrics, limits=config.limits
         )
         rest = RestListener(front)
-        admin = AdminListener(self._health, metrics)
+        admin = AdminListener(self._health, metrics, lambda: self._serving.surface.openapi)
         writer, header_bytes = self._serving.surface.writer, config.limits.header_bytes
         self._rpc = RpcListener(front)
         self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
@@ -150,6 +170,7 @@ class Gateway:
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
             bundle_hash=bundle.hash,
+            openapi=_describe(config, schema, sources.descriptor_sets),
         )
 
     async def start(self) -> Addresses:

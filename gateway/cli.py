@@ -75,6 +75,16 @@ def routes(file: Path | None) -> None:
 
 
 @main.command()
+@_config_option
+def openapi(file: Path | None) -> None:
+    """Print the OpenAPI document of what is served."""
+    from gateway.app import describe_api
+
+    with _exit_on_faults(WRONG_CONFIGURATION):
+        click.echo(describe_api(_load_config(file)), nl=False)
+
+
+@main.command()
 def version() -> None:
     """Print the version."""
     click.echo(__version__)

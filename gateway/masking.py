@@ -22,7 +22,7 @@ _SIGNATURE = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
-# One of these stands in every text that holds something to hide: most texts of a log line are through at once.
+# One of these stands in every text with something to hide: most texts of a log line are through at once.
 _TRACES = ("://", "x-amz-", "awsaccesskeyid", "signature", "bearer", "t1.")
 
 HIDDEN = "…"

@@ -20,6 +20,7 @@ class Surface:
     Attributes:
         methods: `/package.Service/Method` → method.
         bundle_hash: of the bundle that decides.
+        openapi: the document of the routes, as JSON.
     """
 
     router: Router[Route]
@@ -27,6 +28,7 @@ class Surface:
     methods: Mapping[str, Method]
     pipeline: Pipeline
     bundle_hash: str
+    openapi: bytes
 
 
 @dataclass(slots=True)

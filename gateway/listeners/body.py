@@ -25,6 +25,8 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
 # so it is not taken from one.
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
+# What aiohttp decompresses; it hands over anything else as it came.
+_ENCODINGS = {"", "identity", "gzip", "deflate"}
 
 
 async def read_body(
@@ -46,6 +48,7 @@ async def read_body(
         return b""
     if (request.content_length or 0) > limit_bytes:
         raise _too_large(limit_bytes)
+    _check_encoding(request)
     _check_expectation(request)
     try:
         async with asyncio.timeout_at(deadline):
@@ -88,6 +91,18 @@ def _check_expectation(request: BaseRequest) -> None:
             "the only expectation is 100-continue",
         )
     request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _check_encoding(request: BaseRequest) -> None:
+    given = ",".join(request.headers.getall("content-encoding", []))
+    if given.strip().lower() not in _ENCODINGS:
+        raise HttpError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            Code.INVALID_ARGUMENT,
+            "CONTENT_ENCODING",
+            "the body may be encoded with gzip or deflate, once",
+            headers={"Accept-Encoding": "gzip, deflate"},
+        )
 
 
 def _check_type(request: BaseRequest) -> None:

@@ -89,7 +89,7 @@ class _Parser:
         verb = ""
         if self._peek() == ":":
             self._at += 1
-            verb = unquote(self._take(_LITERAL, "a verb"))
+            verb = self._take_text(_LITERAL, "a verb")
         if self._at < len(self._text):
             raise self._error(f"unexpected {self._text[self._at]!r}")
         return Template(tuple(self._segments), verb, tuple(self._variables))
@@ -114,14 +114,24 @@ class _Parser:
                 raise self._error("a variable inside a variable")
             self._parse_variable()
         else:
-            self._segments.append(unquote(self._take_literal()))
+            self._segments.append(self._take_literal())
 
     def _take_literal(self) -> str:
         """Take a literal; a colon belongs to it unless it is the one that starts the verb."""
         match = _LITERAL_WITH_COLON.match(self._text, self._at)
-        if match and match.end() < len(self._text):
-            return self._take(_LITERAL_WITH_COLON, "a literal, '*', '**' or '{'")
-        return self._take(_LITERAL, "a literal, '*', '**' or '{'")
+        is_verb_ahead = match is None or match.end() == len(self._text)
+        return self._take_text(
+            _LITERAL if is_verb_ahead else _LITERAL_WITH_COLON, "a literal, '*', '**' or '{'"
+        )
+
+    def _take_text(self, pattern: re.Pattern[str], what: str) -> str:
+        """Take text and decode it; no request's path holds what is not UTF-8, so a route must not."""
+        at = self._at
+        try:
+            return unquote(self._take(pattern, what), errors="strict")
+        except UnicodeDecodeError:
+            self._at = at
+            raise self._error("an escape that is not UTF-8") from None
 
     def _parse_variable(self) -> None:
         self._expect("{")

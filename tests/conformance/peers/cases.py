@@ -34,5 +34,5 @@ def read_table(table: str) -> dict[str, list[Case]]:
 
 
 def load_cases(table: str, section: str) -> list[ParameterSet]:
-    """Return a section's cases as parameters, called by their names."""
-    return [pytest.param(case, id=case["name"]) for case in read_table(table)[section]]
+    """Return a section's cases as parameters, called by the table and their names."""
+    return [pytest.param(case, id=f"{table}: {case['name']}") for case in read_table(table)[section]]

@@ -1,0 +1,173 @@
+"""The whole document."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.openapi.answers import (
+    JSON,
+    STATUS,
+    detail_schema,
+    error_components,
+    header_components,
+    responses,
+    types_within,
+)
+from gateway.openapi.messages import ERROR_DETAIL, Messages
+from gateway.openapi.parameters import (
+    HEADERS,
+    fields_at,
+    header_parameters,
+    json_path,
+    path_parameter,
+    query_parameters,
+)
+from gateway.openapi.paths import PathItems, split_template
+from gateway.schema import descriptor_of, field_of, read_constraints
+from gateway.transcode.http_body import takes_raw_body
+from gateway.transcode.template import parse_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gateway.openapi.keywords import Schema
+    from gateway.openapi.paths import Place
+    from gateway.schema import HttpRule, Method
+    from gateway.schema import Schema as ApiSchema
+    from gateway.transcode.template import Template
+
+_ABOUT = """\
+The cloud's own API as it is reached through the gateway: the same paths, messages and errors.
+
+In a request a field may also be named as its .proto file has it, `null` stands for a field that is not
+set, 64-bit integers may be numbers, and enums may be given by number. What is not known is refused,
+and so is a NUL character in the path or the query."""
+
+
+def build_document(schema: ApiSchema, comments: Mapping[str, str], *, version: str, server: str) -> Schema:
+    """Return the OpenAPI document of the methods that a schema serves.
+
+    A method that takes a stream of requests is left out: no listener serves it. So is a rule for an
+    HTTP method that OpenAPI does not know.
+
+    Args:
+        schema: of the methods.
+        comments: full name → description.
+        version: of the document.
+        server: address to suggest, as http://127.0.0.1:8080.
+    """
+    return _Builder(schema, comments).build(version, server)
+
+
+def to_json(document: Schema) -> bytes:
+    """Return the text of a document."""
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+@dataclass(slots=True)
+class _Builder:
+    schema: ApiSchema
+    comments: Mapping[str, str]
+    paths: PathItems = field(default_factory=PathItems)
+
+    def build(self, version: str, server: str) -> Schema:
+        served = [one for one in self.schema.methods.values() if not one.client_streaming and one.rules]
+        inputs, outputs = self._directions(served)
+        services = dict.fromkeys(method.service for method in served)
+        outputs.message(descriptor_of(self.schema.message(STATUS)))
+        outputs.schemas[ERROR_DETAIL] = detail_schema(self.schema, outputs)
+        for method, name in _named(served):
+            for number, rule in enumerate(method.rules, 1):
+                self._add_rule(method, rule, name if number == 1 else f"{name}_{number}", inputs, outputs)
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "BareMetal image gateway", "version": version, "description": _ABOUT},
+            "servers": [{"url": "{gateway}", "variables": {"gateway": {"default": server}}}],
+            "security": [{"bearer": []}],
+            "tags": [self._tag(service) for service in services],
+            "paths": self.paths.items,
+            "components": _components(inputs, outputs),
+        }
+
+    def _directions(self, served: Iterable[Method]) -> tuple[Messages, Messages]:
+        """Return the schemas of what is taken and of what is given; a type of both has one for each."""
+        given = types_within([descriptor_of(method.reply) for method in served])
+        inputs = Messages(
+            self.comments, lambda name: f"{name}-Input" if name in given else name, is_input=True
+        )
+        return inputs, Messages(self.comments, lambda name: name, is_input=False)
+
+    def _tag(self, service: str) -> Schema:
+        text = self.comments.get(service, "")
+        return {"name": service, "description": text} if text else {"name": service}
+
+    def _add_rule(
+        self, method: Method, rule: HttpRule, name: str, inputs: Messages, outputs: Messages
+    ) -> None:
+        template, request = parse_template(rule.template), descriptor_of(method.request)
+        pieces = split_template(template, lambda path: json_path(fields_at(request, path)))
+        for verb, place in self.paths.add(rule.verb, template, pieces):
+            own_name = name if rule.verb != "*" else f"{name}_{verb}"
+            operation = self._operation(method, rule, template, place, inputs)
+            operation |= {"responses": responses(method, rule, self.schema, outputs, name)}
+            self.paths.put(verb, place, {"operationId": own_name, **operation})
+
+    def _operation(
+        self, method: Method, rule: HttpRule, template: Template, place: Place, inputs: Messages
+    ) -> Schema:
+        request = descriptor_of(method.request)
+        bound = [variable.field_path for variable in template.variables]
+        operation: Schema = {"tags": [method.service], "x-grpc-method": method.name}
+        if text := self.comments.get(method.name.replace("/", ".")):
+            operation["description"] = text
+        operation["parameters"] = [
+            *(path_parameter(request, slot, self.comments) for slot in place.slots),
+            *query_parameters(request, rule.body, bound, self.comments),
+            *header_parameters(is_read=method.is_read),
+        ]
+        if rule.body:
+            operation["requestBody"] = _request_body(method, rule, bound, inputs)
+        return operation
+
+
+def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
+    """Yield each method with a name of its own: short where its service's short name is."""
+    shorts = Counter(service.rpartition(".")[2] for service in {method.service for method in methods})
+    for method in methods:
+        short = method.service.rpartition(".")[2]
+        service = short if shorts[short] == 1 else method.service
+        yield method, f"{service}_{method.name.rpartition('/')[2]}"
+
+
+def _request_body(method: Method, rule: HttpRule, bound: list[tuple[str, ...]], inputs: Messages) -> Schema:
+    if takes_raw_body(method, rule):
+        return {"required": False, "content": {"*/*": {}}}
+    request = descriptor_of(method.request)
+    if rule.body == "*":
+        schema = inputs.object(request, bound) if bound else inputs.message(request)
+        needed = any(_is_required(one.name, method) for one in request.fields if (one.name,) not in bound)
+    else:
+        inside = {path[1:] for path in bound if path[0] == rule.body}
+        schema = inputs.field(request.fields_by_name[rule.body], inside)
+        needed = _is_required(rule.body, method)
+    return {"required": needed, "content": {JSON: {"schema": schema}}}
+
+
+def _is_required(name: str, method: Method) -> bool:
+    constraints = read_constraints(field_of(method.request, name))
+    return constraints is not None and constraints.required
+
+
+def _components(inputs: Messages, outputs: Messages) -> Schema:
+    bearer = {"type": "http", "scheme": "bearer", "description": "IAM token of the cloud."}
+    schemas = {**inputs.schemas, **outputs.schemas}
+    return {
+        "schemas": {name: schemas[name] for name in sorted(schemas)},
+        "responses": error_components(),
+        "parameters": dict(HEADERS),
+        "headers": header_components(),
+        "securitySchemes": {"bearer": bearer},
+    }

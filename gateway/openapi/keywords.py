@@ -1,0 +1,140 @@
+"""The constraints of one value → keywords of JSON Schema.
+
+A field without presence that holds its default is not set, and what is not set
+breaks no constraint but `required`: so the keywords have to let it through.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from gateway.schema import Range
+    from gateway.schema.constraints import Span
+
+Schema: TypeAlias = dict[str, Any]
+
+# What RE2 reads but ECMA 262, the dialect of JSON Schema, does not, or reads otherwise.
+_NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
+
+
+class Empty(Enum):
+    """What holds for an empty value: text or list without elements, zero."""
+
+    ALLOWED = "it is the same as not set"
+    JUDGED = "it is a value like any other"
+    REFUSED = "the field is required"
+
+
+def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> Schema:
+    """Return what a text has to be like."""
+    keywords = length_keywords(length, "minLength", "maxLength", empty)
+    if pattern is not None and is_portable(pattern):
+        keywords["pattern"] = _anchored(pattern, empty)
+    return keywords
+
+
+def is_portable(pattern: str) -> bool:
+    """Tell whether an RE2 pattern means the same in JSON Schema."""
+    if _NOT_PORTABLE.search(pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+def _anchored(pattern: str, empty: Empty) -> str:
+    optional = "?" if empty is Empty.ALLOWED and re.fullmatch(pattern, "") is None else ""
+    return f"^(?:{pattern}){optional}$"
+
+
+def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> Schema:
+    """Return bounds of a count, by the keywords that are about it: minLength and maxLength, for one."""
+    least = 1 if empty is Empty.REFUSED else 0
+    if length is None:
+        return {low: least} if least else {}
+    options = [_length_span(span, low, high, least) for span in length.spans]
+    if empty is Empty.ALLOWED and 0 not in length:
+        options.insert(0, {high: 0})
+    return _any_of(options, high)
+
+
+def _length_span(span: Span, low: str, high: str, least: int) -> Schema:
+    keywords: Schema = {}
+    if not math.isinf(span.low):
+        least = max(least, math.floor(span.low) + 1 if span.low_open else math.ceil(span.low))
+    if least > 0:
+        keywords[low] = least
+    if not math.isinf(span.high):
+        keywords[high] = math.ceil(span.high) - 1 if span.high_open else math.floor(span.high)
+    return keywords
+
+
+def number_keywords(allowed: Range | None, empty: Empty) -> Schema:
+    """Return what a number has to be like."""
+    nonzero: Schema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
+    if allowed is None:
+        return nonzero
+    options = [_number_span(span) for span in allowed.spans]
+    if empty is Empty.ALLOWED and 0 not in allowed:
+        options.insert(0, {"const": 0})
+        return {"anyOf": options}
+    return _any_of(options, "maximum") | nonzero
+
+
+def _number_span(span: Span) -> Schema:
+    keywords: Schema = {}
+    if not math.isinf(span.low):
+        keywords["exclusiveMinimum" if span.low_open else "minimum"] = _number(span.low)
+    if not math.isinf(span.high):
+        keywords["exclusiveMaximum" if span.high_open else "maximum"] = _number(span.high)
+    return keywords
+
+
+def _number(bound: float | Fraction) -> float:
+    return int(bound) if bound == int(bound) else float(bound)
+
+
+def _any_of(options: list[Schema], high: str) -> Schema:
+    """Return the one option, or all; their upper bound stands outside too, where readers look first."""
+    if len(options) == 1:
+        return options[0]
+    bounds = [option[high] for option in options if high in option]
+    common = {high: max(bounds)} if len(bounds) == len(options) else {}
+    return {**common, "anyOf": options}
+
+
+def join(*parts: Schema) -> Schema:
+    """Return a schema that asks for what each of the parts asks for."""
+    joined: Schema = {}
+    for part in parts:
+        for key, value in part.items():
+            if key == "anyOf" and key in joined:
+                joined.setdefault("allOf", []).append({key: value})
+            elif key in joined and key in {"minimum", "minLength", "minItems", "minProperties"}:
+                joined[key] = max(joined[key], value)
+            elif key in joined and key in {"maximum", "maxLength", "maxItems", "maxProperties"}:
+                joined[key] = min(joined[key], value)
+            else:
+                joined[key] = value
+    return joined
+
+
+def at_most_one(names: list[str]) -> Schema:
+    """Return that at most one of the properties is there."""
+    if len(names) == 2:  # noqa: PLR2004 - a pair has a simpler form
+        return {"not": {"required": names}}
+    each = [{"required": [name]} for name in names]
+    return {"oneOf": [*each, {"not": {"anyOf": each}}]}
+
+
+def exactly_one(names: list[str]) -> Schema:
+    """Return that one of the properties, and no other of them, is there."""
+    return {"oneOf": [{"required": [name]} for name in names]}

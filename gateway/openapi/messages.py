@@ -1,0 +1,228 @@
+"""Message types → component schemas, in one direction: what is taken, or what is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.openapi.keywords import (
+    Empty,
+    Schema,
+    at_most_one,
+    exactly_one,
+    is_portable,
+    length_keywords,
+    text_keywords,
+)
+from gateway.openapi.values import TEXTUAL, remarks, special_form, textual_schema
+from gateway.schema import entry_of, is_map, read_constraints, requires_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
+
+    from gateway.schema import FieldConstraints
+
+Path: TypeAlias = tuple[str, ...]
+"""Names from a message to a field within it."""
+
+_STATUS_DETAILS = "google.rpc.Status.details"
+ERROR_DETAIL = "ErrorDetail"
+
+
+class Messages:
+    """Component schemas of one direction; they gather as references to them are asked for.
+
+    What is taken is held to the constraints and has no further fields; what is given may grow.
+    """
+
+    def __init__(self, comments: Mapping[str, str], name: Callable[[str], str], *, is_input: bool) -> None:
+        """Prepare.
+
+        Args:
+            comments: full name → description.
+            name: gives the component's name of a message type's full name.
+            is_input: what is taken, not what is given.
+        """
+        self.schemas: dict[str, Schema] = {}
+        self._comments = comments
+        self._name = name
+        self._is_input = is_input
+
+    def message(self, descriptor: Descriptor) -> Schema:
+        """Return the schema of a message: a reference, but for types with a form of their own."""
+        special = special_form(descriptor.full_name)
+        if special is not None:
+            return special
+        name = self._name(descriptor.full_name)
+        if name not in self.schemas:
+            self.schemas[name] = {}  # types may hold themselves
+            self.schemas[name] = self.object(descriptor)
+        return reference(name)
+
+    def packed(self, descriptor: Descriptor) -> Schema:
+        """Return a reference to the schema of a message within an Any, beside its "@type"."""
+        name = f"{self._name(descriptor.full_name)}-Packed"
+        if name not in self.schemas:
+            is_special = special_form(descriptor.full_name) is not None
+            inner: Schema = (
+                {"type": "object", "properties": {"value": self.message(descriptor)}, "required": ["value"]}
+                if is_special
+                else self.object(descriptor)
+            )
+            url = f"type.googleapis.com/{descriptor.full_name}"
+            inner["properties"] = {"@type": {"type": "string", "const": url}, **inner["properties"]}
+            inner["required"] = ["@type", *inner.get("required", [])]
+            self.schemas[name] = inner
+        return reference(name)
+
+    def object(self, descriptor: Descriptor, omitted: Iterable[Path] = ()) -> Schema:
+        """Return the schema of a message with its properties.
+
+        Args:
+            descriptor: its type.
+            omitted: fields that are set otherwise, so that they may not stand here.
+        """
+        omitted = set(omitted)
+        touched = {path[0] for path in omitted}
+        gone = {path[0] for path in omitted if len(path) == 1} | set(_rivals(descriptor, omitted))
+        fields = [field for field in descriptor.fields if field.name not in gone]
+        schema: Schema = {"type": "object", "properties": {}}
+        for field in fields:
+            inside = {path[1:] for path in omitted if len(path) > 1 and path[0] == field.name}
+            schema["properties"][field.json_name] = self.field(field, inside)
+        required = [
+            field.json_name for field in fields if field.name not in touched and self._is_required(field)
+        ]
+        if required:
+            schema["required"] = required
+        if self._is_input:
+            schema["additionalProperties"] = False
+        for oneof in descriptor.oneofs:
+            if touched.isdisjoint(field.name for field in oneof.fields):
+                schema = self._with_oneof(schema, oneof)
+        return self.described(schema, descriptor.full_name)
+
+    def field(self, field: FieldDescriptor, omitted: Iterable[Path] = ()) -> Schema:
+        """Return the schema of a field's value."""
+        constraints = read_constraints(field) if self._is_input else None
+        schema = self._value(field, constraints, set(omitted))
+        if field.GetOptions().deprecated:
+            schema = {**schema, "deprecated": True}
+        value_field = entry_of(field)[1] if is_map(field) else field
+        sentences = [
+            *remarks(value_field, constraints, is_text=False),
+            *enum_lines(value_field, self._comments),
+        ]
+        return self.described(schema, field.full_name, sentences)
+
+    def _is_required(self, field: FieldDescriptor) -> bool:
+        constraints = read_constraints(field) if self._is_input else None
+        return constraints is not None and constraints.required
+
+    def _value(
+        self, field: FieldDescriptor, constraints: FieldConstraints | None, omitted: set[Path]
+    ) -> Schema:
+        if omitted and field.message_type is not None:
+            return self.object(field.message_type, omitted)
+        if is_map(field):
+            return self._map(field, constraints)
+        if field.is_repeated:
+            return self._list(field, constraints)
+        return self._one(field, constraints, emptiness(field, constraints))
+
+    def _one(self, field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty) -> Schema:
+        if field.full_name == _STATUS_DETAILS and not self._is_input:
+            return reference(ERROR_DETAIL)
+        if field.message_type is not None and field.message_type.full_name not in TEXTUAL:
+            return self.message(field.message_type)
+        return textual_schema(field, constraints, empty, is_text=False)
+
+    def _list(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+        schema: Schema = {"type": "array", "items": self._one(field, constraints, Empty.JUDGED)}
+        return schema | list_keywords(field, constraints)
+
+    def _map(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+        value_field = entry_of(field)[1]
+        schema: Schema = {"type": "object"}
+        if names := key_keywords(field, constraints):
+            schema["propertyNames"] = names
+        schema["additionalProperties"] = self._one(value_field, constraints, Empty.JUDGED)
+        return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
+
+    def _with_oneof(self, schema: Schema, oneof: OneofDescriptor) -> Schema:
+        names = [field.json_name for field in oneof.fields]
+        if self._is_input and requires_one(oneof):
+            return _and(schema, exactly_one(names))
+        return _and(schema, at_most_one(names)) if len(names) > 1 else schema
+
+    def described(self, schema: Schema, name: str, sentences: Iterable[str] = ()) -> Schema:
+        """Return a schema with the comment of a definition, and sentences behind it."""
+        text = "\n".join(filter(None, [self._comments.get(name, ""), *sentences]))
+        return {**schema, "description": text} if text else schema
+
+
+def reference(name: str) -> Schema:
+    """Return a reference to a component schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def enum_lines(field: FieldDescriptor, comments: Mapping[str, str]) -> Iterable[str]:
+    """Yield what a comment says of each value of a field's enum."""
+    for one in field.enum_type.values if field.enum_type is not None else ():
+        if text := comments.get(f"{one.type.full_name}.{one.name}"):
+            yield f"- `{one.name}`: {text}"
+
+
+def emptiness(field: FieldDescriptor, constraints: FieldConstraints | None) -> Empty:
+    """Tell what holds for an empty value of a field."""
+    if field.has_presence:
+        return Empty.JUDGED
+    return Empty.REFUSED if constraints and constraints.required else Empty.ALLOWED
+
+
+def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+    """Return what a list has to be like."""
+    keywords = size_keywords(field, constraints, "minItems", "maxItems")
+    if constraints and constraints.unique:
+        keywords["uniqueItems"] = True
+    return keywords
+
+
+def size_keywords(
+    field: FieldDescriptor, constraints: FieldConstraints | None, low: str, high: str
+) -> Schema:
+    """Return how many elements there have to be."""
+    return length_keywords(
+        constraints.size if constraints else None, low, high, emptiness(field, constraints)
+    )
+
+
+def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+    """Return what the keys of a map have to be like."""
+    key_field = entry_of(field)[0]
+    if key_field.type == key_field.TYPE_BOOL:
+        return {"enum": ["true", "false"]}
+    if key_field.type != key_field.TYPE_STRING:
+        return {"pattern": "^-?[0-9]+$"}
+    key = constraints.key if constraints else None
+    if key is None:
+        return {}
+    keywords = text_keywords(key.pattern, key.length, Empty.JUDGED)
+    if key.pattern and not is_portable(key.pattern):
+        keywords["description"] = f"Matches the RE2 pattern {key.pattern}"
+    return keywords
+
+
+def _rivals(descriptor: Descriptor, omitted: Iterable[Path]) -> Iterable[str]:
+    """Find the other members of each oneof that has a member set otherwise."""
+    for path in omitted:
+        field = descriptor.fields_by_name[path[0]]
+        if field.containing_oneof is not None:
+            yield from (one.name for one in field.containing_oneof.fields if one.name != field.name)
+
+
+def _and(schema: Schema, condition: Schema) -> Schema:
+    if schema.keys().isdisjoint(condition):
+        return {**schema, **condition}
+    return {**schema, "allOf": [*schema.get("allOf", []), condition]}

@@ -1,0 +1,195 @@
+"""What a request says outside of its body: path, query, headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.openapi.keywords import Empty, Schema, join
+from gateway.openapi.messages import Path, emptiness, key_keywords, list_keywords, size_keywords
+from gateway.openapi.values import TEXTUAL, remarks, textual_schema
+from gateway.schema import entry_of, is_map, read_constraints
+from gateway.transcode.json_reader import SPECIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+    from gateway.openapi.paths import Slot
+    from gateway.schema import FieldConstraints
+
+_VISIBLE = "^[\\x20-\\x7e]*$"
+
+
+def _header(name: str, description: str, pattern: str = "") -> Schema:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", **({"pattern": pattern} if pattern else {})},
+    }
+
+
+HEADERS: Mapping[str, Schema] = {
+    "IdempotencyKey": _header(
+        "Idempotency-Key", "The same for every attempt at one change, so that it is made once.", _VISIBLE
+    ),
+    "XClientRequestId": _header(
+        "X-Client-Request-Id", "ID of the request, for the cloud's support.", _VISIBLE
+    ),
+    "XClientTraceId": _header("X-Client-Trace-Id", "ID of what the request is part of, as above.", _VISIBLE),
+    "XRequestId": _header(
+        "X-Request-Id",
+        "ID of the request in the gateway's logs and answers, of up to 128 letters, digits and ._:-; "
+        "a new one stands for what is of another form.",
+    ),
+    "GrpcTimeout": _header(
+        "Grpc-Timeout",
+        "How long the answer may take: up to eight digits and a unit of H, M, S, m, u or n. "
+        "The gateway's own limit holds if it is shorter.",
+        "^[0-9]{1,8}[HMSmun]$",
+    ),
+}
+"""Component name → parameter, of every operation; the first for changes only."""
+
+
+def header_parameters(*, is_read: bool) -> list[Schema]:
+    """Return references to the headers of an operation."""
+    names = list(HEADERS)[1:] if is_read else list(HEADERS)
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def fields_at(descriptor: Descriptor, path: Path) -> list[FieldDescriptor]:
+    """Return the fields along a path of names."""
+    fields: list[FieldDescriptor] = []
+    inner: Descriptor | None = descriptor
+    for name in path:
+        if inner is None:
+            raise KeyError(name)
+        fields.append(inner.fields_by_name[name])
+        inner = fields[-1].message_type
+    return fields
+
+
+def json_path(fields: Iterable[FieldDescriptor]) -> str:
+    """Return the name of a nested field as a parameter has it."""
+    return ".".join(field.json_name for field in fields)
+
+
+def path_parameter(descriptor: Descriptor, slot: Slot, comments: Mapping[str, str]) -> Schema:
+    """Return the parameter of a segment that varies."""
+    if slot.variable is None:
+        return _parameter(slot.name, "path", {"type": "string"}, "")
+    field = fields_at(descriptor, slot.variable.field_path)[-1]
+    texts = [comments.get(field.full_name, "")]
+    if slot.form:
+        path = ".".join(slot.variable.field_path)
+        texts.append(f"Part of {path}, which is the whole of {slot.form}")
+        schema: Schema = {"type": "string"}
+    else:
+        constraints = read_constraints(field)
+        schema = _whole_segment(field, constraints, is_rest=slot.is_rest)
+        texts += remarks(field, constraints, is_text=True)
+    if slot.is_rest:
+        texts.append("Takes all that is left of the path, slashes included.")
+    return _parameter(slot.name, "path", schema, "\n".join(filter(None, texts)))
+
+
+def _whole_segment(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_rest: bool) -> Schema:
+    if field.cpp_type != field.CPPTYPE_STRING or is_rest:
+        return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
+    # A segment is never empty.
+    return join(textual_schema(field, constraints, Empty.JUDGED, is_text=True), {"minLength": 1})
+
+
+def query_parameters(
+    descriptor: Descriptor, body: str, bound: Sequence[Path], comments: Mapping[str, str]
+) -> list[Schema]:
+    """Return the parameters of the query.
+
+    Args:
+        descriptor: type of the request.
+        body: of the rule; with `*` there are no parameters.
+        bound: fields that the path sets.
+        comments: full name → description.
+    """
+    if body == "*":
+        return []
+    gone = {*bound, (body,)}
+    return [_query_parameter(fields, comments) for fields in _leaves(descriptor, (), gone)]
+
+
+def _leaves(
+    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[Path]
+) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """Yield the way to every field that text can set; a type within itself is not gone into again."""
+    for field in descriptor.fields:
+        way = (*above, field)
+        if tuple(one.name for one in way) in gone or _has_rival(way, gone):
+            continue
+        if is_textual(field):
+            yield way
+        elif field.message_type is not None and not field.is_repeated and _is_open(field, way):
+            yield from _leaves(field.message_type, way, gone)
+
+
+def _is_open(field: FieldDescriptor, way: tuple[FieldDescriptor, ...]) -> bool:
+    kind = field.message_type
+    return (
+        kind is not None
+        and kind.full_name not in SPECIAL
+        and kind not in {one.containing_type for one in way}
+    )
+
+
+def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[Path]) -> bool:
+    """Tell whether another member of the last field's oneof is set otherwise, itself or within."""
+    oneof = way[-1].containing_oneof
+    if oneof is None:
+        return False
+    prefix = tuple(one.name for one in way[:-1])
+    rivals = {(*prefix, one.name) for one in oneof.fields if one.name != way[-1].name}
+    return any(path[: len(way)] in rivals for path in gone)
+
+
+def is_textual(field: FieldDescriptor) -> bool:
+    """Tell whether texts of parameters can set a field."""
+    if is_map(field):
+        return is_textual(entry_of(field)[1])
+    return field.message_type is None or field.message_type.full_name in TEXTUAL
+
+
+def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Schema:
+    field = fields[-1]
+    constraints = read_constraints(field)
+    texts = [comments.get(field.full_name, ""), *remarks(field, constraints, is_text=True)]
+    if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1:
+        texts.append(f"At most one of: {', '.join(one.json_name for one in field.containing_oneof.fields)}")
+    parameter = _parameter(
+        json_path(fields), "query", _query_schema(field, constraints), "\n".join(filter(None, texts))
+    )
+    parameter["required"] = len(fields) == 1 and bool(constraints and constraints.required)
+    if is_map(field):
+        parameter |= {"style": "deepObject", "explode": True}
+    if field.GetOptions().deprecated:
+        parameter["deprecated"] = True
+    return parameter
+
+
+def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+    if is_map(field):
+        values = textual_schema(entry_of(field)[1], constraints, Empty.JUDGED, is_text=True)
+        schema: Schema = {"type": "object", "additionalProperties": values}
+        if names := key_keywords(field, constraints):
+            schema["propertyNames"] = names
+        return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
+    if field.is_repeated:
+        items = textual_schema(field, constraints, Empty.JUDGED, is_text=True)
+        return {"type": "array", "items": items} | list_keywords(field, constraints)
+    return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
+
+
+def _parameter(name: str, place: str, schema: Schema, description: str) -> Schema:
+    parameter: Schema = {"name": name, "in": place, "required": True, "schema": schema}
+    return parameter | {"description": description} if description else parameter

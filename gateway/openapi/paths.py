@@ -1,0 +1,131 @@
+"""Path templates of google.api.http → paths of OpenAPI, whose variables are one segment each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
+
+from gateway.transcode.template import Template, Variable, Wildcard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateway.openapi.keywords import Schema
+
+_PATH_SAFE = "-._~!$&'()*+,;=@:"
+ANY_VERB = "*"
+VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+"""What OpenAPI 3.1 has operations for."""
+_FOR_ANY = ("get", "put", "post", "delete", "patch")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A segment that varies.
+
+    Attributes:
+        name: in the path.
+        variable: that it belongs to; None for a wildcard outside of any.
+        form: of that variable when the slot is only a part of it, `shelves/*`; empty otherwise.
+        is_rest: it takes any number of segments.
+    """
+
+    name: str
+    variable: Variable | None
+    form: str
+    is_rest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path of the document, and what varies in it."""
+
+    key: str
+    slots: tuple[Slot, ...]
+
+
+Piece: TypeAlias = str | Slot
+
+
+def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]) -> list[Piece]:
+    """Return the segments of a template, literals percent-encoded.
+
+    Args:
+        template: parsed.
+        name_of: gives the name of a field path.
+    """
+    pieces: list[Piece] = []
+    for index, segment in enumerate(template.segments):
+        if isinstance(segment, Wildcard):
+            variable = next((one for one in template.variables if _covers(one, index)), None)
+            pieces.append(_slot(template, variable, index, name_of))
+        else:
+            pieces.append(quote(segment, safe=_PATH_SAFE))
+    return pieces
+
+
+def _covers(variable: Variable, index: int) -> bool:
+    return variable.start <= index and (variable.end is None or index < variable.end)
+
+
+def _slot(
+    template: Template, variable: Variable | None, index: int, name_of: Callable[[tuple[str, ...]], str]
+) -> Slot:
+    is_rest = template.segments[index] is Wildcard.REST
+    if variable is None:
+        return Slot(f"segment{index + 1}", None, "", is_rest)
+    own = template.segments[variable.start : variable.end]
+    wildcards = [at for at, one in enumerate(own, variable.start) if isinstance(one, Wildcard)]
+    number = f"_{wildcards.index(index) + 1}" if len(wildcards) > 1 else ""
+    form = "/".join(one.value if isinstance(one, Wildcard) else one for one in own) if len(own) > 1 else ""
+    return Slot(f"{name_of(variable.field_path)}{number}", variable, form, is_rest)
+
+
+class PathItems:
+    """The paths of the document.
+
+    Paths that differ in the names of their variables only are one path in OpenAPI: the first names hold.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Schema]] = {}
+        self._places: dict[str, Place] = {}
+
+    def add(self, verb: str, template: Template, pieces: list[Piece]) -> Iterator[tuple[str, Place]]:
+        """Yield the verb in lower case and the place of each operation of a rule; none if none fits."""
+        suffix = f":{quote(template.verb, safe=_PATH_SAFE)}" if template.verb else ""
+        for one in _FOR_ANY if verb == ANY_VERB else (verb.lower(),):
+            if one not in VERBS:
+                continue
+            place = self._place(pieces, suffix)
+            if one not in self.items.get(place.key, {}):
+                yield one, place
+            elif verb != ANY_VERB:  # `*` and `**` at the same place
+                yield one, _join(_renamed(pieces), suffix)
+
+    def put(self, verb: str, place: Place, operation: Schema) -> None:
+        """Enter an operation."""
+        self.items.setdefault(place.key, {})[verb] = operation
+
+    def _place(self, pieces: list[Piece], suffix: str) -> Place:
+        shape = "/".join(one if isinstance(one, str) else "{}" for one in pieces) + suffix
+        place = _join(pieces, suffix)
+        first = self._places.setdefault(shape, place)
+        slots = zip(first.slots, place.slots, strict=True)
+        return Place(
+            first.key, tuple(Slot(theirs.name, own.variable, own.form, own.is_rest) for theirs, own in slots)
+        )
+
+
+def _join(pieces: list[Piece], suffix: str) -> Place:
+    texts = [one if isinstance(one, str) else f"{{{one.name}}}" for one in pieces]
+    slots = tuple(one for one in pieces if isinstance(one, Slot))
+    return Place(f"/{'/'.join(texts)}{suffix}", slots)
+
+
+def _renamed(pieces: list[Piece]) -> list[Piece]:
+    return [
+        one if isinstance(one, str) else Slot(f"{one.name}_", one.variable, one.form, one.is_rest)
+        for one in pieces
+    ]

@@ -1,0 +1,166 @@
+"""Single values → JSON Schema: scalars, enums, and messages with a form of their own.
+
+https://protobuf.dev/programming-guides/json/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from gateway.openapi.keywords import Empty, Schema, is_portable, join, number_keywords, text_keywords
+from gateway.transcode.json_reader import SPECIAL, WRAPPERS
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import EnumDescriptor
+
+    from gateway.schema import FieldConstraints, Range
+
+ANY, STRUCT, LIST, VALUE = (f"google.protobuf.{kind}" for kind in ("Any", "Struct", "ListValue", "Value"))
+TEXTUAL = SPECIAL - {ANY, STRUCT, LIST, VALUE}
+"""Message types that the text of a parameter can stand for."""
+
+ANY_SCHEMA: Schema = {
+    "type": "object",
+    "description": "A message of the type that its @type names.",
+    "properties": {"@type": {"type": "string"}},
+    "required": ["@type"],
+    "additionalProperties": True,
+}
+_FORMS: dict[str, Schema] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {
+        "type": "string",
+        "pattern": r"^-?[0-9]{1,12}(?:\.[0-9]{1,9})?s$",
+        "examples": ["3.5s"],
+    },
+    "google.protobuf.FieldMask": {
+        "type": "string",
+        "pattern": r"^(?:[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*(?:,[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*)*)?$",
+        "examples": ["name,description"],
+    },
+    ANY: ANY_SCHEMA,
+    STRUCT: {"type": "object", "additionalProperties": True},
+    LIST: {"type": "array", "items": {}},
+    VALUE: {},
+}
+_TEXT, _BYTES, _BOOL = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_BOOL
+_SIZES = {
+    FieldDescriptor.CPPTYPE_INT32: ("int32", -(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: ("uint32", 0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_INT64: ("int64", -(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: ("uint64", 0, 2**64 - 1),
+}
+_64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
+_NULL = "google.protobuf.NullValue"
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
+_PLAIN: dict[int, Schema] = {
+    _TEXT: {"type": "string"},
+    _BYTES: {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
+    _BOOL: {"type": "boolean"},
+}
+
+
+def special_form(name: str) -> Schema | None:
+    """Return the schema of a message type whose JSON is not an object of its fields; None for others."""
+    return dict(_FORMS[name]) if name in _FORMS else None
+
+
+def leaf_of(field: FieldDescriptor) -> FieldDescriptor:
+    """Return the field whose value is written: the one inside a wrapper."""
+    kind = field.message_type
+    return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
+
+
+def textual_schema(
+    field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
+) -> Schema:
+    """Return the schema of a scalar, an enum, a wrapper or another message that is written as text.
+
+    Args:
+        field: that holds the value, or a list or map of it.
+        constraints: of the field.
+        empty: what holds for an empty value.
+        is_text: as the text of a parameter, where numbers need no quotes.
+    """
+    kind = field.message_type
+    if kind is not None and kind.full_name not in WRAPPERS:
+        return special_form(kind.full_name) or {}
+    leaf = leaf_of(field)
+    base = _base(leaf, constraints, empty, is_text=is_text)
+    schema = join(base, _limits(leaf, constraints, empty, is_text=is_text))
+    is_nullable = leaf is not field and not is_text
+    return {"anyOf": [schema, {"type": "null"}]} if is_nullable else schema
+
+
+def _base(
+    field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
+) -> Schema:
+    if field.enum_type is not None:
+        return _enum(field.enum_type, constraints.value if constraints else None, empty, is_text=is_text)
+    if field.cpp_type in _SIZES:
+        return _integer(field, is_text=is_text)
+    if field.type in _PLAIN:
+        return dict(_PLAIN[field.type])
+    is_double = field.type == FieldDescriptor.TYPE_DOUBLE
+    number: Schema = {"type": "number", "format": "double" if is_double else "float"}
+    if constraints and constraints.value:
+        return number
+    return {"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+
+
+def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text: bool) -> Schema:
+    if enum.full_name == _NULL and not is_text:
+        return {"type": "null"}
+
+    def is_allowed(number: int) -> bool:
+        if number == 0 and empty is not Empty.JUDGED:
+            return empty is Empty.ALLOWED
+        return allowed is None or number in allowed
+
+    return {"type": "string", "enum": [one.name for one in enum.values if is_allowed(one.number)]}
+
+
+def _integer(field: FieldDescriptor, *, is_text: bool) -> Schema:
+    name, low, high = _SIZES[field.cpp_type]
+    if field.cpp_type in _64_BITS and not is_text:  # too large for a JavaScript number
+        sign = "-?" if low else ""
+        return {"type": "string", "format": name, "pattern": f"^{sign}(?:0|[1-9][0-9]{{0,18}})$"}
+    return {"type": "integer", "format": name, "minimum": low, "maximum": high}
+
+
+def _limits(
+    field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
+) -> Schema:
+    pattern, length = (constraints.pattern, constraints.length) if constraints else (None, None)
+    if field.type == _TEXT:
+        return text_keywords(pattern, length, empty)
+    if field.enum_type is not None:
+        return {}
+    is_refused = empty is Empty.REFUSED
+    if field.type == _BYTES:
+        return {"minLength": 1} if is_refused else {}
+    if field.type == _BOOL:
+        return {"const": True} if is_refused else {}
+    if field.cpp_type in _64_BITS and not is_text:
+        return {"not": {"const": "0"}} if is_refused else {}
+    return number_keywords(constraints.value if constraints else None, empty)
+
+
+def remarks(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_text: bool) -> list[str]:
+    """Return the constraints that no keyword says, as sentences."""
+    if constraints is None:
+        return []
+    leaf, texts = leaf_of(field), []
+    if constraints.pattern and (leaf.type != _TEXT or not is_portable(constraints.pattern)):
+        texts.append(f"Matches the RE2 pattern {constraints.pattern}")
+    if constraints.value and (leaf.message_type or (leaf.cpp_type in _64_BITS and not is_text)):
+        texts.append(f"Value: {constraints.value.text}")
+    if constraints.length and leaf.type == _BYTES:
+        texts.append(f"Length in bytes: {constraints.length.text}")
+    if constraints.bytes:
+        texts.append(f"Encoded size in bytes: {constraints.bytes.text}")
+    return texts
