@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.decision_log import report_decision
+from gateway.call_log import report_abandoned, report_decision
 from gateway.errors import invalid_request
 
 if TYPE_CHECKING:
@@ -81,4 +81,8 @@ class Pipeline:
         task = asyncio.ensure_future(self._forwarder.forward(call))
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(lambda done: report_abandoned(call, done))
+            raise

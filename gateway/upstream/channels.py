@@ -18,6 +18,7 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
     # Retries are the gateway's own decision: only it knows which calls may be made twice.
     ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _DETAILS = "grpc-status-details-bin"
 
+# Said by the channel, of an answer that came. No back-off helps, and no retry.
+_TOO_LARGE = re.compile(r"CLIENT: Received message larger than max")
 # What the channel itself says when it has no answer. Nothing else tells its words from an upstream's:
 # both arrive as the same exception. An address in the text is the channel's as well.
 _CHANNEL_WORDS = {
@@ -41,6 +43,9 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
         upstream: name of the upstream in the configuration.
     """
     code = Code(error.code().value[0])
+    if _TOO_LARGE.search(error.details() or ""):
+        message = f"the answer of the upstream {upstream} is too large; the call itself was carried out"
+        return GatewayError(Code.INTERNAL, "REPLY_TOO_LARGE", message)
     if not _is_channels(error, code):
         return UpstreamError(code, _clean(error.details() or ""), _read_details(error))
     if code is Code.DEADLINE_EXCEEDED:

@@ -17,13 +17,14 @@ METHOD = "/test.Service/Call"
 
 
 class Server:
-    """Answers every call as it is told."""
+    """Answers every call as it is told: with an error, with silence, or with so many bytes."""
 
     def __init__(self) -> None:
         self.code = grpc.StatusCode.UNKNOWN
         self.message = ""
         self.trailing: tuple[tuple[str, str | bytes], ...] = ()
         self.is_silent = False
+        self.size = 0
         self.server = grpc.aio.server()
         handler: Any = grpc.unary_unary_rpc_method_handler(self.answer)
         self.server.add_generic_rpc_handlers(
@@ -34,6 +35,8 @@ class Server:
     async def answer(self, _: bytes, context: Any) -> bytes:
         if self.is_silent:
             await asyncio.sleep(60)
+        if self.size:
+            return b"x" * self.size
         await context.abort(self.code, self.message, self.trailing)
         return b""
 
@@ -90,6 +93,12 @@ async def test_no_answer_in_time(server: Server) -> None:
     server.is_silent = True
     error = await fail(server.port, timeout=0.1)
     assert (error.code, error.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+
+
+async def test_an_answer_that_is_too_large_is_not_to_be_tried_again(server: Server) -> None:
+    server.size = 5 * 1024 * 1024
+    error = await fail(server.port)
+    assert (error.code, error.reason) == (Code.INTERNAL, "REPLY_TOO_LARGE")
 
 
 async def test_the_connection_breaks() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
 import grpc.aio
 import pytest
 
-from tests.wire.conftest import Wire, Wired
+from tests.wire.conftest import Upstream, Wire, Wired
 
 EVERYTHING: dict[str, Any] = {
     "fDouble": 1.5,
@@ -226,6 +227,24 @@ async def test_a_change_goes_on_when_its_caller_goes_away(wire: Wire) -> None:
         while not wired.upstream.ended:
             await asyncio.sleep(0.01)
     assert not wired.upstream.is_cancelled.is_set()
+
+
+async def test_how_a_change_without_a_caller_ended_is_logged(
+    wire: Wire, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Upstream, name: str, request: Any, context: Any) -> None:
+        self.note(name, request, context)
+        await asyncio.sleep(0.2)
+        await context.abort(grpc.StatusCode.DATA_LOSS, "lost")
+
+    monkeypatch.setattr(Upstream, "answer", fail)
+    wired = await wire()
+    await leave(wired, "PATCH", "/wire/things/a", b"{}")
+    await wired.gateway.stop()
+    (line,) = [one for one in logs.records if one.message == "ended without its caller"]
+    assert line.__dict__["outcome"] == "lost"
+    gc.collect()
+    assert "never retrieved" not in logs.text
 
 
 async def test_a_change_without_a_caller_ends_before_the_gateway_does(wire: Wire) -> None:

@@ -1,4 +1,4 @@
-"""Tells of each decision: an event on the span, figures, and a log line."""
+"""Tells of each decision, and of calls whose outcome no caller is there to hear."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
-    from gateway.call import Call
+    import asyncio
+
+    from gateway.call import Call, Reply
     from gateway.policy import Decision
     from gateway.telemetry import Metrics
 
@@ -45,3 +47,19 @@ def report_decision(call: Call, decision: Decision, metrics: Metrics) -> None:
             "duration_us": decision.duration_ns // 1000,
         }
         _log.info("decision", extra=fields)
+
+
+def report_abandoned(call: Call, task: asyncio.Task[Reply]) -> None:
+    """Log how a forwarded call ended whose caller had gone away."""
+    if task.cancelled():
+        outcome = "cancelled"
+    else:
+        failure = task.exception()
+        outcome = "ok" if failure is None else str(failure)
+    fields = {
+        "call_id": call.id,
+        "trace_id": trace_id_of(call.span),
+        "method": call.method.name,
+        "outcome": outcome,
+    }
+    _log.warning("ended without its caller", extra=fields)
