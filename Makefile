@@ -8,7 +8,7 @@ PROTOS := $(shell find proto -name '*.proto')
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint types layers docs lock bench clean
+.PHONY: help run test check fmt lint types layers docs lock bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -59,6 +59,9 @@ docs: $(VENV)/.package ## write docs/configuration.md anew
 bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision
 	$(BIN)/python -m bench.create
+
+fuzz: $(VENV)/.package ## send 20,000 made-up requests to the demo, by its own OpenAPI document
+	$(BIN)/python -m tests.fuzz
 
 lock: $(VENV)/.package ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
