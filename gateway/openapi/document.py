@@ -21,9 +21,9 @@ from gateway.openapi.parameters import (
     HEADERS,
     fields_at,
     header_parameters,
-    json_path,
     path_parameter,
     query_parameters,
+    slot_name,
 )
 from gateway.openapi.paths import PathItems, split_template
 from gateway.schema import descriptor_of, field_of, read_constraints
@@ -108,7 +108,7 @@ class _Builder:
         self, method: Method, rule: HttpRule, name: str, inputs: Messages, outputs: Messages
     ) -> None:
         template, request = parse_template(rule.template), descriptor_of(method.request)
-        pieces = split_template(template, lambda path: json_path(fields_at(request, path)))
+        pieces = split_template(template, lambda path: slot_name(fields_at(request, path)))
         for verb, place in self.paths.add(rule.verb, template, pieces):
             own_name = name if rule.verb != "*" else f"{name}_{verb}"
             operation = self._operation(method, rule, template, place, inputs)

@@ -13,7 +13,7 @@ from gateway.openapi.keywords import (
     length_keywords,
     text_keywords,
 )
-from gateway.openapi.values import TEXTUAL, remarks, special_form, textual_schema
+from gateway.openapi.values import TEXTUAL, integer_pattern, remarks, special_form, textual_schema
 from gateway.schema import entry_of, is_map, read_constraints, requires_one
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
     if key_field.type == key_field.TYPE_BOOL:
         return {"enum": ["true", "false"]}
     if key_field.type != key_field.TYPE_STRING:
-        return {"pattern": "^-?[0-9]+$"}
+        return {"pattern": integer_pattern(key_field)}
     key = constraints.key if constraints else None
     if key is None:
         return {}

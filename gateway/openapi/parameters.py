@@ -77,6 +77,11 @@ def json_path(fields: Iterable[FieldDescriptor]) -> str:
     return ".".join(field.json_name for field in fields)
 
 
+def slot_name(fields: Iterable[FieldDescriptor]) -> str:
+    """Return the name of a nested field in a path, where tools stumble over dots."""
+    return "_".join(field.json_name for field in fields)
+
+
 def path_parameter(descriptor: Descriptor, slot: Slot, comments: Mapping[str, str]) -> Schema:
     """Return the parameter of a segment that varies."""
     if slot.variable is None:
@@ -164,8 +169,7 @@ def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str,
     field = fields[-1]
     constraints = read_constraints(field)
     texts = [comments.get(field.full_name, ""), *remarks(field, constraints, is_text=True)]
-    if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1:
-        texts.append(f"At most one of: {', '.join(one.json_name for one in field.containing_oneof.fields)}")
+    texts += _oneof_remarks(fields)
     parameter = _parameter(
         json_path(fields), "query", _query_schema(field, constraints), "\n".join(filter(None, texts))
     )
@@ -175,6 +179,14 @@ def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str,
     if field.GetOptions().deprecated:
         parameter["deprecated"] = True
     return parameter
+
+
+def _oneof_remarks(fields: tuple[FieldDescriptor, ...]) -> Iterator[str]:
+    for depth, field in enumerate(fields):
+        members = field.containing_oneof.fields if field.containing_oneof is not None else ()
+        if len(members) > 1:
+            names = (json_path((*fields[:depth], one)) for one in members)
+            yield f"At most one of: {', '.join(names)}"
 
 
 def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:

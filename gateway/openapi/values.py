@@ -23,9 +23,9 @@ TEXTUAL = SPECIAL - {ANY, STRUCT, LIST, VALUE}
 
 ANY_SCHEMA: Schema = {
     "type": "object",
-    "description": "A message of the type that its @type names.",
+    "description": "A message of the type that its @type names, a URL that ends in /package.Message.",
     "properties": {"@type": {"type": "string"}},
-    "required": ["@type"],
+    "anyOf": [{"required": ["@type"]}, {"maxProperties": 0}],
     "additionalProperties": True,
 }
 _FORMS: dict[str, Schema] = {
@@ -33,12 +33,10 @@ _FORMS: dict[str, Schema] = {
     "google.protobuf.Duration": {
         "type": "string",
         "pattern": r"^-?[0-9]{1,12}(?:\.[0-9]{1,9})?s$",
-        "examples": ["3.5s"],
     },
     "google.protobuf.FieldMask": {
         "type": "string",
         "pattern": r"^(?:[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*(?:,[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*)*)?$",
-        "examples": ["name,description"],
     },
     ANY: ANY_SCHEMA,
     STRUCT: {"type": "object", "additionalProperties": True},
@@ -53,6 +51,7 @@ _SIZES = {
     FieldDescriptor.CPPTYPE_UINT64: ("uint64", 0, 2**64 - 1),
 }
 _64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
+_MAX_FLOAT = 3.4028235e38  # as it is written; the value lies a little below
 _NULL = "google.protobuf.NullValue"
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
@@ -92,8 +91,14 @@ def textual_schema(
     leaf = leaf_of(field)
     base = _base(leaf, constraints, empty, is_text=is_text)
     schema = join(base, _limits(leaf, constraints, empty, is_text=is_text))
-    is_nullable = leaf is not field and not is_text
+    is_nullable = leaf is not field and not is_text and not _is_element(field)
     return {"anyOf": [schema, {"type": "null"}]} if is_nullable else schema
+
+
+def _is_element(field: FieldDescriptor) -> bool:
+    """Tell whether values of a field stand in a list or a map, where nothing can be not set."""
+    owner = field.containing_type
+    return field.is_repeated or (owner is not None and owner.GetOptions().map_entry)
 
 
 def _base(
@@ -106,7 +111,9 @@ def _base(
     if field.type in _PLAIN:
         return dict(_PLAIN[field.type])
     is_double = field.type == FieldDescriptor.TYPE_DOUBLE
-    number: Schema = {"type": "number", "format": "double" if is_double else "float"}
+    number: Schema = {"type": "number", "format": "double"}
+    if not is_double:
+        number = {"type": "number", "format": "float", "minimum": -_MAX_FLOAT, "maximum": _MAX_FLOAT}
     if constraints and constraints.value:
         return number
     return {"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
@@ -127,9 +134,15 @@ def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text:
 def _integer(field: FieldDescriptor, *, is_text: bool) -> Schema:
     name, low, high = _SIZES[field.cpp_type]
     if field.cpp_type in _64_BITS and not is_text:  # too large for a JavaScript number
-        sign = "-?" if low else ""
-        return {"type": "string", "format": name, "pattern": f"^{sign}(?:0|[1-9][0-9]{{0,18}})$"}
+        return {"type": "string", "format": name, "pattern": integer_pattern(field)}
     return {"type": "integer", "format": name, "minimum": low, "maximum": high}
+
+
+def integer_pattern(field: FieldDescriptor) -> str:
+    """Return the pattern of an integer as text, down to its number of digits."""
+    _, low, high = _SIZES[field.cpp_type]
+    sign = "-?" if low else ""
+    return f"^{sign}(?:0|[1-9][0-9]{{0,{len(str(high)) - 1}}})$"
 
 
 def _limits(

@@ -26,7 +26,7 @@ def test_a_field_as_the_answer(library: Any, wire: Any) -> None:
     assert strings == {"type": "array", "items": {"type": "string"}}
     number = content(library, "/v1/number", "put")["application/json"]["schema"]
     assert (number["type"], number["format"]) == ("string", "int64")
-    thing = content(wire, "/wire/things/{thing.name}")["application/json"]["schema"]
+    thing = content(wire, "/wire/things/{thing_name}")["application/json"]["schema"]
     assert thing == {"$ref": "#/components/schemas/test.wire.v1.Thing"}
 
 

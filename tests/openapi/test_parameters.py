@@ -57,7 +57,8 @@ def test_a_type_within_itself_is_gone_into_once(search: dict[str, Any]) -> None:
 
 
 def test_members_of_a_oneof_name_the_others(search: dict[str, Any]) -> None:
-    assert search["inner.byRoad"]["description"] == "At most one of: byRoad, bySea"
+    assert search["inner.byRoad"]["description"] == "At most one of: inner.byRoad, inner.bySea"
+    assert "oneText, oneNumber, oneInner" in search["oneOther.name"]["description"]
 
 
 def test_constraints_that_no_keyword_says(documents: dict[str, Any]) -> None:
@@ -82,9 +83,9 @@ def test_patterns_that_are_not_portable_are_told_in_words(odd: Any) -> None:
 def test_what_path_and_body_set_is_no_parameter(library: Any, wire: Any, odd: Any) -> None:
     assert "fString" not in query(library, "/v1/things/{fString}")
     assert query(library, "/v1/things/{fString}", "post") == {}
-    assert list(query(wire, "/wire/things/{thing.name}", "patch")) == ["updateMask"]
-    assert "thing.color" in query(wire, "/wire/things/{thing.name}")
-    assert "thing.name" not in query(wire, "/wire/things/{thing.name}")
+    assert list(query(wire, "/wire/things/{thing_name}", "patch")) == ["updateMask"]
+    assert "thing.color" in query(wire, "/wire/things/{thing_name}")
+    assert "thing.name" not in query(wire, "/wire/things/{thing_name}")
     # a oneof's other members
     assert not {"oneNumber", "oneText"} & set(query(library, "/v1/choice/{oneText}", "put"))
     assert not {"a", "b"} & set(query(odd, "/odd/places", "post"))
@@ -95,7 +96,7 @@ def test_body_less_what_the_path_sets(odd: Any, wire: Any) -> None:
     assert list(chosen["properties"]) == ["c", "d", "e", "f"]
     placed = body_of(odd, "put", "/odd/{id}")
     assert list(placed["properties"]["place"]["properties"]) == ["street"]
-    thing = body_of(wire, "patch", "/wire/things/{thing.name}")
+    thing = body_of(wire, "patch", "/wire/things/{thing_name}")
     assert list(thing["properties"]) == ["color", "labels", "size"]
 
 

@@ -23,7 +23,7 @@ def test_paths_of_the_library(library: Any) -> None:
         "/v1/things/{fString}": ["get", "post"],
         "/v1/things": ["post"],
         "/v1/things/{fString}:start": ["post"],
-        "/v1/shelves/{inner.name_1}/books/{inner.name_2}": ["patch", "put"],
+        "/v1/shelves/{inner_name_1}/books/{inner_name_2}": ["patch", "put"],
         "/v1/strings": ["put"],
         "/v1/number": ["put"],
         "/v1/labels/{fString}": ["put"],
@@ -38,9 +38,9 @@ def test_paths_of_the_library(library: Any) -> None:
 
 
 def test_a_variable_of_several_segments_is_a_parameter_for_each(library: Any) -> None:
-    parts = slots(library, "/v1/shelves/{inner.name_1}/books/{inner.name_2}", "put")
-    assert list(parts) == ["inner.name_1", "inner.name_2"]
-    assert parts["inner.name_1"]["description"] == (
+    parts = slots(library, "/v1/shelves/{inner_name_1}/books/{inner_name_2}", "put")
+    assert list(parts) == ["inner_name_1", "inner_name_2"]
+    assert parts["inner_name_1"]["description"] == (
         "Part of inner.name, which is the whole of shelves/*/books/*"
     )
 
