@@ -1,4 +1,4 @@
-"""A few hundred requests of what `make fuzz` does, the same each time."""
+"""Some requests of what `make fuzz` does, the same each time."""
 
 from __future__ import annotations
 
