@@ -113,7 +113,7 @@ async def main() -> None:
                 async def call() -> None:
                     url = f"http://{address}/baremetal/v1alpha/images"
                     async with client.post(url, data=body, headers=headers) as answer:
-                        assert answer.status == 200, await answer.text()  # noqa: PLR2004
+                        assert answer.status == 200, await answer.text()  # noqa: PLR2004 - OK
                         await answer.read()
 
                 return call

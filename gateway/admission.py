@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from gateway.errors import Code, GatewayError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
+    from gateway.call import Reply
     from gateway.telemetry import Metrics
 
 
@@ -20,6 +22,8 @@ class Admission:
         self._limit = limit
         self._metrics = metrics
         self._active = 0
+        # Changes that were forwarded: they end whatever becomes of their caller, and of their surface.
+        self.forwarding: set[asyncio.Task[Reply]] = set()
 
     @contextmanager
     def admit(self) -> Iterator[None]:

@@ -33,7 +33,7 @@ _PLAIN = "tag:plain"
 _TEXT = f"{_YAML}str"
 
 
-class _Loader(_BaseLoader):  # type: ignore[misc]
+class _Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time: the C loader, where there is one
     """Leaves every plain scalar as text under a tag of its own: `_scalar` gives it its type."""
 
     yaml_implicit_resolvers: ClassVar[dict[str | None, Any]] = {None: [(_PLAIN, re.compile(""))]}

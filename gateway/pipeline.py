@@ -38,7 +38,7 @@ class Pipeline:
         self._decider = decider
         self._forwarder = forwarder
         self._metrics = metrics
-        self._forwarding: set[asyncio.Task[Reply]] = set()
+        self._forwarding = admission.forwarding
 
     async def handle(self, call: Call) -> Reply:
         """Return the upstream's answer to a call that is valid and allowed.

@@ -254,6 +254,17 @@ async def test_a_change_without_a_caller_ends_before_the_gateway_does(wire: Wire
     assert list(wired.upstream.ended) == ["Update"]
 
 
+async def test_a_change_ends_before_the_gateway_does_whatever_was_reloaded(
+    wire: Wire, sets: dict[str, bytes]
+) -> None:
+    wired = await wire(delay_s=0.5)
+    await leave(wired, "PATCH", "/wire/things/a", b"{}")
+    wired.set_path.write_bytes(sets["wire"].replace(b"/wire/things/", b"/wire/stuffs/"))
+    await wired.gateway.reload()
+    await wired.gateway.stop()
+    assert list(wired.upstream.ended) == ["Update"]
+
+
 async def test_further_metadata_passes_by_name(wire: Wire) -> None:
     wired = await wire(api__pass_metadata="[x-team, x-trace-bin]")
     sent = {"X-Team": "infra", "X-Trace-Bin": "AAE", "X-Other": "no", "X_Team": "no"}
