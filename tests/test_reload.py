@@ -19,7 +19,9 @@ def bundle(tmp_path: Path) -> Path:
 
 def approve(bundle: Path, bucket: str) -> None:
     file = bundle / "approved-source.yaml"
-    file.write_text(file.read_text().replace("buckets: [golden-images]", f"buckets: [{bucket}]"))
+    changed = bundle.parent / "changed"  # moved in whole: a watcher must not see it half written
+    changed.write_text(file.read_text().replace("buckets: [golden-images]", f"buckets: [{bucket}]"))
+    changed.replace(file)
 
 
 async def status_of_a_create(running: Running) -> int:
