@@ -64,11 +64,11 @@ fuzz: $(VENV)/.package ## send 20,000 made-up requests to the demo, by its own O
 	$(BIN)/python -m tests.fuzz
 
 lock: $(VENV)/.package ## resolve the dependencies anew
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade -c requirements/run.txt pyproject.toml --group dev -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade tests/peer/requirements.in -o tests/peer/requirements.txt
 
 clean: ## remove what the targets made
