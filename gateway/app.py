@@ -10,105 +10,28 @@ from typing import TYPE_CHECKING
 
 from gateway import __version__
 from gateway.admission import Admission
-from gateway.bundle_files import read_bundle
+from gateway.builder import Builder
+from gateway.bundles import LastGood
+from gateway.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
 from gateway.listeners.headers import MetadataReader, new_request_id
-from gateway.openapi import build_document, read_comments, to_json
-from gateway.pipeline import Pipeline
-from gateway.policy import Decider, load_bundle
 from gateway.reload import Reloader
-from gateway.schema import Schema, SchemaError, builtin_descriptors, load_schema
-from gateway.surface import Serving, Surface
+from gateway.sources import Sources, read_sources
+from gateway.surface import Serving
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
-from gateway.transcode import JsonWriter, build_router
-from gateway.upstream import Channels, Forwarder
-from gateway.validation import Validator
+from gateway.upstream import Channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.config import Address, Config
-    from gateway.policy import Bundle
+    from gateway.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """Seconds that calls under way have to end when the gateway stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The files that a surface is made of: name → content."""
-
-    descriptor_sets: Mapping[str, bytes]
-    bundle: Mapping[str, str]
-
-
-def read_sources(config: Config) -> Sources:
-    """Read the files that a configuration names.
-
-    Raises:
-        FaultsError: with every file that cannot be read.
-    """
-    return Sources(_read_descriptor_sets(config), read_bundle(config.policies.path))
-
-
-def open_schema(config: Config) -> Schema:
-    """Load the descriptors that a configuration names.
-
-    Raises:
-        FaultsError: a set cannot be read, or its descriptors cannot be served.
-    """
-    return _load_schema(config, _read_descriptor_sets(config))
-
-
-def describe_api(config: Config) -> bytes:
-    """Return the OpenAPI document of what a configuration serves, as JSON.
-
-    Raises:
-        FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
-    """
-    descriptor_sets = _read_descriptor_sets(config)
-    return _describe(config, _load_schema(config, descriptor_sets), descriptor_sets)
-
-
-def _describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
-    comments = read_comments([builtin_descriptors(), *descriptor_sets.values()])
-    scheme = "https" if config.rest.tls else "http"
-    document = build_document(
-        schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
-    )
-    return to_json(document)
-
-
-def open_bundle(config: Config, schema: Schema) -> Bundle:
-    """Load the bundle that a configuration names.
-
-    Raises:
-        FaultsError: with every fault in it.
-    """
-    return load_bundle(read_bundle(config.policies.path), schema)
-
-
-def _read_descriptor_sets(config: Config) -> dict[str, bytes]:
-    sets, faults = {}, []
-    for index, path in enumerate(config.api.descriptor_sets):
-        try:
-            sets[str(path)] = path.read_bytes()
-        except OSError as error:
-            key = f"api.descriptor_sets[{index}]"
-            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
-    if faults:
-        raise FaultsError(faults)
-    return sets
-
-
-def _load_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
-    try:
-        return load_schema(config.services, descriptor_sets)
-    except SchemaError as error:
-        raise _schema_faults(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +54,32 @@ class Gateway:
         self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
     ) -> None:
         self._config = config
-        sources = read_sources(config)
         self._telemetry = telemetry or _open_telemetry(environment)
         tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
-        self._admission = Admission(config.limits.concurrency, metrics)
         self._channels = Channels(config.upstreams)
-        self._serving = Serving(self._build(sources))
+        self._decision_log = _open_decision_log(config, metrics)
+        builder = Builder(
+            config=config,
+            telemetry=self._telemetry,
+            admission=Admission(config.limits.concurrency, metrics),
+            channels=self._channels,
+            decision_log=self._decision_log,
+        )
+        self._sources, surface, stand_in = builder.start()
+        self._serving = Serving(surface)
         self._health = Health(facts={"version": __version__})
         self._reloader = Reloader(
-            self._serving, sources, lambda: read_sources(config), self._build, self._health, metrics
+            self._serving,
+            None if stand_in else self._sources,
+            lambda: read_sources(config),
+            builder.build,
+            self._keep,
+            self._health,
+            metrics,
         )
+        self._reloader.note()
+        if stand_in:
+            self._reloader.refuse(stand_in.faults)
         self._watching: asyncio.Task[None] | None = None
         metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
         front = Front(
@@ -153,25 +92,10 @@ class Gateway:
         self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
         self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
 
-    def _build(self, sources: Sources) -> Surface:
-        """Make a surface; called again, in a thread, whenever the files have changed."""
-        config, telemetry = self._config, self._telemetry
-        schema = _load_schema(config, sources.descriptor_sets)
-        try:
-            router, validator = build_router(schema), Validator(schema)
-        except SchemaError as error:
-            raise _schema_faults(error) from error
-        bundle = load_bundle(sources.bundle, schema)
-        forwarder = Forwarder(schema, config.services, self._channels, telemetry.tracing, telemetry.metrics)
-        pipeline = Pipeline(self._admission, validator, Decider(bundle), forwarder, telemetry.metrics)
-        return Surface(
-            router=router,
-            writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
-            methods={method.path: method for method in schema.methods.values()},
-            pipeline=pipeline,
-            bundle_hash=bundle.hash,
-            openapi=_describe(config, schema, sources.descriptor_sets),
-        )
+    def _keep(self, sources: Sources) -> None:
+        policies = self._config.policies
+        if policies.on_error == "last_good":
+            LastGood(policies.last_good).save(sources.bundle)
 
     async def start(self) -> Addresses:
         """Listen.
@@ -188,6 +112,7 @@ class Gateway:
             raise
         if self._config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
+        await self._reloader.keep(self._sources)
         self._health.is_ready = True
         return Addresses(rest=rest, grpc=rpc, admin=admin)
 
@@ -204,6 +129,7 @@ class Gateway:
         await asyncio.gather(self._rest.stop(), self._rpc.stop(DRAIN_S))
         await self._serving.surface.pipeline.drain()
         await self._channels.close()
+        await self._decision_log.close()
         await self._admin.stop()
         await asyncio.to_thread(self._telemetry.shutdown)
 
@@ -260,5 +186,17 @@ def _open_telemetry(environment: Mapping[str, str]) -> Telemetry:
         raise FaultsError([Fault(Position("environment"), "", str(error))]) from error
 
 
-def _schema_faults(error: SchemaError) -> FaultsError:
-    return FaultsError(Fault(Position("descriptors"), "", fault) for fault in error.faults)
+def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:
+    section = config.decision_log
+    sink: Sink | None = None
+    if section.type == "stdout":
+        sink = StdoutSink()
+    elif section.type == "file":
+        try:
+            sink = FileSink(section.path, survives_power_loss=section.durability == "power")
+        except OSError as error:
+            fault = Fault(
+                Position(str(section.path)), "decision_log.path", f"cannot be opened: {error.strerror}"
+            )
+            raise FaultsError([fault]) from error
+    return DecisionLog(sink, metrics, capacity=section.capacity, when_full=section.when_full)

@@ -1,45 +1,33 @@
-"""The files of a bundle, read from where an operator keeps them."""
+"""The files of a bundle, as a value: known by one hash wherever they lie."""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.faults import Fault, FaultsError, Position
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
-_SUFFIXES = {".yaml", ".yml"}
+    from collections.abc import Mapping
 
 
-def read_bundle(path: Path) -> dict[str, str]:
-    """Return name → text of every YAML file of a folder, or of the one file.
+@dataclass(frozen=True, slots=True)
+class BundleFiles:
+    """What a bundle is made of.
 
-    Names are paths from the bundle's root, so a bundle has one hash wherever it
-    lies. Hidden files and folders are passed over: Kubernetes keeps the files of a
-    mounted ConfigMap in such a folder, beside links to them.
-
-    Raises:
-        FaultsError: there is no bundle, or a file cannot be read.
+    Attributes:
+        texts: name → text of every YAML file; names are paths from the bundle's root.
+        signature: the detached signature beside them, as it was written; None without one.
     """
-    if not path.exists():
-        raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
-    root = path if path.is_dir() else path.parent
-    found = sorted(one for one in path.rglob("*") if _is_part(one, path)) if path.is_dir() else [path]
-    files, faults = {}, []
-    for file in found:
-        try:
-            files[file.relative_to(root).as_posix()] = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            faults.append(Fault(Position(str(file)), "", f"cannot be read: {reason}"))
-    if not files and not faults:
-        faults.append(Fault(Position(str(path)), "", "holds no .yaml file"))
-    if faults:
-        raise FaultsError(faults)
-    return files
 
+    texts: Mapping[str, str]
+    signature: str | None = None
 
-def _is_part(path: Path, root: Path) -> bool:
-    is_hidden = any(name.startswith(".") for name in path.relative_to(root).parts)
-    return path.suffix in _SUFFIXES and not is_hidden and not path.is_dir()
+    @property
+    def hash(self) -> str:
+        """`sha256:…` over every name and text; the signature, which is made of it, is left out."""
+        digest = hashlib.sha256()
+        for name in sorted(self.texts):
+            for part in (name, self.texts[name]):
+                data = part.encode()
+                digest.update(len(data).to_bytes(8, "big") + data)
+        return f"sha256:{digest.hexdigest()}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from gateway.caller import Caller
     from gateway.schema import Method
     from gateway.telemetry import Span
 
@@ -21,6 +22,7 @@ class Call:
     Attributes:
         id: the request ID that the caller sees.
         method: what is called.
+        caller: who calls.
         request: the message; no one changes it once it is judged.
         metadata: what goes to the upstream beside it, lower-case names.
         deadline: when the call ends at the latest, by the event loop's clock, in seconds.
@@ -29,6 +31,7 @@ class Call:
 
     id: str
     method: Method
+    caller: Caller
     request: Message
     metadata: Mapping[str, str | bytes] = field(repr=False)  # holds the caller's credentials
     deadline: float

@@ -5,48 +5,80 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from gateway.policy import to_record
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
 
+    from google.protobuf.descriptor_pool import DescriptorPool
+
     from gateway.call import Call, Reply
+    from gateway.decision_log import DecisionLog
     from gateway.policy import Decision
+    from gateway.source import Hosts
     from gateway.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
 _NS_PER_S = 1e9
 
 
-def report_decision(call: Call, decision: Decision, metrics: Metrics) -> None:
-    """Tell of a decision in the trace, the metrics and, when any binding was about the method, the log."""
-    outcome = "allow" if decision.is_allowed else "deny"
-    broken = [f"{one.action}: {one.reason}" for one in decision.violations]
-    call.span.add_event(
-        "decision",
-        {
+class CallLog:
+    """Tells of decisions in the trace, the metrics and the decision log."""
+
+    def __init__(self, decisions: DecisionLog, metrics: Metrics, pool: DescriptorPool, hosts: Hosts) -> None:
+        """Prepare.
+
+        Args:
+            decisions: where records go.
+            metrics: that decisions are counted in.
+            pool: with the types that requests may carry.
+            hosts: of Object Storage.
+        """
+        self._decisions = decisions
+        self._metrics = metrics
+        self._pool = pool
+        self._hosts = hosts
+
+    async def report(self, call: Call, decision: Decision) -> None:
+        """Tell of a decision, and return once its record is kept.
+
+        A read that no binding is about is not recorded: nothing was decided.
+
+        Raises:
+            GatewayError: the record cannot be kept, so the call must not go on.
+        """
+        self._trace(call, decision)
+        self._count(decision)
+        if self._decisions.is_kept and (decision.is_judged or not call.method.is_read):
+            trace_id = trace_id_of(call.span)
+            record = to_record(decision, self._pool, self._hosts, call_id=call.id, trace_id=trace_id)
+            await self._decisions.write(record)
+
+    def _trace(self, call: Call, decision: Decision) -> None:
+        facts = {
             "decision.id": decision.id,
-            "decision.outcome": outcome,
-            "decision.violations": broken,
+            "decision.outcome": decision.outcome,
+            "decision.violations": [f"{one.action}: {one.reason}" for one in decision.violations],
             "bundle.hash": decision.bundle,
-        },
-    )
-    duration_s = decision.duration_ns / _NS_PER_S
-    metrics.record_decision(duration_s, decision.method, is_allowed=decision.is_allowed)
-    for one in decision.violations:
-        metrics.record_violation(one.reason, one.action)
-    if decision.is_judged:
-        fields = {
-            "call_id": call.id,
-            "trace_id": trace_id_of(call.span),
-            "method": decision.method,
-            "decision_id": decision.id,
-            "decision": outcome,
-            "violations": broken,
-            "bundle": decision.bundle,
-            "duration_us": decision.duration_ns // 1000,
         }
-        _log.info("decision", extra=fields)
+        if decision.waived:
+            facts["decision.waivers"] = list(decision.waivers)
+        if decision.mutations:
+            facts["decision.mutations"] = [one.field for one in decision.mutations if one.is_made]
+        call.span.add_event("decision", facts)
+
+    def _count(self, decision: Decision) -> None:
+        metrics = self._metrics
+        duration_s = decision.duration_ns / _NS_PER_S
+        metrics.record_decision(duration_s, decision.method, is_allowed=decision.is_allowed)
+        for one in decision.violations:
+            metrics.record_violation(one.reason, one.action)
+        for one in decision.waived:
+            metrics.record_waiver(one.waiver)
+        for mutation in decision.mutations:
+            if mutation.is_made:
+                metrics.record_mutation(mutation.policy)
 
 
 def report_abandoned(call: Call, task: asyncio.Task[Reply]) -> None:

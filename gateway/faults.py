@@ -73,10 +73,11 @@ def validation_faults(
 
 def _fault(item: ErrorDetails, model: type[BaseModel], position: Callable[[Path], Position]) -> Fault:
     path: Path = item["loc"]
-    return Fault(position(path), _key(path), _message(item, model))
+    return Fault(position(path), key_of(path), _message(item, model))
 
 
-def _key(path: Path) -> str:
+def key_of(path: Path) -> str:
+    """Return a path as faults name it: `spec.rules[0].assert`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
@@ -89,7 +90,8 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "literal_error":
         return f"{_show(value)} is not accepted; use {item['ctx']['expected']}"
     if kind == "value_error":
-        return f"{_show(value)}: {item['ctx']['error']}"
+        reason = str(item["ctx"]["error"])
+        return reason if isinstance(value, (dict, BaseModel)) else f"{_show(value)}: {reason}"
     text = item["msg"][:1].lower() + item["msg"][1:]
     return text if isinstance(value, (dict, list)) else f"{text}, not {_show(value)}"
 

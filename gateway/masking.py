@@ -22,6 +22,9 @@ _SIGNATURE = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer|t1\.)\s*[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
+# A link's signature has 64 digits; a text may hold it without the link around it.
+_DIGITS = re.compile(r"[0-9A-Fa-f]{40,}")
+
 # One of these stands in every text with something to hide: most texts of a log line are through at once.
 _TRACES = ("://", "x-amz-", "awsaccesskeyid", "signature", "bearer", "t1.")
 
@@ -37,6 +40,11 @@ def mask(text: str) -> str:
     text = _SIGNATURE.sub(rf"\1\2{HIDDEN}", text)
     text = _LINK.sub(lambda match: _mask_link(match[0]), text)
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
+
+
+def mask_signatures(text: str) -> str:
+    """Return the text without what could be the digits of a signature."""
+    return _DIGITS.sub(HIDDEN, text)
 
 
 def _mask_link(link: str) -> str:

@@ -8,16 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.call_log import report_abandoned, report_decision
+from gateway.call_log import report_abandoned
 from gateway.errors import invalid_request
+from gateway.policy import PolicyInput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.admission import Admission
     from gateway.call import Call, Reply, ReplyStream
+    from gateway.call_log import CallLog
     from gateway.policy import Decider, Decision
-    from gateway.telemetry import Metrics
+    from gateway.shadow import Shadow
     from gateway.upstream import Forwarder
     from gateway.validation import Validator
 
@@ -28,16 +30,18 @@ class Pipeline:
     def __init__(
         self,
         admission: Admission,
-        validator: Validator,
         decider: Decider,
+        validator: Validator,
+        log: CallLog,
         forwarder: Forwarder,
-        metrics: Metrics,
+        shadow: Shadow | None = None,
     ) -> None:
         self._admission = admission
-        self._validator = validator
         self._decider = decider
+        self._validator = validator
+        self._log = log
         self._forwarder = forwarder
-        self._metrics = metrics
+        self._shadow = shadow
         self._forwarding = admission.forwarding
 
     async def handle(self, call: Call) -> Reply:
@@ -47,16 +51,16 @@ class Pipeline:
             GatewayError: the call ends otherwise.
         """
         with self._admission.admit():
-            decision = self._judge(call)
-            reply = await self._forward(call)
+            decision = await self._pass(call)
+            reply = await self._forward(replace(call, request=decision.request))
             return replace(reply, warnings=decision.warnings())
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
         """Open the upstream's stream of answers, as handle does for a single one."""
         with self._admission.admit():
-            decision = self._judge(call)
-            async with self._forwarder.stream(call) as replies:
+            decision = await self._pass(call)
+            async with self._forwarder.stream(replace(call, request=decision.request)) as replies:
                 yield replace(replies, warnings=decision.warnings())
 
     async def drain(self) -> None:
@@ -64,15 +68,24 @@ class Pipeline:
         if self._forwarding:
             await asyncio.wait(self._forwarding)
 
-    def _judge(self, call: Call) -> Decision:
-        violations = self._validator.validate(call.request)
-        if violations:
-            raise invalid_request("the request is not valid", violations)
-        decision = self._decider.decide(call.method.name, call.request, datetime.now(UTC))
-        report_decision(call, decision, self._metrics)
+    async def _pass(self, call: Call) -> Decision:
+        """Return the decision on a call that may go on; its record is kept by then."""
+        decision = self._decide(call)
+        await self._log.report(call, decision)
+        if self._shadow is not None:
+            asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
         if not decision.is_allowed:
             raise decision.to_error()
         return decision
+
+    def _decide(self, call: Call) -> Decision:
+        """Let policies fill the request in, then validate and judge what would be forwarded."""
+        asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
+        draft = self._decider.mutate(asked)
+        violations = self._validator.validate(draft.request)
+        if violations:
+            raise invalid_request("the request is not valid", draft.tell_authors(violations))
+        return self._decider.judge(draft)
 
     async def _forward(self, call: Call) -> Reply:
         """Forward a call; one that changes something goes on to its end when its caller goes away."""

@@ -20,6 +20,8 @@ class Surface:
     Attributes:
         methods: `/package.Service/Method` → method.
         bundle_hash: of the bundle that decides.
+        shadow_hash: of the bundle that is judged beside it; None without one.
+        shadow_faults: why that one cannot be judged.
         openapi: the document of the routes, as JSON.
     """
 
@@ -28,6 +30,8 @@ class Surface:
     methods: Mapping[str, Method]
     pipeline: Pipeline
     bundle_hash: str
+    shadow_hash: str | None
+    shadow_faults: tuple[str, ...]
     openapi: bytes
 
 

@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gateway.source import DEFAULT_HOSTS, Hosts
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
 
@@ -154,6 +156,43 @@ class Policies(Section):
     """Folder of the bundle, or one file."""
     reload: bool = True
     """Reload policies and descriptor sets when a file changes; a fault leaves the last good state."""
+    on_error: Literal["refuse", "last_good"] = "refuse"
+    """At a start beside a bad bundle: `refuse` to start, or serve with the `last_good` one that was kept."""
+    last_good: Path = Path("last-good-bundle.json")
+    """File that keeps the last good bundle. It is written with `on_error: last_good`."""
+    public_key: Path | None = None
+    """PEM file of an Ed25519 key: only a bundle that it finds signed (`bundle.sig`) is put in force."""
+    shadow: Path | None = None
+    """A second bundle, judged beside the one in force: differences are counted and logged, not enforced."""
+
+
+class DecisionLog(Section):
+    """Where each decision is recorded."""
+
+    type: Literal["stdout", "file", "none"] = "stdout"
+    """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
+    path: Path = Path("decisions.jsonl")
+    """The file."""
+    durability: Literal["power", "process"] = "process"
+    """What a record in a file has to survive: loss of power, or of the process."""
+    when_full: Literal["refuse", "drop"] = "refuse"
+    """When a record cannot be written: `refuse` the call with 503, or `drop` the record and count it."""
+    capacity: int = Field(1024, ge=1, le=1_000_000)
+    """Records that may wait to be written."""
+
+
+class Source(Section):
+    """Object Storage, as the policies' objectStorage() knows it."""
+
+    hosts: tuple[str, ...] = DEFAULT_HOSTS.storage
+    """Names of the service; a bucket's own name may stand before each."""
+    website_hosts: tuple[str, ...] = DEFAULT_HOSTS.website
+    """Names under which buckets are published as sites."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Source:
+        Hosts(storage=self.hosts, website=self.website_hosts)
+        return self
 
 
 class Credentials(Section):
@@ -205,6 +244,8 @@ class Config(Section):
     """A name of your own → where it is. Given names add to the default ones."""
     api: Api = Api()
     policies: Policies = Policies()
+    decision_log: DecisionLog = DecisionLog()
+    source: Source = Source()
     credentials: Credentials = Credentials()
     callers: Callers = Callers()
     ledger: Ledger = Ledger()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from multidict import CIMultiDict
 
 from gateway.call import Call
+from gateway.caller import Caller
 from gateway.errors import Code, GatewayError, to_status
 from gateway.listeners.answers import (
     HttpError,
@@ -83,6 +84,7 @@ class RestListener:
         call = Call(
             id=exchange.id,
             method=route.method,
+            caller=Caller(address=request.remote or ""),
             request=route.binder.bind(match.captures, target.query, body, _content_type(request)),
             metadata=metadata,
             deadline=deadline,

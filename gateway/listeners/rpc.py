@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
 from gateway.call import Call
+from gateway.caller import Caller
 from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.faults import Fault, FaultsError, Position
@@ -134,6 +136,7 @@ class RpcListener(grpc.GenericRpcHandler):
         return Call(
             id=exchange.id,
             method=exchange.method,
+            caller=Caller(address=_address(context.peer())),
             request=_parse(exchange.method, data),
             metadata=self._front.metadata.read(exchange.metadata),
             deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
@@ -157,6 +160,12 @@ class _Exchange(Exchange):
         self.span.set_attribute("rpc.response.status_code", code.name)
         duration_s = self.end(code.name, is_failure=code is not Code.OK)
         self._metrics.record_call(duration_s, self.method.name, code.name)
+
+
+def _address(peer: str) -> str:
+    """Return the IP address of a peer, of `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`."""
+    family, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if family in {"ipv4", "ipv6"} else ""
 
 
 def _parse(method: Method, data: bytes) -> Message:

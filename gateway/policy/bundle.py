@@ -1,29 +1,32 @@
-"""The files of a bundle → compiled bindings by method, or every fault in them."""
+"""The files of a bundle → compiled programs by method, or every fault in them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from gateway.documents import Document, load_documents
-from gateway.faults import Fault, FaultsError, Position, validation_faults
-from gateway.policy.compiler import CompiledBinding, Compiler, key_of
-from gateway.policy.model import KINDS, Binding, Policy, Suite
+from gateway.faults import Fault, FaultsError, Position, key_of
+from gateway.policy.compiler import BindingSource, Compiler
+from gateway.policy.functions import LINK_TYPE, Toolbox
+from gateway.policy.patterns import Patterns
+from gateway.policy.program import CALLER_TYPE, Program
+from gateway.policy.reader import Documents, read_documents
+from gateway.source import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pydantic import BaseModel
-
+    from gateway.bundle_files import BundleFiles
+    from gateway.documents import Document
+    from gateway.faults import Path
+    from gateway.policy.model import Binding, Policy, Waiver
+    from gateway.policy.program import CompiledBinding
+    from gateway.policy.suite_model import Suite
     from gateway.schema import Method, Schema
-
-TESTS = "Tests"
+    from gateway.source import Hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,185 +35,169 @@ class Bundle:
 
     Attributes:
         hash: of every file with its name, `sha256:…`.
-        bindings: full name of a method → its compiled bindings, in the order of the files.
-        suites: tests beside the bundle, by the name of their file.
-        rules: `<policy>/<rule>` of every rule.
+        documents: what it was compiled from.
+        programs: full name of a method → its compiled bindings.
     """
 
     hash: str
-    bindings: Mapping[str, tuple[CompiledBinding, ...]]
-    suites: Mapping[str, Suite]
-    rules: frozenset[str]
+    documents: Documents
+    programs: Mapping[str, Program]
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """`<policy>/<rule>` of every rule."""
+        policies = self.documents.policies.items()
+        return frozenset(
+            f"{name}/{rule.name}" for name, (policy, _) in policies for rule in policy.spec.rules
+        )
+
+    @property
+    def suites(self) -> Mapping[str, Suite]:
+        """Tests beside the bundle, by the name of their file."""
+        return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
-def load_bundle(files: Mapping[str, str], schema: Schema) -> Bundle:
+def load_bundle(files: BundleFiles, schema: Schema, hosts: Hosts = DEFAULT_HOSTS) -> Bundle:
     """Compile a bundle.
 
     Args:
-        files: name → text of every YAML file.
+        files: every YAML file.
         schema: that requests are checked against.
+        hosts: of Object Storage, for objectStorage().
 
     Raises:
         FaultsError: with every fault of every file.
     """
-    loader = _Loader(schema)
-    for name in sorted(files):
-        loader.read(name, files[name])
-    return loader.finish(_hash(files))
+    documents, faults = read_documents(files.texts)
+    linker = _Linker(documents, schema, hosts)
+    programs = linker.link()
+    faults += linker.faults
+    if not faults and not documents.bindings:
+        faults.append(Fault(Position("bundle"), "", "holds no binding, so no rule is in force"))
+    if faults:
+        raise FaultsError(dict.fromkeys(faults))
+    return Bundle(hash=files.hash, documents=documents, programs=programs)
 
 
-def _hash(files: Mapping[str, str]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        for part in (name, files[name]):
-            data = part.encode()
-            digest.update(len(data).to_bytes(8, "big") + data)
-    return f"sha256:{digest.hexdigest()}"
+class _Linker:
+    """Puts the documents of a bundle together, gathering what does not fit."""
 
-
-class _Loader:
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, documents: Documents, schema: Schema, hosts: Hosts) -> None:
+        self.faults: list[Fault] = []
+        self._documents = documents
         self._schema = schema
-        self._faults: list[Fault] = []
-        self._policies: dict[str, tuple[Policy, Document]] = {}
-        self._bindings: dict[str, tuple[Binding, Document]] = {}
-        self._suites: dict[str, Suite] = {}
-        self._refused: list[Any] = []
-        self._is_whole = True
+        link_class = schema.message(LINK_TYPE)
+        self._compiler = Compiler(schema, Toolbox(link_class=link_class, patterns=Patterns(), hosts=hosts))
 
-    def read(self, name: str, text: str) -> None:
-        try:
-            documents = load_documents(text, name)
-        except FaultsError as error:
-            self._faults += error.faults
-            self._is_whole = False
-            return
-        for document in documents:
-            self._read_document(document)
+    def link(self) -> dict[str, Program]:
+        self._check_rules()
+        self._check_policies()
+        waivers = self._waivers()
+        compiled: dict[str, list[CompiledBinding]] = defaultdict(list)
+        for name, (binding, document) in self._documents.bindings.items():
+            policy = self._documents.policies.get(binding.spec.policy)
+            if policy is None:
+                self._missing(document, ("spec", "policy"), binding.spec.policy, "policy")
+                continue
+            source = BindingSource(
+                policy, (binding, document), tuple(waivers[name]), self._parameters(binding, document)
+            )
+            self._compile(source, compiled)
+        self.faults += self._compiler.faults
+        caller_class = self._schema.message(CALLER_TYPE)
+        return {
+            name: Program(tuple(bindings), caller_class) for name, bindings in compiled.items() if bindings
+        }
 
-    def finish(self, digest: str) -> Bundle:
-        self._check_names()
-        if not self._faults and not self._bindings:
-            self._faults.append(Fault(Position("bundle"), "", "holds no binding, so no rule is in force"))
-        bindings = self._compile()
-        if self._faults:
-            raise FaultsError(dict.fromkeys(self._faults))
-        rules = frozenset(
-            f"{name}/{rule.name}"
-            for name, (policy, _) in self._policies.items()
-            for rule in policy.spec.rules
-        )
-        return Bundle(hash=digest, bindings=bindings, suites=self._suites, rules=rules)
-
-    def _read_document(self, document: Document) -> None:
-        if document.value is None:  # nothing but comments
-            return
-        kind = document.value.get("kind") if isinstance(document.value, dict) else None
-        if kind == TESTS:
-            self._add_suite(document)
-        elif isinstance(kind, str) and kind in KINDS:
-            parsed = self._parse(document, KINDS[kind])
-            if isinstance(parsed, Policy):
-                self._add(self._policies, parsed, document)
-            elif isinstance(parsed, Binding):
-                self._add(self._bindings, parsed, document)
-        else:
-            self._refused.append(document.value)
-            reason = "is required" if kind is None else f"{kind!r} is no kind of document"
-            self._fault(document, ("kind",), f"{reason}; kinds: {', '.join([*KINDS, TESTS])}")
-
-    def _parse(self, document: Document, model: type[BaseModel]) -> Any:
-        try:
-            return model.model_validate(document.value)
-        except ValidationError as error:
-            self._faults += validation_faults(error, model, document.position)
-            self._refused.append(document.value)
-            return None
-
-    def _add_suite(self, document: Document) -> None:
-        if document.file in self._suites:
-            self._fault(document, (), "the file holds tests already; put the cases together")
-            return
-        suite = self._parse(document, Suite)
-        if suite:
-            self._suites[document.file] = suite
-
-    def _add(self, known: dict[str, tuple[Any, Document]], parsed: Any, document: Document) -> None:
-        name = parsed.metadata.name
-        if name in known:
-            where = known[name][1].position(("metadata", "name"))
-            self._fault(document, ("metadata", "name"), f"{name!r} stands at {where} already")
-            return
-        known[name] = (parsed, document)
-
-    def _check_names(self) -> None:
-        for policy, document in self._policies.values():
+    def _check_rules(self) -> None:
+        for policy, document in self._documents.policies.values():
             names = Counter(rule.name for rule in policy.spec.rules)
             for index, rule in enumerate(policy.spec.rules):
                 if names[rule.name] > 1:
                     path = ("spec", "rules", index, "name")
                     self._fault(document, path, f"two rules are called {rule.name!r}")
-        bound = {binding.spec.policy for binding, _ in self._bindings.values()}
-        bound |= self._refused_names("spec", "policy")
-        for name, (_, document) in self._policies.items():
-            if name not in bound and self._is_whole:
+
+    def _check_policies(self) -> None:
+        bound = {binding.spec.policy for binding, _ in self._documents.bindings.values()}
+        bound |= self._documents.refused_names("spec", "policy")
+        for name, (_, document) in self._documents.policies.items():
+            if name not in bound and self._documents.is_whole:
                 self._fault(document, ("metadata", "name"), f"no binding puts the policy {name!r} in force")
 
-    def _compile(self) -> dict[str, tuple[CompiledBinding, ...]]:
-        compiler = Compiler(self._schema)
-        result: dict[str, list[CompiledBinding]] = defaultdict(list)
-        for binding, document in self._bindings.values():
-            policy = self._policies.get(binding.spec.policy)
-            if policy is None:
-                self._check_policy(binding, document)
+    def _waivers(self) -> dict[str, list[tuple[Waiver, Document]]]:
+        waivers: dict[str, list[tuple[Waiver, Document]]] = defaultdict(list)
+        for waiver, document in self._documents.waivers.values():
+            found = self._documents.bindings.get(waiver.spec.binding)
+            if found is None:
+                self._missing(document, ("spec", "binding"), waiver.spec.binding, "binding")
                 continue
-            compiled = [
-                (method, one)
-                for method in self._methods(*policy)
-                if (one := compiler.compile(method, policy, (binding, document)))
-            ]
-            for method, one in compiled:
-                result[method.name].append(one)
-            self._check_parameters(binding, document, [one for _, one in compiled])
-        self._faults += compiler.faults
-        return {name: tuple(bindings) for name, bindings in result.items()}
+            waivers[waiver.spec.binding].append((waiver, document))
+            policy = self._documents.policies.get(found[0].spec.policy)
+            if policy is not None:
+                self._check_waived(waiver, document, policy[0])
+        return waivers
 
-    def _check_policy(self, binding: Binding, document: Document) -> None:
-        name = binding.spec.policy
-        if self._is_whole and name not in self._refused_names("metadata", "name"):
-            self._fault(document, ("spec", "policy"), _no_policy(name, self._policies))
+    def _check_waived(self, waiver: Waiver, document: Document, policy: Policy) -> None:
+        rules = [rule.name for rule in policy.spec.rules]
+        for index, name in enumerate(waiver.spec.rules):
+            if name not in rules:
+                message = f"the policy {policy.metadata.name} has no rule {name!r}{_near(name, rules)}"
+                self._fault(document, ("spec", "rules", index), message)
 
-    def _refused_names(self, part: str, key: str) -> set[str]:
-        """Return what refused documents say under a key: what they name is not missing, only faulty."""
-        parts = [value.get(part) for value in self._refused if isinstance(value, dict)]
-        names = [one.get(key) for one in parts if isinstance(one, dict)]
-        return {name for name in names if isinstance(name, str)}
+    def _parameters(self, binding: Binding, document: Document) -> dict[str, Any]:
+        parameters: dict[str, Any] = {}
+        for index, name in enumerate(binding.spec.params_from):
+            found = self._documents.params.get(name)
+            if found is None:
+                self._missing(document, ("spec", "paramsFrom", index), name, "Params")
+            else:
+                parameters |= found[0].spec
+        return parameters | binding.spec.params
+
+    def _compile(self, source: BindingSource, compiled: dict[str, list[CompiledBinding]]) -> None:
+        own = [
+            (method.name, one)
+            for method in self._methods(*source.policy)
+            if (one := self._compiler.compile(method, source, f"b{len(compiled[method.name])}"))
+        ]
+        for name, one in own:
+            compiled[name].append(one)
+        self._check_parameters(source, [one for _, one in own])
 
     def _methods(self, policy: Policy, document: Document) -> list[Method]:
         methods: dict[str, Method] = {}
         for index, pattern in enumerate(policy.spec.methods):
             found = [method for name, method in self._schema.known.items() if fnmatchcase(name, pattern)]
             if not found:
-                near = get_close_matches(pattern, self._schema.known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
+                hint = _near(pattern, self._schema.known)
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
             methods |= {method.name: method for method in found}
         return list(methods.values())
 
-    def _check_parameters(
-        self, binding: Binding, document: Document, compiled: list[CompiledBinding]
-    ) -> None:
+    def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
         """Refuse parameters that nothing reads: more likely a misspelt name than a spare one."""
         reads = frozenset[str]().union(*(one.reads for one in compiled))
+        binding, document = source.binding
         for name in binding.spec.params if compiled else ():
             if f"params.{name}" not in reads:
                 message = f"the policy {binding.spec.policy} reads no parameter {name!r}"
                 self._fault(document, ("spec", "params", name), message)
 
-    def _fault(self, document: Document, path: tuple[str | int, ...], message: str) -> None:
-        self._faults.append(Fault(document.position(path), key_of(path), message))
+    def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
+        """Tell of a name that nothing bears; not when it may stand in what could not be read."""
+        known: dict[str, Iterable[str]] = {
+            "policy": self._documents.policies,
+            "binding": self._documents.bindings,
+            "Params": self._documents.params,
+        }
+        if self._documents.is_whole and name not in self._documents.refused_names("metadata", "name"):
+            article = "are no" if kind == "Params" else "is no"
+            self._fault(document, path, f"there {article} {kind} {name!r}{_near(name, known[kind])}")
+
+    def _fault(self, document: Document, path: Path, message: str) -> None:
+        self.faults.append(Fault(document.position(path), key_of(path), message))
 
 
-def _no_policy(name: str, policies: Iterable[str]) -> str:
-    near = get_close_matches(name, list(policies), n=1)
-    return f"there is no policy {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -8,71 +8,65 @@ from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 
-from gateway.faults import Fault, Path
-from gateway.policy.expression import Environment, Expression, ExpressionError, Problem, type_of
-from gateway.policy.field_path import FieldPath, FieldPathError, compile_field_path
+from gateway.faults import Fault, Path, key_of
+from gateway.policy.environment import Environment, ExpressionError, Problem
+from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
+from gateway.policy.program import CALLER_TYPE, CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.documents import Document
-    from gateway.policy.model import Binding, Policy, Rule
+    from gateway.policy.expression import Expression
+    from gateway.policy.functions import Toolbox
+    from gateway.policy.model import Binding, Policy, Rule, Setting, Waiver
     from gateway.schema import Method, Schema
 
 _MISSING_PARAMETER = "undeclared reference to 'params."
+_RULES_OF_A_CHECK = 50
+_CHARACTERS_OF_A_CHECK = 16384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledRule:
-    """A rule, ready to run."""
-
-    name: str
-    field: FieldPath
-    assertion: Expression
-    message: Expression | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledBinding:
-    """A policy put in force for one method, ready to run.
+@dataclass(frozen=True, slots=True)
+class BindingSource:
+    """The documents that one compiled binding is made of.
 
     Attributes:
-        parameters: `params.<name>` → value.
-        variables: in the order in which they are evaluated.
+        parameters: name → value, with what the binding takes from Params.
     """
 
-    name: str
-    policy: str
-    action: str
-    environment: Environment
+    policy: tuple[Policy, Document]
+    binding: tuple[Binding, Document]
+    waivers: tuple[tuple[Waiver, Document], ...]
     parameters: Mapping[str, Any]
-    when: Expression | None
-    variables: tuple[tuple[str, Expression], ...]
-    rules: tuple[CompiledRule, ...]
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """Every name that its expressions refer to."""
-        expressions = [expression for _, expression in self.variables]
-        expressions += [rule.assertion for rule in self.rules]
-        expressions += [rule.message for rule in self.rules if rule.message]
-        return frozenset().union(*(one.reads for one in expressions), self.when.reads if self.when else ())
 
 
 class Compiler:
     """Compiles bindings, gathering every fault of the documents that they come from."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, tools: Toolbox) -> None:
         self._schema = schema
+        self._tools = tools
         self.faults: list[Fault] = []
 
-    def compile(
-        self, method: Method, policy: tuple[Policy, Document], binding: tuple[Binding, Document]
-    ) -> CompiledBinding | None:
-        """Return the compiled binding, or None when `faults` has grown."""
+    def compile(self, method: Method, source: BindingSource, container: str) -> CompiledBinding | None:
+        """Return the compiled binding, or None when `faults` has grown.
+
+        Args:
+            method: that it is compiled for.
+            source: what it is made of.
+            container: sets its names apart from those of the method's other bindings.
+        """
         faults = len(self.faults)
-        compiled = _Compilation(self._schema, self.faults, method, policy, binding).run()
+        types = {
+            "request": cel.Type(descriptor_of(method.request).full_name),
+            "method": cel.Type.STRING,
+            "now": cel.Type.TIMESTAMP,
+            "caller": cel.Type(CALLER_TYPE),
+        }
+        environment = Environment(self._schema, self._tools, types, source.parameters, container)
+        compiled = _Compilation(environment, self.faults, method, source).run()
         return compiled if len(self.faults) == faults else None
 
 
@@ -80,79 +74,123 @@ class _Compilation:
     """The compilation of one binding for one method."""
 
     def __init__(
-        self,
-        schema: Schema,
-        faults: list[Fault],
-        method: Method,
-        policy: tuple[Policy, Document],
-        binding: tuple[Binding, Document],
+        self, environment: Environment, faults: list[Fault], method: Method, source: BindingSource
     ) -> None:
+        self._environment = environment
         self._faults = faults
         self._method = method
-        self._policy, self._policy_document = policy
-        self._binding, self._binding_document = binding
-        self._parameters = {f"params.{name}": value for name, value in self._binding.spec.params.items()}
-        self._environment = Environment(
-            schema,
-            {
-                "request": cel.Type(descriptor_of(method.request).full_name),
-                "method": cel.Type.STRING,
-                "now": cel.Type.TIMESTAMP,
-                **{name: type_of(value) for name, value in self._parameters.items()},
-            },
-        )
+        self._parameters = source.parameters
+        self._policy, self._policy_document = source.policy
+        self._binding, self._binding_document = source.binding
+        self._waivers = source.waivers
+        self._faults_before = len(faults)
 
     def run(self) -> CompiledBinding:
-        when = self._when()
-        variables = tuple(self._variables())
-        rules = tuple(
-            compiled
-            for index, rule in enumerate(self._policy.spec.rules)
-            if (compiled := self._rule(rule, ("spec", "rules", index)))
-        )
+        when = self._condition(self._binding.spec.when, self._binding_document, ("spec", "when"))
+        waivers = tuple(self._waiver(waiver, document) for waiver, document in self._waivers)
+        variables = tuple(self._declare_variables())
+        spec = self._policy.spec
+        rules = tuple(filter(None, map(self._rule, spec.rules, range(len(spec.rules)))))
+        settings = tuple(filter(None, map(self._setting, spec.settings, range(len(spec.settings)))))
+        is_faultless = len(self._faults) == self._faults_before
         return CompiledBinding(
             name=self._binding.metadata.name,
             policy=self._policy.metadata.name,
             action=self._binding.spec.action,
             environment=self._environment,
-            parameters=self._parameters,
             when=when,
             variables=variables,
             rules=rules,
+            settings=settings,
+            waivers=waivers,
+            checks=tuple(self._checks(rules)) if is_faultless else (),
         )
 
-    def _when(self) -> Expression | None:
-        text = self._binding.spec.when
-        if text is None:
-            return None
-        return self._compile(text, self._binding_document, ("spec", "when"), cel.Type.BOOL)
+    def _waiver(self, waiver: Waiver, document: Document) -> CompiledWaiver:
+        spec = waiver.spec
+        return CompiledWaiver(
+            name=waiver.metadata.name,
+            rules=frozenset(spec.rules),
+            when=self._condition(spec.when, document, ("spec", "when")),
+            owner=spec.owner,
+            ticket=spec.ticket,
+            expires=spec.expires,
+        )
 
-    def _variables(self) -> list[tuple[str, Expression]]:
+    def _declare_variables(self) -> list[tuple[str, Expression]]:
         compiled = []
         for name, text in self._policy.spec.variables.items():
             expression = self._compile(text, self._policy_document, ("spec", "variables", name))
-            self._environment.declare(name, expression.returns if expression else cel.Type.DYN)
+            self._environment.declare(name, expression)
             if expression:
                 compiled.append((name, expression))
         return compiled
 
-    def _rule(self, rule: Rule, path: Path) -> CompiledRule | None:
-        document = self._policy_document
+    def _rule(self, rule: Rule, index: int) -> CompiledRule | None:
+        document, path = self._policy_document, ("spec", "rules", index)
         assertion = self._compile(rule.assertion, document, (*path, "assert"), cel.Type.BOOL)
-        message = None
-        if rule.message is not None:
-            message = self._compile(rule.message, document, (*path, "message"), cel.Type.STRING)
-        field = self._field(rule.field, (*path, "field"))
-        if assertion is None or field is None:
-            return None
-        return CompiledRule(name=rule.name, field=field, assertion=assertion, message=message)
-
-    def _field(self, text: str, path: Path) -> FieldPath | None:
+        message = self._text(rule.message, (*path, "message"))
+        fix = self._text(rule.fix, (*path, "fix"))
         try:
-            return compile_field_path(text, descriptor_of(self._method.request))
+            field = compile_field_path(rule.field, descriptor_of(self._method.request))
         except FieldPathError as error:
-            self._fault(self._policy_document, path, Problem(1, 1, str(error)))
+            self._fault(document, (*path, "field"), Problem(1, 1, str(error)))
             return None
+        if assertion is None:
+            return None
+        return CompiledRule(
+            name=rule.name, severity=rule.severity, field=field, assertion=assertion, message=message, fix=fix
+        )
+
+    def _setting(self, setting: Setting, index: int) -> CompiledSetting | None:
+        document, path = self._policy_document, ("spec", "set", index)
+        when = self._condition(setting.when, document, (*path, "when"))
+        try:
+            target = compile_target(setting.field, descriptor_of(self._method.request))
+        except FieldPathError as error:
+            self._fault(document, (*path, "field"), Problem(1, 1, str(error)))
+            return None
+        value = self._compile(setting.value, document, (*path, "value"), target.returns)
+        if value is None:
+            return None
+        return CompiledSetting(name=f"set[{index}]", target=target, value=value, when=when)
+
+    def _checks(self, rules: tuple[CompiledRule, ...]) -> list[cel.Expression]:
+        """Return expressions that are true when the binding's rules are all met, many rules in each."""
+        if (
+            not rules and self._binding.spec.when is not None
+        ):  # that it can be evaluated is all there is to know
+            return [self._environment.compose("true", frozenset(), self._binding.spec.when)]
+        groups: list[list[CompiledRule]] = [[]] if rules else []
+        for rule in rules:
+            length = sum(len(one.assertion.text) for one in groups[-1])
+            if len(groups[-1]) == _RULES_OF_A_CHECK or length > _CHARACTERS_OF_A_CHECK:
+                groups.append([])
+            groups[-1].append(rule)
+        try:
+            return [check for group in groups for check in self._check(group)]
+        except ExpressionError as error:
+            for problem in error.problems:
+                self._fault(self._policy_document, ("spec", "rules"), problem)
+            return []
+
+    def _check(self, rules: list[CompiledRule]) -> list[cel.Expression]:
+        """Compile a group of rules as one; in two halves when together they weigh too much."""
+        text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
+        reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
+        try:
+            return [self._environment.compose(text, reads, self._binding.spec.when)]
+        except ExpressionError:
+            if len(rules) == 1:
+                raise
+            half = len(rules) // 2
+            return [*self._check(rules[:half]), *self._check(rules[half:])]
+
+    def _condition(self, text: str | None, document: Document, path: Path) -> Expression | None:
+        return None if text is None else self._compile(text, document, path, cel.Type.BOOL)
+
+    def _text(self, text: str | None, path: Path) -> Expression | None:
+        return None if text is None else self._compile(text, self._policy_document, path, cel.Type.STRING)
 
     def _compile(
         self, text: str, document: Document, path: Path, returns: cel.Type | None = None
@@ -161,20 +199,20 @@ class _Compilation:
             return self._environment.compile(text, returns)
         except ExpressionError as error:
             for problem in error.problems:
-                self._fault(document, path, problem)
+                self._fault(document, path, problem, is_of_binding="params." in text)
             return None
 
-    def _fault(self, document: Document, path: Path, problem: Problem) -> None:
+    def _fault(
+        self, document: Document, path: Path, problem: Problem, *, is_of_binding: bool = False
+    ) -> None:
         message = problem.message
         if message.startswith(_MISSING_PARAMETER):
             name = message.removeprefix(_MISSING_PARAMETER).partition("'")[0]
-            near = get_close_matches(name, self._binding.spec.params, n=1)
+            near = get_close_matches(name, self._parameters, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}{hint}"
         position = document.position_within(path, problem.line, problem.column)
-        self._faults.append(Fault(position, key_of(path), f"{message} (for {self._method.name})"))
-
-
-def key_of(path: Path) -> str:
-    """Return a path as faults name it: `spec.rules[0].assert`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        where = f"for {self._method.name}"
+        if is_of_binding:  # another binding may give another value
+            where = f"in the binding {self._binding.metadata.name}, {where}"
+        self._faults.append(Fault(position, key_of(path), f"{message} ({where})"))

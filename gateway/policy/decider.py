@@ -6,29 +6,32 @@ be evaluated counts as not met, and hides nothing else.
 
 from __future__ import annotations
 
-import re
+import random
 import time
-import uuid
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from gateway.masking import HIDDEN, mask
+from gateway.masking import mask, mask_signatures
 from gateway.policy.decision import Decision, Violation
-from gateway.policy.expression import EvaluationError, require_reusable
+from gateway.policy.expression import EvaluationError
+from gateway.policy.mutator import Draft, mutate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from cel_expr_python import cel
-    from google.protobuf.message import Message
 
     from gateway.policy.bundle import Bundle
-    from gateway.policy.compiler import CompiledBinding, CompiledRule
+    from gateway.policy.expression import Expression
+    from gateway.policy.program import (
+        CompiledBinding,
+        CompiledRule,
+        CompiledWaiver,
+        PolicyInput,
+        Program,
+    )
 
-_WHEN = "when"
-# A link's signature has 64 digits; a message may print it without the link around it.
-_SIGNATURE = re.compile(r"[0-9A-Fa-f]{40,}")
+WHEN = "when"
 
 
 class Decider:
@@ -36,108 +39,130 @@ class Decider:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._programs = bundle.programs
 
-    def decide(self, method: str, request: Message, now: datetime) -> Decision:
-        """Judge a request.
+    def decide(self, asked: PolicyInput) -> Decision:
+        """Make every mutation, then judge."""
+        return self.judge(self.mutate(asked))
 
-        Args:
-            method: full name.
-            request: the message that would be forwarded.
-            now: the time that rules see, with its zone.
-        """
+    def mutate(self, asked: PolicyInput) -> Draft:
+        """Return the request as policies fill it in; nothing is judged yet."""
+        program = self._programs.get(asked.method)
+        if program is None or not program.mutating:
+            return Draft(asked, asked.request)
+        return mutate(program, asked)
+
+    def judge(self, draft: Draft) -> Decision:
+        """Judge a request that is filled in."""
         started = time.perf_counter_ns()
-        values = {"request": request, "method": method, "now": now}
-        bindings = self.bundle.bindings.get(method, ())
-        violations = tuple(
-            violation for binding in bindings for violation in _judge(binding, values, request)
-        )
+        asked, request, mutations, errors = draft
+        program = self._programs.get(asked.method)
+        violations: tuple[Violation, ...] = errors
+        waived: tuple[Violation, ...] = ()
+        if program is not None:
+            found = [*errors, *_judge(program, asked._replace(request=request))]
+            if found:
+                violations = tuple(one for one in found if not one.waiver)
+                waived = tuple(one for one in found if one.waiver)
         return Decision(
-            id=uuid.uuid4().hex,
+            id=f"{random.getrandbits(128):032x}",
             bundle=self.bundle.hash,
-            method=method,
-            is_judged=bool(bindings),
+            asked=asked,
+            request=request,
+            is_judged=program is not None,
             violations=violations,
+            waived=waived,
+            mutations=mutations,
             duration_ns=time.perf_counter_ns() - started,
         )
 
 
-def _judge(binding: CompiledBinding, values: dict[str, Any], request: Message) -> Iterator[Violation]:
-    values = {**values, **binding.parameters}
-    activation = binding.environment.activate(values)
+def _judge(program: Program, judged: PolicyInput) -> Iterator[Violation]:
+    activation = program.activate(judged)
+    for binding in program.bindings:
+        if not _meets_all(binding, activation):
+            yield from _judge_binding(binding, activation, judged)
+
+
+def _meets_all(binding: CompiledBinding, activation: cel.Activation) -> bool:
+    """Tell, in few evaluations, whether nothing is broken and nothing fails: what most requests come to."""
+    try:
+        return all(check.eval(activation).value() is True for check in binding.checks)
+    except RuntimeError:  # a used-up budget; rule by rule there is one for each
+        return False
+
+
+def _judge_binding(
+    binding: CompiledBinding, activation: cel.Activation, judged: PolicyInput
+) -> Iterator[Violation]:
     if binding.when is not None:
         try:
             if not binding.when.is_true(activation):
                 return
         except EvaluationError as error:  # in doubt, the binding applies
-            yield _violation(binding, _WHEN, "", f"{_WHEN} cannot be evaluated: {error}", is_error=True)
-    activation, failed = _evaluate_variables(binding, values, activation)
+            yield _failure(binding, WHEN, "high", "", f"{WHEN} cannot be evaluated: {error}")
     for rule in binding.rules:
-        violation = _judge_rule(binding, rule, activation, failed, request)
+        violation = _judge_rule(binding, rule, activation, judged)
         if violation is not None:
             yield violation
 
 
-def _evaluate_variables(
-    binding: CompiledBinding, values: dict[str, Any], activation: cel.Activation
-) -> tuple[cel.Activation, dict[str, str]]:
-    """Return an activation with the variables, and what became of those that failed."""
-    failed: dict[str, str] = {}
-    for name, expression in binding.variables:
-        reason = next((failed[other] for other in expression.reads & failed.keys()), None)
-        if reason is None:
-            try:
-                values = values | {name: require_reusable(expression.evaluate(activation))}
-            except EvaluationError as error:
-                reason = f"the variable {name} cannot be evaluated: {error}"
-            else:
-                activation = binding.environment.activate(values)
-                continue
-        failed[name] = reason
-    return activation, failed
-
-
 def _judge_rule(
-    binding: CompiledBinding,
-    rule: CompiledRule,
-    activation: cel.Activation,
-    failed: dict[str, str],
-    request: Message,
+    binding: CompiledBinding, rule: CompiledRule, activation: cel.Activation, judged: PolicyInput
 ) -> Violation | None:
     try:
-        _require_variables(rule, failed)
         if rule.assertion.is_true(activation):
             return None
     except EvaluationError as error:
-        return _violation(
-            binding, rule.name, rule.field.text, f"the rule cannot be evaluated: {error}", is_error=True
-        )
-    parts = [_message(rule, activation), rule.field.describe(request)]
-    return _violation(binding, rule.name, rule.field.text, "; ".join(filter(None, parts)))
+        message = f"the rule cannot be evaluated: {error}"
+        return _failure(binding, rule.name, rule.severity, rule.field.text, message)
+    violation = Violation(
+        policy=binding.policy,
+        rule=rule.name,
+        binding=binding.name,
+        action=binding.action,
+        severity=rule.severity,
+        field=rule.field.text,
+        value=mask_signatures(rule.field.show(judged.request)),
+        message=_text(rule.message, activation) or f"does not meet: {rule.assertion.text.strip()}",
+        fix=_text(rule.fix, activation),
+    )
+    waiver = find_waiver(binding, rule, activation, judged)
+    return violation if waiver is None else replace(violation, waiver=waiver.name)
 
 
-def _require_variables(rule: CompiledRule, failed: dict[str, str]) -> None:
-    if failed:
-        for name in rule.assertion.reads & failed.keys():
-            raise EvaluationError(failed[name])
+def find_waiver(
+    binding: CompiledBinding, rule: CompiledRule, activation: cel.Activation, judged: PolicyInput
+) -> CompiledWaiver | None:
+    """Return the first waiver that lets a broken rule through; one that cannot be evaluated does not."""
+    for waiver in binding.waivers:
+        if rule.name in waiver.rules and judged.now < waiver.expires:
+            try:
+                if waiver.when is None or waiver.when.is_true(activation):
+                    return waiver
+            except EvaluationError:
+                continue
+    return None
 
 
-def _message(rule: CompiledRule, activation: cel.Activation) -> str:
-    text = ""
-    if rule.message is not None:
-        with suppress(EvaluationError):  # the rule is broken all the same; what it asks for says so
-            text = mask(str(rule.message.evaluate(activation))).strip()
-    return text or f"does not meet: {rule.assertion.text.strip()}"
+def _text(expression: Expression | None, activation: cel.Activation) -> str:
+    if expression is None:
+        return ""
+    try:
+        return mask_signatures(mask(str(expression.evaluate(activation))).strip())
+    except EvaluationError:  # the rule is broken all the same; what it asks for says so
+        return ""
 
 
-def _violation(
-    binding: CompiledBinding, rule: str, field: str, message: str, *, is_error: bool = False
-) -> Violation:
+def _failure(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:
     return Violation(
         policy=binding.policy,
         rule=rule,
         binding=binding.name,
         action=binding.action,
+        severity=severity,
         field=field,
-        message=_SIGNATURE.sub(HIDDEN, message),
-        is_error=is_error,
+        value="",
+        message=mask_signatures(message),
+        is_error=True,
     )

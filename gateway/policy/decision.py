@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway.errors import Code, FieldViolation, GatewayError, summarize
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from gateway.policy.program import PolicyInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,23 +22,60 @@ class Violation:
         rule: name of the rule in it.
         binding: the binding that put it in force.
         action: deny, warn or audit.
+        severity: low, medium, high or critical.
         field: path of the field that the rule is about; may be empty.
-        message: what is wrong and how to mend it, with the field's value; secrets are masked.
+        value: what the field holds, masked; empty when that cannot be shown.
+        message: what is wrong; secrets are masked.
+        fix: how to mend it; may be empty.
         is_error: the rule could not be evaluated, so it counts as not met.
+        waiver: name of the waiver that lets it through; empty when none does.
     """
 
     policy: str
     rule: str
     binding: str
     action: str
+    severity: str
     field: str
+    value: str
     message: str
+    fix: str = ""
     is_error: bool = False
+    waiver: str = ""
 
     @property
     def reason(self) -> str:
         """`<policy>/<rule>`, as answers and tests name it."""
         return f"{self.policy}/{self.rule}"
+
+    @property
+    def description(self) -> str:
+        """What is wrong, how to mend it, and what the field holds."""
+        shown = f"{self.field} is {self.value}" if self.value else ""
+        return "; ".join(part for part in (self.message, self.fix, shown) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """A field that a policy set.
+
+    Attributes:
+        policy: name of the policy.
+        name: `set[<index>]` of the setting in it.
+        binding: the binding that put it in force.
+        field: path of the field.
+        before: what the field held, as texts for people show it.
+        after: what it holds now.
+        is_made: false under an auditing binding, which only tells.
+    """
+
+    policy: str
+    name: str
+    binding: str
+    field: str
+    before: str
+    after: str
+    is_made: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +85,44 @@ class Decision:
     Attributes:
         id: names this decision in the answer, the trace and the log.
         bundle: hash of the bundle that decided.
-        method: full name of the method.
+        asked: what came to be judged, before any mutation.
+        request: the message that was judged, mutations made: what is forwarded when the call goes on.
         is_judged: whether any binding is about the method.
-        violations: of every binding, in the bundle's order.
+        violations: of every binding, in the bundle's order, without what a waiver let through.
+        waived: violations that a waiver let through.
+        mutations: in the order in which they were made.
         duration_ns: how long it took.
     """
 
     id: str
     bundle: str
-    method: str
+    asked: PolicyInput
+    request: Message = field(repr=False)  # it may hold a signature
     is_judged: bool
     violations: tuple[Violation, ...]
+    waived: tuple[Violation, ...]
+    mutations: tuple[Mutation, ...]
     duration_ns: int
+
+    @property
+    def method(self) -> str:
+        """Full name of the method."""
+        return self.asked.method
 
     @property
     def is_allowed(self) -> bool:
         """Whether the call may go on: no rule of a denying binding is broken."""
         return not self.by_action("deny")
+
+    @property
+    def outcome(self) -> str:
+        """`allow` or `deny`."""
+        return "allow" if self.is_allowed else "deny"
+
+    @property
+    def waivers(self) -> tuple[str, ...]:
+        """Names of the waivers that were used."""
+        return tuple(dict.fromkeys(one.waiver for one in self.waived))
 
     def by_action(self, action: str) -> tuple[Violation, ...]:
         """Return the violations under bindings of one action."""
@@ -66,12 +130,14 @@ class Decision:
 
     def warnings(self) -> tuple[str, ...]:
         """Return a text for each broken rule that only warns."""
-        return tuple(f"{one.reason}: {one.message}" for one in self.by_action("warn"))
+        if not self.violations:
+            return ()
+        return tuple(f"{one.reason}: {one.description}" for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
         """Return the answer to a denied call, naming every broken rule."""
         broken = [
-            FieldViolation(field=one.field, description=one.message, reason=one.reason)
+            FieldViolation(field=one.field, description=one.description, reason=one.reason)
             for one in self.by_action("deny")
         ]
         return GatewayError(

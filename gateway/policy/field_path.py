@@ -1,4 +1,4 @@
-"""The field that a rule is about: checked when loaded, read when a rule is broken."""
+"""The field that a rule is about or that a policy sets: checked when loaded, read or written later."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from cel_expr_python import cel
+from google.protobuf.descriptor import FieldDescriptor
+
 from gateway.masking import quote
 from gateway.schema import entry_of, is_map
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
 _FORM = re.compile(r"(?P<names>[a-z_]\w*(?:\.[a-z_]\w*)*)(?:\[\"(?P<key>[^\"]+)\"\])?", re.ASCII)
+
+NOT_SET = "not set"
+_MAX_ELEMENTS = 8
+_CEL_TYPES = {
+    FieldDescriptor.CPPTYPE_STRING: cel.Type.STRING,
+    FieldDescriptor.CPPTYPE_BOOL: cel.Type.BOOL,
+    FieldDescriptor.CPPTYPE_ENUM: cel.Type.INT,
+    **dict.fromkeys((FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64), cel.Type.INT),
+    **dict.fromkeys((FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64), cel.Type.UINT),
+    **dict.fromkeys((FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE), cel.Type.DOUBLE),
+}
 
 
 class FieldPathError(ValueError):
@@ -29,7 +43,7 @@ class FieldPath:
     names: tuple[str, ...]
     key: str | None
 
-    def describe(self, message: Message) -> str:
+    def show(self, message: Message) -> str:
         """Return what the field holds, for a person: quoted, masked, short; empty for a whole message."""
         value: Any = message
         field: FieldDescriptor | None = None
@@ -39,15 +53,80 @@ class FieldPath:
         if field is None:
             return ""
         if self.key is not None:
-            return self._describe(value[self.key]) if self.key in value else f"{self.text} is not set"
-        if field.is_repeated or field.message_type is not None:
+            return _show(value[self.key]) if self.key in value else NOT_SET
+        if field.is_repeated:
+            return _show_list(value) if not is_map(field) else ""
+        if field.message_type is not None:
             return ""
-        return self._describe(value) if value else f"{self.text} is not set"
+        return _show(value) if value else NOT_SET
 
-    def _describe(self, value: Any) -> str:
-        if isinstance(value, str):
-            return f"{self.text} is {quote(value)}"
-        return f"{self.text} is {value}" if isinstance(value, (int, float)) else ""
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A field that a policy sets.
+
+    Attributes:
+        path: where it is.
+        returns: the type of value that it takes.
+    """
+
+    path: FieldPath
+    returns: cel.Type
+
+    def set(self, message: Message, value: Any) -> None:
+        """Put a value into the field.
+
+        Raises:
+            ValueError: the field does not take it, as a number beyond its range.
+        """
+        parent: Any = message
+        *outer, last = self.path.names
+        for name in outer:
+            parent = getattr(parent, name)
+        if self.path.key is not None:
+            getattr(parent, last)[self.path.key] = value
+        elif isinstance(value, list):
+            field = getattr(parent, last)
+            del field[:]
+            field.extend(value)
+        else:
+            setattr(parent, last, value)
+
+
+def compile_target(text: str, descriptor: Descriptor) -> Target:
+    """Check a path of a field to set against a message type.
+
+    Raises:
+        FieldPathError: it does not lead to a field, or to one that cannot be set.
+    """
+    if not text:
+        raise FieldPathError("the field to set is required")
+    path = compile_field_path(text, descriptor)
+    field = _resolve(path.names, descriptor)
+    kind = field
+    if path.key is not None:
+        kind = entry_of(field)[1]
+    elif is_map(field):
+        raise FieldPathError('a map is set entry by entry, as labels["env"]')
+    returns = _CEL_TYPES.get(kind.cpp_type)
+    if kind.type == kind.TYPE_BYTES:
+        returns = cel.Type.BYTES
+    if returns is None:
+        raise FieldPathError("only texts, numbers, truth values, bytes and lists of them can be set")
+    is_list = field.is_repeated and path.key is None
+    return Target(path, cel.Type.List(returns) if is_list else returns)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, str):
+        return quote(value)
+    return str(value) if isinstance(value, (int, float)) else ""
+
+
+def _show_list(values: Any) -> str:
+    shown = [_show(value) for value in values[:_MAX_ELEMENTS]]
+    more = ["…"] if len(values) > _MAX_ELEMENTS else []
+    return f"[{', '.join([*shown, *more])}]" if all(shown) else ""
 
 
 def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 API_VERSION = "baremetal-gateway/v1"
 
@@ -15,11 +23,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = {"request", "params", "method", "now", "caller"}
 # https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax, and the names of types.
 _KEYWORDS = {"in", "true", "false", "null"}
+_MAX_VARIABLES = 64
+_MAX_RULES = 2000
 _CEL_WORD = re.compile(
-    r"in|true|false|null|as|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return"
+    r"in|true|false|null|as|cel|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return"
     r"|var|void|while|bool|bytes|double|dyn|int|list|map|null_type|string|type|uint"
 )
 _MAX_PARAMETER_DEPTH = 8
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -59,11 +70,28 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
     return value
 
 
+def _read_expiry(value: Any) -> datetime:
+    """Read a date or a time; a time without its zone could be read in two ways."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        read = None
+    if not isinstance(read, datetime) or read.tzinfo is None:
+        raise ValueError("a date as 2026-12-31, or a time with its zone as 2026-12-31T18:00:00Z")
+    return read
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 Variable = Annotated[str, AfterValidator(_check_variable)]
 ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
+Expiry = Annotated[datetime, BeforeValidator(_read_expiry), WithJsonSchema({"type": "string"})]
 ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
+Parameters = dict[ParameterName, ParameterValue]
 Expression = Annotated[str, Field(min_length=1, max_length=4096)]
+Action = Literal["deny", "warn", "audit"]
+Severity = Literal["low", "medium", "high", "critical"]
 
 
 class Part(BaseModel):
@@ -85,26 +113,53 @@ class Rule(Part):
     Attributes:
         assertion: CEL; true when the request meets the rule.
         field: path of the field that the rule is about, `uri` or `labels["env"]`.
-        message: CEL giving the text for the caller: what is wrong and how to mend it.
+        message: CEL giving the text for the caller: what is wrong.
+        fix: CEL giving a second text: how to mend it.
+        severity: how grave a broken rule is; it is told, and changes nothing by itself.
     """
 
     name: Name
-    assertion: Expression = Field(alias="assert")
-    field: str = ""
-    message: Expression | None = None
+    assertion: Expression = Field(alias="assert", description="CEL; true when the request meets the rule.")
+    field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
+    message: Expression | None = Field(None, description="CEL giving a text: what is wrong.")
+    fix: Expression | None = Field(None, description="CEL giving a text: how to mend it.")
+    severity: Severity = Field("medium", description="How grave a broken rule is.")
+
+
+class Setting(Part):
+    """A field that the policy fills in before anything is judged.
+
+    Attributes:
+        field: path of the field.
+        value: CEL, of the field's type.
+        when: CEL; the field is set when it is true, or always without it.
+    """
+
+    field: str = Field(description='Field to set, as `description` or `labels["managed-by"]`.')
+    value: Expression = Field(description="CEL, of the field's type.")
+    when: Expression | None = Field(None, description="CEL; the field is set when it is true.")
 
 
 class PolicySpec(Part):
-    """What a policy asks of which methods.
+    """What a policy asks of which methods, and what it fills in.
 
     Attributes:
         methods: full names, `*` standing for any text.
         variables: CEL values that the rules share; each may use those above it.
     """
 
-    methods: list[str] = Field(min_length=1)
-    variables: dict[Variable, Expression] = {}
-    rules: list[Rule] = Field(min_length=1)
+    methods: list[str] = Field(min_length=1, description="Full names of methods; `*` stands for any text.")
+    variables: dict[Variable, Expression] = Field(
+        {}, max_length=_MAX_VARIABLES, description="CEL values that rules share; each may use those above it."
+    )
+    rules: list[Rule] = Field([], max_length=_MAX_RULES)
+    settings: list[Setting] = Field([], alias="set", max_length=_MAX_VARIABLES)
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> PolicySpec:
+        if not self.rules and not self.settings:
+            raise ValueError("a policy has rules, or fields to set")
+        return self
 
 
 class Policy(Part):
@@ -121,13 +176,15 @@ class BindingSpec(Part):
 
     Attributes:
         when: CEL; the binding applies to the requests for which it is true.
-        params: values that the policy's expressions read as `params.<name>`.
+        params_from: names of Params whose values it takes; a later one goes before an earlier one.
+        params: values of its own, before those; expressions read them as `params.<name>`.
     """
 
     policy: Name
-    action: Literal["deny", "warn", "audit"] = "deny"
-    when: Expression | None = None
-    params: dict[ParameterName, ParameterValue] = {}
+    action: Action = Field("deny", description="What a broken rule does.")
+    when: Expression | None = Field(None, description="CEL; the requests that the binding is for.")
+    params_from: list[Name] = Field([], alias="paramsFrom", description="Params whose values it takes.")
+    params: Parameters = Field({}, description="What the policy reads as `params.<name>`.")
 
 
 class Binding(Part):
@@ -139,50 +196,48 @@ class Binding(Part):
     spec: BindingSpec
 
 
-KINDS: dict[str, type[Policy | Binding]] = {"Policy": Policy, "Binding": Binding}
-
-
-class ExpectedViolation(Part):
-    """A violation that a test case expects.
-
-    Attributes:
-        rule: `<policy>/<rule>`.
-        message: the whole text, when the case is about it.
-    """
-
-    rule: str
-    field: str | None = None
-    message: str | None = None
-
-
-class Expectation(Part):
-    """What a test case expects of the decision, every violation named."""
-
-    decision: Literal["allow", "deny"]
-    violations: list[ExpectedViolation] = []
-    warnings: list[ExpectedViolation] = []
-    audits: list[ExpectedViolation] = []
-
-
-class Case(Part):
-    """One test: a request and the decision that it has to get.
-
-    Attributes:
-        request: the request message in its JSON form.
-        now: the time at which it is judged.
-    """
-
-    name: str
-    method: str
-    request: dict[str, Any]
-    now: AwareDatetime = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-    expect: Expectation
-
-
-class Suite(Part):
-    """A file of tests beside the bundle."""
+class Params(Part):
+    """Values that several bindings share."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
-    kind: Literal["Tests"]
+    kind: Literal["Params"]
     metadata: Metadata
-    cases: list[Case] = Field(min_length=1)
+    spec: Parameters = Field(min_length=1)
+
+
+class WaiverSpec(Part):
+    """Which broken rules are let through, for which requests, on whose word, and until when.
+
+    Attributes:
+        rules: names of rules of the binding's policy.
+        when: CEL; the requests that the waiver is for, all without it.
+        owner: who answers for it.
+        ticket: where it was agreed.
+        expires: from this moment on it has no effect; a date means its first moment, UTC.
+    """
+
+    binding: Name
+    rules: list[Name] = Field(min_length=1)
+    when: Expression | None = Field(None, description="CEL; the requests that the waiver is for.")
+    owner: str = Field(min_length=1, description="Who answers for it.")
+    ticket: str = Field(min_length=1, description="Where it was agreed.")
+    expires: Expiry = Field(
+        description="From then on it has no effect: a date (its first moment, UTC) or a time with its zone."
+    )
+
+
+class Waiver(Part):
+    """Lets broken rules of one binding through for a time."""
+
+    api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
+    kind: Literal["Waiver"]
+    metadata: Metadata
+    spec: WaiverSpec
+
+
+KINDS: dict[str, type[Policy | Binding | Params | Waiver]] = {
+    "Policy": Policy,
+    "Binding": Binding,
+    "Params": Params,
+    "Waiver": Waiver,
+}

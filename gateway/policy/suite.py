@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.protobuf import json_format
-
 from gateway.policy.decider import Decider
+from gateway.policy.requests import RequestError, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gateway.policy.bundle import Bundle
     from gateway.policy.decision import Decision, Violation
-    from gateway.policy.model import Case, ExpectedViolation
+    from gateway.policy.suite_model import Case, ExpectedMutation, ExpectedViolation
     from gateway.schema import Schema
-
-# What json_format raises on what does not fit; the last ones on a bad Any or an infinite enum.
-_UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +23,43 @@ class CaseResult:
 
     Attributes:
         differences: between what was expected and what was decided, a line each; empty when it passed.
-        broken: `<policy>/<rule>` of each rule that the request broke.
+        decision: None when the request could not be judged.
+        touched: what the case shows at work: rules that it breaks, mutations and waivers.
     """
 
     file: str
     case: str
     differences: tuple[str, ...]
-    broken: frozenset[str]
+    decision: Decision | None = None
+    touched: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def has_passed(self) -> bool:
         """Whether the decision was the expected one."""
         return not self.differences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of a bundle its tests show at work.
+
+    Attributes:
+        wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`.
+        reached: those of them that some case breaks, makes or uses.
+    """
+
+    wanted: frozenset[str]
+    reached: frozenset[str]
+
+    @property
+    def missed(self) -> list[str]:
+        """What no case shows at work."""
+        return sorted(self.wanted - self.reached)
+
+    @property
+    def percent(self) -> float:
+        """The part that is reached; 100 for a bundle with nothing to reach."""
+        return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 
 def run_suites(bundle: Bundle, schema: Schema) -> list[CaseResult]:
@@ -50,36 +70,51 @@ def run_suites(bundle: Bundle, schema: Schema) -> list[CaseResult]:
     ]
 
 
+def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
+    """Tell what of a bundle its tests have shown at work."""
+    wanted = set(bundle.rules)
+    for name, (policy, _) in bundle.documents.policies.items():
+        wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
+    wanted |= {f"waiver {name}" for name in bundle.documents.waivers}
+    reached = frozenset[str]().union(*(result.touched for result in results))
+    return Coverage(wanted=frozenset(wanted), reached=reached & wanted)
+
+
 def _run(file: str, case: Case, decider: Decider, schema: Schema) -> CaseResult:
-    method = schema.known.get(case.method)
-    if method is None:
-        near = get_close_matches(case.method, schema.known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return _failed(file, case, f"{case.method!r} is no known method{hint}")
     try:
-        request = json_format.ParseDict(case.request, method.request(), descriptor_pool=schema.pool)
-    except _UNFIT as error:
-        return _failed(file, case, f"the request does not fit {method.request.DESCRIPTOR.full_name}: {error}")
-    decision = decider.decide(method.name, request, case.now)
+        asked = read_request(schema, case.method, case.request, case.caller, case.now)
+    except RequestError as error:
+        return CaseResult(file=file, case=case.name, differences=(str(error),))
+    decision = decider.decide(asked)
     return CaseResult(
         file=file,
         case=case.name,
         differences=tuple(_differences(case, decision)),
-        broken=frozenset(one.reason for one in decision.violations if not one.is_error),
+        decision=decision,
+        touched=frozenset(_touched(decision)),
     )
 
 
-def _failed(file: str, case: Case, difference: str) -> CaseResult:
-    return CaseResult(file=file, case=case.name, differences=(difference,), broken=frozenset())
+def _touched(decision: Decision) -> Iterator[str]:
+    for violation in (*decision.violations, *decision.waived):
+        if not violation.is_error:
+            yield violation.reason
+    for waiver in decision.waivers:
+        yield f"waiver {waiver}"
+    for mutation in decision.mutations:
+        yield f"{mutation.policy}/{mutation.name}"
 
 
 def _differences(case: Case, decision: Decision) -> Iterator[str]:
-    decided = "allow" if decision.is_allowed else "deny"
-    if decided != case.expect.decision:
-        yield f"decision: expected {case.expect.decision}, got {decided}"
-    yield from _compare("violation", case.expect.violations, decision.by_action("deny"))
-    yield from _compare("warning", case.expect.warnings, decision.by_action("warn"))
-    yield from _compare("audit", case.expect.audits, decision.by_action("audit"))
+    expected = case.expect
+    if decision.outcome != expected.decision:
+        yield f"decision: expected {expected.decision}, got {decision.outcome}"
+    yield from _compare("violation", expected.violations, decision.by_action("deny"))
+    yield from _compare("warning", expected.warnings, decision.by_action("warn"))
+    yield from _compare("audit", expected.audits, decision.by_action("audit"))
+    yield from _compare("waived", expected.waived, decision.waived)
+    if expected.mutations is not None:
+        yield from _compare_mutations(expected.mutations, decision)
 
 
 def _compare(what: str, expected: list[ExpectedViolation], given: tuple[Violation, ...]) -> Iterator[str]:
@@ -90,9 +125,22 @@ def _compare(what: str, expected: list[ExpectedViolation], given: tuple[Violatio
             yield f"{what} {one.rule}: expected, but the rule was met"
             continue
         left.remove(found)
-        if one.field is not None and one.field != found.field:
-            yield f"{what} {one.rule}: expected the field {one.field!r}, got {found.field!r}"
-        if one.message is not None and one.message != found.message:
-            yield f"{what} {one.rule}: expected the message {one.message!r}, got {found.message!r}"
+        got = {"field": found.field, "message": found.description, "waiver": found.waiver}
+        for name, value in got.items():
+            wanted = getattr(one, name)
+            if wanted is not None and wanted != value:
+                yield f"{what} {one.rule}: expected the {name} {wanted!r}"
+                yield f"{what} {one.rule}:      got the {name} {value!r}"
     for violation in left:
-        yield f"{what} {violation.reason}: not expected: {violation.message}"
+        yield f"{what} {violation.reason}: not expected: {violation.description}"
+
+
+def _compare_mutations(expected: list[ExpectedMutation], decision: Decision) -> Iterator[str]:
+    made = [one for one in decision.mutations if one.is_made]
+    wanted_fields, got_fields = [one.field for one in expected], [one.field for one in made]
+    if wanted_fields != got_fields:
+        yield f"mutations: expected {wanted_fields}, got {got_fields}"
+        return
+    for wanted, got in zip(expected, made, strict=True):
+        if wanted.value is not None and wanted.value != got.after:
+            yield f"mutation of {got.field}: expected {wanted.value}, got {got.after}"

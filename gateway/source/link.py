@@ -11,29 +11,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote_to_bytes
+
+from gateway.source.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
+from gateway.source.object_key import check_path, parse_key
+from gateway.source.refusal import LinkError
+from gateway.source.signature import parse_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from datetime import datetime
 
-DEFAULT_HOSTS = ("storage.yandexcloud.net",)
+# The API's own limit for `uri`, in code points. No key longer than the service's 1024 bytes fits.
+MAX_LENGTH = 1024
 
-_MAX_KEY_BYTES = 1024
-# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#'.
-_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?@!$&'()*+,;=%]+")
-_FORM = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?")
-_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
+# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#', which stand in no link, and
+# without ';', before which some readers end a path or a parameter, and '+', which some take for a space.
+_CHARACTER = r"A-Za-z0-9\-._~:/@!$&'()*,=%"
+_CHARACTERS = re.compile(rf"[{_CHARACTER}?]+")
+_FORM = re.compile(
+    rf"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)+)((?:/[{_CHARACTER}]*)?)(?:\?([{_CHARACTER}?]*))?"
+)
+_AUTHORITY = re.compile(r"https?://([^/?]*)")
+# https://yandex.cloud/en/docs/storage/concepts/bucket#naming
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _BUCKET_LENGTH = range(3, 64)
 _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
-_SIGNATURE = re.compile(r"(?:^|&)X-Amz-Signature=[0-9a-f]+(?:&|$)")
-# Encoded, these would be a delimiter to a reader that decodes first, or decodes twice.
-_FORBIDDEN_ESCAPES = re.compile(r"%(?:25)*(?:2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
-
-
-class LinkError(ValueError):
-    """A text is no link to Object Storage; the message says why and how to mend it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +44,22 @@ class Link:
     Attributes:
         host: as written.
         key: percent-decoded once.
-        style: where the bucket stands: in the path, or in the host name.
-        presigned: the query carries a signature.
+        style: where the bucket stands, in the path or in the host name; or a published site, with the
+            bucket in either.
+        expires: when the signature ends, for a pre-signed link.
     """
 
     scheme: Literal["https", "http"]
     host: str
     bucket: str
     key: str
-    style: Literal["path", "virtual-hosted"]
-    presigned: bool
+    style: Literal["path", "virtual-hosted", "website"]
+    expires: datetime | None = None
+
+    @property
+    def presigned(self) -> bool:
+        """The query carries a signature."""
+        return self.expires is not None
 
     @property
     def extension(self) -> str:
@@ -61,113 +68,116 @@ class Link:
         return extension.lower() if dot else ""
 
 
-def parse_link(text: str, hosts: Collection[str] = DEFAULT_HOSTS) -> Link:
-    """Read a link of either style.
-
-    Args:
-        text: the link.
-        hosts: names of the storage service; a bucket's own name may stand before each.
+def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
+    """Read a link of any style. It gives facts only: what is forwarded is the text itself.
 
     Raises:
         LinkError: it is not one, or could be read in more than one way.
     """
-    match = _split(text)
-    authority, path, query = match["authority"], match["path"], match["query"]
-    host = _check_host(authority)
-    _check_path(path)
-    bucket, rest = _find_bucket(host, path, hosts)
-    _check_bucket(bucket)
-    if host not in hosts:
-        _check_host_bucket(bucket, match["scheme"])
+    scheme, host, path, query = _split(text)
+    host_bucket, is_website = _find_host(host, hosts)
+    if host_bucket:
+        _check_host_bucket(host_bucket, scheme)
+    bucket, rest = (host_bucket, path[1:]) if host_bucket else _cut_bucket(path)
+    _check_bucket(bucket, hosts)
+    key = parse_key(rest)
+    if host_bucket:
+        _check_bucket_stands_once(bucket, key)
+    if is_website:
+        _check_website(key, query)
     return Link(
-        scheme="https" if match["scheme"] == "https" else "http",
+        scheme="https" if scheme == "https" else "http",
         host=host,
         bucket=bucket,
-        key=_decode_key(rest),
-        style="path" if host in hosts else "virtual-hosted",
-        presigned=_check_query(query),
+        key=key,
+        style="website" if is_website else "virtual-hosted" if host_bucket else "path",
+        expires=None if query is None else parse_signature(query),
     )
 
 
-def _split(text: str) -> re.Match[str]:
-    if "#" in text:
-        raise LinkError("the link has a fragment; leave out '#' and what follows")
-    if not _CHARACTERS.fullmatch(text):
-        raise LinkError("the link is empty or has a character that links do not have; percent-encode the key")
+def _split(text: str) -> tuple[str, str, str, str | None]:
+    """Return scheme, host, path and query, as written; no query differs from an empty one."""
+    if len(text) > MAX_LENGTH:
+        raise LinkError(f"the link is longer than {MAX_LENGTH} characters; shorten the key")
     match = _FORM.fullmatch(text)
     if match is None:
-        raise LinkError("the link does not start with https://, in lower case")
-    return match
+        raise LinkError(_find_fault_in_text(text))
+    check_path(match[3])
+    return match[1], match[2], match[3], match[4]
 
 
-def _check_host(authority: str) -> str:
+def _find_fault_in_text(text: str) -> str:
+    """Say why a text has not the form of a link."""
+    if "#" in text:
+        return "the link has a fragment; leave out '#' and what follows"
+    if "+" in text or ";" in text:
+        return "the link has a '+' or a ';', which readers take differently; write %2B or %3B"
+    if not _CHARACTERS.fullmatch(text):
+        return "the link is empty or has a character that links do not have; percent-encode the key"
+    match = _AUTHORITY.match(text)
+    if match is None:
+        return "the link does not start with https://, in lower case"
+    return _find_fault_in_authority(match[1])
+
+
+def _find_fault_in_authority(authority: str) -> str:
     if "@" in authority:
-        raise LinkError("the link has user info; leave out what stands before '@'")
+        return "the link has user info; leave out what stands before '@'"
     if ":" in authority:
-        raise LinkError("the link has a port; leave it out")
-    if not _HOST.fullmatch(authority):
-        raise LinkError("the host is not a plain name in lower case")
-    return authority
+        return "the link has a port; leave it out"
+    return "the host is not a plain name in lower case"
 
 
-def _check_path(path: str) -> None:
-    if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
-        raise LinkError("the path has a segment '.' or '..'")
-    if "%" not in path:
-        return
-    if any(match[1] is None for match in _ESCAPE.finditer(path)):
-        raise LinkError("the path has a '%' that two hexadecimal digits do not follow; write %25")
-    if _FORBIDDEN_ESCAPES.search(path):
-        raise LinkError(
-            "the path has an encoded dot, slash, backslash or control character; write them plainly"
-        )
+def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
+    """Return the bucket that stands in the host, or "", and whether it is a site's host."""
+    found = hosts.find(host)
+    if found is None:
+        raise LinkError(f"the host is not Object Storage; links start with https://{hosts.storage[0]}/")
+    return found
 
 
-def _find_bucket(host: str, path: str, hosts: Collection[str]) -> tuple[str, str]:
-    """Return the bucket and the rest of the path, which is the encoded key."""
-    if host in hosts:
-        bucket, _, rest = path[1:].partition("/")
-        return bucket, rest
-    for known in hosts:
-        if host.endswith(f".{known}"):
-            return host.removesuffix(f".{known}"), path[1:]
-    raise LinkError(f"the host is not Object Storage; links start with https://{next(iter(hosts))}/")
+def _cut_bucket(path: str) -> tuple[str, str]:
+    """Return the bucket and the encoded key of a path that holds both."""
+    bucket, _, rest = path[1:].partition("/")
+    return bucket, rest
 
 
-def _check_bucket(bucket: str) -> None:
+def _check_bucket(bucket: str, hosts: Hosts) -> None:
     if not bucket:
         raise LinkError("the link names no bucket")
-    if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket) or _IP_ADDRESS.fullmatch(bucket):
+    if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket):
         raise LinkError("the bucket's name is not one that a bucket can have")
+    if "." not in bucket:
+        return
+    if _IP_ADDRESS.fullmatch(bucket):
+        raise LinkError("the bucket's name is not one that a bucket can have: it is shaped like an address")
+    if hosts.find(bucket) is not None:
+        raise LinkError("the bucket is named like a host of the service; name the host once")
 
 
 def _check_host_bucket(bucket: str, scheme: str) -> None:
     """Check what a bucket cannot be in a host name, although it can be in a path."""
     if "." in bucket and scheme == "https":
         raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
-    if "xn--" in bucket:
-        raise LinkError("a host name with xn-- can be read as another name; put the bucket in the path")
+    if has_reserved_label(bucket):
+        raise LinkError(
+            "a host name with xn-- or the like can be read as another name; put the bucket in the path"
+        )
 
 
-def _decode_key(encoded: str) -> str:
-    data = unquote_to_bytes(encoded)
-    if not data:
-        raise LinkError("the link names no object")
-    if len(data) > _MAX_KEY_BYTES:
-        raise LinkError(f"the object's key is longer than {_MAX_KEY_BYTES} bytes")
-    try:
-        key = data.decode()
-    except UnicodeDecodeError as error:
-        raise LinkError("the object's key is not UTF-8") from error
-    if not key.isprintable():
-        raise LinkError("the object's key has a control character or an invisible one")
-    return key
+def _check_bucket_stands_once(bucket: str, key: str) -> None:
+    """Refuse a bucket in the host and again before the key.
+
+    The service takes the second for a folder, but who wrote it likely meant none, and a reader that knows
+    the path style only drops it from the key.
+    """
+    if key == bucket or key.startswith(f"{bucket}/"):
+        raise LinkError("the bucket stands in the host and in the path; put it in the path alone")
 
 
-def _check_query(query: str | None) -> bool:
-    """Tell whether the query is a signature, which is the only query that a link may have."""
-    if query is None:
-        return False
-    if not _SIGNATURE.search(query):
-        raise LinkError("the link has a query that is no signature; leave out '?' and what follows")
-    return True
+def _check_website(key: str, query: str | None) -> None:
+    # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder answers with its index page.
+    if key.endswith("/"):
+        raise LinkError("a site answers with another object for a key that ends in '/'; name that object")
+    if query is not None:
+        raise LinkError("a site takes no signature; leave out '?' and what follows, or link to the storage")

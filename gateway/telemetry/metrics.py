@@ -63,6 +63,19 @@ class Metrics:
         self._violations = meter.create_counter(
             "gateway.violations", description="Rules broken, by the action of their binding."
         )
+        self._waivers = meter.create_counter(
+            "gateway.waivers", description="Broken rules that a waiver let through."
+        )
+        self._mutations = meter.create_counter("gateway.mutations", description="Fields that policies set.")
+        self._shadows = meter.create_counter(
+            "gateway.shadow.decisions", description="Decisions that the shadow bundle judged too."
+        )
+        self._lost_records = meter.create_counter(
+            "gateway.decision_log.lost", description="Records of decisions that could not be written."
+        )
+        self._stale = meter.create_gauge(
+            "gateway.bundle.stale", description="1 while the bundle on disk is not the one in force."
+        )
         self._reloads = meter.create_counter(
             "gateway.bundle.reloads", description="Bundles that changed on disk."
         )
@@ -91,6 +104,26 @@ class Metrics:
     def record_violation(self, rule: str, action: str) -> None:
         """Count a broken rule, `<policy>/<rule>`."""
         self._violations.add(1, {"rule": rule, "action": action})
+
+    def record_waiver(self, waiver: str) -> None:
+        """Count a broken rule that a waiver let through."""
+        self._waivers.add(1, {"waiver": waiver})
+
+    def record_mutation(self, policy: str) -> None:
+        """Count a field that a policy set."""
+        self._mutations.add(1, {"policy": policy})
+
+    def record_shadow(self, outcome: str) -> None:
+        """Count a decision of the shadow bundle: `same`, `would deny`, `would allow`, `other` or `failed`."""
+        self._shadows.add(1, {"outcome": outcome})
+
+    def record_lost_records(self, count: int) -> None:
+        """Count records of decisions that could not be written."""
+        self._lost_records.add(count)
+
+    def show_stale(self, *, is_stale: bool) -> None:
+        """Tell whether the bundle on disk is another one than that in force."""
+        self._stale.set(int(is_stale))
 
     def record_reload(self, *, is_good: bool) -> None:
         """Count a changed bundle, put in force or refused."""

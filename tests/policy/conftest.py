@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.bundle_files import BundleFiles
+from gateway.caller import UNKNOWN_CALLER
 from gateway.faults import FaultsError
-from gateway.policy import Bundle, Decider, Decision, load_bundle
+from gateway.policy import Bundle, Decider, Decision, PolicyInput, load_bundle
 from tests.policy.making import CREATE, NOW, binding_text, policy_text
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ MakeRequest = Callable[..., "Message"]
 @pytest.fixture
 def load(schema: Schema) -> Load:
     """Load a bundle of one file, made of the documents given."""
-    return lambda *documents: load_bundle({"bundle.yaml": "".join(documents)}, schema)
+    return lambda *documents: load_bundle(BundleFiles({"bundle.yaml": "".join(documents)}), schema)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def refuse(schema: Schema) -> Refuse:
         named = {"bundle.yaml": "".join(documents)} if documents else {}
         named |= {f"{name}.yaml": text for name, text in files.items()}
         with pytest.raises(FaultsError) as caught:
-            load_bundle(named, schema)
+            load_bundle(BundleFiles(named), schema)
         return [str(fault) for fault in caught.value.faults]
 
     return faults_of
@@ -52,7 +54,8 @@ def decide(load: Load, make_request: MakeRequest) -> Decide:
     """Decide on a Create, its fields as keyword arguments, by the documents given."""
 
     def decide_now(*documents: str, **fields: Any) -> Decision:
-        return Decider(load(*documents)).decide(CREATE, make_request(**fields), NOW)
+        asked = PolicyInput(CREATE, make_request(**fields), UNKNOWN_CALLER, NOW)
+        return Decider(load(*documents)).decide(asked)
 
     return decide_now
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.bundle_files import BundleFiles
 from gateway.policy import load_bundle
 from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
     from tests.policy.conftest import Load, Refuse
 
+KINDS = "kinds: Policy, Binding, Params, Waiver, Tests"
 GOOD = policy_text("true") + binding_text()
 TESTS = """\
 ---
@@ -28,11 +30,11 @@ FAULTS = {
         [
             (
                 "bundle.yaml:9:3: spec.ruls: unknown key; did you mean rules? "
-                "accepted here: methods, rules, variables"
+                "accepted here: methods, rules, set, variables"
             ),
             (
                 "bundle.yaml:20:3: spec.acton: unknown key; did you mean action? "
-                "accepted here: action, params, policy, when"
+                "accepted here: action, params, paramsFrom, policy, when"
             ),
         ],
     ),
@@ -41,7 +43,7 @@ FAULTS = {
         [
             (
                 "bundle.yaml:12:5: spec.rules[0].mesage: unknown key; did you mean message? "
-                "accepted here: assert, field, message, name"
+                "accepted here: assert, field, fix, message, name, severity"
             )
         ],
     ),
@@ -85,17 +87,20 @@ FAULTS = {
     ),
     "wrong kind": (
         GOOD.replace("Policy", "Polcy"),
-        ["bundle.yaml:3:1: kind: 'Polcy' is no kind of document; kinds: Policy, Binding, Tests"],
+        [f"bundle.yaml:3:1: kind: 'Polcy' is no kind of document; {KINDS}"],
     ),
     "kind is a list": (
         GOOD + "---\nkind: [Policy]\n",
-        ["bundle.yaml:20:1: kind: ['Policy'] is no kind of document; kinds: Policy, Binding, Tests"],
+        [f"bundle.yaml:20:1: kind: ['Policy'] is no kind of document; {KINDS}"],
     ),
     "no kind": (
         GOOD + "---\napiVersion: baremetal-gateway/v1\n",
-        ["bundle.yaml:20:1: kind: is required; kinds: Policy, Binding, Tests"],
+        [f"bundle.yaml:20:1: kind: is required; {KINDS}"],
     ),
-    "a text": (GOOD + "---\ntext\n", ["bundle.yaml:20:1: kind: is required; kinds: Policy, Binding, Tests"]),
+    "a text": (
+        GOOD + "---\ntext\n",
+        [f"bundle.yaml:20:1: kind: is required; {KINDS}"],
+    ),
     "wrong version": (
         GOOD.replace("gateway/v1", "gateway/v2", 1),
         ["bundle.yaml:2:1: apiVersion: 'baremetal-gateway/v2' is not accepted; use 'baremetal-gateway/v1'"],
@@ -117,8 +122,11 @@ FAULTS = {
         [
             "bundle.yaml:22:1: metadata.name: is required",
             "bundle.yaml:23:1: spec.methods: is required",
-            "bundle.yaml:23:1: spec.rules: is required",
         ],
+    ),
+    "nothing to do": (
+        GOOD + policy_text(name="q", methods=["*/Create"]) + binding_text("c", "q"),
+        ["bundle.yaml:24:1: spec: a policy has rules, or fields to set"],
     ),
     "tests twice in a file": (
         GOOD + TESTS + TESTS,
@@ -180,8 +188,8 @@ def test_a_fault_in_shared_expressions_is_told_once(refuse: Refuse) -> None:
 
 def test_a_policy_is_bound_from_another_file(schema: Schema) -> None:
     files = {"z.yaml": policy_text("true"), "a/b.yaml": binding_text()}
-    bundle = load_bundle(files, schema)
-    assert [one.name for one in bundle.bindings[CREATE]] == ["b"]
+    bundle = load_bundle(BundleFiles(files), schema)
+    assert [one.name for one in bundle.programs[CREATE].bindings] == ["b"]
     assert bundle.rules == {"p/r0"}
 
 
@@ -191,13 +199,13 @@ def test_bindings_keep_the_order_of_the_files(schema: Schema) -> None:
         "a.yaml": policy_text("true"),
         "c.yaml": binding_text("z") + binding_text("a"),
     }
-    bundle = load_bundle(files, schema)
-    assert [one.name for one in bundle.bindings[CREATE]] == ["first", "z", "a"]
+    bundle = load_bundle(BundleFiles(files), schema)
+    assert [one.name for one in bundle.programs[CREATE].bindings] == ["first", "z", "a"]
 
 
 def test_a_star_stands_for_any_text(load: Load) -> None:
     bundle = load(policy_text("true", methods=[f"{SERVICE}/*e*te"]), binding_text())
-    assert set(bundle.bindings) == {f"{SERVICE}/{name}" for name in ("Create", "Update", "Delete")} - {
+    assert set(bundle.programs) == {f"{SERVICE}/{name}" for name in ("Create", "Update", "Delete")} - {
         f"{SERVICE}/Update"
     }
 
@@ -207,7 +215,7 @@ def test_empty_documents_do_not_count(load: Load) -> None:
 
 
 def test_suites_are_known_by_their_files(schema: Schema) -> None:
-    bundle = load_bundle({"a.yaml": GOOD, "tests/a.yaml": TESTS, "tests/b.yaml": TESTS}, schema)
+    bundle = load_bundle(BundleFiles({"a.yaml": GOOD, "tests/a.yaml": TESTS, "tests/b.yaml": TESTS}), schema)
     assert list(bundle.suites) == ["tests/a.yaml", "tests/b.yaml"]
 
 
@@ -225,8 +233,12 @@ CHANGED: list[dict[str, str]] = [
 
 
 def test_the_hash_is_of_every_name_and_text(schema: Schema) -> None:
-    first = load_bundle(FILES, schema).hash
-    hashes = {load_bundle(files, schema).hash for files in CHANGED if "True" not in files.get("a.yaml", "")}
+    first = load_bundle(BundleFiles(FILES), schema).hash
+    hashes = {
+        load_bundle(BundleFiles(files), schema).hash
+        for files in CHANGED
+        if "True" not in files.get("a.yaml", "")
+    }
     assert first.startswith("sha256:")
     assert len(first) == len("sha256:") + 64
     assert first not in hashes
@@ -235,11 +247,11 @@ def test_the_hash_is_of_every_name_and_text(schema: Schema) -> None:
 
 def test_the_hash_does_not_depend_on_the_order(schema: Schema) -> None:
     turned = dict(reversed(FILES.items()))
-    assert load_bundle(turned, schema).hash == load_bundle(FILES, schema).hash
+    assert load_bundle(BundleFiles(turned), schema).hash == load_bundle(BundleFiles(FILES), schema).hash
 
 
 def test_names_and_texts_do_not_run_together(schema: Schema) -> None:
     """A file's end cannot be moved without changing the hash."""
-    one = load_bundle({"a": GOOD, "b": "# cd"}, schema).hash
-    other = load_bundle({"a": GOOD + "b", "# cd": ""} | {"a": GOOD + "# b"}, schema).hash
+    one = load_bundle(BundleFiles({"a": GOOD, "b": "# cd"}), schema).hash
+    other = load_bundle(BundleFiles({"a": GOOD + "b", "# cd": ""} | {"a": GOOD + "# b"}), schema).hash
     assert one != other

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.caller import UNKNOWN_CALLER
 from gateway.errors import Code
-from gateway.policy import Decision, Violation
+from gateway.policy import Decision, PolicyInput, Violation
+from tests.policy.making import NOW
 
 
 def violation(rule: str, action: str = "deny", *, is_error: bool = False) -> Violation:
@@ -10,15 +14,26 @@ def violation(rule: str, action: str = "deny", *, is_error: bool = False) -> Vio
         rule=rule,
         binding="b",
         action=action,
+        severity="medium",
         field=rule,
+        value="",
         message=f"mend {rule}",
         is_error=is_error,
     )
 
 
 def decision(*violations: Violation) -> Decision:
+    request = Empty()
     return Decision(
-        id="1", bundle="sha256:0", method="s/M", is_judged=True, violations=violations, duration_ns=1
+        id="1",
+        bundle="sha256:0",
+        asked=PolicyInput("s/M", request, UNKNOWN_CALLER, NOW),
+        request=request,
+        is_judged=True,
+        violations=violations,
+        waived=(),
+        mutations=(),
+        duration_ns=1,
     )
 
 

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cel_expr_python import cel
 
-from gateway.policy.expression import (
-    Environment,
-    EvaluationError,
-    Expression,
-    ExpressionError,
-    require_reusable,
-    type_of,
-)
+from gateway.policy.cel_types import type_of
+from gateway.policy.environment import Environment, ExpressionError
+from gateway.policy.expression import EvaluationError, Expression
+from gateway.policy.functions import LINK_TYPE, Toolbox
+from gateway.policy.patterns import Patterns
 from tests.policy.making import CREATE
 
 if TYPE_CHECKING:
@@ -40,13 +37,17 @@ REFUSED = [
     ("null", 1, 1, "gives NULL, but has to give BOOL"),
     ("dyn(true)", 1, 1, "gives DYN, but has to give BOOL"),
     ("[true, 1][0]", 1, 1, "gives DYN, but has to give BOOL"),
-    # The engine's own matches, however it is called.
-    ("request.uri.matches('a')", 1, 13, "use text.fullMatch(pattern)"),
-    ("matches(request.uri, 'a')", 1, 1, "use text.fullMatch(pattern)"),
-    ("dyn(request.uri).matches('a')", 1, 18, "use text.fullMatch(pattern)"),
-    ("true &&\n  request.uri . matches ('a')", 2, 17, "use text.fullMatch(pattern)"),
-    ("['a'].all(x, x.matches('a'))", 1, 16, "use text.fullMatch(pattern)"),
-    ("!(false ? true : request.uri.matches('a'))", 1, 30, "use text.fullMatch(pattern)"),
+    # Patterns are known when a bundle is loaded, however the function is called.
+    ("request.uri.matches('(')", 1, 21, "not an RE2 pattern: missing ): ("),
+    ("matches(request.uri, '(')", 1, 22, "not an RE2 pattern: missing ): ("),
+    ("request.uri.matches('(?=a)')", 1, 21, "not an RE2 pattern"),
+    ("true &&\n  request.uri . matches ('[')", 2, 26, "not an RE2 pattern"),
+    ("['a'].all(x, x.matches('a' + '('))", 1, 28, "not an RE2 pattern"),
+    ("!(false ? true : request.uri.fullMatch('('))", 1, 40, "not an RE2 pattern"),
+    ("request.uri.matches(request.name)", 1, 28, "a pattern is a literal or made of parameters"),
+    ("request.uri.glob('*' + request.name)", 1, 22, "a pattern is a literal or made of parameters"),
+    ("['a'].all(x, request.uri.matches(x))", 1, 34, "a pattern is a literal or made of parameters"),
+    ("request.uri.matches(string(1 / 0))", 1, 27, "a pattern is a literal or made of parameters"),
     # Deep.
     ("(" * 40 + "true" + ")" * 40, 1, 1, "recursion limit exceeded"),
     (" + ".join(["'a'"] * 60) + " == ''", 1, 1, "recursion depth"),
@@ -67,7 +68,6 @@ ERRORS = [
     ("bool(dyn(1.5))", ""),
     ("timestamp(request.uri) < now", ""),
     ("duration(request.uri) < duration('1s')", ""),
-    ("request.uri.fullMatch('(')", "not an RE2 pattern: missing ): ("),
     ("request.uri.charAt(99) == 'a'", ""),
     ("dyn(request.uri)", ""),
 ]
@@ -93,6 +93,7 @@ def environment(schema: Schema) -> Environment:
     request = cel.Type("yandex.cloud.baremetal.v1alpha.CreateImageRequest")
     return Environment(
         schema,
+        Toolbox(link_class=schema.message(LINK_TYPE), patterns=Patterns()),
         {"request": request, "method": cel.Type.STRING, "now": cel.Type.TIMESTAMP},
     )
 
@@ -175,39 +176,10 @@ def nested(loops: int, form: str = "[0].all(x{0}, {1})") -> str:
     return text
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "[0].all(x{0}, {1})",
-        "[0].exists(x{0}, {1})",
-        "[0].exists_one(x{0}, {1})",
-        "[0] . all \n ( x{0}, {1})",
-        "[0].all // (\n (x{0}, {1})",
-        "[0].all(x{0}, '.all(.all(.all(' != '' && {1})",
-        "[0].filter(x{0}, {1}).size() == 1",
-        "[0].map(x{0}, x{0} == 0, {1})[0]",
-    ],
-)
-def test_at_most_four_loops(environment: Environment, form: str) -> None:
-    environment.compile(nested(4, form), cel.Type.BOOL)
-    with pytest.raises(ExpressionError, match="too many loops"):
-        environment.compile(nested(5, form), cel.Type.BOOL)
-
-
-def test_loops_beside_each_other_count(environment: Environment) -> None:
-    with pytest.raises(ExpressionError, match="too many loops"):
-        environment.compile(" && ".join([nested(1)] * 5), cel.Type.BOOL)
-
-
-def test_a_name_in_a_text_is_no_loop(environment: Environment, values: dict[str, Any]) -> None:
-    text = "'.all(.map(.filter(.exists(.all(.all(' != ''"
-    assert environment.compile(text, cel.Type.BOOL).is_true(environment.activate(values))
-
-
 def test_a_used_up_budget_is_an_error(environment: Environment, values: dict[str, Any]) -> None:
     """The engine raises this one, where it returns every other error."""
     ten = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
-    expression = environment.compile(nested(4, ten + ".all(x{0}, {1})"), cel.Type.BOOL)
+    expression = environment.compile(f"{nested(4, ten + '.all(x{0}, {1})')} && false", cel.Type.BOOL)
     activation = environment.activate(values)
     with pytest.raises(EvaluationError, match="Iteration budget exceeded"):
         expression.is_true(activation)
@@ -226,8 +198,11 @@ READS = [
 
 
 @pytest.mark.parametrize(("text", "reads"), numbered(READS))
-def test_knows_what_an_expression_reads(environment: Environment, text: str, reads: set[str]) -> None:
-    environment.declare("params.buckets", type_of(["a"]))
+def test_knows_what_an_expression_reads(schema: Schema, text: str, reads: set[str]) -> None:
+    request = cel.Type("yandex.cloud.baremetal.v1alpha.CreateImageRequest")
+    types = {"request": request, "method": cel.Type.STRING, "now": cel.Type.TIMESTAMP}
+    tools = Toolbox(link_class=schema.message(LINK_TYPE), patterns=Patterns())
+    environment = Environment(schema, tools, types, {"buckets": ["a"]})
     assert environment.compile(text).reads == reads
 
 
@@ -240,8 +215,8 @@ def test_a_secret_in_an_error_is_masked(environment: Environment, values: dict[s
     assert "5ec4e7" not in str(caught.value)
 
 
-# A value taken out of the engine and given back is the same value.
-REUSABLE = [
+# The value of a variable is what its expression gives.
+VARIABLES = [
     ("1u", "v == 1u"),
     ("-9223372036854775807 - 1", "v < -9223372036854775807"),
     ("18446744073709551615u", "v == 18446744073709551615u"),
@@ -265,31 +240,20 @@ REUSABLE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "condition"), numbered(REUSABLE))
+@pytest.mark.parametrize(("text", "condition"), numbered(VARIABLES))
 def test_a_value_can_be_a_variable(
     environment: Environment, values: dict[str, Any], text: str, condition: str
 ) -> None:
     values["request"].name = "n"
     values["request"].labels["k"] = "l"
-    expression = environment.compile(text)
-    values["v"] = require_reusable(expression.evaluate(environment.activate(values)))
-    environment.declare("v", expression.returns)
+    environment.declare("v", environment.compile(text))
     assert environment.compile(condition, cel.Type.BOOL).is_true(environment.activate(values))
 
 
-@pytest.mark.parametrize(
-    "value", numbered([("a\0b",), (["a", "\0"],), ({"a\0": 1},), ({"a": ["b", {"c": "\0"}]},)])
-)
-def test_a_text_with_nul_cannot_be_a_variable(value: Any) -> None:
-    with pytest.raises(EvaluationError, match="NUL"):
-        require_reusable(value)
-
-
 def test_the_engine_cuts_texts_at_nul(environment: Environment, values: dict[str, Any]) -> None:
-    """Why such texts are refused: when this fails, the engine has been mended."""
-    environment.declare("v", cel.Type.STRING)
-    expression: Expression = environment.compile("v == 'a'", cel.Type.BOOL)
-    assert expression.is_true(environment.activate(values | {"v": "a\0b"}))
+    """Why a parameter holds none, and a variable never leaves it: when this fails, it has been mended."""
+    expression: Expression = environment.compile("method == 'a'", cel.Type.BOOL)
+    assert expression.is_true(environment.activate(values | {"method": "a\0b"}))
 
 
 TYPES = [

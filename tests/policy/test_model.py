@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.policy.model import Binding, Policy, Suite
+from gateway.policy.model import Binding, Policy
+from gateway.policy.suite_model import Suite
 
 POLICY: dict[str, Any] = {
     "apiVersion": "baremetal-gateway/v1",

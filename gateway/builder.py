@@ -1,0 +1,105 @@
+"""Makes surfaces: sources → schema, bundle, pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.bundles import LastGood
+from gateway.call_log import CallLog
+from gateway.faults import FaultsError
+from gateway.pipeline import Pipeline
+from gateway.policy import Decider, load_bundle
+from gateway.schema import SchemaError
+from gateway.shadow import Shadow
+from gateway.sources import (
+    Sources,
+    build_bundle,
+    build_schema,
+    describe,
+    hosts_of,
+    read_sources,
+    schema_faults,
+)
+from gateway.surface import Surface
+from gateway.transcode import JsonWriter, build_router
+from gateway.upstream import Forwarder
+from gateway.validation import Validator
+
+if TYPE_CHECKING:
+    from gateway.admission import Admission
+    from gateway.config import Config
+    from gateway.decision_log import DecisionLog
+    from gateway.schema import Schema
+    from gateway.telemetry import Telemetry
+    from gateway.upstream import Channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Makes surfaces of one configuration, all on the same channels and the same log."""
+
+    config: Config
+    telemetry: Telemetry
+    admission: Admission
+    channels: Channels
+    decision_log: DecisionLog
+
+    def start(self) -> tuple[Sources, Surface, FaultsError | None]:
+        """Return what to serve first, with the faults of the bundle on disk when the last good one stands in.
+
+        Raises:
+            FaultsError: nothing can be served.
+        """
+        try:
+            sources = read_sources(self.config)
+            return sources, self.build(sources), None
+        except FaultsError as error:
+            if self.config.policies.on_error != "last_good":
+                raise
+            return *self._start_with_last_good(error), error
+
+    def _start_with_last_good(self, error: FaultsError) -> tuple[Sources, Surface]:
+        try:
+            sources = read_sources(self.config, LastGood(self.config.policies.last_good).load())
+            return sources, self.build(sources)
+        except FaultsError as further:
+            raise FaultsError(dict.fromkeys([*error.faults, *further.faults])) from error
+
+    def build(self, sources: Sources) -> Surface:
+        """Make a surface; called again, in a thread, whenever the files have changed.
+
+        Raises:
+            FaultsError: with the faults of descriptors or bundle.
+        """
+        config, telemetry = self.config, self.telemetry
+        schema = build_schema(config, sources.descriptor_sets)
+        try:
+            router, validator = build_router(schema), Validator(schema)
+        except SchemaError as error:
+            raise schema_faults(error) from error
+        bundle = build_bundle(config, schema, sources.bundle)
+        shadow, shadow_faults = self._build_shadow(sources, schema)
+        forwarder = Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics)
+        log = CallLog(self.decision_log, telemetry.metrics, schema.pool, hosts_of(config))
+        pipeline = Pipeline(self.admission, Decider(bundle), validator, log, forwarder, shadow)
+        return Surface(
+            router=router,
+            writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
+            methods={method.path: method for method in schema.methods.values()},
+            pipeline=pipeline,
+            bundle_hash=bundle.hash,
+            shadow_hash=shadow.bundle_hash if shadow else None,
+            shadow_faults=shadow_faults,
+            openapi=describe(config, schema, sources.descriptor_sets),
+        )
+
+    def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
+        """Return what judges beside the bundle in force; its faults are told, and stop nothing."""
+        if sources.shadow is None:
+            return None, sources.shadow_faults
+        try:
+            bundle = load_bundle(sources.shadow, schema, hosts_of(self.config))
+        except FaultsError as error:
+            return None, tuple(map(str, error.faults))
+        return Shadow(Decider(bundle), self.telemetry.metrics), ()

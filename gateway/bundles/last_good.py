@@ -1,0 +1,72 @@
+"""The bundle that was in force last, kept so that a start beside a bad one can use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from gateway.bundle_files import BundleFiles
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class LastGood:
+    """A file that holds one bundle, whole: it is replaced at once, never half written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def save(self, files: BundleFiles) -> None:
+        """Keep a bundle.
+
+        Raises:
+            OSError: it cannot be written; the one kept before stays.
+        """
+        kept = {"hash": files.hash, "files": dict(files.texts), "signature": files.signature}
+        data = json.dumps(kept, ensure_ascii=False).encode()
+        descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self._path)  # noqa: PTH105 - one call for both names
+        except BaseException:
+            os.unlink(name)  # noqa: PTH108 - the name is a text
+            raise
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        """Make the new name last a loss of power."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def load(self) -> BundleFiles:
+        """Return the bundle that was kept.
+
+        Raises:
+            FaultsError: there is none, or it is not what was kept.
+        """
+        try:
+            kept = json.loads(self._path.read_bytes())
+            files = BundleFiles(kept["files"], kept["signature"])
+            is_whole = files.hash == kept["hash"]
+        except FileNotFoundError as error:
+            raise self._refuse("no last good bundle was kept here") from error
+        except OSError as error:
+            raise self._refuse(f"cannot be read: {error.strerror}") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self._refuse("is no kept bundle") from error
+        if not is_whole:
+            raise self._refuse("the kept bundle was altered: its hash does not fit")
+        return files
+
+    def _refuse(self, reason: str) -> FaultsError:
+        return FaultsError([Fault(Position(str(self._path)), "policies.last_good", reason)])

@@ -1,0 +1,92 @@
+"""Detached signatures: who may change what is in force.
+
+A signature is Ed25519 (https://www.rfc-editor.org/rfc/rfc8032) over the text of
+the bundle's hash, `sha256:…`, written in base64. The hash is over every file, so
+a file added, taken away, renamed or changed is noticed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.bundle_files import BundleFiles
+
+
+class PublicKey:
+    """Tells bundles that were signed from others."""
+
+    def __init__(self, key: Ed25519PublicKey) -> None:
+        self._key = key
+
+    def check(self, files: BundleFiles, name: str) -> None:
+        """Pass a bundle whose signature is good.
+
+        Args:
+            files: of the bundle, with its signature.
+            name: of the bundle, for messages.
+
+        Raises:
+            FaultsError: there is no signature, or it is not of this bundle by this key.
+        """
+        if files.signature is None:
+            raise _refuse(name, "the bundle is not signed, and policies.public_key asks for a signature")
+        try:
+            self._key.verify(base64.b64decode(files.signature.strip(), validate=True), files.hash.encode())
+        except binascii.Error as error:
+            raise _refuse(name, "the signature is not base64") from error
+        except InvalidSignature as error:
+            reason = "the signature does not fit: the bundle was altered, or signed with another key"
+            raise _refuse(name, reason) from error
+
+
+def load_public_key(path: Path) -> PublicKey:
+    """Read a public key from its PEM file.
+
+    Raises:
+        FaultsError: it cannot be read, or is no Ed25519 public key.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise _refuse(str(path), f"cannot be read: {error.strerror}", "policies.public_key") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _refuse(str(path), "no public key in PEM form", "policies.public_key") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise _refuse(str(path), "not an Ed25519 key", "policies.public_key")
+    return PublicKey(key)
+
+
+def sign_bundle(files: BundleFiles, private_key: Path) -> str:
+    """Return the signature of a bundle, in base64.
+
+    Args:
+        files: of the bundle.
+        private_key: PEM file of an Ed25519 private key, without a password.
+
+    Raises:
+        FaultsError: the key cannot be read or used.
+    """
+    try:
+        key = load_pem_private_key(private_key.read_bytes(), password=None)
+    except OSError as error:
+        raise _refuse(str(private_key), f"cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _refuse(str(private_key), "no private key in PEM form without a password") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _refuse(str(private_key), "not an Ed25519 key")
+    return base64.b64encode(key.sign(files.hash.encode())).decode()
+
+
+def _refuse(name: str, reason: str, key: str = "") -> FaultsError:
+    return FaultsError([Fault(Position(name), key, reason)])

@@ -1,0 +1,260 @@
+"""What the expressions of one binding can name, and their compilation.
+
+An expression is compiled twice: as it stands, which gives its type and the place
+of each problem, and with the policy's variables bound inside of it, which is what
+is run. So the value of a variable never leaves the engine, and is found at most
+once, when it is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_strings
+
+from gateway.policy.bounds import find_excess, weigh_value
+from gateway.policy.cel_types import type_of
+from gateway.policy.expression import (
+    EvaluationError,
+    Expression,
+    evaluate,
+    pack,
+    reads_of,
+    unpack,
+    without_noise,
+)
+from gateway.policy.functions import FIND, OWN_NAMES, PATTERN_KINDS, declare_functions
+from gateway.policy.patterns import PatternError
+from gateway.policy.syntax import walk
+from gateway.schema import descriptor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gateway.policy.functions import Toolbox
+    from gateway.policy.syntax import Node
+    from gateway.schema import Schema
+
+_PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
+_CHECKED = "cel.expr.CheckedExpr"
+_MAX_COMPOSED = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an expression is refused, and where in its text; line and column count from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+class ExpressionError(ValueError):
+    """An expression does not compile."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+class Environment:
+    """Compiles the expressions of one binding, for one type of request."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        tools: Toolbox,
+        variables: Mapping[str, cel.Type],
+        parameters: Mapping[str, Any] | None = None,
+        container: str = "b",
+    ) -> None:
+        """Prepare.
+
+        Args:
+            schema: whose types expressions are checked against.
+            tools: that the functions work with.
+            variables: that every binding has.
+            parameters: of this binding.
+            container: sets the binding's own names apart from those of others.
+        """
+        self._schema = schema
+        self._tools = tools
+        self.container = container
+        self._checked_class = schema.message(_CHECKED)
+        self.parameters = {self._full(f"params.{name}"): value for name, value in (parameters or {}).items()}
+        self._types = dict(variables) | {name: type_of(value) for name, value in self.parameters.items()}
+        self._weights = {name: weigh_value(value) for name, value in self.parameters.items()}
+        self._constants: dict[str, Any] = dict(self.parameters)
+        self._variables: dict[str, Expression] = {}
+        self._refused: set[str] = set()
+        self._functions = declare_functions(tools)
+        self._alone = self._make(ext_strings.ExtStrings())
+        self._composed = self._make(ext_strings.ExtStrings(), ext_bindings.ExtBindings())
+
+    def _full(self, name: str) -> str:
+        return f"{self.container}.{name}"
+
+    def _make(self, *extensions: cel.CelExtensionBase) -> cel.Env:
+        return cel.NewEnv(
+            descriptor_pool=self._schema.pool,
+            variables=self._types,
+            functions=self._functions,
+            extensions=list(extensions),
+            container=self.container,
+        )
+
+    def declare(self, name: str, expression: Expression | None) -> None:
+        """Add a variable for the expressions compiled from now on; None stands for one that is refused."""
+        self._types[self._full(name)] = expression.returns if expression else cel.Type.DYN
+        self._alone = self._make(ext_strings.ExtStrings())
+        if expression is None or expression.reads & self._refused:
+            self._refused.add(name)
+            return
+        self._variables[name] = expression
+        if self.is_constant(expression):
+            try:
+                self._constants[self._full(name)] = expression.evaluate(self.activate(self._constants))
+            except EvaluationError:  # it is reported with each decision that needs it
+                return
+
+    def is_constant(self, expression: Expression) -> bool:
+        """Tell whether an expression has the same value for every request."""
+        known = {self._full(name) for name in expression.reads} | expression.reads
+        return not (known & self._types.keys()) - self._constants.keys()
+
+    def activate(self, values: Mapping[str, Any]) -> cel.Activation:
+        """Return what expressions are evaluated in: a value for each variable."""
+        return self._composed.Activation(values)
+
+    def full_name(self, variable: str) -> str:
+        """Return the name of a variable of the policy in an activation."""
+        return self._full(variable)
+
+    def part(self, expression: Expression, node: Node) -> cel.Expression:
+        """Return a part of an expression, to be evaluated with the policy's variables in the activation."""
+        return self._alone.deserialize(pack(expression.checked, node))
+
+    def compile(self, text: str, returns: cel.Type | None = None) -> Expression:
+        """Compile and type-check an expression.
+
+        Args:
+            text: of the expression.
+            returns: the type that it has to give; any when left out.
+
+        Raises:
+            ExpressionError: with every problem.
+        """
+        try:
+            alone = self._alone.compile(text)
+        except (RuntimeError, ValueError) as error:
+            raise ExpressionError([self._advise(one) for one in _problems(str(error))]) from error
+        if returns is not None and alone.return_type() != returns:
+            given = alone.return_type().name()
+            raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
+        checked = unpack(alone, self._checked_class)
+        self._add_patterns(text, checked)
+        _borrow_no_regex(checked)
+        reads = reads_of(checked, self.container)
+        # What needs a refused variable is not run; that it is of the right type is all there is to know.
+        compiled = alone if reads & self._refused else self.compose(text, reads)
+        return Expression(text, compiled, alone.return_type(), checked, reads)
+
+    def compose(self, text: str, reads: frozenset[str], condition: str | None = None) -> cel.Expression:
+        """Compile an expression with the variables that it needs; one with a false condition is true.
+
+        Raises:
+            ExpressionError: it could take too much.
+        """
+        needed = self._needed(reads)
+        opening = "".join(f"cel.bind({name}, ({self._variables[name].text}\n), " for name in needed)
+        composed = f"{opening}({text}\n){')' * len(needed)}"
+        if condition is not None:
+            composed = f"({condition}\n) ? {composed} : true"
+        if len(composed) > _MAX_COMPOSED:
+            raise ExpressionError([Problem(1, 1, "too long together with the variables that it needs")])
+        try:
+            checked = unpack(self._composed.compile(composed), self._checked_class)
+        except (RuntimeError, ValueError) as error:
+            raise ExpressionError([Problem(1, 1, one.message) for one in _problems(str(error))]) from error
+        if excess := find_excess(checked, self._weights, OWN_NAMES):
+            raise ExpressionError([Problem(1, 1, excess)])
+        _borrow_no_regex(checked)
+        return self._composed.deserialize(pack(checked))
+
+    def _needed(self, reads: frozenset[str]) -> list[str]:
+        """Return the variables that names lead to, directly or by others, in their order."""
+        needed: set[str] = set()
+        for name in reversed(self._variables):
+            if name in reads:
+                needed.add(name)
+                reads |= self._variables[name].reads
+        return [name for name in self._variables if name in needed]
+
+    def _add_patterns(self, text: str, checked: Any) -> None:
+        problems = []
+        for node in walk(checked.expr):
+            kind = PATTERN_KINDS.get(node.call_expr.function)
+            if kind is None:
+                continue
+            try:
+                pattern = self._constant_of(checked, node.call_expr.args[-1])
+                self._tools.patterns.add(cast('Literal["regex", "glob"]', kind), pattern)
+            except PatternError as error:
+                offset = checked.source_info.positions.get(node.call_expr.args[-1].id, 0)
+                problems.append(Problem(*_place(text, offset), str(error)))
+        if problems:
+            raise ExpressionError(problems)
+
+    def _constant_of(self, checked: Any, node: Node) -> str:
+        try:
+            value = evaluate(self._alone.deserialize(pack(checked, node)), self.activate(self._constants))
+        except EvaluationError:
+            value = None
+        if not isinstance(value, str):
+            raise PatternError("a pattern is a literal or made of parameters, so that it is compiled once")
+        return value
+
+    def _advise(self, problem: Problem) -> Problem:
+        """Add the name that was probably meant."""
+        known: Iterable[str] = ()
+        if match := _UNDECLARED.match(problem.message):
+            known = [name.removeprefix(f"{self.container}.") for name in self._types]
+            known += [name for name in OWN_NAMES if name != FIND]
+        elif match := _UNDEFINED.match(problem.message):
+            known = descriptor_of(self._schema.message(match[2])).fields_by_name
+        near = get_close_matches(match[1], list(known), n=1) if match else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return Problem(problem.line, problem.column, problem.message + hint)
+
+
+def _borrow_no_regex(checked: Any) -> None:
+    """Put the gateway's own function in the place of CEL's `matches`."""
+    for node in walk(checked.expr):
+        call = node.call_expr
+        if call.function != "matches":
+            continue
+        call.function = FIND
+        if not call.HasField("target"):  # matches(text, pattern)
+            call.target.CopyFrom(call.args[0])
+            del call.args[0]
+        checked.reference_map[node.id].overload_id[:] = ["find_string_string"]
+
+
+def _problems(text: str) -> list[Problem]:
+    found = [
+        Problem(max(int(line), 1), max(int(column), 1), without_noise(message))
+        for line, column, message in _PROBLEM.findall(text)
+    ]
+    return found or [Problem(1, 1, without_noise(text.splitlines()[0]))]
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of a place in a text."""
+    before = text[:offset]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

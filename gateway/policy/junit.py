@@ -1,0 +1,46 @@
+"""Results of a bundle's tests as JUnit XML, which CI systems show."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.policy.suite import CaseResult
+
+# https://www.w3.org/TR/xml/#charsets
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def to_junit(results: Sequence[CaseResult]) -> str:
+    """Return a report with a suite for each file."""
+    root = ET.Element("testsuites", name="policies")
+    _count(root, results)
+    for file, cases in groupby(results, key=lambda result: result.file):
+        _add_suite(root, file, list(cases))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_suite(root: ET.Element, file: str, results: Sequence[CaseResult]) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_text(file))
+    _count(suite, results)
+    for result in results:
+        case = ET.SubElement(suite, "testcase", classname=_text(file), name=_text(result.case))
+        if not result.has_passed:
+            failure = ET.SubElement(case, "failure", message=_text(result.differences[0]))
+            failure.text = _text("\n".join(result.differences))
+
+
+def _count(element: ET.Element, results: Sequence[CaseResult]) -> None:
+    element.set("tests", str(len(results)))
+    element.set("failures", str(sum(not result.has_passed for result in results)))
+    element.set("errors", "0")
+
+
+def _text(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

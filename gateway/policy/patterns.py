@@ -1,0 +1,85 @@
+"""Patterns of policies: RE2 expressions and globs, compiled when a bundle is loaded.
+
+CEL's own `matches` compiles its pattern at each evaluation and takes bad ones
+when it is loaded; a backtracking engine can hang on a request's text. RE2 takes
+linear time, and has none of what makes others backtrack (look-around,
+back-references): such a pattern is refused, with the reason.
+https://github.com/google/re2/wiki/Syntax
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import re2
+
+Kind: TypeAlias = Literal["regex", "glob"]
+
+MAX_PATTERN = 1024
+"""Characters of one pattern."""
+
+_MAX_MEMORY = 1 << 20
+
+
+class PatternError(ValueError):
+    """A pattern is none; the message says why."""
+
+
+class Patterns:
+    """The patterns of a bundle, by their text."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[Kind, str], Any] = {}
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Compile a pattern.
+
+        Raises:
+            PatternError: it is none, or too long.
+        """
+        if (kind, text) not in self._compiled:
+            self._compiled[kind, text] = _compile(text if kind == "regex" else _from_glob(text))
+
+    def find(self, text: str, pattern: str) -> bool:
+        """Tell whether an RE2 pattern matches any part of a text."""
+        return self._get("regex", pattern).search(text) is not None
+
+    def full_match(self, text: str, pattern: str) -> bool:
+        """Tell whether an RE2 pattern matches all of a text."""
+        return self._get("regex", pattern).fullmatch(text) is not None
+
+    def glob(self, text: str, pattern: str) -> bool:
+        """Tell whether a glob matches all of a text."""
+        return self._get("glob", pattern).fullmatch(text) is not None
+
+    def _get(self, kind: Kind, text: str) -> Any:
+        try:
+            return self._compiled[kind, text]
+        except KeyError as error:  # what a request holds is never compiled
+            raise ValueError("the pattern was not known when the bundle was loaded") from error
+
+
+def _compile(text: str) -> Any:
+    if len(text) > MAX_PATTERN:
+        raise PatternError(f"the pattern is longer than {MAX_PATTERN} characters")
+    options = re2.Options()
+    options.max_mem = _MAX_MEMORY
+    options.log_errors = False
+    options.never_capture = True  # nobody asks for groups, and matching is quicker without
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0]
+        shown = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+        raise PatternError(f"not an RE2 pattern: {shown}") from error
+
+
+def _from_glob(text: str) -> str:
+    """Return a glob as an RE2 pattern; `*` and `?` stop at '/', `**` does not."""
+    parts = []
+    rest = text
+    while rest:
+        token = "**" if rest.startswith("**") else rest[0]
+        parts.append({"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token) or re2.escape(token))
+        rest = rest[len(token) :]
+    return "(?s)" + "".join(parts)

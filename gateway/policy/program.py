@@ -1,0 +1,164 @@
+"""What is run for one method: its bindings, compiled, and what their expressions read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from cel_expr_python import cel
+    from google.protobuf.message import Message
+
+    from gateway.caller import Caller
+    from gateway.policy.environment import Environment
+    from gateway.policy.expression import Expression
+    from gateway.policy.field_path import FieldPath, Target
+
+CALLER_TYPE = "baremetal_gateway.v1.Caller"
+
+
+class PolicyInput(NamedTuple):
+    """What is judged.
+
+    Attributes:
+        method: full name.
+        request: the message; it is never changed, a mutation is made on a copy.
+        caller: who calls.
+        now: the time that rules see, with its zone.
+    """
+
+    method: str
+    request: Message
+    caller: Caller
+    now: datetime
+
+    def __repr__(self) -> str:
+        """Leave out the request, which may hold a signature."""
+        return f"PolicyInput(method={self.method!r}, now={self.now!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRule:
+    """A rule, ready to run."""
+
+    name: str
+    severity: str
+    field: FieldPath
+    assertion: Expression
+    message: Expression | None
+    fix: Expression | None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Every name that its expressions refer to."""
+        return _reads(self.assertion, self.message, self.fix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledSetting:
+    """A field that a policy sets, ready to run.
+
+    Attributes:
+        name: `set[<index>]`, which stands where a rule's name would.
+    """
+
+    name: str
+    target: Target
+    value: Expression
+    when: Expression | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledWaiver:
+    """A waiver, ready to run.
+
+    Attributes:
+        expires: from this moment on it has no effect.
+    """
+
+    name: str
+    rules: frozenset[str]
+    when: Expression | None
+    owner: str
+    ticket: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledBinding:
+    """A policy put in force for one method, ready to run.
+
+    Attributes:
+        variables: in the order in which they are written.
+        checks: expressions that are all true exactly when nothing is broken and nothing fails.
+    """
+
+    name: str
+    policy: str
+    action: str
+    environment: Environment
+    when: Expression | None
+    variables: tuple[tuple[str, Expression], ...]
+    rules: tuple[CompiledRule, ...]
+    settings: tuple[CompiledSetting, ...]
+    waivers: tuple[CompiledWaiver, ...]
+    checks: tuple[cel.Expression, ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Every name that its expressions refer to."""
+        return _reads(
+            self.when,
+            *(expression for _, expression in self.variables),
+            *(one for rule in self.rules for one in (rule.assertion, rule.message, rule.fix)),
+            *(one for setting in self.settings for one in (setting.value, setting.when)),
+            *(waiver.when for waiver in self.waivers),
+        )
+
+
+class Program:
+    """The bindings of one method, in the order of the files.
+
+    All their expressions are evaluated in one activation: the engine converts
+    the request once for all of them.
+    """
+
+    def __init__(self, bindings: tuple[CompiledBinding, ...], caller_class: type[Message]) -> None:
+        self.bindings = bindings
+        self.mutating = tuple(binding for binding in bindings if binding.settings)
+        self._caller_class = caller_class
+        self._environment = bindings[0].environment
+        self._parameters: Mapping[str, Any] = {
+            name: value for binding in bindings for name, value in binding.environment.parameters.items()
+        }
+        reads = frozenset[str]().union(*(binding.reads for binding in bindings))
+        self._reads_caller = "caller" in reads
+
+    def activate(self, judged: PolicyInput, further: Mapping[str, Any] | None = None) -> cel.Activation:
+        """Return what the expressions of every binding are evaluated in.
+
+        Args:
+            judged: the request with what stands around it.
+            further: values beside those, by their full names.
+        """
+        method, request, caller, now = judged
+        values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}
+        if self._reads_caller:
+            values["caller"] = self._to_message(caller)
+        return self._environment.activate(values)
+
+    def _to_message(self, caller: Caller) -> Message:
+        return self._caller_class(
+            id=caller.id,
+            kind=caller.kind,
+            groups=caller.groups,
+            address=caller.address,
+            claims=dict(caller.claims),
+        )
+
+
+def _reads(*expressions: Expression | None) -> frozenset[str]:
+    return frozenset[str]().union(*(one.reads for one in expressions if one is not None))

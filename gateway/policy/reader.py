@@ -1,0 +1,120 @@
+"""The texts of a bundle → its documents by kind and name, with the place of every part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gateway.documents import load_documents
+from gateway.faults import Fault, FaultsError, key_of, validation_faults
+from gateway.policy.model import KINDS, Binding, Params, Policy, Waiver
+from gateway.policy.suite_model import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from gateway.documents import Document
+    from gateway.faults import Path
+
+TESTS = "Tests"
+
+
+@dataclass(slots=True)
+class Documents:
+    """The documents of a bundle, by their names; tests by the name of their file.
+
+    Attributes:
+        refused: values of documents with faults: what they name is not missing, only faulty.
+        is_whole: every file could be read.
+    """
+
+    policies: dict[str, tuple[Policy, Document]] = field(default_factory=dict)
+    bindings: dict[str, tuple[Binding, Document]] = field(default_factory=dict)
+    params: dict[str, tuple[Params, Document]] = field(default_factory=dict)
+    waivers: dict[str, tuple[Waiver, Document]] = field(default_factory=dict)
+    suites: dict[str, tuple[Suite, Document]] = field(default_factory=dict)
+    refused: list[Any] = field(default_factory=list)
+    is_whole: bool = True
+
+    def refused_names(self, part: str, key: str) -> set[str]:
+        """Return what refused documents say under a key."""
+        parts = [value.get(part) for value in self.refused if isinstance(value, dict)]
+        names = [one.get(key) for one in parts if isinstance(one, dict)]
+        return {name for name in names if isinstance(name, str)}
+
+
+def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
+    """Return what a bundle holds, and what is wrong with its form."""
+    reader = _Reader()
+    for name in sorted(texts):
+        reader.read(name, texts[name])
+    return reader.documents, reader.faults
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.documents = Documents()
+        self.faults: list[Fault] = []
+
+    def read(self, name: str, text: str) -> None:
+        try:
+            documents = load_documents(text, name)
+        except FaultsError as error:
+            self.faults += error.faults
+            self.documents.is_whole = False
+            return
+        for document in documents:
+            self._read_document(document)
+
+    def _read_document(self, document: Document) -> None:
+        if document.value is None:  # nothing but comments
+            return
+        kind = document.value.get("kind") if isinstance(document.value, dict) else None
+        if kind == TESTS:
+            self._add_suite(document)
+        elif isinstance(kind, str) and kind in KINDS:
+            parsed = self._parse(document, KINDS[kind])
+            if parsed is not None:
+                self._add(parsed, document)
+        else:
+            self.documents.refused.append(document.value)
+            reason = "is required" if kind is None else f"{kind!r} is no kind of document"
+            self._fault(document, ("kind",), f"{reason}; kinds: {', '.join([*KINDS, TESTS])}")
+
+    def _parse(self, document: Document, model: type[BaseModel]) -> Any:
+        try:
+            return model.model_validate(document.value)
+        except ValidationError as error:
+            self.faults += validation_faults(error, model, document.position)
+            self.documents.refused.append(document.value)
+            return None
+
+    def _add_suite(self, document: Document) -> None:
+        if document.file in self.documents.suites:
+            self._fault(document, (), "the file holds tests already; put the cases together")
+            return
+        suite = self._parse(document, Suite)
+        if suite:
+            self.documents.suites[document.file] = (suite, document)
+
+    def _add(self, parsed: Policy | Binding | Params | Waiver, document: Document) -> None:
+        kinds: dict[type, dict[str, Any]] = {
+            Policy: self.documents.policies,
+            Binding: self.documents.bindings,
+            Params: self.documents.params,
+            Waiver: self.documents.waivers,
+        }
+        known = kinds[type(parsed)]
+        name = parsed.metadata.name
+        if name in known:
+            where = known[name][1].position(("metadata", "name"))
+            self._fault(document, ("metadata", "name"), f"{name!r} stands at {where} already")
+            return
+        known[name] = (parsed, document)
+
+    def _fault(self, document: Document, path: Path, message: str) -> None:
+        self.faults.append(Fault(document.position(path), key_of(path), message))

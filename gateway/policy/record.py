@@ -1,0 +1,241 @@
+"""The record of a decision: written to the decision log, and read again to be replayed.
+
+A record holds the request as it came, masked. A signature that was masked away
+would make a link another link to the rules; so the record says until when it was
+good, and a replay puts a stand-in in its place which reads the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+from pydantic import AwareDatetime, Field, ValidationError
+
+from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.policy.model import Part
+from gateway.policy.requests import RequestError, read_request
+from gateway.policy.suite_model import CallerFacts
+from gateway.source import LinkError, parse_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    from gateway.policy.decision import Decision, Mutation, Violation
+    from gateway.policy.program import PolicyInput
+    from gateway.schema import Schema
+    from gateway.source import Hosts
+
+KIND = "decision"
+_MASKED_QUERY = f"?{HIDDEN}"
+
+
+def to_record(
+    decision: Decision, pool: DescriptorPool, hosts: Hosts, *, call_id: str, trace_id: str
+) -> dict[str, Any]:
+    """Return the record of a decision, as JSON values.
+
+    Args:
+        decision: to tell of.
+        pool: with the types that the request may carry.
+        hosts: of Object Storage.
+        call_id: the request ID that the caller sees.
+        trace_id: of the call's trace.
+    """
+    asked = decision.asked
+    request = json_format.MessageToDict(asked.request, descriptor_pool=pool)
+    signed: dict[str, str] = {}
+    masked = _mask(request, "", signed, hosts)
+    caller = asked.caller
+    return {
+        "kind": KIND,
+        "time": asked.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "id": decision.id,
+        "call_id": call_id,
+        "trace_id": trace_id,
+        "method": decision.method,
+        "caller": {
+            "id": mask(caller.id),
+            "kind": caller.kind,
+            "groups": [mask(group) for group in caller.groups],
+            "address": caller.address,
+            "claims": {name: mask(value) for name, value in caller.claims.items()},
+        },
+        "bundle": decision.bundle,
+        "decision": decision.outcome,
+        "violations": [_violation(one) for one in decision.violations],
+        "waived": [_violation(one) for one in decision.waived],
+        "waivers": list(decision.waivers),
+        "mutations": [_mutation(one) for one in decision.mutations],
+        "request": masked,
+        "signed_until": signed,
+        "is_masked": masked != request,
+        "duration_us": decision.duration_ns // 1000,
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    told = {
+        "policy": violation.policy,
+        "rule": violation.rule,
+        "binding": violation.binding,
+        "action": violation.action,
+        "severity": violation.severity,
+        "field": violation.field,
+        "value": violation.value,
+        "message": violation.message,
+        "fix": violation.fix,
+        "error": violation.is_error,
+    }
+    return told | ({"waiver": violation.waiver} if violation.waiver else {})
+
+
+def _mutation(mutation: Mutation) -> dict[str, Any]:
+    return {
+        "policy": mutation.policy,
+        "name": mutation.name,
+        "binding": mutation.binding,
+        "field": mutation.field,
+        "before": mutation.before,
+        "after": mutation.after,
+        "made": mutation.is_made,
+    }
+
+
+def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any:
+    """Mask every text; note under its pointer (RFC 6901) until when a signed link is good."""
+    if isinstance(value, str):
+        shown = mask_signatures(mask(value))
+        if shown.endswith(_MASKED_QUERY) and (expires := _expiry(value, hosts)):
+            signed[pointer] = expires
+        return shown
+    if isinstance(value, dict):
+        return {
+            mask_signatures(mask(key)): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_mask(one, f"{pointer}/{index}", signed, hosts) for index, one in enumerate(value)]
+    return value
+
+
+def _expiry(text: str, hosts: Hosts) -> str | None:
+    try:
+        link = parse_link(text, hosts)
+    except LinkError:
+        return None
+    return link.expires.isoformat() if link.expires else None
+
+
+def _escape(key: str) -> str:
+    return mask_signatures(mask(key)).replace("~", "~0").replace("/", "~1")
+
+
+class RecordError(ValueError):
+    """A line is no record of a decision, or one that cannot be judged again."""
+
+
+class RecordedViolation(Part):
+    """A broken rule, as far as a replay compares it."""
+
+    model_config = Part.model_config | {"extra": "ignore"}
+
+    policy: str
+    rule: str
+    action: str
+
+
+class Record(Part):
+    """A record, as far as a replay needs it."""
+
+    model_config = Part.model_config | {"extra": "ignore"}
+
+    id: str
+    time: AwareDatetime
+    method: str
+    caller: CallerFacts = CallerFacts()
+    decision: str
+    violations: list[RecordedViolation] = Field([])
+    request: dict[str, Any]
+    signed_until: dict[str, AwareDatetime] = Field({})
+    is_masked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A decision of the past.
+
+    Attributes:
+        asked: what was judged, as far as the record tells.
+        broken: `<action> <policy>/<rule>` of each violation.
+        is_altered: parts of the request were masked, and no stand-in reads the same.
+    """
+
+    id: str
+    asked: PolicyInput
+    outcome: str
+    broken: frozenset[str]
+    is_altered: bool
+
+
+def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
+    """Read a record.
+
+    Raises:
+        RecordError: it is none, or its request cannot be judged.
+    """
+    try:
+        record = Record.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecordError(f"no record of a decision: {where}: {first['msg'].lower()}") from error
+    request = _restore(record.request, "", record.signed_until)
+    try:
+        asked = read_request(schema, record.method, request, record.caller, record.time)
+    except RequestError as error:
+        raise RecordError(str(error)) from error
+    return Recorded(
+        id=record.id,
+        asked=asked,
+        outcome=record.decision,
+        broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
+        is_altered=record.is_masked and any(HIDDEN in text for text in _texts(request)),
+    )
+
+
+def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:
+    if isinstance(value, str) and pointer in signed:
+        return value.removesuffix(_MASKED_QUERY) + _stand_in(signed[pointer])
+    if isinstance(value, dict):
+        return {key: _restore(one, f"{pointer}/{_escape(key)}", signed) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_restore(one, f"{pointer}/{index}", signed) for index, one in enumerate(value)]
+    return value
+
+
+def _stand_in(expires: datetime) -> str:
+    """Return a query that reads as a signature which is good until then."""
+    signed_at = (expires - timedelta(seconds=1)).astimezone(UTC)
+    return (
+        "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        f"&X-Amz-Credential=masked%2F{signed_at:%Y%m%d}%2Fru-central1%2Fs3%2Faws4_request"
+        f"&X-Amz-Date={signed_at:%Y%m%dT%H%M%SZ}&X-Amz-Expires=1&X-Amz-SignedHeaders=host"
+        f"&X-Amz-Signature={'0' * 64}"
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)

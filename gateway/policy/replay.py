@@ -1,0 +1,128 @@
+"""Recorded decisions against another bundle: what would have been decided otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.policy.decider import Decider
+from gateway.policy.record import KIND, RecordError, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.policy.bundle import Bundle
+    from gateway.policy.decision import Decision
+    from gateway.policy.record import Recorded
+    from gateway.schema import Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A decision that the other bundle would make otherwise.
+
+    Attributes:
+        id: of the recorded decision.
+        before: what was decided.
+        after: what would be.
+        newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
+        newly_met: `<action> <policy>/<rule>` of rules that were broken.
+        is_altered: the record hides parts of the request, so the difference may come from that.
+    """
+
+    id: str
+    method: str
+    before: str
+    after: str
+    newly_broken: dict[str, str]
+    newly_met: tuple[str, ...]
+    is_altered: bool
+
+    @property
+    def kind(self) -> str:
+        """`allow → deny`, `deny → allow`, or `rules` when only rules differ."""
+        return "rules" if self.before == self.after else f"{self.before} → {self.after}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """What became of the records.
+
+    Attributes:
+        replayed: records judged again.
+        passed_over: lines that are no records of decisions.
+        unreadable: `line <number>: why` of records that could not be judged again.
+    """
+
+    replayed: int = 0
+    passed_over: int = 0
+    changes: list[Change] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many decisions change in which way."""
+        return Counter(change.kind for change in self.changes)
+
+    @property
+    def rules(self) -> Counter[str]:
+        """How many decisions each rule changes."""
+        counted: Counter[str] = Counter()
+        for change in self.changes:
+            counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
+            counted.update(f"newly met: {rule}" for rule in change.newly_met)
+        return counted
+
+
+def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
+    """Judge every record again.
+
+    Args:
+        lines: a decision log; other JSON lines among them are passed over.
+        bundle: to judge by.
+        schema: that knows the methods.
+    """
+    decider, result = Decider(bundle), Replay()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            recorded = _read(line, schema)
+        except RecordError as error:
+            result.unreadable.append(f"line {number}: {error}")
+            continue
+        if recorded is None:
+            result.passed_over += 1
+            continue
+        result.replayed += 1
+        change = _compare(recorded, decider.decide(recorded.asked))
+        if change is not None:
+            result.changes.append(change)
+    return result
+
+
+def _read(line: str, schema: Schema) -> Recorded | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("not JSON") from error
+    if not isinstance(value, dict) or value.get("kind") != KIND:
+        return None
+    return read_record(value, schema)
+
+
+def _compare(recorded: Recorded, decision: Decision) -> Change | None:
+    broken = {f"{one.action} {one.reason}": one.description for one in decision.violations}
+    if decision.outcome == recorded.outcome and broken.keys() == recorded.broken:
+        return None
+    return Change(
+        id=recorded.id,
+        method=decision.method,
+        before=recorded.outcome,
+        after=decision.outcome,
+        newly_broken={rule: text for rule, text in broken.items() if rule not in recorded.broken},
+        newly_met=tuple(sorted(recorded.broken - broken.keys())),
+        is_altered=recorded.is_altered,
+    )

@@ -1,0 +1,87 @@
+"""Tests of a bundle, as their authors write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from gateway.policy.model import Metadata, Part
+
+
+class CallerFacts(Part):
+    """Who calls, in a test or a request to explain; the fields of baremetal_gateway.v1.Caller."""
+
+    id: str = ""
+    kind: str = "none"
+    groups: list[str] = Field([])
+    address: str = ""
+    claims: dict[str, str] = Field({})
+
+
+class ExpectedViolation(Part):
+    """A violation that a test case expects.
+
+    Attributes:
+        rule: `<policy>/<rule>`.
+        message: the whole text, when the case is about it.
+        waiver: name of the waiver that let it through.
+    """
+
+    rule: str
+    field: str | None = None
+    message: str | None = None
+    waiver: str | None = None
+
+
+class ExpectedMutation(Part):
+    """A field that a test case expects to be set.
+
+    Attributes:
+        value: as answers show it, a text in quotes.
+    """
+
+    field: str
+    value: str | None = None
+
+
+class Expectation(Part):
+    """What a test case expects of the decision, every violation named.
+
+    Attributes:
+        waived: violations that a waiver let through.
+        mutations: fields that policies set, in their order; not compared when left out.
+    """
+
+    decision: Literal["allow", "deny"]
+    violations: list[ExpectedViolation] = Field([])
+    warnings: list[ExpectedViolation] = Field([])
+    audits: list[ExpectedViolation] = Field([])
+    waived: list[ExpectedViolation] = Field([])
+    mutations: list[ExpectedMutation] | None = None
+
+
+class Case(Part):
+    """One test: a request and the decision that it has to get.
+
+    Attributes:
+        request: the request message in its JSON form.
+        now: the time at which it is judged.
+    """
+
+    name: str
+    method: str
+    request: dict[str, Any]
+    caller: CallerFacts = CallerFacts()
+    now: AwareDatetime = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    expect: Expectation
+
+
+class Suite(Part):
+    """A file of tests beside the bundle."""
+
+    api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
+    kind: Literal["Tests"]
+    metadata: Metadata
+    cases: list[Case] = Field(min_length=1)

@@ -1,0 +1,217 @@
+"""The checked form of an expression: walked, and written as text again.
+
+The engine expands its macros to loops before anyone sees them; what is written
+here folds them back, so that a person reads what an author wrote.
+https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Node: TypeAlias = Any
+"""A cel.expr.Expr, whose class is made from the descriptors."""
+
+_INFIX = {
+    "_||_": ("||", 1),
+    "_&&_": ("&&", 2),
+    "_==_": ("==", 3),
+    "_!=_": ("!=", 3),
+    "_<_": ("<", 3),
+    "_<=_": ("<=", 3),
+    "_>_": (">", 3),
+    "_>=_": (">=", 3),
+    "@in": ("in", 3),
+    "_+_": ("+", 4),
+    "_-_": ("-", 4),
+    "_*_": ("*", 5),
+    "_/_": ("/", 5),
+    "_%_": ("%", 5),
+}
+_PREFIX = {"!_": "!", "-_": "-"}
+_CONDITION, _UNARY, _PRIMARY = 0, 6, 7
+_UNUSED = "#unused"
+
+
+def children_of(node: Node) -> Iterator[Node]:
+    """Yield the parts that an expression is made of."""
+    match node.WhichOneof("expr_kind"):
+        case "select_expr":
+            yield node.select_expr.operand
+        case "call_expr":
+            if node.call_expr.HasField("target"):
+                yield node.call_expr.target
+            yield from node.call_expr.args
+        case "list_expr":
+            yield from node.list_expr.elements
+        case "struct_expr":
+            for entry in node.struct_expr.entries:
+                if entry.HasField("map_key"):
+                    yield entry.map_key
+                yield entry.value
+        case "comprehension_expr":
+            loop = node.comprehension_expr
+            yield from (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield an expression and every part of it, the outer before the inner."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        yield one
+        stack.extend(reversed(list(children_of(one))))
+
+
+def is_variable_binding(node: Node) -> bool:
+    """Tell whether a loop is what `cel.bind(name, value, expression)` expands to."""
+    return bool(node.comprehension_expr.iter_var == _UNUSED)
+
+
+def conjuncts_of(node: Node) -> list[Node]:
+    """Return the parts of `a && b && c`, or the one expression itself."""
+    call = node.call_expr
+    if node.WhichOneof("expr_kind") == "call_expr" and call.function == "_&&_":
+        return [part for argument in call.args for part in conjuncts_of(argument)]
+    return [node]
+
+
+def to_text(node: Node) -> str:
+    """Write an expression as CEL, with no more parentheses than it needs."""
+    return _write(node)[0]
+
+
+def _write(node: Node) -> tuple[str, int]:
+    """Return the text of an expression and how tightly it binds."""
+    kind = node.WhichOneof("expr_kind")
+    part = getattr(node, kind)
+    if kind == "call_expr":
+        return _call(part)
+    return _PRIMARIES[kind](part), _PRIMARY
+
+
+def _select(select: Any) -> str:
+    text = f"{_within(select.operand, _PRIMARY)}.{select.field}"
+    return f"has({text})" if select.test_only else text
+
+
+def _within(node: Node, level: int) -> str:
+    """Write a part; in parentheses where it binds less tightly than what it stands in."""
+    text, own = _write(node)
+    return text if own >= level else f"({text})"
+
+
+def _joined(nodes: Any) -> str:
+    return ", ".join(map(to_text, nodes))
+
+
+def _constant(constant: Any) -> str:
+    kind = constant.WhichOneof("constant_kind")
+    match kind and getattr(constant, kind):
+        case bool(value):
+            return str(value).lower()
+        case str(value):
+            return json.dumps(value, ensure_ascii=False)
+        case bytes(value):
+            return "b" + json.dumps(value.decode("latin-1")).replace("\\u00", "\\x")
+        case value if kind in {"int64_value", "uint64_value", "double_value"}:
+            return f"{value}u" if kind == "uint64_value" else str(value)
+    return "null"
+
+
+def _call(call: Any) -> tuple[str, int]:
+    function, arguments = call.function, call.args
+    if function in _INFIX:
+        sign, level = _INFIX[function]
+        left, right = _within(arguments[0], level), _within(arguments[1], level + 1)
+        if function in {"_||_", "_&&_"}:  # these group either way
+            right = _within(arguments[1], level)
+        return f"{left} {sign} {right}", level
+    if function in _PREFIX:
+        return _PREFIX[function] + _within(arguments[0], _UNARY), _UNARY
+    if function == "_?_:_":
+        test, then = _within(arguments[0], 1), _within(arguments[1], 1)
+        return f"{test} ? {then} : {_within(arguments[2], _CONDITION)}", _CONDITION
+    if function == "_[_]":
+        return f"{_within(arguments[0], _PRIMARY)}[{to_text(arguments[1])}]", _PRIMARY
+    target = f"{_within(call.target, _PRIMARY)}." if call.HasField("target") else ""
+    return f"{target}{function.lstrip('@')}({_joined(arguments)})", _PRIMARY
+
+
+def _struct(struct: Any) -> str:
+    entries = [
+        f"{to_text(entry.map_key) if entry.HasField('map_key') else entry.field_key}: {to_text(entry.value)}"
+        for entry in struct.entries
+    ]
+    return f"{struct.message_name}{{{', '.join(entries)}}}"
+
+
+def _loop(loop: Any) -> str:
+    if loop.iter_var == _UNUSED:
+        return f"cel.bind({loop.accu_var}, {to_text(loop.accu_init)}, {to_text(loop.result)})"
+    over, step = _within(loop.iter_range, _PRIMARY), loop.loop_step.call_expr
+    gathers = loop.accu_init.WhichOneof("expr_kind") == "list_expr"
+    macro, parts = _fold_list(loop.iter_var, step) if gathers else _fold_test(step)
+    return f"{over}.{macro}({', '.join([loop.iter_var, *map(to_text, parts)])})"
+
+
+def _fold_test(step: Any) -> tuple[str, list[Node]]:
+    if step.function == "_?_:_":
+        return "exists_one", [step.args[0]]
+    return ("all" if step.function == "_&&_" else "exists"), [step.args[1]]
+
+
+def _fold_list(name: str, step: Any) -> tuple[str, list[Node]]:
+    if step.function != "_?_:_":
+        return "map", [step.args[1].list_expr.elements[0]]
+    element = step.args[1].call_expr.args[1].list_expr.elements[0]
+    if element.ident_expr.name == name:
+        return "filter", [step.args[0]]
+    return "map", [step.args[0], element]
+
+
+_PRIMARIES: dict[str, Callable[[Any], str]] = {
+    "const_expr": _constant,
+    "ident_expr": lambda ident: str(ident.name),
+    "select_expr": _select,
+    "list_expr": lambda made: f"[{_joined(made.elements)}]",
+    "struct_expr": _struct,
+    "comprehension_expr": _loop,
+}
+
+
+def names_in(node: Node) -> frozenset[str]:
+    """Return the variables that an expression reads, without those of its own loops."""
+    return frozenset(_free(node, frozenset()))
+
+
+def _free(node: Node, bound: frozenset[str]) -> Iterator[str]:
+    match node.WhichOneof("expr_kind"):
+        case "ident_expr":
+            if node.ident_expr.name not in bound:
+                yield node.ident_expr.name
+        case "comprehension_expr":
+            loop = node.comprehension_expr
+            inner = bound | {loop.accu_var}
+            yield from _free(loop.iter_range, bound)
+            yield from _free(loop.accu_init, bound)
+            yield from _free(loop.loop_condition, inner | {loop.iter_var})
+            yield from _free(loop.loop_step, inner | {loop.iter_var})
+            yield from _free(loop.result, inner)
+        case _:
+            for part in children_of(node):
+                yield from _free(part, bound)
+
+
+def localize(node: Node, container: str) -> Node:
+    """Return a copy of an expression in which the names of a container stand as their author writes them."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for one in walk(copy):
+        if one.WhichOneof("expr_kind") == "ident_expr":
+            one.ident_expr.name = one.ident_expr.name.removeprefix(f"{container}.")
+    return copy

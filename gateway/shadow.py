@@ -1,0 +1,68 @@
+"""A second bundle, judged beside the one in force. It decides nothing: it tells what it would decide."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gateway.telemetry import trace_id_of
+
+if TYPE_CHECKING:
+    from gateway.call import Call
+    from gateway.policy import Decider, Decision
+    from gateway.telemetry import Metrics
+
+_log = logging.getLogger(__name__)
+
+
+class Shadow:
+    """Compares the decisions of two bundles."""
+
+    def __init__(self, decider: Decider, metrics: Metrics) -> None:
+        self._decider = decider
+        self._metrics = metrics
+
+    @property
+    def bundle_hash(self) -> str:
+        """Of the bundle that is judged."""
+        return self._decider.bundle.hash
+
+    def compare(self, call: Call, decision: Decision) -> None:
+        """Judge what was asked by the second bundle too; count and log what differs. It never raises."""
+        try:
+            other = self._decider.decide(decision.asked)
+        except Exception:  # noqa: BLE001 - whatever it is, the call is not the shadow's to end
+            self._metrics.record_shadow("failed")
+            _log.exception("shadow failed", extra={"call_id": call.id, "method": decision.method})
+            return
+        outcome = compare_outcomes(decision, other)
+        self._metrics.record_shadow(outcome)
+        if outcome != "same":
+            fields = {
+                "call_id": call.id,
+                "trace_id": trace_id_of(call.span),
+                "method": decision.method,
+                "decision_id": decision.id,
+                "outcome": outcome,
+                "in_force": _describe(decision),
+                "shadow": _describe(other),
+                "bundle": decision.bundle,
+                "shadow_bundle": other.bundle,
+            }
+            _log.info("shadow differs", extra=fields)
+
+
+def compare_outcomes(decision: Decision, other: Decision) -> str:
+    """Return `same`, `would deny`, `would allow`, or `other` when only rules or mutations differ."""
+    if decision.is_allowed and not other.is_allowed:
+        return "would deny"
+    if not decision.is_allowed and other.is_allowed:
+        return "would allow"
+    is_same = _describe(decision) == _describe(other) and decision.request == other.request
+    return "same" if is_same else "other"
+
+
+def _describe(decision: Decision) -> list[str]:
+    told = [f"{one.action}: {one.reason}" for one in decision.violations]
+    told += [f"waived: {one.reason}" for one in decision.waived]
+    return told + [f"set: {one.field}" for one in decision.mutations if one.is_made]

@@ -1,0 +1,156 @@
+"""The files that a configuration names: descriptors and bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.bundles import load_public_key, read_bundle
+from gateway.faults import Fault, FaultsError, Position
+from gateway.openapi import build_document, read_comments, to_json
+from gateway.policy import load_bundle
+from gateway.schema import Schema, SchemaError, builtin_descriptors, load_schema
+from gateway.source import Hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gateway.bundle_files import BundleFiles
+    from gateway.config import Config
+    from gateway.policy import Bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a surface is made of.
+
+    Attributes:
+        descriptor_sets: name → content.
+        bundle: the bundle to put in force.
+        shadow: the bundle to judge beside it.
+        shadow_faults: why the shadow cannot be read; it never stops the other.
+    """
+
+    descriptor_sets: Mapping[str, bytes]
+    bundle: BundleFiles
+    shadow: BundleFiles | None = None
+    shadow_faults: tuple[str, ...] = ()
+
+
+def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
+    """Read the files that a configuration names.
+
+    Args:
+        config: that names them.
+        bundle: to use instead of the one that it names.
+
+    Raises:
+        FaultsError: with every file that cannot be read.
+    """
+    shadow, shadow_faults = None, tuple[str, ...]()
+    if config.policies.shadow is not None:
+        try:
+            shadow = read_bundle(config.policies.shadow)
+        except FaultsError as error:
+            shadow_faults = tuple(map(str, error.faults))
+    return Sources(
+        descriptor_sets=_read_descriptor_sets(config),
+        bundle=bundle or read_bundle(config.policies.path),
+        shadow=shadow,
+        shadow_faults=shadow_faults,
+    )
+
+
+def hosts_of(config: Config) -> Hosts:
+    """Return the names of Object Storage."""
+    return Hosts(storage=config.source.hosts, website=config.source.website_hosts)
+
+
+def open_schema(config: Config) -> Schema:
+    """Load the descriptors that a configuration names.
+
+    Raises:
+        FaultsError: a set cannot be read, or its descriptors cannot be served.
+    """
+    return build_schema(config, _read_descriptor_sets(config))
+
+
+def open_bundle(
+    config: Config, schema: Schema, path: Path | None = None, *, is_trusted: bool = False
+) -> Bundle:
+    """Load the bundle that a configuration names, or another one.
+
+    Args:
+        config: that names it.
+        schema: that requests are checked against.
+        path: of the other one.
+        is_trusted: it has to be signed, where the configuration asks for that; a candidate need not be yet.
+
+    Raises:
+        FaultsError: with every fault in it.
+    """
+    files = read_bundle(path or config.policies.path)
+    return build_bundle(config, schema, files) if is_trusted else load_bundle(files, schema, hosts_of(config))
+
+
+def build_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
+    """Compile a bundle that is signed, where the configuration asks for that.
+
+    Raises:
+        FaultsError: the signature is missing or bad, or with every fault in the bundle.
+    """
+    if config.policies.public_key is not None:
+        load_public_key(config.policies.public_key).check(files, str(config.policies.path))
+    return load_bundle(files, schema, hosts_of(config))
+
+
+def describe_api(config: Config) -> bytes:
+    """Return the OpenAPI document of what a configuration serves, as JSON.
+
+    Raises:
+        FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
+    """
+    descriptor_sets = _read_descriptor_sets(config)
+    return describe(config, build_schema(config, descriptor_sets), descriptor_sets)
+
+
+def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
+    """Return the OpenAPI document of a schema, as JSON."""
+    comments = read_comments([builtin_descriptors(), *descriptor_sets.values()])
+    scheme = "https" if config.rest.tls else "http"
+    document = build_document(
+        schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
+    )
+    return to_json(document)
+
+
+def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
+    """Make the table of methods.
+
+    Raises:
+        FaultsError: the descriptors cannot be served.
+    """
+    try:
+        return load_schema(config.services, descriptor_sets)
+    except SchemaError as error:
+        raise schema_faults(error) from error
+
+
+def schema_faults(error: SchemaError) -> FaultsError:
+    """Return what is wrong with descriptors as an operator's faults."""
+    return FaultsError(Fault(Position("descriptors"), "", fault) for fault in error.faults)
+
+
+def _read_descriptor_sets(config: Config) -> dict[str, bytes]:
+    sets, faults = {}, []
+    for index, path in enumerate(config.api.descriptor_sets):
+        try:
+            sets[str(path)] = path.read_bytes()
+        except OSError as error:
+            key = f"api.descriptor_sets[{index}]"
+            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
+    if faults:
+        raise FaultsError(faults)
+    return sets
