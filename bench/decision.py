@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.bundle_files import read_bundle
+from gateway.bundles import read_bundle
 from gateway.config import Config
 from gateway.policy import Decider, load_bundle
 from gateway.schema import load_schema

@@ -53,7 +53,7 @@ class CallLog:
         if self._decisions.is_kept and (decision.is_judged or not call.method.is_read):
             trace_id = trace_id_of(call.span)
             record = to_record(decision, self._pool, self._hosts, call_id=call.id, trace_id=trace_id)
-            await self._decisions.write(record)
+            await self._decisions.write(record, call.deadline)
 
     def _trace(self, call: Call, decision: Decision) -> None:
         facts = {

@@ -1,8 +1,9 @@
 """The decision log: one record for each decision, through one interface to wherever records are kept.
 
 Records are written in groups by one thread: a group is what has come while the
-one before it was written. A call waits for its record, so nothing is forwarded
-unrecorded, unless the operator chose to lose records rather than calls.
+one before it was written. Nothing is forwarded unrecorded, unless the operator
+chose to lose records rather than calls: where records are durable, a call waits
+until its own is written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ import json
 import logging
 import os
 import stat
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import Code, GatewayError
@@ -27,8 +32,18 @@ _log = logging.getLogger(__name__)
 _MODE = 0o640
 
 
+CLOSE_S = 5.0
+"""Seconds that waiting records have to be written when the gateway stops."""
+
+
 class Sink(Protocol):
-    """Where records are kept."""
+    """Where records are kept.
+
+    Attributes:
+        is_durable: what was written outlives this process.
+    """
+
+    is_durable: bool
 
     def write(self, records: bytes) -> None:
         """Keep whole records, all of them or none; runs in a thread.
@@ -43,6 +58,8 @@ class Sink(Protocol):
 
 class StdoutSink:
     """Standard output, which whoever runs the gateway collects."""
+
+    is_durable = False
 
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
@@ -60,8 +77,14 @@ class StdoutSink:
 class FileSink:
     """A file of JSON lines. It is opened anew once it was moved away, as log rotation does."""
 
+    is_durable = True
+
     def __init__(self, path: Path, *, survives_power_loss: bool) -> None:
-        """Open the file; OSError when that is not possible."""
+        """Open the file.
+
+        Raises:
+            OSError: that is not possible.
+        """
         self._path = path
         self._survives_power_loss = survives_power_loss
         self._descriptor = self._open()
@@ -100,8 +123,16 @@ class FileSink:
             os.close(former)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A record on its way to the sink, and who waits for it."""
+
+    line: bytes
+    written: asyncio.Future[None] | None
+
+
 class DecisionLog:
-    """Takes records and has them written."""
+    """Takes records and has them written, by a thread of its own: a sink may be slow, or stand still."""
 
     def __init__(
         self, sink: Sink | None, metrics: Metrics, *, capacity: int, when_full: Literal["refuse", "drop"]
@@ -112,14 +143,15 @@ class DecisionLog:
             sink: where records are kept; None keeps none.
             metrics: that lost records are counted in.
             capacity: records that may wait to be written.
-            when_full: what happens to a record that cannot be kept: its call is refused, or it is dropped.
+            when_full: what happens when a record cannot be kept: its call is refused, or it is dropped.
         """
         self._sink = sink
         self._metrics = metrics
         self._capacity = capacity
         self._refuses = when_full == "refuse"
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
         self._is_failing = False
 
     @property
@@ -127,54 +159,82 @@ class DecisionLog:
         """Whether records go anywhere."""
         return self._sink is not None
 
-    async def write(self, record: Mapping[str, Any]) -> None:
-        """Keep a record: return once it is written, or at once when records may be dropped.
+    async def write(self, record: Mapping[str, Any], deadline: float) -> None:
+        """Keep a record.
+
+        A call waits until it is written where the sink is durable and nothing may
+        be dropped; otherwise it only has to find room among those that wait.
+
+        Args:
+            record: JSON values.
+            deadline: how long a call waits for it at the latest, by the event loop's clock.
 
         Raises:
             GatewayError: UNAVAILABLE when it cannot be kept and may not be dropped.
         """
         if self._sink is None:
             return
-        if len(self._waiting) >= self._capacity:
+        loop = asyncio.get_running_loop()
+        if self._waiting >= self._capacity:
             self._lose(1, f"{self._capacity} records wait to be written")
             if self._refuses:
                 raise _unrecorded()
             return
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((line, written))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_waiting(self._sink))
-        if self._refuses:
-            await written
+        written = loop.create_future() if self._refuses and self._sink.is_durable else None
+        self._put(_Waiting(line, written), self._sink, loop)
+        if written is not None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await written
+            except TimeoutError as error:
+                raise _unrecorded() from error
 
     async def close(self) -> None:
-        """Write what waits, then let go of the sink."""
-        if self._writer is not None:
-            await self._writer
-        if self._sink is not None:
-            self._sink.close()
-
-    async def _write_waiting(self, sink: Sink) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            is_written = False
-            try:
-                await asyncio.to_thread(sink.write, b"".join(line for line, _ in group))
-                is_written, self._is_failing = True, False
-            except OSError as error:
-                self._lose(len(group), error.strerror or type(error).__name__)
-            finally:  # whatever it was, no call waits for ever
-                for _, written in group:
-                    self._settle(written, is_written=is_written)
-
-    def _settle(self, written: asyncio.Future[None], *, is_written: bool) -> None:
-        if written.cancelled():  # its caller went away
+        """Write what waits, as far as that takes no longer than CLOSE_S, then let go of the sink."""
+        if self._sink is None:
             return
-        if is_written or not self._refuses:
-            written.set_result(None)
-        else:
-            written.set_exception(_unrecorded())
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join, CLOSE_S)
+            if self._thread.is_alive():
+                self._lose(self._waiting, "still waiting to be written when the gateway stopped")
+                return
+        self._sink.close()
+
+    def _put(self, waiting: _Waiting, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
+        self._waiting += 1
+        self._queue.put(waiting)
+        if self._thread is None:
+            # A daemon: one that stands still in a write does not keep the process from ending.
+            self._thread = threading.Thread(target=self._run, args=(sink, loop), daemon=True)
+            self._thread.start()
+
+    def _run(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
+        is_open = True
+        while is_open:
+            taken = [self._queue.get()]
+            while not self._queue.empty():
+                taken.append(self._queue.get())
+            is_open = None not in taken
+            group = [one for one in taken if one is not None]
+            failure = _write(sink, b"".join(one.line for one in group))
+            with suppress(RuntimeError):  # the loop has ended: nobody waits
+                loop.call_soon_threadsafe(self._settle, group, failure)
+
+    def _settle(self, group: list[_Waiting], failure: str | None) -> None:
+        self._waiting -= len(group)
+        if failure is None:
+            self._is_failing = False
+        elif group:
+            self._lose(len(group), failure)
+        for one in group:
+            if one.written is None or one.written.done():  # its caller went away
+                continue
+            if failure is None:
+                one.written.set_result(None)
+            else:
+                one.written.set_exception(_unrecorded())
 
     def _lose(self, count: int, reason: str) -> None:
         self._metrics.record_lost_records(count)
@@ -182,6 +242,15 @@ class DecisionLog:
             self._is_failing = True
             consequence = "calls are refused" if self._refuses else "records are lost"
             _log.error("decision log cannot be written", extra={"reason": reason, "so": consequence})
+
+
+def _write(sink: Sink, records: bytes) -> str | None:
+    """Write a group; return why it could not be written."""
+    try:
+        sink.write(records)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the calls that wait have to be told
+        return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+    return None
 
 
 def _unrecorded() -> GatewayError:

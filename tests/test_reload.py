@@ -18,7 +18,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def approve(bundle: Path, bucket: str) -> None:
-    file = bundle / "approved-source.yaml"
+    file = bundle / "params.yaml"
     changed = bundle.parent / "changed"  # moved in whole: a watcher must not see it half written
     changed.write_text(file.read_text().replace("buckets: [golden-images]", f"buckets: [{bucket}]"))
     changed.replace(file)
@@ -75,7 +75,7 @@ async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: 
 
 
 async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Reloader.watch, "__defaults__", (0.02,))
+    monkeypatch.setattr(Reloader.watch, "__defaults__", (0.02, 0.02))
     running = await start(policies__path=bundle, policies__reload="true")
     before = (await facts(running))["bundle"]
     approve(bundle, "other")

@@ -177,7 +177,7 @@ class DecisionLog(Section):
     """What a record in a file has to survive: loss of power, or of the process."""
     when_full: Literal["refuse", "drop"] = "refuse"
     """When a record cannot be written: `refuse` the call with 503, or `drop` the record and count it."""
-    capacity: int = Field(1024, ge=1, le=1_000_000)
+    capacity: int = Field(4096, ge=1, le=1_000_000)
     """Records that may wait to be written."""
 
 

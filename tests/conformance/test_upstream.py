@@ -30,7 +30,7 @@ IMAGE_ID = "ly5golden00000000001"
 OPERATION_ID = "ly6create00000000001"
 
 LINK = (
-    "https://storage.yandexcloud.net/golden-images/iso//ubuntu%20%D1%81+24.04.iso"
+    "https://storage.yandexcloud.net/golden-images/iso//ubuntu%20%D1%81%2B24.04.iso"
     "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
     "&X-Amz-Credential=YCAJEexample%2F{day}%2Fru-central1%2Fs3%2Faws4_request"
     "&X-Amz-Date={time}&X-Amz-Expires=2592000&X-Amz-SignedHeaders=host"

@@ -26,7 +26,11 @@ def main() -> int:
     deadline = time.monotonic() + LIMIT_S
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving("demo", "--delay", "0", "--log-level", "ERROR") as (_, rest, admin),
+        serving("demo", "--delay", "0", "--log-level", "ERROR", GATEWAY__DECISION_LOG__TYPE="none") as (
+            _,
+            rest,
+            admin,
+        ),
     ):
         document = Path(folder) / "openapi.json"
         prepare(rest, admin, document, images=200)

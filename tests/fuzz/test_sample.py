@@ -11,7 +11,11 @@ from tests.test_cli import serving
 
 def test_sample(tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
-    with serving("demo", "--delay", "0", "--log-level", "ERROR") as (_, rest, admin):
+    with serving("demo", "--delay", "0", "--log-level", "ERROR", GATEWAY__DECISION_LOG__TYPE="none") as (
+        _,
+        rest,
+        admin,
+    ):
         prepare(rest, admin, document, images=5)
         done = subprocess.run(
             command(document, rest, seed=1, examples=30, phases="fuzzing"),

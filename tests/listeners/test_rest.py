@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from gateway.emulator import Fault
 from gateway.errors import Code
 from gateway.transcode import HTTP_STATUS
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.signed import sign_link
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 GET = "yandex.cloud.baremetal.v1alpha.ImageService/Get"
@@ -378,9 +381,9 @@ async def test_secrets_are_nowhere(running: Running, logs: pytest.LogCaptureFixt
 
 
 async def test_the_link_is_forwarded_as_it_came(running: Running) -> None:
-    link = (
-        "https://storage.yandexcloud.net/golden-images/some//strange%20key.iso"
-        "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0123456789abcdef"
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    link = sign_link(
+        "https://storage.yandexcloud.net/golden-images/some//strange%20key.iso", f"{tomorrow:%Y%m%dT%H%M%SZ}"
     )
     status, _, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"uri": link})
     assert status == 200
@@ -424,13 +427,16 @@ async def test_spans_are_one_trace(start: Start) -> None:
     assert server.attributes["http.response.status_code"] == 200
 
 
-async def test_a_call_is_counted_and_logged(running: Running, logs: pytest.LogCaptureFixture) -> None:
+async def test_a_call_is_counted_and_logged(
+    start: Start, logs: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    running = await start(decision_log={"type": "file", "path": str(tmp_path / "decisions.jsonl")})
     await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"labels": {}}, headers={"x-request-id": "one"})
     answered = next(one for one in logs.records if one.message == "answered")
     assert (answered.__dict__["call_id"], answered.__dict__["status"]) == ("one", 403)
-    decided = next(one for one in logs.records if one.message == "decision")
-    assert decided.__dict__["decision"] == "deny"
-    assert decided.__dict__["trace_id"] == answered.__dict__["trace_id"]
+    decided = json.loads((tmp_path / "decisions.jsonl").read_text())
+    assert (decided["kind"], decided["decision"], decided["call_id"]) == ("decision", "deny", "one")
+    assert decided["trace_id"] == answered.__dict__["trace_id"]
     text = running.metrics.expose().decode()
     assert 'gateway_violations_total{action="deny",rule="required-labels/env"} 1.0' in text
     assert f'http_route="{IMAGES}"' in text

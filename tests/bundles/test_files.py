@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.bundle_files import read_bundle
+from gateway.bundles import read_bundle
 from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def faults_of(path: Path) -> list[str]:
 
 def test_reads_every_yaml_file(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", "a.yml", "tests/c.yaml", "deep/er/d.yaml", "README.md", "e.json", "yaml")
-    assert list(read_bundle(tmp_path)) == ["a.yml", "b.yaml", "deep/er/d.yaml", "tests/c.yaml"]
+    assert list(read_bundle(tmp_path).texts) == ["a.yml", "b.yaml", "deep/er/d.yaml", "tests/c.yaml"]
 
 
 def test_reads_one_file(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "b.yaml")
-    assert read_bundle(tmp_path / "a.yaml") == {"a.yaml": "a: 1\n"}
+    assert read_bundle(tmp_path / "a.yaml").texts == {"a.yaml": "a: 1\n"}
 
 
 def test_names_do_not_depend_on_the_place(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_names_do_not_depend_on_the_place(tmp_path: Path) -> None:
 
 def test_a_folder_may_be_called_like_a_file(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "b.yaml/c.yaml")
-    assert list(read_bundle(tmp_path)) == ["a.yaml", "b.yaml/c.yaml"]
+    assert list(read_bundle(tmp_path).texts) == ["a.yaml", "b.yaml/c.yaml"]
 
 
 def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
@@ -49,17 +49,17 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("..2026_01_01")
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).symlink_to(f"..data/{name}")
-    assert list(read_bundle(tmp_path)) == ["a.yaml", "b.yaml"]
+    assert list(read_bundle(tmp_path).texts) == ["a.yaml", "b.yaml"]
 
 
 def test_hidden_files_are_not_read(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ".b.yaml", ".git/c.yaml")
-    assert list(read_bundle(tmp_path)) == ["a.yaml"]
+    assert list(read_bundle(tmp_path).texts) == ["a.yaml"]
 
 
 def test_a_bundle_may_stand_in_a_hidden_folder(tmp_path: Path) -> None:
     write(tmp_path, ".config/a.yaml")
-    assert list(read_bundle(tmp_path / ".config")) == ["a.yaml"]
+    assert list(read_bundle(tmp_path / ".config").texts) == ["a.yaml"]
 
 
 def test_there_has_to_be_a_bundle(tmp_path: Path) -> None:
