@@ -6,14 +6,13 @@ reads a clock, a file or the network by itself.
 
 from gateway.policy.bundle import Bundle, load_bundle
 from gateway.policy.decider import Decider
-from gateway.policy.decision import Decision, Mutation, Violation
+from gateway.policy.decision import Decision, Draft, Mutation, Violation
 from gateway.policy.difference import Difference, compare_bundles
 from gateway.policy.explain import Explanation, explain
 from gateway.policy.explain_text import explanation_to_json, explanation_to_text
 from gateway.policy.format_schema import format_schema
 from gateway.policy.junit import to_junit
 from gateway.policy.lint import Finding, find_weaknesses
-from gateway.policy.mutator import Draft
 from gateway.policy.program import PolicyInput
 from gateway.policy.record import Recorded, RecordError, read_record, to_record
 from gateway.policy.replay import Replay, replay

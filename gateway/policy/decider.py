@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.masking import mask, mask_signatures
-from gateway.policy.decision import Decision, Violation
+from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.expression import EvaluationError
-from gateway.policy.mutator import Draft, mutate
+from gateway.policy.mutator import mutate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,24 +55,21 @@ class Decider:
     def judge(self, draft: Draft) -> Decision:
         """Judge a request that is filled in."""
         started = time.perf_counter_ns()
-        asked, request, mutations, errors = draft
-        program = self._programs.get(asked.method)
-        violations: tuple[Violation, ...] = errors
+        program = self._programs.get(draft.asked.method)
+        violations: tuple[Violation, ...] = ()
         waived: tuple[Violation, ...] = ()
         if program is not None:
-            found = [*errors, *_judge(program, asked._replace(request=request))]
+            found = [*draft.errors, *_judge(program, draft.judged)]
             if found:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
         return Decision(
             id=f"{random.getrandbits(128):032x}",
             bundle=self.bundle.hash,
-            asked=asked,
-            request=request,
+            draft=draft,
             is_judged=program is not None,
             violations=violations,
             waived=waived,
-            mutations=mutations,
             duration_ns=time.perf_counter_ns() - started,
         )
 

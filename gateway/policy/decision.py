@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import Code, FieldViolation, GatewayError, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.message import Message
 
     from gateway.policy.program import PolicyInput
@@ -78,6 +80,41 @@ class Mutation:
     is_made: bool
 
 
+class Draft(NamedTuple):
+    """A request as it will be judged.
+
+    Attributes:
+        asked: what came.
+        request: the message with every mutation made; the very one that came when there is none.
+        mutations: in the order in which they were made.
+        errors: settings that could not be evaluated, which count as broken rules.
+    """
+
+    asked: PolicyInput
+    request: Message
+    mutations: tuple[Mutation, ...] = ()
+    errors: tuple[Violation, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave out the request, which may hold a signature."""
+        return f"Draft(asked={self.asked!r}, mutations={self.mutations!r})"
+
+    @property
+    def judged(self) -> PolicyInput:
+        """What rules see: the request with every mutation made."""
+        return self.asked if self.request is self.asked.request else self.asked._replace(request=self.request)
+
+    def tell_authors(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
+        """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
+        authors = {one.field: one.policy for one in self.mutations if one.is_made}
+        return [
+            replace(one, description=f"{one.description} (the policy {authors[one.field]} set it)")
+            if one.field in authors
+            else one
+            for one in violations
+        ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What policy says of one request.
@@ -85,29 +122,40 @@ class Decision:
     Attributes:
         id: names this decision in the answer, the trace and the log.
         bundle: hash of the bundle that decided.
-        asked: what came to be judged, before any mutation.
-        request: the message that was judged, mutations made: what is forwarded when the call goes on.
+        draft: what was judged, with the mutations that were made.
         is_judged: whether any binding is about the method.
         violations: of every binding, in the bundle's order, without what a waiver let through.
         waived: violations that a waiver let through.
-        mutations: in the order in which they were made.
         duration_ns: how long it took.
     """
 
     id: str
     bundle: str
-    asked: PolicyInput
-    request: Message = field(repr=False)  # it may hold a signature
+    draft: Draft
     is_judged: bool
     violations: tuple[Violation, ...]
     waived: tuple[Violation, ...]
-    mutations: tuple[Mutation, ...]
     duration_ns: int
+
+    @property
+    def asked(self) -> PolicyInput:
+        """What came, before any mutation."""
+        return self.draft.asked
+
+    @property
+    def request(self) -> Message:
+        """The message that was judged: what is forwarded when the call goes on."""
+        return self.draft.request
+
+    @property
+    def mutations(self) -> tuple[Mutation, ...]:
+        """In the order in which they were made."""
+        return self.draft.mutations
 
     @property
     def method(self) -> str:
         """Full name of the method."""
-        return self.asked.method
+        return self.draft.asked.method
 
     @property
     def is_allowed(self) -> bool:

@@ -6,52 +6,17 @@ ones left. They are made on a copy, and only when there are any.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from gateway.policy.decision import Mutation, Violation
+from gateway.policy.decision import Draft, Mutation, Violation
 from gateway.policy.expression import EvaluationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cel_expr_python import cel
-    from google.protobuf.message import Message
 
-    from gateway.errors import FieldViolation
     from gateway.policy.program import CompiledBinding, CompiledSetting, PolicyInput, Program
 
 AUDIT = "audit"
-
-
-class Draft(NamedTuple):
-    """A request as it will be judged.
-
-    Attributes:
-        asked: what came.
-        request: the message with every mutation made; the very one that came when there is none.
-        mutations: in the order in which they were made.
-        errors: settings that could not be evaluated, which count as broken rules.
-    """
-
-    asked: PolicyInput
-    request: Message
-    mutations: tuple[Mutation, ...] = ()
-    errors: tuple[Violation, ...] = ()
-
-    def __repr__(self) -> str:
-        """Leave out the request, which may hold a signature."""
-        return f"Draft(asked={self.asked!r}, mutations={self.mutations!r})"
-
-    def tell_authors(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
-        authors = {one.field: one.policy for one in self.mutations if one.is_made}
-        return [
-            replace(one, description=f"{one.description} (the policy {authors[one.field]} set it)")
-            if one.field in authors
-            else one
-            for one in violations
-        ]
 
 
 def mutate(program: Program, asked: PolicyInput) -> Draft:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.fuzzing import answers, command, environment, prepare
+from tests.fuzz.fuzzing import DEMO, answers, command, environment, prepare
 from tests.test_cli import serving
 
 REQUESTS = 20_000
@@ -26,7 +26,7 @@ def main() -> int:
     deadline = time.monotonic() + LIMIT_S
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving("demo", "--delay", "0", "--log-level", "ERROR", GATEWAY__DECISION_LOG__TYPE="none") as (
+        serving(*DEMO, GATEWAY__DECISION_LOG__TYPE="none") as (
             _,
             rest,
             admin,

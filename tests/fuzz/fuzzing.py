@@ -14,6 +14,7 @@ from tests.conftest import GOOD_IMAGE, IMAGES
 from tests.fuzz.document import sharpen
 
 HERE = Path(__file__).parent
+DEMO = ("demo", "--delay", "0", "--log-level", "ERROR")
 _COUNT = re.compile(
     r'^http_server_request_duration_seconds_count\{.*http_response_status_code="(\d+)".*\} ([0-9.e+]+)$',
     re.MULTILINE,

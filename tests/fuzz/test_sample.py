@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.fuzz.fuzzing import answers, command, environment, prepare
+from tests.fuzz.fuzzing import DEMO, answers, command, environment, prepare
 from tests.test_cli import serving
 
 
 def test_sample(tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
-    with serving("demo", "--delay", "0", "--log-level", "ERROR", GATEWAY__DECISION_LOG__TYPE="none") as (
+    with serving(*DEMO, GATEWAY__DECISION_LOG__TYPE="none") as (
         _,
         rest,
         admin,

@@ -430,7 +430,7 @@ async def test_spans_are_one_trace(start: Start) -> None:
 async def test_a_call_is_counted_and_logged(
     start: Start, logs: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    running = await start(decision_log={"type": "file", "path": str(tmp_path / "decisions.jsonl")})
+    running = await start(decision_log__type="file", decision_log__path=tmp_path / "decisions.jsonl")
     await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"labels": {}}, headers={"x-request-id": "one"})
     answered = next(one for one in logs.records if one.message == "answered")
     assert (answered.__dict__["call_id"], answered.__dict__["status"]) == ("one", 403)

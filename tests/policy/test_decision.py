@@ -4,7 +4,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gateway.caller import UNKNOWN_CALLER
 from gateway.errors import Code
-from gateway.policy import Decision, PolicyInput, Violation
+from gateway.policy import Decision, Draft, PolicyInput, Violation
 from tests.policy.making import NOW
 
 
@@ -27,12 +27,10 @@ def decision(*violations: Violation) -> Decision:
     return Decision(
         id="1",
         bundle="sha256:0",
-        asked=PolicyInput("s/M", request, UNKNOWN_CALLER, NOW),
-        request=request,
+        draft=Draft(PolicyInput("s/M", request, UNKNOWN_CALLER, NOW), request),
         is_judged=True,
         violations=violations,
         waived=(),
-        mutations=(),
         duration_ns=1,
     )
 
