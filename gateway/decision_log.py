@@ -218,7 +218,7 @@ class DecisionLog:
                 taken.append(self._queue.get())
             is_open = None not in taken
             group = [one for one in taken if one is not None]
-            failure = _write(sink, b"".join(one.line for one in group))
+            failure = _write(sink, b"".join(one.line for one in group)) if group else None
             with suppress(RuntimeError):  # the loop has ended: nobody waits
                 loop.call_soon_threadsafe(self._settle, group, failure)
 

@@ -31,11 +31,11 @@ class Shadow:
         """Judge what was asked by the second bundle too; count and log what differs. It never raises."""
         try:
             other = self._decider.decide(decision.asked)
+            outcome = compare_outcomes(decision, other)
         except Exception:  # noqa: BLE001 - whatever it is, the call is not the shadow's to end
             self._metrics.record_shadow("failed")
             _log.exception("shadow failed", extra={"call_id": call.id, "method": decision.method})
             return
-        outcome = compare_outcomes(decision, other)
         self._metrics.record_shadow(outcome)
         if outcome != "same":
             fields = {

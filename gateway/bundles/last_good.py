@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.bundle_files import BundleFiles
 from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class _Kept(BaseModel):
+    """The file's content."""
+
+    model_config = ConfigDict(strict=True)
+
+    hash: str
+    files: dict[str, str]
+    signature: str | None
 
 
 class LastGood:
@@ -26,8 +37,8 @@ class LastGood:
         Raises:
             OSError: it cannot be written; the one kept before stays.
         """
-        kept = {"hash": files.hash, "files": dict(files.texts), "signature": files.signature}
-        data = json.dumps(kept, ensure_ascii=False).encode()
+        kept = _Kept(hash=files.hash, files=dict(files.texts), signature=files.signature)
+        data = kept.model_dump_json().encode()
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -55,16 +66,15 @@ class LastGood:
             FaultsError: there is none, or it is not what was kept.
         """
         try:
-            kept = json.loads(self._path.read_bytes())
-            files = BundleFiles(kept["files"], kept["signature"])
-            is_whole = files.hash == kept["hash"]
+            kept = _Kept.model_validate_json(self._path.read_bytes())
         except FileNotFoundError as error:
             raise self._refuse("no last good bundle was kept here") from error
         except OSError as error:
             raise self._refuse(f"cannot be read: {error.strerror}") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except ValidationError as error:
             raise self._refuse("is no kept bundle") from error
-        if not is_whole:
+        files = BundleFiles(kept.files, kept.signature)
+        if files.hash != kept.hash:
             raise self._refuse("the kept bundle was altered: its hash does not fit")
         return files
 

@@ -141,9 +141,14 @@ def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
     return make(
         method.path,
-        request_serializer=method.request.SerializeToString,
+        request_serializer=_serialize,
         response_deserializer=method.reply.FromString,
     )
+
+
+def _serialize(message: Message) -> bytes:
+    """Return the one encoding of a message: maps have no order of their own."""
+    return message.SerializeToString(deterministic=True)
 
 
 def _reply_metadata(given: Any) -> dict[str, str]:

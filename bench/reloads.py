@@ -1,0 +1,50 @@
+"""Memory over 1,000 reloads of the bundle that ships, and how long a reload takes."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.bundle_files import BundleFiles
+from gateway.bundles import read_bundle
+from gateway.caller import Caller
+from gateway.config import Config
+from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.schema import load_schema
+
+RELOADS = 1000
+CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
+_KIB_A_MIB = 1024
+
+
+def resident_mib() -> float:
+    """Return what the process holds in memory."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
+    return int(line.split()[1]) / _KIB_A_MIB
+
+
+def main() -> None:
+    """Measure and print."""
+    schema = load_schema(Config().services)
+    files = read_bundle(Path("policies"))
+    request = schema.methods[CREATE].request(uri="https://storage.yandexcloud.net/golden-images/a.iso")
+    asked = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
+    times_ms = []
+    for number in range(RELOADS + 1):
+        changed = BundleFiles({**files.texts, "zz.yaml": f"# {number}"})
+        started = time.perf_counter()
+        decider = Decider(load_bundle(changed, schema))
+        times_ms.append((time.perf_counter() - started) * 1000)
+        decider.decide(asked)
+        if number in {0, 10, 50, 100, 200, 300, 500, 750, RELOADS}:
+            gc.collect()
+            print(f"after {number:>5} reloads: {resident_mib():7.1f} MiB")
+    print(f"a reload takes {statistics.median(times_ms):.1f} ms (median)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Random trees of a given kind, from words that meet each other often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import cast
+
+from tests.policy_fuzz.tree import Kind, Tree
+
+WORDS = ("", "a", "ab", "b", "env", "prod", "ё", "Ёж", "a😀b", "日本", "x-1")
+KEYS = ("a", "env", "owner", "ё", "x-1")
+SELECTABLE = ("a", "env", "owner")
+PATTERNS = ("^a", "b$", "[a-z]+-[0-9]", "^$", "ё", "^[^a-z]+$", "a.b", "(a+)+$")
+FIELDS = ("folder_id", "name", "description", "uri")
+NUMBERS = (0, 1, 2, 3, -1, -2, 7, 2**62, 2**63 - 1, -(2**63))
+_ORDERED: tuple[Kind, ...] = ("int", "text")
+_ELEMENTS: dict[Kind, Kind] = {"texts": "text", "bag": "text", "map": "text", "ints": "int"}
+_COLLECTIONS: tuple[Kind, ...] = ("texts", "ints", "bag", "map")
+_SHADOW_SHARE = 0.04
+
+Names = Mapping[str, Kind]
+
+
+class Grower:
+    """Grows trees that may name some parameters and variables."""
+
+    def __init__(self, random: Random, parameters: Names, variables: Names) -> None:
+        self._random = random
+        self._parameters = parameters
+        self._variables = dict(variables)
+        self._locals: dict[str, Kind] = {}
+        self._loops = 0
+
+    def declare(self, name: str, kind: Kind) -> None:
+        """Add a variable for the trees grown from now on."""
+        self._variables[name] = kind
+
+    def grow(self, kind: Kind, depth: int) -> Tree:
+        """Return a tree of at most so many levels, names counting as none."""
+        choices = self._inner(kind) if depth > 0 else []
+        if not choices or self._random.random() < _LEAF_SHARE.get(kind, 0.3):
+            return self._random.choice(self._leaves(kind))()
+        return self._random.choice(choices)(depth - 1)
+
+    def _leaves(self, kind: Kind) -> list[Callable[[], Tree]]:
+        named = [
+            *[("parameter", name) for name, its in self._parameters.items() if its == kind],
+            *[("variable", name) for name, its in self._visible().items() if its == kind],
+            *[("local", name) for name, its in self._locals.items() if its == kind] * 3,
+        ]
+        found: list[Callable[[], Tree]] = [
+            lambda one=one: Tree(one[0], kind, (), one[1])  # type: ignore[misc]
+            for one in named
+        ]
+        return [*found, *self._own_leaves(kind)]
+
+    def _visible(self) -> dict[str, Kind]:
+        return {name: kind for name, kind in self._variables.items() if name not in self._locals}
+
+    def _own_leaves(self, kind: Kind) -> list[Callable[[], Tree]]:
+        pick = self._random.choice
+        match kind:
+            case "bool":
+                return [
+                    lambda: Tree("has", "bool", (self._map(),), pick(SELECTABLE)),
+                    lambda: Tree("has_field", "bool", (), pick(FIELDS)),
+                ]
+            case "int":
+                return [lambda: Tree("literal", "int", (), pick(NUMBERS))]
+            case "text":
+                field: Callable[[], Tree] = lambda: Tree("field", "text", (), pick(FIELDS))  # noqa: E731
+                return [lambda: Tree("literal", "text", (), pick(WORDS)), field, field, self._other_text]
+            case "texts":
+                return [self._literals, lambda: Tree("groups", "texts")]
+            case "ints":
+                return [self._literals_of_int]
+            case "bag":
+                return [lambda: Tree("filter", "bag", (Tree("labels", "map"), Tree("literal", "bool", (), True)), "k")]  # noqa: E501, FBT003
+        return [lambda: Tree("labels", "map")]
+
+    def _other_text(self) -> Tree:
+        return Tree(self._random.choice(("method", "caller")), "text")
+
+    def _map(self) -> Tree:
+        return self._random.choice(self._leaves("map"))()
+
+    def _literals(self) -> Tree:
+        count = self._random.randint(1, 3)
+        words = tuple(Tree("literal", "text", (), self._random.choice(WORDS)) for _ in range(count))
+        return Tree("list", "texts", words)
+
+    def _literals_of_int(self) -> Tree:
+        count = self._random.randint(1, 3)
+        numbers = tuple(Tree("literal", "int", (), self._random.choice(NUMBERS[:7])) for _ in range(count))
+        return Tree("list", "ints", numbers)
+
+    def _inner(self, kind: Kind) -> list[Callable[[int], Tree]]:
+        match kind:
+            case "bool":
+                return self._conditions()
+            case "int":
+                return [self._arithmetic, self._arithmetic, self._size, self._size, self._choice_of("int"),
+                        self._index_of("int"), self._negation]  # fmt: skip
+            case "text":
+                return [self._sum_of("text"), self._choice_of("text"), self._index_of("text"), self._lookup,
+                        self._lookup]  # fmt: skip
+            case "texts":
+                return [self._list_of("texts"), self._sum_of("texts"), self._choice_of("texts"),
+                        self._filter_of("texts"), self._map_of("texts")]  # fmt: skip
+            case "ints":
+                return [self._list_of("ints"), self._filter_of("ints"), self._map_of("ints")]
+            case "bag":
+                return [self._filter_of("bag"), self._map_of("bag")]
+        return []
+
+    def _conditions(self) -> list[Callable[[int], Tree]]:
+        joined = [self._join, self._join, self._join, self._not]
+        compared = [self._equality, self._equality, self._order, self._order, self._membership]
+        texts = [self._text_test, self._text_test, self._match]
+        return [*joined, *compared, *texts, self._loop, self._loop, self._choice_of("bool")]
+
+    def _join(self, depth: int) -> Tree:
+        parts = (self.grow("bool", depth), self.grow("bool", depth))
+        return Tree(self._random.choice(("&&", "||")), "bool", parts)
+
+    def _not(self, depth: int) -> Tree:
+        return Tree("!", "bool", (self.grow("bool", depth),))
+
+    def _equality(self, depth: int) -> Tree:
+        kinds: tuple[Kind, ...] = ("text", "text", "int", "int", "bool", "texts", "ints", "map")
+        kind = self._random.choice(kinds)
+        parts = (self.grow(kind, depth), self.grow(kind, depth))
+        return Tree(self._random.choice(("==", "!=")), "bool", parts)
+
+    def _order(self, depth: int) -> Tree:
+        kind = self._random.choice(_ORDERED)
+        parts = (self.grow(kind, depth), self.grow(kind, depth))
+        return Tree(self._random.choice(("<", "<=", ">", ">=")), "bool", parts)
+
+    def _membership(self, depth: int) -> Tree:
+        whole = self._random.choice(_COLLECTIONS)
+        return Tree("in", "bool", (self.grow(_ELEMENTS[whole], depth), self.grow(whole, depth)))
+
+    def _text_test(self, depth: int) -> Tree:
+        parts = (self.grow("text", depth), self.grow("text", min(depth, 1)))
+        return Tree(self._random.choice(("startsWith", "endsWith", "contains")), "bool", parts)
+
+    def _match(self, depth: int) -> Tree:
+        return Tree("matches", "bool", (self.grow("text", depth),), self._random.choice(PATTERNS))
+
+    def _loop(self, depth: int) -> Tree:
+        operator = self._random.choice(("all", "all", "exists", "exists", "exists_one"))
+        return self._looped(operator, "bool", self._random.choice(_COLLECTIONS), "bool", depth)
+
+    def _looped(self, operator: str, kind: Kind, over: Kind, body: Kind, depth: int) -> Tree:
+        whole = self.grow(over, depth)
+        name = self._fresh_name()
+        outer = self._locals
+        self._locals = {**outer, name: _ELEMENTS[over]}
+        inner = self.grow(body, depth)
+        self._locals = outer
+        return Tree(operator, kind, (whole, inner), name)
+
+    def _fresh_name(self) -> str:
+        """Return a name for the element of a loop; now and then one that hides a variable."""
+        if self._variables and self._random.random() < _SHADOW_SHARE:
+            return self._random.choice(sorted(self._variables))
+        self._loops += 1
+        return f"x{self._loops}"
+
+    def _arithmetic(self, depth: int) -> Tree:
+        parts = (self.grow("int", depth), self.grow("int", depth))
+        return Tree(self._random.choice(("+", "-", "*", "/", "%")), "int", parts)
+
+    def _negation(self, depth: int) -> Tree:
+        return Tree("negate", "int", (self.grow("int", depth),))
+
+    def _size(self, depth: int) -> Tree:
+        kinds: tuple[Kind, ...] = ("text", "text", *_COLLECTIONS)
+        return Tree("size", "int", (self.grow(self._random.choice(kinds), depth),))
+
+    def _lookup(self, depth: int) -> Tree:
+        if self._random.random() < 0.3:
+            return Tree("select", "text", (self._map(),), self._random.choice(SELECTABLE))
+        return Tree("index", "text", (self._map(), self._key(depth)))
+
+    def _key(self, depth: int) -> Tree:
+        keys = [name for name, kind in self._locals.items() if kind == "text"]
+        if keys and self._random.random() < 0.6:
+            return Tree("local", "text", (), self._random.choice(keys))
+        if self._random.random() < 0.7:
+            return Tree("literal", "text", (), self._random.choice(KEYS))
+        return self.grow("text", depth)
+
+    def _index_of(self, kind: Kind) -> Callable[[int], Tree]:
+        whole: Kind = "ints" if kind == "int" else "texts"
+        return lambda depth: Tree("index", kind, (self.grow(whole, depth), self._small(depth)))
+
+    def _small(self, depth: int) -> Tree:
+        if self._random.random() < 0.7:
+            return Tree("literal", "int", (), self._random.choice((0, 0, 0, 1, 2, -1)))
+        return self.grow("int", depth)
+
+    def _choice_of(self, kind: Kind) -> Callable[[int], Tree]:
+        return lambda depth: Tree(
+            "?", kind, (self.grow("bool", depth), self.grow(kind, depth), self.grow(kind, depth))
+        )
+
+    def _sum_of(self, kind: Kind) -> Callable[[int], Tree]:
+        return lambda depth: Tree("+", kind, (self.grow(kind, depth), self.grow(kind, depth)))
+
+    def _list_of(self, kind: Kind) -> Callable[[int], Tree]:
+        return lambda depth: Tree(
+            "list",
+            kind,
+            tuple(self.grow(_ELEMENTS[kind], depth) for _ in range(self._random.randint(1, 3))),
+        )
+
+    def _filter_of(self, kind: Kind) -> Callable[[int], Tree]:
+        over: Kind = "map" if kind == "bag" and self._random.random() < 0.7 else kind
+        return lambda depth: self._looped("filter", kind, over, "bool", depth)
+
+    def _map_of(self, kind: Kind) -> Callable[[int], Tree]:
+        over: Kind = "map" if kind == "bag" else cast("Kind", self._random.choice(("texts", "ints")))
+        return lambda depth: self._looped("map", kind, over, _ELEMENTS[kind], depth)
+
+
+_LEAF_SHARE: dict[Kind, float] = {"bool": 0.06, "int": 0.4, "text": 0.45, "texts": 0.5, "ints": 0.5, "map": 1.0}
