@@ -36,7 +36,7 @@ test: $(VENV)/.package $(PEER)/.dependencies ## run all tests
 
 check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
 	$(BIN)/baremetal-gateway policy check policies
-	$(BIN)/baremetal-gateway policy test policies
+	$(BIN)/baremetal-gateway policy test policies --coverage 100
 	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
 lint: $(VENV)/.package
@@ -53,11 +53,13 @@ fmt: $(VENV)/.package ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.package ## write docs/configuration.md anew
+docs: $(VENV)/.package ## write the references of configuration and policies anew
 	$(BIN)/python -m gateway.config.reference > docs/configuration.md
+	$(BIN)/python -m gateway.policy.functions_reference > docs/policy-functions.md
 
 bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision
+	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.create
 
 fuzz: $(VENV)/.package ## send 20,000 made-up requests to the demo, by its own OpenAPI document

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.app import serve
-from gateway.config import Policies, Upstream
+from gateway.config import Upstream
 from gateway.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from gateway.app import Addresses
     from gateway.config import Config
+
+# Within the package; or beside it, where it is worked on.
+_SHIPPED = (Path(__file__).parent / "default_policies", Path(__file__).parent.parent / "policies")
 
 _TRY = """\
 The gateway is ready, before an emulated cloud.
@@ -59,10 +62,11 @@ async def run_demo(
 
 def _with_bundle(config: Config) -> Config:
     """Point at the bundle that the package ships when the operator has none yet."""
-    shipped = Path(__file__).parent / "default_policies"
-    if "policies" in config.model_fields_set or config.policies.path.exists() or not shipped.exists():
+    policies = config.policies
+    if "path" in policies.model_fields_set or policies.path.exists():
         return config
-    return config.model_copy(update={"policies": Policies(path=shipped)})
+    shipped = next((path for path in _SHIPPED if path.exists()), policies.path)
+    return config.model_copy(update={"policies": policies.model_copy(update={"path": shipped})})
 
 
 def _describe(addresses: Addresses) -> str:
