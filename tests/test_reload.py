@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def bundle(tmp_path: Path) -> Path:
 def approve(bundle: Path, bucket: str) -> None:
     file = bundle / "params.yaml"
     changed = bundle.parent / "changed"  # moved in whole: a watcher must not see it half written
-    changed.write_text(file.read_text().replace("buckets: [golden-images]", f"buckets: [{bucket}]"))
+    changed.write_text(re.sub(r"buckets: .*", f"buckets: [{bucket}]", file.read_text()))
     changed.replace(file)
 
 
@@ -83,3 +84,32 @@ async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest
         while (await facts(running))["bundle"] == before:
             await asyncio.sleep(0.02)
     assert await status_of_a_create(running) == 403
+
+
+async def test_files_that_still_change_are_left_for_the_next_look(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    reloader = running.gateway._reloader  # noqa: SLF001 - what watches
+    before = (await facts(running))["bundle"]
+    approve(bundle, "half-written")
+    looking = asyncio.create_task(reloader.reload(settle_s=0.3))
+    await asyncio.sleep(0.1)
+    approve(bundle, "other")  # an editor goes on writing
+    await looking
+    assert (await facts(running))["bundle"] == before
+    await reloader.reload(settle_s=0.01)
+    assert await status_of_a_create(running) == 403
+    assert (await facts(running))["bundle"] != before
+
+
+async def test_an_emptied_file_is_not_put_in_force_while_it_is_written(start: Start, bundle: Path) -> None:
+    """An empty file is valid YAML: for a moment the bundle would lack its rules."""
+    running = await start(policies__path=bundle)
+    reloader = running.gateway._reloader  # noqa: SLF001 - what watches
+    text = (bundle / "required-labels.yaml").read_text()
+    (bundle / "required-labels.yaml").write_text("")
+    looking = asyncio.create_task(reloader.reload(settle_s=0.3))
+    await asyncio.sleep(0.1)
+    (bundle / "required-labels.yaml").write_text(text)
+    await looking
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"labels": {}}) as answer:
+        assert answer.status == 403

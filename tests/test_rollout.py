@@ -354,3 +354,13 @@ async def test_configured_hosts_are_object_storage(start: Start) -> None:
     other = await start(source__hosts="[storage.yandexcloud.kz]")
     assert (await create(other, uri=uri))[0] == 200
     assert (await create(other))[0] == 403
+
+
+async def test_rules_know_the_caller_of_either_protocol(start: Start, tmp_path: Path, schema: Schema) -> None:
+    rule = "caller.address.inCidr('127.0.0.0/8') && caller.kind == 'none' && caller.id == ''"
+    running = await start(policies__path=write(tmp_path / "b", policy_text(rule), binding_text()))
+    assert (await create(running))[0] == 200
+    request = schema.known[CREATE].request(name="debian-13", uri=GOOD_IMAGE["uri"])
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        callable_: Any = channel.unary_unary(f"/{CREATE}")
+        assert await callable_(request.SerializeToString(), timeout=10)

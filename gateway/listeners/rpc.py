@@ -136,7 +136,7 @@ class RpcListener(grpc.GenericRpcHandler):
         return Call(
             id=exchange.id,
             method=exchange.method,
-            caller=Caller(address=_address(context.peer())),
+            caller=Caller(address=peer_address(context.peer())),
             request=_parse(exchange.method, data),
             metadata=self._front.metadata.read(exchange.metadata),
             deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
@@ -162,7 +162,7 @@ class _Exchange(Exchange):
         self._metrics.record_call(duration_s, self.method.name, code.name)
 
 
-def _address(peer: str) -> str:
+def peer_address(peer: str) -> str:
     """Return the IP address of a peer, of `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`."""
     family, _, rest = unquote(peer).partition(":")
     return rest.rpartition(":")[0].strip("[]") if family in {"ipv4", "ipv6"} else ""
