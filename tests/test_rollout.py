@@ -356,6 +356,18 @@ async def test_configured_hosts_are_object_storage(start: Start) -> None:
     assert (await create(other))[0] == 403
 
 
+async def test_long_texts_of_rules_reach_a_grpc_client(start: Start, tmp_path: Path, schema: Schema) -> None:
+    rules = [{"assert": "false", "message": "request.description", "field": "description"}] * 5
+    running = await start(policies__path=write(tmp_path / "b", policy_text(*rules), binding_text()))
+    request = schema.known[CREATE].request(uri="x", description="я" * 1024)
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        callable_: Any = channel.unary_unary(f"/{CREATE}")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await callable_(request.SerializeToString(), timeout=10)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert str(caught.value.details()).endswith("я…")
+
+
 async def test_rules_know_the_caller_of_either_protocol(start: Start, tmp_path: Path, schema: Schema) -> None:
     rule = "caller.address.inCidr('127.0.0.0/8') && caller.kind == 'none' && caller.id == ''"
     running = await start(policies__path=write(tmp_path / "b", policy_text(rule), binding_text()))

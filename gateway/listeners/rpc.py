@@ -35,6 +35,7 @@ _MAX_WARNING = 512
 _MAX_WARNINGS = 3
 # Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
 _MAX_DETAILS = 5000
+_MAX_MESSAGE = 3000
 
 
 class RpcListener(grpc.GenericRpcHandler):
@@ -191,7 +192,17 @@ async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None
         *_warnings(error.warnings),
     ]
     code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
-    await context.abort(code, error.message, tuple(trailing))
+    await context.abort(code, _fit(error.message), tuple(trailing))
+
+
+def _fit(message: str) -> str:
+    """Cut a message to what clients take; gRPC writes each byte beyond printable ASCII as three."""
+    room = _MAX_MESSAGE
+    for index, char in enumerate(message):
+        room -= 1 if " " <= char <= "~" and char != "%" else 3 * len(char.encode(errors="replace"))
+        if room < 0:
+            return f"{message[:index]}…"
+    return message
 
 
 def _status_bytes(error: GatewayError, request_id: str) -> bytes:

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.masking import mask, mask_signatures
+from gateway.masking import HIDDEN, mask, mask_signatures
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.expression import EvaluationError
 from gateway.policy.mutator import mutate
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     )
 
 WHEN = "when"
+
+_MAX_TEXT = 500  # characters of one text of a rule; it may be made of what a request holds
 
 
 class Decider:
@@ -146,9 +148,10 @@ def _text(expression: Expression | None, activation: cel.Activation) -> str:
     if expression is None:
         return ""
     try:
-        return mask_signatures(mask(str(expression.evaluate(activation))).strip())
+        text = mask_signatures(mask(str(expression.evaluate(activation))).strip())
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + HIDDEN
 
 
 def _failure(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:

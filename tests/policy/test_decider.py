@@ -222,6 +222,12 @@ def test_no_message_shows_a_signature(judge: Decide, message: str) -> None:
     assert SECRET not in repr(decision.to_error()).lower()
 
 
+def test_a_message_is_cut_to_a_readable_length(judge: Decide) -> None:
+    rule = {"assert": "false", "message": "request.description", "fix": "request.description"}
+    (violation,) = judge(rule, description="x" * 1024).violations
+    assert violation.message == violation.fix == "x" * 500 + "…"
+
+
 def test_no_message_shows_user_info_or_a_query(judge: Decide) -> None:
     rules = [
         {"assert": "false", "message": "'see ' + request.uri"},
