@@ -157,10 +157,6 @@ class _Compilation:
 
     def _checks(self, rules: tuple[CompiledRule, ...]) -> list[cel.Expression]:
         """Return expressions that are true when the binding's rules are all met, many rules in each."""
-        if (
-            not rules and self._binding.spec.when is not None
-        ):  # that it can be evaluated is all there is to know
-            return [self._environment.compose("true", frozenset(), self._binding.spec.when)]
         groups: list[list[CompiledRule]] = [[]] if rules else []
         for rule in rules:
             length = sum(len(one.assertion.text) for one in groups[-1])
@@ -179,7 +175,7 @@ class _Compilation:
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
         try:
-            return [self._environment.compose(text, reads, self._binding.spec.when)]
+            return [self._environment.compose(text, reads)]
         except ExpressionError:
             if len(rules) == 1:
                 raise

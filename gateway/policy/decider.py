@@ -84,10 +84,12 @@ def _judge(program: Program, judged: PolicyInput) -> Iterator[Violation]:
 
 
 def _meets_all(binding: CompiledBinding, activation: cel.Activation) -> bool:
-    """Tell, in few evaluations, whether nothing is broken and nothing fails: what most requests come to."""
+    """Tell in few evaluations whether nothing is broken and nothing fails, as most requests come to."""
     try:
+        if binding.when is not None and not binding.when.is_true(activation):
+            return True
         return all(check.eval(activation).value() is True for check in binding.checks)
-    except RuntimeError:  # a used-up budget; rule by rule there is one for each
+    except (EvaluationError, RuntimeError):  # a used-up budget is raised; rule by rule there is one for each
         return False
 
 

@@ -165,8 +165,11 @@ class Environment:
         compiled = alone if reads & self._refused else self.compose(text, reads)
         return Expression(text, compiled, alone.return_type(), checked, reads)
 
-    def compose(self, text: str, reads: frozenset[str], condition: str | None = None) -> cel.Expression:
-        """Compile an expression with the variables that it needs; one with a false condition is true.
+    def compose(self, text: str, reads: frozenset[str]) -> cel.Expression:
+        """Compile an expression with the variables that it needs.
+
+        The variables are bound outermost. In the engine, a loop that ends early leaves its element where the
+        next cel.bind keeps its value: nothing may run before one.
 
         Raises:
             ExpressionError: it could take too much.
@@ -174,8 +177,6 @@ class Environment:
         needed = self._needed(reads)
         opening = "".join(f"cel.bind({name}, ({self._variables[name].text}\n), " for name in needed)
         composed = f"{opening}({text}\n){')' * len(needed)}"
-        if condition is not None:
-            composed = f"({condition}\n) ? {composed} : true"
         if len(composed) > _MAX_COMPOSED:
             raise ExpressionError([Problem(1, 1, "too long together with the variables that it needs")])
         try:

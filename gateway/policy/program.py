@@ -93,7 +93,7 @@ class CompiledBinding:
 
     Attributes:
         variables: in the order in which they are written.
-        checks: expressions that are all true exactly when nothing is broken and nothing fails.
+        checks: expressions that are all true exactly when every rule is met and none fails.
     """
 
     name: str

@@ -31,8 +31,6 @@ from tests.policy.conftest import Decide
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.signed import SIGNATURE, sign_link
 
-pytest_plugins = ["tests.policy.conftest"]
-
 NAMED = policy_text(
     {"assert": "request.name != ''", "field": "name", "message": "'no name'", "fix": "'give one'"},
     {"assert": "request.labels['x'] == 'y'", "field": 'labels["x"]'},
