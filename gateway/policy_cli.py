@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -14,10 +15,11 @@ import click
 from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sized
 
     from gateway.config import Config
     from gateway.policy import Bundle, CaseResult, Coverage, PolicyInput, Replay
+    from gateway.policy.replay import Change
     from gateway.schema import Schema
 
 FOUND_FAULTS = 1
@@ -25,7 +27,7 @@ WRONG_CONFIGURATION = 2
 
 _CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path, exists=True)
 
 config_option = click.option("--config", "file", type=_FILE, help="Configuration file (YAML).")
 _bundle_argument = click.argument("path", required=False, type=_PATH)
@@ -54,7 +56,27 @@ def load_configuration(file: Path | None) -> Config:
         return load_config(file, os.environ)
 
 
-@click.group()
+class _Commands(click.Group):
+    """Commands that tell, without a traceback, when their output finds no place."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdin is None:  # it was closed, which click does not expect
+            sys.stdin = ctx.with_resource(Path(os.devnull).open(encoding="utf-8"))  # noqa: SIM115 - the context closes it
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads has seen enough; click knows what to do
+                raise
+            # What is left in the buffer cannot be written either, when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise _WrongUsageError(f"reading or writing failed: {error.strerror}") from error
+
+
+class _WrongUsageError(click.ClickException):
+    exit_code = WRONG_CONFIGURATION
+
+
+@click.group(cls=_Commands)
 def policy() -> None:
     """Check, test, explain, compare and sign bundles of policies."""
 
@@ -73,7 +95,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
 
     config, schema = _open_schema(file)
     try:
-        bundle = open_bundle(config, schema, path, is_trusted=True)
+        bundle = open_bundle(config, schema, _find_bundle(config, path), is_trusted=True)
     except FaultsError as error:
         if not is_json:
             raise
@@ -81,14 +103,14 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
         sys.exit(FOUND_FAULTS)
     findings = find_weaknesses(bundle, schema, datetime.now(UTC))
     warnings = [one for one in findings if one.level == "warning"]
-    summary = f"{len(bundle.rules)} rules for {len(bundle.programs)} methods"
+    summary = f"{_count(bundle.rules, 'rule')} for {_count(bundle.programs, 'method')}"
     if is_json:
         told = [{"level": one.level, **_fault_to_json(one.fault)} for one in findings]
         _print_json({"bundle": bundle.hash, "faults": [], "findings": told})
     else:
         for finding in findings:
             click.echo(str(finding), err=finding.level == "warning")
-        click.echo(f"{bundle.hash}: {summary}, {f'{len(warnings)} warnings' if warnings else 'no faults'}")
+        click.echo(f"{bundle.hash}: {summary}, {_count(warnings, 'warning') if warnings else 'no faults'}")
     if warnings:
         sys.exit(FOUND_FAULTS)
 
@@ -126,6 +148,10 @@ def test(
         click.echo(f"coverage is {coverage.percent:.1f} %, {threshold:g} % are asked for", err=True)
     if is_low or not results or not all(result.has_passed for result in results):
         sys.exit(FOUND_FAULTS)
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _show_results(results: list[CaseResult], coverage: Coverage) -> None:
@@ -201,7 +227,9 @@ def _read_question(request_file: Any, schema: Schema, method: str, now: str | No
 @_bundle_option
 @config_option
 @_json_option
-@click.option("--examples", default=10, show_default=True, help="How many changes to show.")
+@click.option(
+    "--examples", type=click.IntRange(0), default=10, show_default=True, help="How many changes to show."
+)
 def replay(records: Any, path: Path | None, file: Path | None, examples: int, *, is_json: bool) -> None:
     """Judge recorded decisions again, by another bundle.
 
@@ -232,21 +260,25 @@ def _show_replay(result: Replay, examples: int) -> None:
     for rule, count in result.rules.most_common():
         click.echo(f"  {count:>6}  {rule}")
     for change in result.changes[:examples]:
-        click.echo(
-            f"\n{change.id}  {change.method.rpartition('.')[2]}: {change.before}, would be {change.after}"
-        )
-        for rule, told in change.newly_broken.items():
-            click.echo(f"  + {rule}: {told}")
-        for rule in change.newly_met:
-            click.echo(f"  - {rule}")
-        if change.is_altered:
-            click.echo("  (the record hides parts of the request; the difference may come from that)")
+        _show_change(change)
     if result.passed_over:
-        click.echo(f"{result.passed_over} lines are no records of decisions")
+        click.echo(f"lines passed over, which are no records of decisions: {result.passed_over}")
     for fault in result.unreadable[:examples]:
         click.echo(fault, err=True)
-    if len(result.unreadable) > examples:
-        click.echo(f"… {len(result.unreadable)} records could not be judged again", err=True)
+    if result.unreadable:
+        click.echo(f"records that could not be judged again: {len(result.unreadable)}", err=True)
+
+
+def _show_change(change: Change) -> None:
+    click.echo(f"\n{change.id}  {change.method.rpartition('.')[2]}: {change.before}, would be {change.after}")
+    for rule, told in change.newly_broken.items():
+        click.echo(f"  + {rule}: {told}")
+    for rule in change.newly_met:
+        click.echo(f"  - {rule}")
+    for field, values in change.set_otherwise.items():
+        click.echo(f"  ~ {field}: {values}")
+    if change.is_altered:
+        click.echo("  (the record hides parts of the request; the difference may come from that)")
 
 
 @policy.command()
@@ -292,9 +324,9 @@ def print_hash(path: Path | None, file: Path | None) -> None:
     """Print the hash of the bundle at PATH, which a signature is made over."""
     from gateway.bundles import read_bundle
 
-    config = load_configuration(file)
+    bundle = _find_bundle(load_configuration(file), path)
     with exit_on_faults(FOUND_FAULTS):
-        click.echo(read_bundle(path or config.policies.path).hash)
+        click.echo(read_bundle(bundle).hash)
 
 
 @policy.command()
@@ -305,9 +337,10 @@ def sign(path: Path | None, file: Path | None, key: Path) -> None:
     """Sign the bundle at PATH: write bundle.sig into it."""
     from gateway.bundles import read_bundle, sign_bundle, signature_path
 
-    bundle = path or load_configuration(file).policies.path
+    bundle = path or _find_bundle(load_configuration(file), None)
     with exit_on_faults(FOUND_FAULTS):
         files = read_bundle(bundle)
+    with exit_on_faults(WRONG_CONFIGURATION):
         signature = sign_bundle(files, key)
     _write(signature_path(bundle), f"{signature}\n")
     click.echo(f"signed {files.hash}: {signature_path(bundle)}")
@@ -325,8 +358,19 @@ def _open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
     from gateway.sources import open_bundle
 
     config, schema = _open_schema(file)
+    bundle = _find_bundle(config, path)
     with exit_on_faults(FOUND_FAULTS):
-        return open_bundle(config, schema, path), schema
+        return open_bundle(config, schema, bundle), schema
+
+
+def _find_bundle(config: Config, path: Path | None) -> Path:
+    """Return where the bundle is; that there is none ends the command."""
+    bundle = path or config.policies.path
+    if not bundle.exists():
+        raise _WrongUsageError(
+            f"there is no bundle at {bundle}, where policies.path of the configuration points"
+        )
+    return bundle
 
 
 def _fault_to_json(fault: Any) -> dict[str, Any]:
@@ -344,7 +388,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.FileError(str(path), error.strerror) from error
+        raise _WrongUsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _print_json(value: Any) -> None:

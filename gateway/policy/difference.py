@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.policy.bundle import Bundle
 
 _MAX_SHOWN = 300
+_AROUND = 40
 _NAMED_LISTS = {"rules", "cases"}
 
 
@@ -38,11 +40,25 @@ class Difference:
 
 
 def compare_bundles(old: Bundle, new: Bundle) -> list[Difference]:
-    """Return every difference in what two bundles say; comments and order of files are none."""
+    """Return every difference in what two bundles say.
+
+    Comments and the order of documents are none, but for the order in which bindings set fields.
+    """
     found: list[Difference] = []
     for kind in ("policies", "bindings", "params", "waivers", "suites"):
         found += _compare_documents(getattr(old.documents, kind), getattr(new.documents, kind))
-    return found
+    return found + list(_compare_order(old, new))
+
+
+def _compare_order(old: Bundle, new: Bundle) -> Iterator[Difference]:
+    for method in sorted(old.programs.keys() & new.programs.keys()):
+        orders = [[one.name for one in bundle.programs[method].mutating] for bundle in (old, new)]
+        before, after = (
+            [name for name in order if name in orders[0] and name in orders[1]] for order in orders
+        )
+        if before != after:
+            what = f"order in which bindings set fields of {method}"
+            yield Difference("~", what, *(json.dumps(order) for order in (before, after)))
 
 
 def _compare_documents(
@@ -68,11 +84,33 @@ def _compare_values(title: str, old: dict[str, str], new: dict[str, str]) -> Ite
         before, after = old.get(key, ""), new.get(key, "")
         if before != after:
             sign: Literal["+", "-", "~"] = "+" if not before else "-" if not after else "~"
-            yield Difference(sign, f"{title}: {key}", before, after)
+            yield Difference(sign, f"{title}: {key}", *_show(before, after))
+
+
+def _show(before: str, after: str) -> tuple[str, str]:
+    """Return two values masked, and the long ones cut to where they begin to differ."""
+    shown, other = mask(before), mask(after)
+    if shown == other:
+        return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a part that is hidden here differs)"
+    same = next((index for index, (one, two) in enumerate(zip(shown, other, strict=False)) if one != two), 0)
+    start = max(same - _AROUND, 0)
+    return _cut(shown, start), _cut(other, start)
+
+
+def _cut(text: str, start: int) -> str:
+    if len(text) <= _MAX_SHOWN:
+        return text
+    start = min(start, len(text) - _AROUND)
+    end = start + _MAX_SHOWN
+    return f"{HIDDEN if start else ''}{text[start:end]}{HIDDEN if end < len(text) else ''}"
 
 
 def _flat(document: BaseModel) -> dict[str, str]:
-    return dict(_flatten("", document.model_dump(mode="json", by_alias=True)))
+    """Return every value by its key, defaults too; empty ones only where somebody wrote them."""
+    written = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    whole = document.model_dump(mode="json", by_alias=True)
+    empty = {key: value for key, value in _flatten("", written) if value in {"{}", "[]"}}
+    return {key: value for key, value in _flatten("", whole) if key in empty or value not in {"{}", "[]"}}
 
 
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -80,14 +118,15 @@ def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
         for key, one in value.items():
             yield from _flatten(f"{path}.{key}" if path else key, one)
     elif isinstance(value, list) and path.rpartition(".")[2] in _NAMED_LISTS and _have_names(value):
+        seen: Counter[str] = Counter()
         for one in value:
-            yield from _flatten(
-                f"{path}[{one['name']}]", {key: part for key, part in one.items() if key != "name"}
-            )
-    elif value not in (None, {}, []):
-        text = mask(json.dumps(value, ensure_ascii=False))
-        yield path, text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
+            seen[one["name"]] += 1
+            again = f" #{seen[one['name']]}" if seen[one["name"]] > 1 else ""
+            rest = {key: part for key, part in one.items() if key != "name"}
+            yield from _flatten(f"{path}[{one['name']}{again}]", rest)
+    elif value is not None:
+        yield path, json.dumps(value, ensure_ascii=False)
 
 
 def _have_names(values: list[Any]) -> bool:
-    return all(isinstance(one, dict) and "name" in one for one in values)
+    return bool(values) and all(isinstance(one, dict) and "name" in one for one in values)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
+from google.protobuf.message import DecodeError, Message
 
 from gateway.masking import HIDDEN, mask, mask_signatures
 from gateway.policy.expression import EvaluationError, evaluate
 from gateway.policy.syntax import children_of, localize, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cel_expr_python import cel
     from google.protobuf.descriptor_pool import DescriptorPool
@@ -23,18 +24,30 @@ if TYPE_CHECKING:
     from gateway.policy.decider import Decider
     from gateway.policy.decision import Decision
     from gateway.policy.expression import Expression
-    from gateway.policy.program import CompiledBinding, CompiledRule, CompiledWaiver, PolicyInput
+    from gateway.policy.program import (
+        CompiledBinding,
+        CompiledRule,
+        CompiledSetting,
+        CompiledWaiver,
+        PolicyInput,
+    )
     from gateway.policy.syntax import Node
 
 _MAX_SHOWN = 200
+_ERROR = "error: "
+LEFT = "left as it was"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """A sub-expression with its value, or why it has none.
 
+    Each one is told once: a part that stands in an expression twice has the same value in both places.
+
     Attributes:
         depth: how far within the expression it stands.
+        value: as JSON; `error: …` when there is none, `not needed (error: …)` when the whole has one all the
+            same, as `false && …` has.
     """
 
     depth: int
@@ -61,12 +74,28 @@ class RuleTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingTrace:
+    """How a field that a policy sets came out.
+
+    Attributes:
+        outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
+        told: what became of the field, or why it could not be set.
+    """
+
+    name: str
+    field: str
+    outcome: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BindingTrace:
     """How a binding came out.
 
     Attributes:
         when: parts of its condition; empty without one.
         variables: of its policy, each with its value.
+        settings: fields that its policy sets.
     """
 
     name: str
@@ -75,6 +104,7 @@ class BindingTrace:
     applies: bool
     when: tuple[Part, ...]
     variables: tuple[Part, ...]
+    settings: tuple[SettingTrace, ...]
     rules: tuple[RuleTrace, ...]
 
 
@@ -143,9 +173,10 @@ class _Tracer:
             applies=applies,
             when=tuple(self._parts(binding.when)) if binding.when else (),
             variables=tuple(
-                Part(0, name, self._value(lambda one=expression: one.evaluate(self._activation)))
-                for name, expression in binding.variables
+                Part(0, f"{name} = {one.text.strip()}", self._value(partial(one.evaluate, self._activation)))
+                for name, one in binding.variables
             ),
+            settings=tuple(map(self._setting, binding.settings)),
             rules=tuple(self._rule(rule, applies=applies) for rule in binding.rules),
         )
 
@@ -172,46 +203,75 @@ class _Tracer:
             waivers={one.name: self._waiver(one) for one in self._binding.waivers if rule.name in one.rules},
         )
 
+    def _setting(self, setting: CompiledSetting) -> SettingTrace:
+        outcome, told = LEFT, ""
+        key = (self._binding.name, setting.name)
+        for mutation in self._decision.mutations:
+            if (mutation.binding, mutation.name) == key:
+                outcome = "set" if mutation.is_made else "would be set"
+                told = f"{mutation.before} → {mutation.after}"
+        for error in self._decision.violations:
+            if (error.binding, error.rule) == key:
+                outcome, told = "error", error.message
+        return SettingTrace(name=setting.name, field=setting.target.path.text, outcome=outcome, told=told)
+
     def _waiver(self, waiver: CompiledWaiver) -> str:
+        until = show_time(waiver.expires)
         if self._judged.now >= waiver.expires:
-            return f"expired at {waiver.expires.isoformat()}"
+            return f"expired at {until}; ask {waiver.owner} ({waiver.ticket})"
         try:
             if waiver.when is None or waiver.when.is_true(self._activation):
-                return f"applies; {waiver.owner}, {waiver.ticket}, until {waiver.expires.isoformat()}"
+                return f"applies; {waiver.owner} ({waiver.ticket}), until {until}"
         except EvaluationError as error:
-            return f"its when cannot be evaluated: {error}"
-        return "its when is false"
+            return f"does not apply: its when cannot be evaluated: {mask_signatures(str(error))}"
+        return "does not apply: its when is false"
 
     def _parts(self, expression: Expression) -> Iterator[Part]:
-        yield from self._walk(expression, expression.checked.expr, 0)
+        told: set[str] = set()
+        yield from self._walk(expression, expression.checked.expr, Part(-1, "", _ERROR), told)
 
-    def _walk(self, expression: Expression, node: Node, depth: int) -> Iterator[Part]:
-        compiled = self._binding.environment.part(expression, node)
+    def _walk(self, expression: Expression, node: Node, outer: Part, told: set[str]) -> Iterator[Part]:
         text = to_text(localize(node, self._binding.environment.container))
-        yield Part(depth, text, self._value(lambda: evaluate(compiled, self._activation)))
+        if text in told:
+            return
+        told.add(text)
+        compiled = self._binding.environment.part(expression, node)
+        value = self._value(lambda: evaluate(compiled, self._activation))
+        if value.startswith(_ERROR) and not outer.value.startswith(_ERROR):
+            value = f"not needed ({value})"
+        part = Part(outer.depth + 1, text, value)
+        yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
             inner = [node.comprehension_expr.iter_range]  # what is within reads the loop's own variable
         else:
             inner = list(children_of(node))
-        for part in inner:
-            if _is_telling(part):
-                yield from self._walk(expression, part, depth + 1)
+        for one in inner:
+            if self._is_telling(one):
+                yield from self._walk(expression, one, part, told)
 
-    def _value(self, find: Any) -> str:
+    def _is_telling(self, node: Node) -> bool:
+        """Tell whether a person learns something from a part's value.
+
+        Of constants, nothing; the values of variables stand at the head of the
+        binding, and those of `request`, `method` and `now` with the question.
+        """
+        match node.WhichOneof("expr_kind"):
+            case "const_expr":
+                return False
+            case "ident_expr":
+                return str(node.ident_expr.name).startswith(f"{self._binding.environment.container}.params.")
+        return True
+
+    def _value(self, find: Callable[[], Any]) -> str:
         try:
             return _show(find(), self._pool)
         except EvaluationError as error:
-            return f"error: {error}"
+            return f"{_ERROR}{mask_signatures(str(error))}"
 
 
-def _is_telling(node: Node) -> bool:
-    """Tell whether a person learns something from a part's value: of constants, nothing."""
-    match node.WhichOneof("expr_kind"):
-        case "const_expr":
-            return False
-        case "ident_expr":
-            return "." in node.ident_expr.name  # a parameter or a variable
-    return True
+def show_time(time: datetime) -> str:
+    """Return a time as people write it, UTC as `Z`."""
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def _show(value: Any, pool: DescriptorPool) -> str:
@@ -221,13 +281,20 @@ def _show(value: Any, pool: DescriptorPool) -> str:
 
 def _to_json(value: Any, pool: DescriptorPool) -> Any:
     if isinstance(value, Message):
-        return MessageToDict(value, descriptor_pool=pool, preserving_proto_field_name=True)
+        return _message_to_json(value, pool)
     if isinstance(value, list):
         return [_to_json(one, pool) for one in value]
     if isinstance(value, dict):
         return {str(key): _to_json(one, pool) for key, one in value.items()}
     if isinstance(value, datetime):
-        return value.isoformat()
+        return show_time(value)
     if isinstance(value, timedelta):
-        return f"{value.total_seconds()}s"
+        return f"{value.total_seconds():f}".rstrip("0").rstrip(".") + "s"
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _message_to_json(message: Message, pool: DescriptorPool) -> Any:
+    try:
+        return MessageToDict(message, descriptor_pool=pool, preserving_proto_field_name=True)
+    except (SerializeToJsonError, TypeError, DecodeError):  # not every message has a JSON form
+        return f"a {message.DESCRIPTOR.full_name} that JSON has no form for"

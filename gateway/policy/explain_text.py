@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gateway.policy.explain import show_time
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,16 +21,17 @@ def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
         "method": decision.method,
         "decision": decision.outcome,
         "bundle": decision.bundle,
-        "now": decision.asked.now.isoformat(),
+        "now": show_time(decision.asked.now),
         "mutations": [asdict(one) for one in decision.mutations],
         "waivers": list(decision.waivers),
         "violations": [asdict(one) for one in decision.violations],
+        "waived": [asdict(one) for one in decision.waived],
         "bindings": [asdict(one) for one in explanation.bindings],
     }
 
 
 def explanation_to_text(explanation: Explanation) -> str:
-    """Return an explanation as lines for a terminal."""
+    """Return an explanation as lines for a terminal: what came out, then how, binding by binding."""
     lines = [*_head(explanation.decision)]
     for binding in explanation.bindings:
         lines += ["", *_binding(binding)]
@@ -39,26 +42,39 @@ def explanation_to_text(explanation: Explanation) -> str:
 
 def _head(decision: Decision) -> Iterator[str]:
     yield f"{decision.outcome}: {decision.method}"
-    yield f"at {decision.asked.now.isoformat()}, by the bundle {decision.bundle}"
-    for one in decision.mutations:
-        made = "set" if one.is_made else "would be set"
-        yield f"{one.field} {made} by {one.policy}/{one.name} ({one.binding}): {one.before} → {one.after}"
-    for error in decision.violations:
-        if error.rule.startswith("set["):
-            yield f"{error.reason} ({error.binding}): {error.message}"
+    yield f"at {show_time(decision.asked.now)}, by the bundle {decision.bundle}"
+    for mutation in decision.mutations:
+        outcome = "set" if mutation.is_made else "would be set"
+        yield (
+            f"  {outcome}: {mutation.field} by {mutation.policy}/{mutation.name} ({mutation.binding}): "
+            f"{mutation.before} → {mutation.after}"
+        )
+    for one in decision.violations:
+        yield f"  {one.action}: {one.reason} ({one.binding}): {one.description}"
+    for one in decision.waived:
+        yield f"  waived by {one.waiver}: {one.reason} ({one.binding}): {one.description}"
 
 
 def _binding(binding: BindingTrace) -> Iterator[str]:
-    applies = "" if binding.applies else ", which does not apply"
-    yield f"binding {binding.name}: policy {binding.policy}, {binding.action}{applies}"
+    yield f"binding {binding.name}: policy {binding.policy}, {binding.action}{_application(binding)}"
     if binding.when:
         yield "  when"
         yield from _parts(binding.when, 4)
     if binding.applies:
-        for variable in binding.variables:
-            yield f"  {variable.text} = {variable.value}"
+        yield from _parts(binding.variables, 2)
+        for setting in binding.settings:
+            told = f": {setting.told}" if setting.told else ""
+            yield f"  {setting.name} {setting.field}: {setting.outcome}{told}"
         for rule in binding.rules:
             yield from _rule(rule)
+
+
+def _application(binding: BindingTrace) -> str:
+    if not binding.applies:
+        return ", which does not apply"
+    if binding.when and binding.when[0].value not in {"true", "false"}:
+        return ", which applies since nobody can tell that it does not"
+    return ""
 
 
 def _rule(rule: RuleTrace) -> Iterator[str]:
@@ -72,4 +88,4 @@ def _rule(rule: RuleTrace) -> Iterator[str]:
 
 def _parts(parts: tuple[Part, ...], indent: int) -> Iterator[str]:
     for part in parts:
-        yield f"{' ' * (indent + 2 * part.depth)}{part.text}  →  {part.value}"
+        yield f"{' ' * (indent + 2 * part.depth)}{' '.join(part.text.split())}  →  {part.value}"

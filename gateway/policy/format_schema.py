@@ -18,5 +18,21 @@ def format_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A document of a bundle of policies",
-        **schema,
+        **_for_editors(schema),
     }
+
+
+def _for_editors(value: Any) -> Any:
+    """Leave out what editors would show to no use: titles made of names, lists of attributes."""
+    if isinstance(value, list):
+        return [_for_editors(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    cleaned = {key: _for_editors(one) for key, one in value.items() if not _is_made_up(key, one)}
+    if isinstance(cleaned.get("description"), str):
+        cleaned["description"] = cleaned["description"].partition("\n\nAttributes:")[0]
+    return cleaned
+
+
+def _is_made_up(key: str, value: Any) -> bool:
+    return key == "title" and isinstance(value, str)  # a property that is called so has a schema, not a text

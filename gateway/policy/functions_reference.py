@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gateway.policy.functions import BORROWED, FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HEAD = """\
 # Functions of policies
@@ -31,7 +36,7 @@ def write_functions_reference() -> str:
     return f"{_HEAD}\n{tables}"
 
 
-def _table(rows: list[tuple[str, str, tuple[str, ...]]]) -> str:
+def _table(rows: Sequence[tuple[str, str, tuple[str, ...]]]) -> str:
     lines = ["| call | gives | examples |", "|---|---|---|"]
     for form, gives, examples in rows:
         shown = "<br>".join(f"`{example.replace('|', chr(92) + '|')}`" for example in examples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -20,7 +21,7 @@ def to_junit(results: Sequence[CaseResult]) -> str:
     """Return a report with a suite for each file."""
     root = ET.Element("testsuites", name="policies")
     _count(root, results)
-    for file, cases in groupby(results, key=lambda result: result.file):
+    for file, cases in groupby(results, key=attrgetter("file")):
         _add_suite(root, file, list(cases))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

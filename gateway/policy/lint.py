@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from gateway.faults import Fault, Position, key_of
+from gateway.policy.expression import EvaluationError
+from gateway.policy.mutator import AUDIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from gateway.documents import Document
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
-    from gateway.policy.program import CompiledBinding
+    from gateway.policy.expression import Expression
+    from gateway.policy.program import CompiledBinding, CompiledSetting
     from gateway.schema import Method, Schema
 
+_ERROR = "error"
 _SOON = timedelta(days=14)
 _CREATE_WORDS = ("Create", "Add", "Import", "Register", "Clone", "Copy", "Restore")
 
@@ -48,7 +52,7 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
     """
     linter = _Linter(bundle, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.settings()]
-    found.sort(key=lambda one: (one.fault.position.file, one.fault.position.line))
+    found.sort(key=lambda one: astuple(one.fault.position))
     return found + list(_unbound_creates(bundle, schema))
 
 
@@ -119,36 +123,83 @@ class _Linter:
                 message = f"the binding says the same as {seen[said]}; keep one"
                 yield _finding("warning", document, ("metadata", "name"), message)
             seen.setdefault(said, name)
-            compiled = self._compiled[name]
-            if compiled and all(one.when and one.environment.is_constant(one.when) for one in compiled):
-                yield _finding("warning", document, ("spec", "when"), "is the same for every request")
+            yield from _constant_when(self._compiled[name], document)
 
     def policies(self) -> Iterator[Finding]:
         for name, (policy, document) in self._documents.policies.items():
             compiled = [one for many in self._compiled.values() for one in many if one.policy == name]
-            if not compiled:
-                continue
             for variable in policy.spec.variables:
                 if not any(variable in one.reads for one in compiled):
                     key = ("spec", "variables", variable)
                     yield _finding("warning", document, key, "nothing reads the variable")
             for index in range(len(policy.spec.rules)):
-                if all(one.environment.is_constant(one.rules[index].assertion) for one in compiled):
-                    path = ("spec", "rules", index, "assert")
-                    yield _finding("warning", document, path, "is the same for every request")
+                yield from _constant_rule(compiled, index, document)
 
     def settings(self) -> Iterator[Finding]:
         told: set[tuple[str, str]] = set()
         for program in self._programs.values():
-            fields = Counter(setting.target.path.text for one in program.mutating for setting in one.settings)
-            for binding in program.mutating:
-                for index, setting in enumerate(binding.settings):
-                    field = setting.target.path.text
-                    if fields[field] > 1 and setting.when is None and (binding.policy, field) not in told:
-                        told.add((binding.policy, field))
-                        document = self._documents.policies[binding.policy][1]
-                        message = f"{field} is set {fields[field]} times; the last one stays"
-                        yield _finding("warning", document, ("spec", "set", index, "field"), message)
+            made = [
+                (one, setting) for one in program.mutating if one.action != AUDIT for setting in one.settings
+            ]
+            for place, (binding, setting) in enumerate(made):
+                later = _find_overwriting(setting, made[place + 1 :])
+                if later is None or (binding.policy, setting.name) in told:
+                    continue
+                told.add((binding.policy, setting.name))
+                again, other = later
+                message = (
+                    f"has no effect: {again.policy}/{other.name} under the binding {again.name} sets "
+                    f"{other.target.path.text} after it, whatever the request"
+                )
+                document = self._documents.policies[binding.policy][1]
+                path = ("spec", "set", binding.settings.index(setting), "field")
+                yield _finding("warning", document, path, message)
+
+
+def _find_overwriting(
+    setting: CompiledSetting, later: list[tuple[CompiledBinding, CompiledSetting]]
+) -> tuple[CompiledBinding, CompiledSetting] | None:
+    """Return the first setting of the same field that is made without a condition."""
+    for binding, other in later:
+        is_unconditional = other.when is None and binding.when is None
+        if is_unconditional and other.target.path == setting.target.path:
+            return binding, other
+    return None
+
+
+def _constant_when(compiled: list[CompiledBinding], document: Document) -> Iterator[Finding]:
+    values = {_constant(one, one.when) for one in compiled if one.when}
+    path = ("spec", "when")
+    if values == {True}:
+        yield _finding("warning", document, path, "is true for every request; leave it out")
+    elif values == {False}:
+        message = "is false for every request, so the binding has no effect"
+        yield _finding("warning", document, path, message)
+    elif values == {_ERROR}:
+        yield _finding("warning", document, path, "fails for every request")
+
+
+def _constant_rule(compiled: list[CompiledBinding], index: int, document: Document) -> Iterator[Finding]:
+    """Tell of a rule that asks nothing of requests; one that is always false may be there to forbid all."""
+    values = {_constant(one, one.rules[index].assertion) for one in compiled}
+    path = ("spec", "rules", index, "assert")
+    if values == {True}:
+        yield _finding("warning", document, path, "is true for every request, so the rule has no effect")
+    elif values == {False}:
+        message = "is false for every request: whatever the binding is for breaks it"
+        yield _finding("note", document, path, message)
+    elif _ERROR in values:
+        yield _finding("warning", document, path, "fails for every request")
+
+
+def _constant(binding: CompiledBinding, condition: Expression) -> bool | str | None:
+    """Return what a condition gives for every request, _ERROR, or None when that depends on the request."""
+    if not binding.environment.is_constant(condition):
+        return None
+    try:
+        return condition.is_true(binding.environment.activate(binding.environment.parameters))
+    except EvaluationError:
+        return _ERROR
 
 
 def _finding(level: Literal["warning", "note"], document: Document, path: Path, message: str) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.masking import mask, mask_signatures
 from gateway.policy.decision import Draft, Mutation, Violation
 from gateway.policy.expression import EvaluationError
 
@@ -67,8 +68,8 @@ class _Drafting:
                 name=setting.name,
                 binding=binding.name,
                 field=path.text,
-                before=path.show(self._request),
-                after=path.show(changed),
+                before=mask_signatures(path.show(self._request)),
+                after=mask_signatures(path.show(changed)),
                 is_made=is_made,
             )
         )
@@ -86,6 +87,6 @@ def _failure(binding: CompiledBinding, setting: CompiledSetting, error: Exceptio
         severity="high",
         field=setting.target.path.text,
         value="",
-        message=f"the field cannot be set: {error}",
+        message=mask_signatures(mask(f"the field cannot be set: {error}")),
         is_error=True,
     )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 from pydantic import AwareDatetime, Field, ValidationError
 
 from gateway.masking import HIDDEN, mask, mask_signatures
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
 
     from gateway.policy.decision import Decision, Mutation, Violation
     from gateway.policy.program import PolicyInput
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 KIND = "decision"
 _MASKED_QUERY = f"?{HIDDEN}"
+# The last two on an Any whose type is not known, or whose content is none of it.
+_NO_JSON = (json_format.SerializeToJsonError, TypeError, DecodeError)
 
 
 def to_record(
@@ -47,7 +51,7 @@ def to_record(
         trace_id: of the call's trace.
     """
     asked = decision.asked
-    request = json_format.MessageToDict(asked.request, descriptor_pool=pool)
+    request, left_out = _to_json(asked.request, pool)
     signed: dict[str, str] = {}
     masked = _mask(request, "", signed, hosts)
     caller = asked.caller
@@ -73,9 +77,35 @@ def to_record(
         "mutations": [_mutation(one) for one in decision.mutations],
         "request": masked,
         "signed_until": signed,
-        "is_masked": masked != request,
+        "is_masked": masked != request or bool(left_out),
+        "left_out": left_out,
         "duration_us": decision.duration_ns // 1000,
     }
+
+
+def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], list[str]]:
+    """Return a request in its JSON form, and the fields that have none.
+
+    Not every message has one: a path of a FieldMask may hold what no JSON stands for, and a client of
+    gRPC may send it.
+    """
+    try:
+        return json_format.MessageToDict(request, descriptor_pool=pool), []
+    except _NO_JSON:
+        pass
+    shown: dict[str, Any] = {}
+    left_out = []
+    for field, _ in request.ListFields():
+        alone = type(request)()
+        alone.CopyFrom(request)
+        for other, _ in request.ListFields():
+            if other is not field:
+                alone.ClearField(other.name)
+        try:
+            shown |= json_format.MessageToDict(alone, descriptor_pool=pool)
+        except _NO_JSON:
+            left_out.append(field.json_name)
+    return shown, left_out
 
 
 def _violation(violation: Violation) -> dict[str, Any]:
@@ -149,6 +179,16 @@ class RecordedViolation(Part):
     action: str
 
 
+class RecordedMutation(Part):
+    """A field that a policy set, as far as a replay compares it."""
+
+    model_config = Part.model_config | {"extra": "ignore"}
+
+    field: str
+    after: str
+    made: bool
+
+
 class Record(Part):
     """A record, as far as a replay needs it."""
 
@@ -160,9 +200,11 @@ class Record(Part):
     caller: CallerFacts = CallerFacts()
     decision: str
     violations: list[RecordedViolation] = Field([])
+    mutations: list[RecordedMutation] = Field([])
     request: dict[str, Any]
     signed_until: dict[str, AwareDatetime] = Field({})
     is_masked: bool = False
+    left_out: list[str] = Field([])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,13 +214,15 @@ class Recorded:
     Attributes:
         asked: what was judged, as far as the record tells.
         broken: `<action> <policy>/<rule>` of each violation.
-        is_altered: parts of the request were masked, and no stand-in reads the same.
+        fields: that policies set, with what they held in the end.
+        is_altered: parts of the request were masked or left out, and no stand-in reads the same.
     """
 
     id: str
     asked: PolicyInput
     outcome: str
     broken: frozenset[str]
+    fields: Mapping[str, str]
     is_altered: bool
 
 
@@ -194,17 +238,21 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise RecordError(f"no record of a decision: {where}: {first['msg'].lower()}") from error
-    request = _restore(record.request, "", record.signed_until)
     try:
+        request = _restore(record.request, "", record.signed_until)
         asked = read_request(schema, record.method, request, record.caller, record.time)
     except RequestError as error:
         raise RecordError(str(error)) from error
+    except OverflowError as error:
+        raise RecordError("signed_until holds a time that no link can have") from error
     return Recorded(
         id=record.id,
         asked=asked,
         outcome=record.decision,
         broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
-        is_altered=record.is_masked and any(HIDDEN in text for text in _texts(request)),
+        fields={one.field: one.after for one in record.mutations if one.made},
+        is_altered=bool(record.left_out)
+        or (record.is_masked and any(HIDDEN in text for text in _texts(request))),
     )
 
 
@@ -219,11 +267,14 @@ def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:
 
 
 def _stand_in(expires: datetime) -> str:
-    """Return a query that reads as a signature which is good until then."""
+    """Return a query that reads as a signature which is good until then.
+
+    It is as short as any, so that a link which was not too long does not become so.
+    """
     signed_at = (expires - timedelta(seconds=1)).astimezone(UTC)
     return (
         "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
-        f"&X-Amz-Credential=masked%2F{signed_at:%Y%m%d}%2Fru-central1%2Fs3%2Faws4_request"
+        f"&X-Amz-Credential=x/{signed_at:%Y%m%d}/x/s3/aws4_request"
         f"&X-Amz-Date={signed_at:%Y%m%dT%H%M%SZ}&X-Amz-Expires=1&X-Amz-SignedHeaders=host"
         f"&X-Amz-Signature={'0' * 64}"
     )

@@ -11,12 +11,14 @@ from gateway.policy.decider import Decider
 from gateway.policy.record import KIND, RecordError, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.policy.bundle import Bundle
     from gateway.policy.decision import Decision
     from gateway.policy.record import Recorded
     from gateway.schema import Schema
+
+_LEFT = "left as it was"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Change:
         after: what would be.
         newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
         newly_met: `<action> <policy>/<rule>` of rules that were broken.
+        set_otherwise: what policies would set otherwise: field → `before → after`.
         is_altered: the record hides parts of the request, so the difference may come from that.
     """
 
@@ -38,12 +41,15 @@ class Change:
     after: str
     newly_broken: dict[str, str]
     newly_met: tuple[str, ...]
+    set_otherwise: dict[str, str]
     is_altered: bool
 
     @property
     def kind(self) -> str:
-        """`allow → deny`, `deny → allow`, or `rules` when only rules differ."""
-        return "rules" if self.before == self.after else f"{self.before} → {self.after}"
+        """`allow → deny`, `deny → allow`; `rules` or `mutations` when only those differ."""
+        if self.before != self.after:
+            return f"{self.before} → {self.after}"
+        return "rules" if self.newly_broken or self.newly_met else "mutations"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,11 +74,12 @@ class Replay:
 
     @property
     def rules(self) -> Counter[str]:
-        """How many decisions each rule changes."""
+        """How many decisions each rule, or field that is set, changes."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
             counted.update(f"newly met: {rule}" for rule in change.newly_met)
+            counted.update(f"set otherwise: {field}" for field in change.set_otherwise)
         return counted
 
 
@@ -115,7 +122,9 @@ def _read(line: str, schema: Schema) -> Recorded | None:
 
 def _compare(recorded: Recorded, decision: Decision) -> Change | None:
     broken = {f"{one.action} {one.reason}": one.description for one in decision.violations}
-    if decision.outcome == recorded.outcome and broken.keys() == recorded.broken:
+    fields = {one.field: one.after for one in decision.mutations if one.is_made}
+    is_same = broken.keys() == recorded.broken and fields == recorded.fields
+    if decision.outcome == recorded.outcome and is_same:
         return None
     return Change(
         id=recorded.id,
@@ -124,5 +133,13 @@ def _compare(recorded: Recorded, decision: Decision) -> Change | None:
         after=decision.outcome,
         newly_broken={rule: text for rule, text in broken.items() if rule not in recorded.broken},
         newly_met=tuple(sorted(recorded.broken - broken.keys())),
+        set_otherwise=dict(_compare_fields(recorded.fields, fields)),
         is_altered=recorded.is_altered,
     )
+
+
+def _compare_fields(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for path in sorted(before.keys() | after.keys()):
+        held, holds = before.get(path, _LEFT), after.get(path, _LEFT)
+        if held != holds:
+            yield path, f"{held} → {holds}"

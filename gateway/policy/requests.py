@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
-from pydantic import AwareDatetime, ValidationError
+from pydantic import Field, ValidationError
 
 from gateway.caller import Caller
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, validation_faults
-from gateway.policy.model import Part
+from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.policy.model import Expiry, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.faults import Path
     from gateway.schema import Schema
 
 # What json_format raises on what does not fit; the last ones on a bad Any or an infinite enum.
 _UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
+_UNKNOWN_FIELD = re.compile(r'has no field named "(.*)" at "(.*)"\.\n .*: "\[(.*)\]"', re.DOTALL)
+_MAX_SHOWN = 300
 
 
 class RequestError(ValueError):
@@ -44,16 +52,37 @@ def read_request(
     """
     known = schema.known.get(method)
     if known is None:
-        near = get_close_matches(method, schema.known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise RequestError(f"{method!r} is no known method{hint}")
+        raise RequestError(f"{method!r} is no known method{_near_method(method, schema)}")
     try:
         message = json_format.ParseDict(request, known.request(), descriptor_pool=schema.pool)
     except _UNFIT as error:
+        reason = _explain(str(error))
         raise RequestError(
-            f"the request does not fit {known.request.DESCRIPTOR.full_name}: {error}"
+            f"the request does not fit {known.request.DESCRIPTOR.full_name}: {reason}"
         ) from error
     return PolicyInput(known.name, message, to_caller(caller), now)
+
+
+def _near_method(method: str, schema: Schema) -> str:
+    """Suggest the method that was meant; its last word may be all that was written."""
+    near = get_close_matches(method, schema.known, n=1)
+    near = near or [name for name in schema.known if method and name.endswith((f"/{method}", f".{method}"))]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _explain(error: str) -> str:
+    """Return what json_format raised on one line, short, without secrets of the request."""
+    match = _UNKNOWN_FIELD.search(error)
+    if match:
+        fields = re.findall(r"'([^']*)'", match[3])
+        near = get_close_matches(match[1], fields, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        error = f"there is no field {_cut(match[1])!r} in {match[2]}; {hint}fields: {', '.join(fields)}"
+    return _cut(mask_signatures(mask(" ".join(error.split()))))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
 
 
 def read_question(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:
@@ -69,21 +98,41 @@ def read_question(text: str, name: str, schema: Schema, method: str, now: str | 
     Raises:
         FaultsError: the text, the time or the request cannot be used.
     """
-    documents = load_documents(text, name)
-    if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise _refuse(Position(name), "one request is asked for, as an object")
-    document, value = documents[0], documents[0].value
+    value, position = _load(text, name)
     if not isinstance(value.get("request"), dict):
         value = {"request": value}
     value = {"method": method, "now": now or datetime.now(UTC), **value}
     try:
         question = Question.model_validate(value)
     except ValidationError as error:
-        raise FaultsError(validation_faults(error, Question, document.position)) from error
+        raise FaultsError(validation_faults(error, Question, position)) from error
     try:
         return read_request(schema, question.method, question.request, question.caller, question.now)
     except RequestError as error:
-        raise _refuse(document.position(()), str(error)) from error
+        raise _refuse(position(()), str(error)) from error
+
+
+def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Position]]:
+    """Return an object, and what tells where its parts stand."""
+    try:
+        documents = load_documents(text, name)
+    except FaultsError:
+        value = _load_json(text)
+        if value is None:
+            raise
+        return value, lambda _: Position(name)
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise _refuse(Position(name), "one request is asked for, as an object")
+    return documents[0].value, documents[0].position
+
+
+def _load_json(text: str) -> dict[str, Any] | None:
+    """Read what is JSON though no YAML, as characters that are escaped in two halves."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _refuse(position: Position, message: str) -> FaultsError:
@@ -94,9 +143,9 @@ class Question(Part):
     """A request with what stands around it."""
 
     method: str
-    request: dict[str, Any]
+    request: dict[str, Any] = Field(repr=False)  # it may hold a signature
     caller: CallerFacts = CallerFacts()
-    now: AwareDatetime
+    now: Expiry
 
 
 def to_caller(facts: CallerFacts) -> Caller:

@@ -8,6 +8,7 @@ https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _INFIX = {
 _PREFIX = {"!_": "!", "-_": "-"}
 _CONDITION, _UNARY, _PRIMARY = 0, 6, 7
 _UNUSED = "#unused"
+_WRITTEN = {"@find": "matches"}  # what stands for a function of CEL that is replaced
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INFINITE = "1e999"
+_PLAIN_BYTES = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
 
 
 def children_of(node: Node) -> Iterator[Node]:
@@ -91,11 +96,13 @@ def _write(node: Node) -> tuple[str, int]:
     part = getattr(node, kind)
     if kind == "call_expr":
         return _call(part)
-    return _PRIMARIES[kind](part), _PRIMARY
+    text = _PRIMARIES[kind](part)
+    return text, _UNARY if text.startswith("-") else _PRIMARY
 
 
 def _select(select: Any) -> str:
-    text = f"{_within(select.operand, _PRIMARY)}.{select.field}"
+    field = select.field if _IDENTIFIER.fullmatch(select.field) else f"`{select.field}`"
+    text = f"{_within(select.operand, _PRIMARY)}.{field}"
     return f"has({text})" if select.test_only else text
 
 
@@ -117,10 +124,15 @@ def _constant(constant: Any) -> str:
         case str(value):
             return json.dumps(value, ensure_ascii=False)
         case bytes(value):
-            return "b" + json.dumps(value.decode("latin-1")).replace("\\u00", "\\x")
+            return _bytes(value)
         case value if kind in {"int64_value", "uint64_value", "double_value"}:
-            return f"{value}u" if kind == "uint64_value" else str(value)
+            return f"{value}u" if kind == "uint64_value" else str(value).replace("inf", _INFINITE)
     return "null"
+
+
+def _bytes(value: bytes) -> str:
+    shown = (chr(one) if one in _PLAIN_BYTES else f"\\x{one:02x}" for one in value)
+    return f'b"{"".join(shown)}"'
 
 
 def _call(call: Any) -> tuple[str, int]:
@@ -132,14 +144,17 @@ def _call(call: Any) -> tuple[str, int]:
             right = _within(arguments[1], level)
         return f"{left} {sign} {right}", level
     if function in _PREFIX:
-        return _PREFIX[function] + _within(arguments[0], _UNARY), _UNARY
+        operand = _within(arguments[0], _PRIMARY)
+        if operand[0].isdigit():  # -(1) is a call, -1 is a number
+            operand = f"({operand})"
+        return _PREFIX[function] + operand, _UNARY
     if function == "_?_:_":
         test, then = _within(arguments[0], 1), _within(arguments[1], 1)
         return f"{test} ? {then} : {_within(arguments[2], _CONDITION)}", _CONDITION
     if function == "_[_]":
         return f"{_within(arguments[0], _PRIMARY)}[{to_text(arguments[1])}]", _PRIMARY
     target = f"{_within(call.target, _PRIMARY)}." if call.HasField("target") else ""
-    return f"{target}{function.lstrip('@')}({_joined(arguments)})", _PRIMARY
+    return f"{target}{_WRITTEN.get(function, function)}({_joined(arguments)})", _PRIMARY
 
 
 def _struct(struct: Any) -> str:
