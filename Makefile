@@ -62,7 +62,8 @@ bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.create
 
-fuzz: $(VENV)/.package ## send 20,000 made-up requests to the demo, by its own OpenAPI document
+fuzz: $(VENV)/.package ## 100,000 decisions beside oracles; 20,000 made-up requests to the demo
+	$(BIN)/python -m tests.policy_fuzz
 	$(BIN)/python -m tests.fuzz
 
 lock: $(VENV)/.package ## resolve the dependencies anew

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.call_log import report_abandoned
 from gateway.errors import invalid_request
 from gateway.policy import PolicyInput
+from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,10 +80,14 @@ class Pipeline:
         return decision
 
     def _decide(self, call: Call) -> Decision:
-        """Let policies fill the request in, then validate and judge what would be forwarded."""
+        """Let policies fill the request in, then judge it; no policy sees what the API would not take."""
+        violations = self._validator.validate(call.request)
+        if any(one.reason != REQUIRED for one in violations):
+            raise invalid_request("the request is not valid", violations)
         asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
         draft = self._decider.mutate(asked)
-        violations = self._validator.validate(draft.request)
+        if draft.mutations:
+            violations = self._validator.validate(draft.request)
         if violations:
             raise invalid_request("the request is not valid", draft.tell_authors(violations))
         return self._decider.judge(draft)

@@ -40,12 +40,14 @@ def blocks() -> Iterator[tuple[str, str]]:
 
 def steps(console: str) -> list[Step]:
     parts = re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]
-    return [Step(*part.partition("\n")[::2]) for part in parts]
+    halves = [part.partition("\n") for part in parts]
+    return [Step(command, output) for command, _, output in halves]
 
 
 def script(ports: dict[str, str]) -> tuple[str, list[Step]]:
     """A shell script that goes through the page, and the commands in it."""
-    lines, commands = ["set -m"], []
+    lines = ["set -m"]
+    commands: list[Step] = []
     for name, text in blocks():
         if name:
             lines += [f"mkdir -p {Path(name).parent}", f"cat > {name} <<'END'\n{text}END"]

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from gateway.faults import Fault, FaultsError, Position, key_of
+from gateway.policy.bounds import MAX_STEPS_OF_A_METHOD
 from gateway.policy.compiler import BindingSource, Compiler
 from gateway.policy.functions import LINK_TYPE, Toolbox
 from gateway.policy.patterns import Patterns
@@ -162,7 +163,18 @@ class _Linker:
         ]
         for name, one in own:
             compiled[name].append(one)
+            self._check_steps(name, compiled[name], source)
         self._check_parameters(source, [one for _, one in own])
+
+    def _check_steps(self, method: str, compiled: list[CompiledBinding], source: BindingSource) -> None:
+        """Refuse the binding with which a call may take too much, though each of its rules does not."""
+        steps = sum(one.steps for one in compiled)
+        if steps > MAX_STEPS_OF_A_METHOD >= steps - compiled[-1].steps:
+            message = (
+                f"with this binding a call of {method} may take {steps:,} steps, "
+                f"{MAX_STEPS_OF_A_METHOD:,} are allowed; use fewer loops, and functions outside of them"
+            )
+            self._fault(source.binding[1], ("metadata", "name"), message)
 
     def _methods(self, policy: Policy, document: Document) -> list[Method]:
         methods: dict[str, Method] = {}

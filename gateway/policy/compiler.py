@@ -175,7 +175,7 @@ class _Compilation:
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
         try:
-            return [self._environment.compose(text, reads)]
+            return [self._environment.compose(text, reads)[0]]
         except ExpressionError:
             if len(rules) == 1:
                 raise

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.masking import HIDDEN, mask, mask_signatures
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.expression import EvaluationError
+from gateway.policy.model import CONDITION
 from gateway.policy.mutator import mutate
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
         PolicyInput,
         Program,
     )
-
-WHEN = "when"
 
 _MAX_TEXT = 500  # characters of one text of a rule; it may be made of what a request holds
 
@@ -101,7 +100,7 @@ def _judge_binding(
             if not binding.when.is_true(activation):
                 return
         except EvaluationError as error:  # in doubt, the binding applies
-            yield _failure(binding, WHEN, "high", "", f"{WHEN} cannot be evaluated: {error}")
+            yield _failure(binding, CONDITION, "high", "", f"{CONDITION} cannot be evaluated: {error}")
     for rule in binding.rules:
         violation = _judge_rule(binding, rule, activation, judged)
         if violation is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_strings
 
-from gateway.policy.bounds import find_excess, weigh_value
+from gateway.policy.bounds import TooHeavyError, weigh_expression, weigh_value
 from gateway.policy.cel_types import type_of
 from gateway.policy.expression import (
     EvaluationError,
@@ -162,11 +162,11 @@ class Environment:
         _borrow_no_regex(checked)
         reads = reads_of(checked, self.container)
         # What needs a refused variable is not run; that it is of the right type is all there is to know.
-        compiled = alone if reads & self._refused else self.compose(text, reads)
-        return Expression(text, compiled, alone.return_type(), checked, reads)
+        compiled, steps = (alone, 0) if reads & self._refused else self.compose(text, reads)
+        return Expression(text, compiled, alone.return_type(), checked, reads, steps)
 
-    def compose(self, text: str, reads: frozenset[str]) -> cel.Expression:
-        """Compile an expression with the variables that it needs.
+    def compose(self, text: str, reads: frozenset[str]) -> tuple[cel.Expression, int]:
+        """Compile an expression with the variables that it needs; return it with the steps that it may take.
 
         The variables are bound outermost. In the engine, a loop that ends early leaves its element where the
         next cel.bind keeps its value: nothing may run before one.
@@ -183,10 +183,12 @@ class Environment:
             checked = unpack(self._composed.compile(composed), self._checked_class)
         except (RuntimeError, ValueError) as error:
             raise ExpressionError([Problem(1, 1, one.message) for one in _problems(str(error))]) from error
-        if excess := find_excess(checked, self._weights, OWN_NAMES):
-            raise ExpressionError([Problem(1, 1, excess)])
+        try:
+            weight = weigh_expression(checked, self._weights, OWN_NAMES)
+        except TooHeavyError as error:
+            raise ExpressionError([Problem(1, 1, str(error))]) from error
         _borrow_no_regex(checked)
-        return self._composed.deserialize(pack(checked))
+        return self._composed.deserialize(pack(checked)), weight.steps
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
         """Return the variables that names lead to, directly or by others, in their order."""

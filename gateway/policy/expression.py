@@ -35,17 +35,25 @@ class Expression:
         returns: the type that the checker found.
         reads: names that it refers to: variables, and parameters as `params.<name>`.
         checked: its checked form, a cel.expr.CheckedExpr, in which variables of the policy are names.
+        steps: that it may take, see bounds.py.
     """
 
-    __slots__ = ("_compiled", "checked", "reads", "returns", "text")
+    __slots__ = ("_compiled", "checked", "reads", "returns", "steps", "text")
 
     def __init__(
-        self, text: str, compiled: cel.Expression, returns: cel.Type, checked: Any, reads: frozenset[str]
+        self,
+        text: str,
+        compiled: cel.Expression,
+        returns: cel.Type,
+        checked: Any,
+        reads: frozenset[str],
+        steps: int,
     ) -> None:
         self.text = text
         self.returns = returns
         self.reads = reads
         self.checked = checked
+        self.steps = steps
         self._compiled = compiled
 
     def evaluate(self, activation: cel.Activation) -> Any:

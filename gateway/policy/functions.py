@@ -101,7 +101,7 @@ def in_any_cidr(address: str, networks: list[str]) -> bool:
     return any(parsed in _network(network) for network in networks)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16384)
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 

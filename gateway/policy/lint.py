@@ -50,7 +50,7 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
         schema: with the methods that are served.
         now: for what expires.
     """
-    linter = _Linter(bundle, now)
+    linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.settings()]
     found.sort(key=lambda one: astuple(one.fault.position))
     return found + list(_unbound_creates(bundle, schema))
@@ -72,7 +72,7 @@ def is_create(method: Method) -> bool:
 
 
 class _Linter:
-    def __init__(self, bundle: Bundle, now: datetime) -> None:
+    def __init__(self, bundle: Bundle, schema: Schema, now: datetime) -> None:
         self._documents = bundle.documents
         self._now = now
         self._compiled: dict[str, list[CompiledBinding]] = defaultdict(list)
@@ -80,6 +80,8 @@ class _Linter:
             for binding in program.bindings:
                 self._compiled[binding.name].append(binding)
         self._programs = bundle.programs
+        served = [bundle.programs[name] for name in schema.methods if name in bundle.programs]
+        self._used = {binding.name for program in served for binding in program.bindings}
 
     def waivers(self) -> Iterator[Finding]:
         path = ("spec", "expires")
@@ -123,6 +125,9 @@ class _Linter:
                 message = f"the binding says the same as {seen[said]}; keep one"
                 yield _finding("warning", document, ("metadata", "name"), message)
             seen.setdefault(said, name)
+            if name not in self._used:
+                message = f"no method that the policy {binding.spec.policy} is about is served"
+                yield _finding("warning", document, ("spec", "policy"), message)
             yield from _constant_when(self._compiled[name], document)
 
     def policies(self) -> Iterator[Finding]:

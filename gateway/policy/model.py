@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 API_VERSION = "baremetal-gateway/v1"
+CONDITION = "when"
+"""What stands in the place of a rule's name where the condition of a binding cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -70,7 +72,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
     return value
 
 
-def _read_expiry(value: Any) -> datetime:
+def _read_moment(value: Any) -> datetime:
     """Read a date or a time; a time without its zone could be read in two ways."""
     try:
         if isinstance(value, str) and _DATE.fullmatch(value):
@@ -86,7 +88,7 @@ def _read_expiry(value: Any) -> datetime:
 Name = Annotated[str, AfterValidator(_check_name)]
 Variable = Annotated[str, AfterValidator(_check_variable)]
 ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
-Expiry = Annotated[datetime, BeforeValidator(_read_expiry), WithJsonSchema({"type": "string"})]
+Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema({"type": "string"})]
 ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
 Parameters = dict[ParameterName, ParameterValue]
 Expression = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -97,7 +99,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 class Part(BaseModel):
     """A part of a document: unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Metadata(Part):
@@ -105,6 +107,12 @@ class Metadata(Part):
 
     name: Name
     description: str = ""
+
+
+def _check_rule_name(text: str) -> str:
+    if text == CONDITION:
+        raise ValueError(f"{CONDITION!r} stands for the condition of a binding; choose another name")
+    return text
 
 
 class Rule(Part):
@@ -118,7 +126,7 @@ class Rule(Part):
         severity: how grave a broken rule is; it is told, and changes nothing by itself.
     """
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_check_rule_name)]
     assertion: Expression = Field(alias="assert", description="CEL; true when the request meets the rule.")
     field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
     message: Expression | None = Field(None, description="CEL giving a text: what is wrong.")
@@ -221,7 +229,7 @@ class WaiverSpec(Part):
     when: Expression | None = Field(None, description="CEL; the requests that the waiver is for.")
     owner: str = Field(min_length=1, description="Who answers for it.")
     ticket: str = Field(min_length=1, description="Where it was agreed.")
-    expires: Expiry = Field(
+    expires: Moment = Field(
         description="From then on it has no effect: a date (its first moment, UTC) or a time with its zone."
     )
 

@@ -18,7 +18,8 @@ Kind: TypeAlias = Literal["regex", "glob"]
 MAX_PATTERN = 1024
 """Characters of one pattern."""
 
-_MAX_MEMORY = 1 << 20
+# RE2's own default: with less, a pattern of many states forgets them, and walks each text anew.
+_MAX_MEMORY = 8 << 20
 
 
 class PatternError(ValueError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from cel_expr_python import cel
@@ -110,13 +110,22 @@ class CompiledBinding:
     @property
     def reads(self) -> frozenset[str]:
         """Every name that its expressions refer to."""
-        return _reads(
-            self.when,
-            *(expression for _, expression in self.variables),
-            *(one for rule in self.rules for one in (rule.assertion, rule.message, rule.fix)),
-            *(one for setting in self.settings for one in (setting.value, setting.when)),
-            *(waiver.when for waiver in self.waivers),
-        )
+        return _reads(*self._judged(), *(expression for _, expression in self.variables))
+
+    @property
+    def steps(self) -> int:
+        """The steps that one call may take, when every rule is broken; see bounds.py."""
+        return sum(one.steps for one in self._judged() if one is not None)
+
+    def _judged(self) -> Iterator[Expression | None]:
+        """Yield every expression that a call may need; variables are parts of those that read them."""
+        yield self.when
+        for rule in self.rules:
+            yield from (rule.assertion, rule.message, rule.fix)
+        for setting in self.settings:
+            yield from (setting.value, setting.when)
+        for waiver in self.waivers:
+            yield waiver.when
 
 
 class Program:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gateway.masking import HIDDEN, mask, mask_signatures
-from gateway.policy.model import Part
+from gateway.policy.model import Moment, Part
 from gateway.policy.requests import RequestError, read_request
 from gateway.policy.suite_model import CallerFacts
 from gateway.source import LinkError, parse_link
@@ -139,10 +139,7 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
 def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any:
     """Mask every text; note under its pointer (RFC 6901) until when a signed link is good."""
     if isinstance(value, str):
-        shown = mask_signatures(mask(value))
-        if shown.endswith(_MASKED_QUERY) and (expires := _expiry(value, hosts)):
-            signed[pointer] = expires
-        return shown
+        return _mask_text(value, pointer, signed, hosts)
     if isinstance(value, dict):
         return {
             mask_signatures(mask(key)): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts)
@@ -153,12 +150,17 @@ def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any
     return value
 
 
-def _expiry(text: str, hosts: Hosts) -> str | None:
+def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts) -> str:
+    shown = mask(text)
+    if "://" not in text:
+        return mask_signatures(shown)
     try:
         link = parse_link(text, hosts)
     except LinkError:
-        return None
-    return link.expires.isoformat() if link.expires else None
+        return mask_signatures(shown)
+    if link.expires:
+        signed[pointer] = link.expires.isoformat()
+    return shown  # digits of its key are no signature: an object may be called by its checksum
 
 
 def _escape(key: str) -> str:
@@ -195,14 +197,14 @@ class Record(Part):
     model_config = Part.model_config | {"extra": "ignore"}
 
     id: str
-    time: AwareDatetime
+    time: Moment
     method: str
     caller: CallerFacts = CallerFacts()
     decision: str
     violations: list[RecordedViolation] = Field([])
     mutations: list[RecordedMutation] = Field([])
     request: dict[str, Any]
-    signed_until: dict[str, AwareDatetime] = Field({})
+    signed_until: dict[str, Moment] = Field({})
     is_masked: bool = False
     left_out: list[str] = Field([])
 

@@ -15,7 +15,7 @@ from gateway.caller import Caller
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, validation_faults
 from gateway.masking import HIDDEN, mask, mask_signatures
-from gateway.policy.model import Expiry, Part
+from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
 
@@ -145,7 +145,7 @@ class Question(Part):
     method: str
     request: dict[str, Any] = Field(repr=False)  # it may hold a signature
     caller: CallerFacts = CallerFacts()
-    now: Expiry
+    now: Moment
 
 
 def to_caller(facts: CallerFacts) -> Caller:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from gateway.policy.model import Metadata, Part
+from gateway.policy.model import Metadata, Moment, Part
 
 
 class CallerFacts(Part):
@@ -74,7 +74,7 @@ class Case(Part):
     method: str
     request: dict[str, Any]
     caller: CallerFacts = CallerFacts()
-    now: AwareDatetime = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    now: Moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     expect: Expectation
 
 

@@ -77,14 +77,6 @@ def is_variable_binding(node: Node) -> bool:
     return bool(node.comprehension_expr.iter_var == _UNUSED)
 
 
-def conjuncts_of(node: Node) -> list[Node]:
-    """Return the parts of `a && b && c`, or the one expression itself."""
-    call = node.call_expr
-    if node.WhichOneof("expr_kind") == "call_expr" and call.function == "_&&_":
-        return [part for argument in call.args for part in conjuncts_of(argument)]
-    return [node]
-
-
 def to_text(node: Node) -> str:
     """Write an expression as CEL, with no more parentheses than it needs."""
     return _write(node)[0]

@@ -1,5 +1,6 @@
 """Requests against the constraints of their descriptors."""
 
+from gateway.validation.checks import REQUIRED
 from gateway.validation.validator import Validator
 
-__all__ = ["Validator"]
+__all__ = ["REQUIRED", "Validator"]

@@ -27,6 +27,9 @@ ValueCheck: TypeAlias = Callable[[Any, str], Violations]
 FieldCheck: TypeAlias = "Callable[[Message, str], Violations]"
 """Message, path before its fields → violations."""
 
+REQUIRED = "REQUIRED"
+"""Reason of the violation that a field is not set: a policy may still fill it in."""
+
 _NANOS_PER_SECOND = 10**9
 
 
@@ -36,7 +39,7 @@ def required_check(field: FieldDescriptor) -> FieldCheck:
 
     def check(message: Message, prefix: str) -> Violations:
         if not (message.HasField(name) if has_presence else getattr(message, name)):
-            yield FieldViolation(field=prefix + name, description="is required; set it", reason="REQUIRED")
+            yield FieldViolation(field=prefix + name, description="is required; set it", reason=REQUIRED)
 
     return check
 

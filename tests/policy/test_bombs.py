@@ -153,9 +153,6 @@ SLOW: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-@pytest.mark.xfail(
-    reason="1 MiB is too little for the states of such a pattern: RE2 then walks them one by one"
-)
 def test_a_pattern_of_many_states_keeps_them() -> None:
     ((used_s, _),) = measure_apart(list(SLOW)).values()
     assert used_s < MOST_CPU_S / 4

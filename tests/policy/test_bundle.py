@@ -232,6 +232,14 @@ CHANGED: list[dict[str, str]] = [
 ]
 
 
+def test_a_bundle_is_refused_that_takes_too_much_as_a_whole(refuse: Refuse) -> None:
+    rules = [f"request.uri.split('').map(c, c + '{number}').size() > 0" for number in range(10)]
+    bindings = [binding_text(f"b{number}") for number in range(10)]
+    (fault,) = refuse(policy_text(*rules), *bindings)
+    assert fault.partition(" a call of ")[0].endswith(": metadata.name: with this binding")
+    assert "4,000,000 are allowed" in fault
+
+
 def test_the_hash_is_of_every_name_and_text(schema: Schema) -> None:
     first = load_bundle(BundleFiles(FILES), schema).hash
     hashes = {

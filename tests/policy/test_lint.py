@@ -183,6 +183,13 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         + binding_text("c", "q", action="audit"),
         [],
     ),
+    "a binding of a method that is not served": (
+        policy_text("request.api_endpoint_id != ''", methods=["yandex.cloud.endpoint.ApiEndpointService/Get"])
+        + policy_text("request.uri != ''", name="q")
+        + binding_text()
+        + binding_text("c", "q"),
+        ["warning: spec.policy: no method that the policy p is about is served"],
+    ),
     "a policy bound twice overwrites itself": (
         policy_text(set=[{"field": "name", "value": "params.a"}])
         + binding_text("b", params={"a": "x"})

@@ -129,7 +129,7 @@ MISSPELT: dict[str, tuple[str, str]] = {
     "a list": (policy_text("true", methods="x"), "spec.methods: input should be a valid list, not 'x'"),
     "a time without its zone": (
         SUITE.replace("request:", "now: 2026-01-01T00:00:00, request:"),
-        "cases[0].now: input should have timezone info, not '2026-01-01T00:00:00'",
+        "cases[0].now: '2026-01-01T00:00:00': a date as 2026-12-31, or a time with its zone as ",
     ),
 }
 

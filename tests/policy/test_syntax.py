@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from gateway.policy.expression import unpack
 from gateway.policy.syntax import (
     children_of,
-    conjuncts_of,
     is_variable_binding,
     localize,
     names_in,
@@ -237,18 +236,6 @@ def test_walks_the_outer_before_the_inner(engine: cel.Env, schema: Schema) -> No
         "2",
         "0",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("true", ["true"]),
-        ("true || false", ["true || false"]),
-        ("true && (false && method == '') && !true", ["true", "false", 'method == ""', "!true"]),
-    ],
-)
-def test_conjuncts(engine: cel.Env, schema: Schema, text: str, parts: list[str]) -> None:
-    assert [to_text(one) for one in conjuncts_of(check(engine, schema, text))] == parts
 
 
 def test_tells_bound_variables_from_loops(engine: cel.Env, schema: Schema) -> None:

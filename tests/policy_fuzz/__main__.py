@@ -28,14 +28,14 @@ def main() -> int:
     schema = load_schema(Config().services)
     report = run(schema, arguments.seed, arguments.pairs)
     shares = {outcome: report.share(outcome) for outcome in OUTCOMES}
+    rules = ", ".join(f"{share:.1%} {outcome}" for outcome, share in shares.items())
     lines = [
-        f"{report.pairs:,} pairs of {report.bundles:,} bundles in {report.seconds:.0f} s; "
+        f"{report.pairs:,} pairs of {report.bundles:,} bundles in {report.seconds:.0f} s",
         f"{report.refused:,} bundles refused as too heavy",
-        f"{report.rules.total():,} rules judged: "
-        + ", ".join(f"{share:.1%} {outcome}" for outcome, share in shares.items()),
+        f"{report.rules.total():,} rules judged: {rules}",
         f"decisions: {dict(report.outcomes)}",
-        f"{report.second:,} expressions judged by the Rust engine too; explained differences: "
-        f"{dict(report.explained) or 'none'}",
+        f"{report.second:,} expressions judged by the Rust engine too",
+        f"its explained differences: {dict(report.explained) or 'none'}",
         *(describe(shrink(schema, one)) for one in report.differences),
     ]
     print("\n".join(lines))  # noqa: T201

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import yaml
@@ -12,7 +13,7 @@ import yaml
 from gateway.caller import Caller
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.policy_fuzz.growth import FIELDS, KEYS, WORDS, Grower
-from tests.policy_fuzz.oracle import Outcome, Request, World, judge
+from tests.policy_fuzz.oracle import Form, Outcome, Request, World, judge
 from tests.policy_fuzz.tree import Kind, Tree, Value, to_cel, walk
 
 Broken: TypeAlias = tuple[str, str, bool]
@@ -60,10 +61,14 @@ class Binding:
     def parameters(self) -> dict[str, Value]:
         return {**self.shared, **self.own}
 
-    def world(self, request: Request) -> World:
+    def world(self, request: Request, oddities: Mapping[str, Form] = MappingProxyType({})) -> World:
         """Return what names stand for when the request is judged."""
         return World(
-            request=request, method=CREATE, parameters=self.parameters, variables=self.policy.variables
+            request=request,
+            method=CREATE,
+            parameters=self.parameters,
+            variables=self.policy.variables,
+            oddities=oddities,
         )
 
 
@@ -107,7 +112,9 @@ def _binding_text(binding: Binding) -> str:
         "spec": dict(binding.shared),
     }
     text = "---\n" + yaml.safe_dump(shared, sort_keys=False, width=10_000)
-    return text + binding_text(binding.name, binding.policy.name, paramsFrom=[f"{binding.name}-shared"], **spec)
+    return text + binding_text(
+        binding.name, binding.policy.name, paramsFrom=[f"{binding.name}-shared"], **spec
+    )
 
 
 def expect(bindings: tuple[Binding, ...], request: Request) -> Verdict:
@@ -145,12 +152,16 @@ def _make_policy(random: Random, name: str) -> Policy:
         kind = random.choice(_VARIABLE_KINDS)
         variables[f"v{index}"] = grower.grow(kind, DEPTH - 1)
         grower.declare(f"v{index}", kind)
-    rules = {f"r{index}": grower.grow("bool", random.randint(2, DEPTH)) for index in range(random.randint(1, 5))}
+    rules = {
+        f"r{index}": grower.grow("bool", random.randint(2, DEPTH)) for index in range(random.randint(1, 5))
+    }
     return Policy(name=name, variables=variables, rules=rules)
 
 
 def _make_binding(random: Random, name: str, policy: Policy) -> Binding:
-    when = Grower(random, PARAMETERS, {}).grow("bool", random.randint(1, 3)) if random.random() < 0.5 else None
+    when = (
+        Grower(random, PARAMETERS, {}).grow("bool", random.randint(1, 3)) if random.random() < 0.5 else None
+    )
     trees = [*policy.variables.values(), *policy.rules.values(), *([when] if when else [])]
     read = {str(one.value) for tree in trees for one in walk(tree) if one.operator == "parameter"}
     values = {name: _make_parameter(random, kind) for name, kind in PARAMETERS.items()}
@@ -160,9 +171,7 @@ def _make_binding(random: Random, name: str, policy: Policy) -> Binding:
         for one in sorted(read)
         if not shared or random.random() < 0.5
     }
-    return Binding(
-        name=name, policy=policy, action=random.choice(ACTIONS), when=when, shared=shared, own=own
-    )
+    return Binding(name=name, policy=policy, action=random.choice(ACTIONS), when=when, shared=shared, own=own)
 
 
 def _make_parameter(random: Random, kind: Kind) -> Value:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import cast
 
 from tests.policy_fuzz.tree import Kind, Tree
 
@@ -16,6 +15,7 @@ FIELDS = ("folder_id", "name", "description", "uri")
 NUMBERS = (0, 1, 2, 3, -1, -2, 7, 2**62, 2**63 - 1, -(2**63))
 _ORDERED: tuple[Kind, ...] = ("int", "text")
 _ELEMENTS: dict[Kind, Kind] = {"texts": "text", "bag": "text", "map": "text", "ints": "int"}
+_LISTS: tuple[Kind, ...] = ("texts", "ints")
 _COLLECTIONS: tuple[Kind, ...] = ("texts", "ints", "bag", "map")
 _SHADOW_SHARE = 0.04
 
@@ -43,6 +43,10 @@ class Grower:
             return self._random.choice(self._leaves(kind))()
         return self._random.choice(choices)(depth - 1)
 
+    def grow_condition(self, depth: int) -> Tree:
+        """Return a condition; often a loop, whose early end has misled the engine before."""
+        return self._loop(depth) if self._random.random() < 0.4 else self.grow("bool", depth)
+
     def _leaves(self, kind: Kind) -> list[Callable[[], Tree]]:
         named = [
             *[("parameter", name) for name, its in self._parameters.items() if its == kind],
@@ -59,25 +63,35 @@ class Grower:
         return {name: kind for name, kind in self._variables.items() if name not in self._locals}
 
     def _own_leaves(self, kind: Kind) -> list[Callable[[], Tree]]:
-        pick = self._random.choice
-        match kind:
-            case "bool":
-                return [
-                    lambda: Tree("has", "bool", (self._map(),), pick(SELECTABLE)),
-                    lambda: Tree("has_field", "bool", (), pick(FIELDS)),
-                ]
-            case "int":
-                return [lambda: Tree("literal", "int", (), pick(NUMBERS))]
-            case "text":
-                field: Callable[[], Tree] = lambda: Tree("field", "text", (), pick(FIELDS))  # noqa: E731
-                return [lambda: Tree("literal", "text", (), pick(WORDS)), field, field, self._other_text]
-            case "texts":
-                return [self._literals, lambda: Tree("groups", "texts")]
-            case "ints":
-                return [self._literals_of_int]
-            case "bag":
-                return [lambda: Tree("filter", "bag", (Tree("labels", "map"), Tree("literal", "bool", (), True)), "k")]  # noqa: E501, FBT003
-        return [lambda: Tree("labels", "map")]
+        leaves: dict[Kind, list[Callable[[], Tree]]] = {
+            "bool": [self._has_label, self._has_field],
+            "int": [self._number],
+            "text": [self._word, self._field, self._field, self._other_text],
+            "texts": [self._literals, lambda: Tree("groups", "texts")],
+            "ints": [self._literals_of_int],
+            "bag": [self._keys],
+            "map": [lambda: Tree("labels", "map")],
+        }
+        return leaves[kind]
+
+    def _has_label(self) -> Tree:
+        return Tree("has", "bool", (self._map(),), self._random.choice(SELECTABLE))
+
+    def _has_field(self) -> Tree:
+        return Tree("has_field", "bool", (), self._random.choice(FIELDS))
+
+    def _number(self) -> Tree:
+        return Tree("literal", "int", (), self._random.choice(NUMBERS))
+
+    def _word(self) -> Tree:
+        return Tree("literal", "text", (), self._random.choice(WORDS))
+
+    def _field(self) -> Tree:
+        return Tree("field", "text", (), self._random.choice(FIELDS))
+
+    def _keys(self) -> Tree:
+        """Return all keys of the labels."""
+        return Tree("filter", "bag", (Tree("labels", "map"), Tree("literal", "bool", (), value=True)), "k")
 
     def _other_text(self) -> Tree:
         return Tree(self._random.choice(("method", "caller")), "text")
@@ -96,23 +110,31 @@ class Grower:
         return Tree("list", "ints", numbers)
 
     def _inner(self, kind: Kind) -> list[Callable[[int], Tree]]:
-        match kind:
-            case "bool":
-                return self._conditions()
-            case "int":
-                return [self._arithmetic, self._arithmetic, self._size, self._size, self._choice_of("int"),
-                        self._index_of("int"), self._negation]  # fmt: skip
-            case "text":
-                return [self._sum_of("text"), self._choice_of("text"), self._index_of("text"), self._lookup,
-                        self._lookup]  # fmt: skip
-            case "texts":
-                return [self._list_of("texts"), self._sum_of("texts"), self._choice_of("texts"),
-                        self._filter_of("texts"), self._map_of("texts")]  # fmt: skip
-            case "ints":
-                return [self._list_of("ints"), self._filter_of("ints"), self._map_of("ints")]
-            case "bag":
-                return [self._filter_of("bag"), self._map_of("bag")]
-        return []
+        inner: dict[Kind, list[Callable[[int], Tree]]] = {
+            "bool": self._conditions(),
+            "int": [
+                *[self._arithmetic, self._size] * 2,
+                self._choice_of("int"),
+                self._index_of("int"),
+                self._negation,
+            ],
+            "text": [
+                *[self._lookup] * 2,
+                self._sum_of("text"),
+                self._choice_of("text"),
+                self._index_of("text"),
+            ],
+            "texts": [
+                self._list_of("texts"),
+                self._sum_of("texts"),
+                self._choice_of("texts"),
+                self._filter_of("texts"),
+                self._map_of("texts"),
+            ],
+            "ints": [self._list_of("ints"), self._filter_of("ints"), self._map_of("ints")],
+            "bag": [self._filter_of("bag"), self._map_of("bag")],
+        }
+        return inner.get(kind, [])
 
     def _conditions(self) -> list[Callable[[int], Tree]]:
         joined = [self._join, self._join, self._join, self._not]
@@ -147,7 +169,11 @@ class Grower:
         return Tree(self._random.choice(("startsWith", "endsWith", "contains")), "bool", parts)
 
     def _match(self, depth: int) -> Tree:
-        return Tree("matches", "bool", (self.grow("text", depth),), self._random.choice(PATTERNS))
+        pattern = Tree("literal", "text", (), self._random.choice(PATTERNS))
+        words = [name for name, kind in self._parameters.items() if kind == "text"]
+        if words and self._random.random() < 0.3:
+            pattern = Tree("parameter", "text", (), self._random.choice(words))
+        return Tree("matches", "bool", (self.grow("text", depth), pattern))
 
     def _loop(self, depth: int) -> Tree:
         operator = self._random.choice(("all", "all", "exists", "exists", "exists_one"))
@@ -222,8 +248,15 @@ class Grower:
         return lambda depth: self._looped("filter", kind, over, "bool", depth)
 
     def _map_of(self, kind: Kind) -> Callable[[int], Tree]:
-        over: Kind = "map" if kind == "bag" else cast("Kind", self._random.choice(("texts", "ints")))
+        over: Kind = "map" if kind == "bag" else self._random.choice(_LISTS)
         return lambda depth: self._looped("map", kind, over, _ELEMENTS[kind], depth)
 
 
-_LEAF_SHARE: dict[Kind, float] = {"bool": 0.06, "int": 0.4, "text": 0.45, "texts": 0.5, "ints": 0.5, "map": 1.0}
+_LEAF_SHARE: dict[Kind, float] = {
+    "bool": 0.06,
+    "int": 0.4,
+    "text": 0.45,
+    "texts": 0.5,
+    "ints": 0.5,
+    "map": 1.0,
+}

@@ -14,6 +14,12 @@ from tests.policy_fuzz.tree import Tree, Value
 
 Outcome: TypeAlias = Literal["true", "false", "error"]
 
+Scope: TypeAlias = Mapping[str, Any]
+Form: TypeAlias = "Callable[[Tree, World, Scope], Any]"
+
+_END = r"\Z"
+"""What `$` means in RE2: the very end of a text, not also before a line break there."""
+
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -40,6 +46,7 @@ class World:
         method: full name.
         parameters: of the binding.
         variables: of the policy; each is found when it is first needed.
+        oddities: operator → what an engine makes of it that does not keep to the specification.
         known: values of variables, or that they have none.
     """
 
@@ -47,10 +54,8 @@ class World:
     method: str
     parameters: Mapping[str, Value]
     variables: Mapping[str, Tree]
+    oddities: Mapping[str, Form] = field(default_factory=dict)
     known: dict[str, Value | CelError] = field(default_factory=dict)
-
-
-Scope: TypeAlias = Mapping[str, Any]
 
 
 def judge(tree: Tree, world: World) -> Outcome:
@@ -67,7 +72,7 @@ def evaluate(tree: Tree, world: World, scope: Scope) -> Any:
     Raises:
         CelError: it has none.
     """
-    form = _FORMS.get(tree.operator)
+    form = world.oddities.get(tree.operator) or _FORMS.get(tree.operator)
     if form is not None:
         return form(tree, world, scope)
     return _STRICT[tree.operator](*[evaluate(part, world, scope) for part in tree.parts])
@@ -118,31 +123,34 @@ def _if(tree: Tree, world: World, scope: Scope) -> Any:
     return evaluate(then if evaluate(test, world, scope) else otherwise, world, scope)
 
 
-def _scopes(tree: Tree, world: World, scope: Scope) -> Iterator[Scope]:
+def scopes(tree: Tree, world: World, scope: Scope) -> Iterator[Scope]:
+    """Yield what names stand for in each turn of a loop."""
     for element in evaluate(tree.parts[0], world, scope):
         yield {**scope, str(tree.value): element}
 
 
 def _all(tree: Tree, world: World, scope: Scope) -> bool:
-    return _settle((_attempt(tree.parts[1], world, one) for one in _scopes(tree, world, scope)), decisive=False)
+    return _settle(
+        (_attempt(tree.parts[1], world, one) for one in scopes(tree, world, scope)), decisive=False
+    )
 
 
 def _exists(tree: Tree, world: World, scope: Scope) -> bool:
-    return _settle((_attempt(tree.parts[1], world, one) for one in _scopes(tree, world, scope)), decisive=True)
+    return _settle((_attempt(tree.parts[1], world, one) for one in scopes(tree, world, scope)), decisive=True)
 
 
 def _exists_one(tree: Tree, world: World, scope: Scope) -> bool:
-    met = [evaluate(tree.parts[1], world, one) for one in _scopes(tree, world, scope)]
+    met = [evaluate(tree.parts[1], world, one) for one in scopes(tree, world, scope)]
     return met.count(True) == 1
 
 
 def _map(tree: Tree, world: World, scope: Scope) -> list[Any]:
-    return [evaluate(tree.parts[1], world, one) for one in _scopes(tree, world, scope)]
+    return [evaluate(tree.parts[1], world, one) for one in scopes(tree, world, scope)]
 
 
 def _filter(tree: Tree, world: World, scope: Scope) -> list[Any]:
     name, condition = str(tree.value), tree.parts[1]
-    return [one[name] for one in _scopes(tree, world, scope) if evaluate(condition, world, one)]
+    return [one[name] for one in scopes(tree, world, scope) if evaluate(condition, world, one)]
 
 
 def _fit(number: int) -> int:
@@ -173,7 +181,7 @@ def _index(whole: Any, key: Any) -> Any:
     return whole[key]
 
 
-_FORMS: dict[str, Callable[[Tree, World, Scope], Any]] = {
+_FORMS: dict[str, Form] = {
     "literal": lambda tree, _world, _scope: tree.value,
     "field": lambda tree, world, _: world.request.fields[str(tree.value)],
     "labels": lambda _tree, world, _scope: world.request.labels,
@@ -191,9 +199,6 @@ _FORMS: dict[str, Callable[[Tree, World, Scope], Any]] = {
     "exists_one": _exists_one,
     "map": _map,
     "filter": _filter,
-    "matches": lambda tree, world, scope: (
-        re.search(str(tree.value), evaluate(tree.parts[0], world, scope)) is not None
-    ),
     "select": lambda tree, world, scope: _index(evaluate(tree.parts[0], world, scope), tree.value),
     "has": lambda tree, world, scope: tree.value in evaluate(tree.parts[0], world, scope),
     "has_field": lambda tree, world, _: world.request.fields[str(tree.value)] != "",
@@ -219,5 +224,6 @@ _STRICT: dict[str, Callable[..., Any]] = {
     "startsWith": lambda text, part: text.startswith(part),
     "endsWith": lambda text, part: text.endswith(part),
     "contains": lambda text, part: part in text,
+    "matches": lambda text, pattern: re.search(pattern.replace("$", _END), text) is not None,
     "index": _index,
 }

@@ -5,27 +5,53 @@ It differs from the specification in ways that are known; see DIFFERENCES.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from itertools import permutations, product
 from typing import Any
 
 import cel
 
-from tests.policy_fuzz.case import Binding
-from tests.policy_fuzz.oracle import Outcome, Request
-from tests.policy_fuzz.tree import LOOPS, Tree, to_cel, walk
 from tests.policy.making import CREATE
+from tests.policy_fuzz.case import Binding
+from tests.policy_fuzz.oracle import Form, Outcome, Request, Scope, World, evaluate, judge, scopes
+from tests.policy_fuzz.tree import LOOPS, Tree, to_cel, walk
+
+_OUTCOMES: dict[bool, Outcome] = {True: "true", False: "false"}
+_LEAST = -(2**63)
 
 
-def _is_inexact_size(tree: Tree) -> bool:
-    return tree.operator == "size" and tree.parts[0].kind == "text"
+def _count_bytes(tree: Tree, world: World, scope: Scope) -> int:
+    value = evaluate(tree.parts[0], world, scope)
+    return len(value.encode()) if isinstance(value, str) else len(value)
 
 
-DIFFERENCES: dict[str, Callable[[Tree], bool]] = {
-    "size() of a text counts bytes": _is_inexact_size,
-    "has() of a field is true though the field is empty": lambda tree: tree.operator == "has_field",
+def _wrap(tree: Tree, world: World, scope: Scope) -> int:
+    value: int = evaluate(tree.parts[0], world, scope)
+    return value if value == _LEAST else -value
+
+
+def _all_in_order(tree: Tree, world: World, scope: Scope) -> bool:
+    return all(evaluate(tree.parts[1], world, one) for one in scopes(tree, world, scope))
+
+
+def _exists_in_order(tree: Tree, world: World, scope: Scope) -> bool:
+    return any(evaluate(tree.parts[1], world, one) for one in scopes(tree, world, scope))
+
+
+DIFFERENCES: dict[str, dict[str, Form]] = {
+    "size() of a text counts bytes": {"size": _count_bytes},
+    "the least integer negated is itself": {"negate": _wrap},
+    "all() and exists() end at the first error": {"all": _all_in_order, "exists": _exists_in_order},
+    "has() of a field is true though the field is empty": {"has_field": lambda _tree, _world, _scope: True},
 }
-"""What the engine does otherwise, by why; each tells whether a part of an expression may show it."""
+"""What the engine makes otherwise of which operators, each of them tried out with the release pinned."""
+
+SEVERAL = "several of these"
+
+
+def _orders(whole: Any) -> list[dict[str, str]]:
+    return [dict(entries) for entries in permutations(whole.items())]
 
 
 class Reader:
@@ -58,7 +84,7 @@ class Reader:
             value = program.execute(context)
         except Exception:  # noqa: BLE001  # each error is of another class
             return "error"
-        return {True: "true", False: "false"}.get(value, "error") if isinstance(value, bool) else "error"
+        return _OUTCOMES[value] if isinstance(value, bool) else "error"
 
     def _compile_now(self, tree: Tree) -> cel.Program | None:
         return None if self._hides(tree) else cel.compile(to_cel(tree, self._inlined))
@@ -67,10 +93,22 @@ class Reader:
         """Tell whether a loop names its element as a variable: its text cannot stand in its place."""
         return any(one.operator in LOOPS and one.value in self._trees for one in self._parts(tree))
 
-    def explain(self, tree: Tree) -> str | None:
-        """Return why the engine may think otherwise of an expression, or None."""
-        parts = list(self._parts(tree))
-        return next((why for why, shows in DIFFERENCES.items() if any(map(shows, parts))), None)
+    def explain(self, tree: Tree, request: Request, found: Outcome) -> str | None:
+        """Return which known differences lead to what the engine says, or None when they do not."""
+        for why, oddities in DIFFERENCES.items():
+            if found in self._possible(tree, request, oddities):
+                return why
+        together = {operator: form for one in DIFFERENCES.values() for operator, form in one.items()}
+        return SEVERAL if found in self._possible(tree, request, together) else None
+
+    def _possible(self, tree: Tree, request: Request, oddities: dict[str, Form]) -> set[Outcome]:
+        """Return what an expression may come to: maps are in no certain order, which an early end shows."""
+        owners = self._binding.parameters.get("owners", {})
+        bindings = [
+            replace(self._binding, own={**self._binding.own, "owners": one}) for one in _orders(owners)
+        ]
+        requests = [replace(request, labels=one) for one in _orders(request.labels)]
+        return {judge(tree, binding.world(one, oddities)) for binding, one in product(bindings, requests)}
 
     def _parts(self, tree: Tree) -> list[Tree]:
         """Return the parts of an expression and of the variables that it needs."""

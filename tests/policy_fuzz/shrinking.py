@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gateway.faults import FaultsError
 from gateway.schema import Schema
-from tests.policy_fuzz.case import Binding, documents_of, expect
+from tests.policy_fuzz.case import Binding, Policy, documents_of, expect
 from tests.policy_fuzz.oracle import Request
 from tests.policy_fuzz.run import Difference, prepare, show
 from tests.policy_fuzz.tree import Tree, walk
@@ -53,16 +53,16 @@ def _differs(schema: Schema, bindings: tuple[Binding, ...], request: Request) ->
 
 def _smaller(bindings: tuple[Binding, ...]) -> Iterator[tuple[Binding, ...]]:
     for index, binding in enumerate(bindings):
-        before, after = bindings[:index], bindings[index + 1 :]
         if len(bindings) > 1:
-            yield (*before, *after)
+            yield (*bindings[:index], *bindings[index + 1 :])
         for one in _smaller_binding(binding):
-            # A policy has one text, whoever puts it in force.
-            yield tuple(
-                replace(other, policy=one.policy) if other.policy is binding.policy else other for other in before
-            ) + (one,) + tuple(
-                replace(other, policy=one.policy) if other.policy is binding.policy else other for other in after
-            )
+            others = [_with_policy(other, binding.policy, one.policy) for other in bindings]
+            yield (*others[:index], one, *others[index + 1 :])
+
+
+def _with_policy(binding: Binding, old: Policy, new: Policy) -> Binding:
+    """A policy has one text, whoever puts it in force."""
+    return replace(binding, policy=new) if binding.policy is old else binding
 
 
 def _smaller_binding(binding: Binding) -> Iterator[Binding]:
@@ -70,16 +70,20 @@ def _smaller_binding(binding: Binding) -> Iterator[Binding]:
         yield replace(binding, when=None)
         yield from (replace(binding, when=tree) for tree in _smaller_trees(binding.when))
     policy = binding.policy
-    for part in ("rules", "variables"):
-        trees: dict[str, Tree] = dict(getattr(policy, part))
-        for name, tree in trees.items():
-            fewer = {key: one for key, one in trees.items() if key != name}
-            if fewer or part == "variables":
-                yield replace(binding, policy=replace(policy, **{part: fewer}))
-            for one in _smaller_trees(tree):
-                yield replace(binding, policy=replace(policy, **{part: {**trees, name: one}}))
+    for rules in _smaller_named(policy.rules):
+        if rules:
+            yield replace(binding, policy=replace(policy, rules=rules))
+    for variables in _smaller_named(policy.variables):
+        yield replace(binding, policy=replace(policy, variables=variables))
     for name in binding.own:
         yield replace(binding, own={key: one for key, one in binding.own.items() if key != name})
+
+
+def _smaller_named(trees: Mapping[str, Tree]) -> Iterator[dict[str, Tree]]:
+    for name, tree in trees.items():
+        yield {key: one for key, one in trees.items() if key != name}
+        for one in _smaller_trees(tree):
+            yield {**trees, name: one}
 
 
 def _smaller_trees(tree: Tree) -> Iterator[Tree]:

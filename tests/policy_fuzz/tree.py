@@ -14,7 +14,7 @@ Value: TypeAlias = "bool | int | str | list[str] | list[int] | dict[str, str]"
 
 LOOPS = ("all", "exists", "exists_one", "map", "filter")
 _INFIX = {"==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%", "&&", "||"}
-_METHODS = {"startsWith", "endsWith", "contains"}
+_METHODS = {"startsWith", "endsWith", "contains", "matches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Tree:
         operator: as CEL writes it, or a word for what CEL has no sign for.
         kind: of its value.
         parts: what it is applied to.
-        value: of a literal; or the name of a field, key, parameter, variable or loop variable, or a pattern.
+        value: of a literal; or the name of a field, key, parameter, variable or loop variable.
     """
 
     operator: str
@@ -83,7 +83,6 @@ _FORMS: dict[str, Callable[[list[str], bool | int | str], str]] = {
     "negate": lambda parts, _: f"(-({parts[0]}))",
     "?": lambda parts, _: f"({parts[0]} ? {parts[1]} : {parts[2]})",
     "size": lambda parts, _: f"size({parts[0]})",
-    "matches": lambda parts, value: f"{parts[0]}.matches({literal(value)})",
     "index": lambda parts, _: f"{parts[0]}[{parts[1]}]",
     "select": lambda parts, value: f"{parts[0]}.{value}",
     "has": lambda parts, value: f"has({parts[0]}.{value})",
