@@ -55,7 +55,7 @@ fmt: $(VENV)/.package ## format the code and mend what can be mended
 
 docs: $(VENV)/.package ## write the references of configuration and policies anew
 	$(BIN)/python -m gateway.config.reference > docs/configuration.md
-	$(BIN)/python -m gateway.policy.functions_reference > docs/policy-functions.md
+	$(BIN)/python -m gateway.expressions.functions_reference > docs/policy-functions.md
 
 bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sized
 
     from gateway.config import Config
-    from gateway.policy import Bundle, CaseResult, Coverage, PolicyInput, Replay
-    from gateway.policy.replay import Change
+    from gateway.policy import Bundle, PolicyInput
+    from gateway.policy_tools import CaseResult, Coverage, Replay
+    from gateway.policy_tools.replay import Change
     from gateway.schema import Schema
 
 FOUND_FAULTS = 1
@@ -90,7 +91,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
     """Check the bundle at PATH: its form, its types, what it leaves open."""
     from datetime import UTC, datetime
 
-    from gateway.policy import find_weaknesses
+    from gateway.policy_tools import find_weaknesses
     from gateway.sources import open_bundle
 
     config, schema = _open_schema(file)
@@ -132,7 +133,7 @@ def test(
     path: Path | None, file: Path | None, junit: Path | None, threshold: float, *, is_json: bool
 ) -> None:
     """Run the tests of the bundle at PATH."""
-    from gateway.policy import measure_coverage, run_suites, to_junit
+    from gateway.policy_tools import measure_coverage, run_suites, to_junit
 
     bundle, schema = _open_bundle(path, file)
     results = run_suites(bundle, schema)
@@ -200,7 +201,8 @@ def explain(
     REQUEST is a file, or - for standard input: the request in JSON or YAML as a client sends it, or an
     object with the keys request, method, caller and now.
     """
-    from gateway.policy import Decider, explain, explanation_to_json, explanation_to_text
+    from gateway.policy import Decider
+    from gateway.policy_tools import explain, explanation_to_json, explanation_to_text
 
     bundle, schema = _open_bundle(path, file)
     asked = _read_question(request_file, schema, method, now)
@@ -238,7 +240,7 @@ def replay(records: Any, path: Path | None, file: Path | None, examples: int, *,
     """
     from dataclasses import asdict
 
-    from gateway.policy import replay
+    from gateway.policy_tools import replay
 
     bundle, schema = _open_bundle(path, file)
     result = replay(records, bundle, schema)
@@ -291,7 +293,7 @@ def diff(old: Path, new: Path, file: Path | None, *, is_json: bool, has_exit_cod
     """Show what the bundle NEW says otherwise than the bundle OLD."""
     from dataclasses import asdict
 
-    from gateway.policy import compare_bundles
+    from gateway.policy_tools import compare_bundles
 
     before, after = (_open_bundle(path, file)[0] for path in (old, new))
     differences = compare_bundles(before, after)
@@ -312,7 +314,7 @@ def diff(old: Path, new: Path, file: Path | None, *, is_json: bool, has_exit_cod
 @policy.command()
 def schema() -> None:
     """Print the JSON Schema of a bundle's documents, for editors."""
-    from gateway.policy import format_schema
+    from gateway.policy_tools import format_schema
 
     _print_json(format_schema())
 

@@ -10,8 +10,9 @@ import pytest
 from gateway.bundle_files import BundleFiles
 from gateway.config.reference import describe, write_reference
 from gateway.config.sections import Config
-from gateway.policy import load_bundle, measure_coverage, run_suites
-from gateway.policy.functions_reference import write_functions_reference
+from gateway.expressions.functions_reference import write_functions_reference
+from gateway.policy import load_bundle
+from gateway.policy_tools import measure_coverage, run_suites
 from gateway.schema import Schema
 from tests.conftest import ROOT
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import GOOD_IMAGE, ROOT
 from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
-from tests.policy.test_difference import suite_text
 from tests.policy.test_waivers import waiver_text
+from tests.policy_tools.test_difference import suite_text
 from tests.signed import SIGNATURE, sign_link
 
 COMMAND = [sys.executable, "-m", "gateway", "policy"]

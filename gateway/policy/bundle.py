@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from gateway.expressions.bounds import MAX_STEPS_OF_A_METHOD
+from gateway.expressions.functions import LINK_TYPE, Toolbox
+from gateway.expressions.patterns import Patterns
 from gateway.faults import Fault, FaultsError, Position, key_of
-from gateway.policy.bounds import MAX_STEPS_OF_A_METHOD
 from gateway.policy.compiler import BindingSource, Compiler
-from gateway.policy.functions import LINK_TYPE, Toolbox
-from gateway.policy.patterns import Patterns
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
 from gateway.source import DEFAULT_HOSTS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 
+from gateway.expressions.environment import Environment, ExpressionError, Problem
 from gateway.faults import Fault, Path, key_of
-from gateway.policy.environment import Environment, ExpressionError, Problem
 from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
 from gateway.policy.program import CALLER_TYPE, CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
 from gateway.schema import descriptor_of
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.documents import Document
-    from gateway.policy.expression import Expression
-    from gateway.policy.functions import Toolbox
+    from gateway.expressions.expression import Expression
+    from gateway.expressions.functions import Toolbox
     from gateway.policy.model import Binding, Policy, Rule, Setting, Waiver
     from gateway.schema import Method, Schema
 

@@ -11,9 +11,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway.expressions.expression import EvaluationError
 from gateway.masking import HIDDEN, mask, mask_signatures
 from gateway.policy.decision import Decision, Draft, Violation
-from gateway.policy.expression import EvaluationError
 from gateway.policy.model import CONDITION
 from gateway.policy.mutator import mutate
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from cel_expr_python import cel
 
+    from gateway.expressions.expression import Expression
     from gateway.policy.bundle import Bundle
-    from gateway.policy.expression import Expression
     from gateway.policy.program import (
         CompiledBinding,
         CompiledRule,

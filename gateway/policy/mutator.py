@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.expressions.expression import EvaluationError
 from gateway.masking import mask, mask_signatures
 from gateway.policy.decision import Draft, Mutation, Violation
-from gateway.policy.expression import EvaluationError
 
 if TYPE_CHECKING:
     from cel_expr_python import cel

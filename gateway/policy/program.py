@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.caller import Caller
-    from gateway.policy.environment import Environment
-    from gateway.policy.expression import Expression
+    from gateway.expressions.environment import Environment
+    from gateway.expressions.expression import Expression
     from gateway.policy.field_path import FieldPath, Target
 
 CALLER_TYPE = "baremetal_gateway.v1.Caller"

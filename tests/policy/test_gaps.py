@@ -16,14 +16,8 @@ import yaml
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import LastGood, read_bundle, sign_bundle, signature_path
 from gateway.faults import FaultsError
-from gateway.policy import (
-    Bundle,
-    load_bundle,
-    measure_coverage,
-    replay,
-    run_suites,
-    to_junit,
-)
+from gateway.policy import Bundle, load_bundle
+from gateway.policy_tools import measure_coverage, replay, run_suites, to_junit
 from gateway.schema import Schema
 from tests.bundles.test_signature import write_keys
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start

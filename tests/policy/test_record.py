@@ -9,15 +9,7 @@ import pytest
 
 from gateway.bundle_files import BundleFiles
 from gateway.caller import UNKNOWN_CALLER, Caller
-from gateway.policy import (
-    Decider,
-    Decision,
-    PolicyInput,
-    RecordError,
-    load_bundle,
-    read_record,
-    to_record,
-)
+from gateway.policy import Decider, Decision, PolicyInput, RecordError, load_bundle, read_record, to_record
 from gateway.policy.record import _mask, _restore, _texts
 from gateway.source import DEFAULT_HOSTS, MAX_LENGTH, Hosts
 from tests.policy.making import CREATE, NOW, binding_text, policy_text

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.expressions.expression import EvaluationError, Expression
 from gateway.policy import decider
-from gateway.policy.expression import EvaluationError, Expression
 from gateway.schema import Schema
 from tests.policy_fuzz.__main__ import LEAST_SHARE, OUTCOMES
 from tests.policy_fuzz.run import run

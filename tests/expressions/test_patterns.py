@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.policy.patterns import MAX_PATTERN, PatternError, Patterns
+from gateway.expressions.patterns import MAX_PATTERN, PatternError, Patterns
 
 MATCHES = [
     ("db-1", "[a-z]+-[0-9]", True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.policy.functions import BORROWED, FUNCTIONS
+from gateway.expressions.functions import BORROWED, FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Functions of policies
 
-<!-- Written by `make docs` from gateway/policy/functions.py: change it there. -->
+<!-- Written by `make docs` from gateway/expressions/functions.py: change it there. -->
 
 What expressions can call beside CEL's
 [own functions](https://github.com/google/cel-spec/blob/master/doc/langdef.md) (`size`, `startsWith`,

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from gateway.bundle_files import BundleFiles
-from gateway.policy import Difference, compare_bundles, load_bundle
+from gateway.policy import load_bundle
+from gateway.policy_tools import Difference, compare_bundles
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.policy.test_params import params_text
 from tests.policy.test_waivers import waiver_text

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cel_expr_python import cel
 
-from gateway.policy.cel_types import type_of
-from gateway.policy.environment import Environment, ExpressionError
-from gateway.policy.expression import EvaluationError, Expression
-from gateway.policy.functions import LINK_TYPE, Toolbox
-from gateway.policy.patterns import Patterns
+from gateway.expressions.cel_types import type_of
+from gateway.expressions.environment import Environment, ExpressionError
+from gateway.expressions.expression import EvaluationError, Expression
+from gateway.expressions.functions import LINK_TYPE, Toolbox
+from gateway.expressions.patterns import Patterns
 from tests.policy.making import CREATE
 
 if TYPE_CHECKING:

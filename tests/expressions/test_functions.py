@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.policy.functions import BORROWED, FUNCTIONS
+from gateway.expressions.functions import BORROWED, FUNCTIONS
 
 if TYPE_CHECKING:
     from tests.policy.conftest import Decide

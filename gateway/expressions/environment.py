@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_strings
 
-from gateway.policy.bounds import TooHeavyError, weigh_expression, weigh_value
-from gateway.policy.cel_types import type_of
-from gateway.policy.expression import (
+from gateway.expressions.bounds import TooHeavyError, weigh_expression, weigh_value
+from gateway.expressions.cel_types import type_of
+from gateway.expressions.expression import (
     EvaluationError,
     Expression,
     evaluate,
@@ -27,16 +27,16 @@ from gateway.policy.expression import (
     unpack,
     without_noise,
 )
-from gateway.policy.functions import FIND, OWN_NAMES, PATTERN_KINDS, declare_functions
-from gateway.policy.patterns import PatternError
-from gateway.policy.syntax import walk
+from gateway.expressions.functions import FIND, OWN_NAMES, PATTERN_KINDS, declare_functions
+from gateway.expressions.patterns import PatternError
+from gateway.expressions.syntax import walk
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.policy.functions import Toolbox
-    from gateway.policy.syntax import Node
+    from gateway.expressions.functions import Toolbox
+    from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.message import DecodeError, Message
 
+from gateway.expressions.expression import EvaluationError, evaluate
+from gateway.expressions.syntax import children_of, localize, to_text
 from gateway.masking import HIDDEN, mask, mask_signatures
-from gateway.policy.expression import EvaluationError, evaluate
-from gateway.policy.syntax import children_of, localize, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from cel_expr_python import cel
     from google.protobuf.descriptor_pool import DescriptorPool
 
+    from gateway.expressions.expression import Expression
+    from gateway.expressions.syntax import Node
     from gateway.policy.decider import Decider
     from gateway.policy.decision import Decision
-    from gateway.policy.expression import Expression
     from gateway.policy.program import (
         CompiledBinding,
         CompiledRule,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         CompiledWaiver,
         PolicyInput,
     )
-    from gateway.policy.syntax import Node
 
 _MAX_SHOWN = 200
 _ERROR = "error: "

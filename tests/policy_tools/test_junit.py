@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy import CaseResult, to_junit
+from gateway.policy_tools import CaseResult, to_junit
 
 HOSTILE = [
     "plain",

@@ -9,8 +9,9 @@ import pytest
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
 from gateway.caller import UNKNOWN_CALLER
-from gateway.policy import Decider, PolicyInput, Replay, load_bundle, replay, to_record
-from gateway.policy.replay import Change
+from gateway.policy import Decider, PolicyInput, load_bundle, to_record
+from gateway.policy_tools import Replay, replay
+from gateway.policy_tools.replay import Change
 from gateway.source import DEFAULT_HOSTS
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, binding_text, policy_text

@@ -8,7 +8,7 @@ import jsonschema  # type: ignore[import-untyped]  # it has no stubs among what 
 import pytest
 
 from gateway.documents import load_documents
-from gateway.policy import format_schema
+from gateway.policy_tools import format_schema
 from tests.conftest import ROOT
 
 SCHEMA = format_schema()

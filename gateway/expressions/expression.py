@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from gateway.expressions.cel_types import is_failure
+from gateway.expressions.syntax import names_in
 from gateway.masking import mask
-from gateway.policy.cel_types import is_failure
-from gateway.policy.syntax import names_in
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
 
-    from gateway.policy.syntax import Node
+    from gateway.expressions.syntax import Node
 
 _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\)| \[[A-Z_]+\]$")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.policy.patterns import Patterns
+    from gateway.expressions.patterns import Patterns
 
 LINK_TYPE = "baremetal_gateway.v1.ObjectStorageLink"
 FIND = "@find"

@@ -14,12 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.policy.syntax import is_variable_binding
+from gateway.expressions.syntax import is_variable_binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gateway.policy.syntax import Node
+    from gateway.expressions.syntax import Node
 
 MAX_STEPS = 400_000
 """A step is some 50 ns, so this is some 20 ms for one expression."""

@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from gateway.expressions.expression import EvaluationError
 from gateway.faults import Fault, Position, key_of
-from gateway.policy.expression import EvaluationError
 from gateway.policy.mutator import AUDIT
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.documents import Document
+    from gateway.expressions.expression import Expression
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
-    from gateway.policy.expression import Expression
     from gateway.policy.program import CompiledBinding, CompiledSetting
     from gateway.schema import Method, Schema
 

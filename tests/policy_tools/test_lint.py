@@ -8,8 +8,9 @@ import pytest
 
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.policy import find_weaknesses, load_bundle
-from gateway.policy.lint import is_create
+from gateway.policy import load_bundle
+from gateway.policy_tools import find_weaknesses
+from gateway.policy_tools.lint import is_create
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, SERVICE, binding_text, policy_text
 from tests.policy.test_params import params_text

@@ -7,7 +7,8 @@ import yaml
 
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.policy import CaseResult, load_bundle, measure_coverage, run_suites
+from gateway.policy import load_bundle
+from gateway.policy_tools import CaseResult, measure_coverage, run_suites
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
 

@@ -8,8 +8,8 @@ from cel_expr_python.ext import ext_bindings, ext_strings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.expression import unpack
-from gateway.policy.syntax import (
+from gateway.expressions.expression import unpack
+from gateway.expressions.syntax import (
     children_of,
     is_variable_binding,
     localize,

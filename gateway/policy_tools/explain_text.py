@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gateway.policy.explain import show_time
+from gateway.policy_tools.explain import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateway.policy.decision import Decision
-    from gateway.policy.explain import BindingTrace, Explanation, Part, RuleTrace
+    from gateway.policy_tools.explain import BindingTrace, Explanation, Part, RuleTrace
 
 
 def explanation_to_json(explanation: Explanation) -> dict[str, Any]:

@@ -1,0 +1,32 @@
+"""What one does with a bundle beside serving it: check, test, explain, replay, compare.
+
+Pure, and by the same decider as in service.
+"""
+
+from gateway.policy_tools.difference import Difference, compare_bundles
+from gateway.policy_tools.explain import Explanation, explain
+from gateway.policy_tools.explain_text import explanation_to_json, explanation_to_text
+from gateway.policy_tools.format_schema import format_schema
+from gateway.policy_tools.junit import to_junit
+from gateway.policy_tools.lint import Finding, find_weaknesses
+from gateway.policy_tools.replay import Replay, replay
+from gateway.policy_tools.suite import CaseResult, Coverage, measure_coverage, run_suites
+
+__all__ = [
+    "CaseResult",
+    "Coverage",
+    "Difference",
+    "Explanation",
+    "Finding",
+    "Replay",
+    "compare_bundles",
+    "explain",
+    "explanation_to_json",
+    "explanation_to_text",
+    "find_weaknesses",
+    "format_schema",
+    "measure_coverage",
+    "replay",
+    "run_suites",
+    "to_junit",
+]

@@ -1,0 +1,7 @@
+"""The fixtures of policies, for the tools too."""
+
+from __future__ import annotations
+
+from tests.policy.conftest import decide, judge, load, make_request, refuse
+
+__all__ = ["decide", "judge", "load", "make_request", "refuse"]
