@@ -62,7 +62,10 @@ def start_gateway(upstream: str, rest: str, rpc: str) -> subprocess.Popen[bytes]
         environment[f"GATEWAY__UPSTREAMS__{name}__ADDRESS"] = upstream
         environment[f"GATEWAY__UPSTREAMS__{name}__TLS"] = "false"
     return subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "gateway", "serve"],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
