@@ -162,8 +162,8 @@ class DecisionLog:
     async def write(self, record: Mapping[str, Any], deadline: float) -> None:
         """Keep a record.
 
-        A call waits until it is written where the sink is durable and nothing may
-        be dropped; otherwise it only has to find room among those that wait.
+        A call waits until it is written where the sink is durable, or has failed, and
+        nothing may be dropped; otherwise it only has to find room among those that wait.
 
         Args:
             record: JSON values.
@@ -181,7 +181,9 @@ class DecisionLog:
                 raise _unrecorded()
             return
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
-        written = loop.create_future() if self._refuses and self._sink.is_durable else None
+        # Where the last write failed, each call tries for itself: it is refused, or finds the sink mended.
+        waits = self._refuses and (self._sink.is_durable or self._is_failing)
+        written = loop.create_future() if waits else None
         self._put(_Waiting(line, written), self._sink, loop)
         if written is not None:
             try:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.call_log import report_abandoned
-from gateway.errors import invalid_request
+from gateway.errors import GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from gateway.admission import Admission
     from gateway.call import Call, Reply, ReplyStream
@@ -53,7 +53,8 @@ class Pipeline:
         """
         with self._admission.admit():
             decision = await self._pass(call)
-            reply = await self._forward(replace(call, request=decision.request))
+            with _warned(decision):
+                reply = await self._forward(replace(call, request=decision.request))
             return replace(reply, warnings=decision.warnings())
 
     @asynccontextmanager
@@ -61,8 +62,9 @@ class Pipeline:
         """Open the upstream's stream of answers, as handle does for a single one."""
         with self._admission.admit():
             decision = await self._pass(call)
-            async with self._forwarder.stream(replace(call, request=decision.request)) as replies:
-                yield replace(replies, warnings=decision.warnings())
+            with _warned(decision):
+                async with self._forwarder.stream(replace(call, request=decision.request)) as replies:
+                    yield replace(replies, warnings=decision.warnings())
 
     async def drain(self) -> None:
         """Wait for what was forwarded and has lost its caller."""
@@ -104,3 +106,13 @@ class Pipeline:
         except asyncio.CancelledError:
             task.add_done_callback(lambda done: report_abandoned(call, done))
             raise
+
+
+@contextmanager
+def _warned(decision: Decision) -> Iterator[None]:
+    """Let the warnings of a decision go with the error that ends the block, too."""
+    try:
+        yield
+    except GatewayError as error:
+        error.warnings += decision.warnings()
+        raise

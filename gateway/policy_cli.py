@@ -127,7 +127,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
     type=click.FloatRange(0, 100),
     default=0,
     show_default=True,
-    help="Percent of rules, mutations and waivers that the tests have to show at work.",
+    help="Percent of rules, mutations, waivers and bindings that tests have to show at work.",
 )
 def test(
     path: Path | None, file: Path | None, junit: Path | None, threshold: float, *, is_json: bool
@@ -165,9 +165,8 @@ def _show_results(results: list[CaseResult], coverage: Coverage) -> None:
     if not results:
         click.echo("there are no tests; put them beside the bundle, as kind: Tests")
     reached, wanted = len(coverage.reached), len(coverage.wanted)
-    click.echo(
-        f"rules, mutations and waivers shown at work: {reached} of {wanted} ({coverage.percent:.1f} %)"
-    )
+    share = f"{reached} of {wanted} ({coverage.percent:.1f} %)"
+    click.echo(f"rules, mutations, waivers and bindings shown at work: {share}")
     for name in coverage.missed:
         click.echo(f"  no test shows: {name}")
 

@@ -10,12 +10,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gateway.faults import FaultsError
+from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.faults import Fault
     from gateway.listeners import Health
     from gateway.surface import Serving, Surface
     from gateway.telemetry import Metrics
@@ -85,6 +84,12 @@ class Reloader(Generic[T]):
                 surface = await asyncio.to_thread(self._build, sources)
             except FaultsError as error:
                 self.refuse(error.faults)
+                return
+            except Exception:  # noqa: BLE001 - whatever it is, the watch goes on, and people are told
+                _log.exception("reload failed")
+                self.refuse(
+                    [Fault(Position("bundle"), "", "the gateway failed to load it; its log tells why")]
+                )
                 return
             self._serving.surface = surface
             self._metrics.record_reload(is_good=True)

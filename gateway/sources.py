@@ -92,17 +92,25 @@ def open_bundle(
         FaultsError: with every fault in it.
     """
     files = read_bundle(path or config.policies.path)
-    return build_bundle(config, schema, files) if is_trusted else load_bundle(files, schema, hosts_of(config))
+    if is_trusted:
+        return build_bundle(config, schema, files, str(path or config.policies.path))
+    return load_bundle(files, schema, hosts_of(config))
 
 
-def build_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
+def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
     """Compile a bundle that is signed, where the configuration asks for that.
+
+    Args:
+        config: that may ask for it.
+        schema: that requests are checked against.
+        files: of the bundle.
+        name: of the bundle, for messages.
 
     Raises:
         FaultsError: the signature is missing or bad, or with every fault in the bundle.
     """
     if config.policies.public_key is not None:
-        load_public_key(config.policies.public_key).check(files, str(config.policies.path))
+        load_public_key(config.policies.public_key).check(files, name)
     return load_bundle(files, schema, hosts_of(config))
 
 

@@ -8,6 +8,7 @@ from gateway.bundle_files import BundleFiles
 from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SIGNATURE_NAME = "bundle.sig"
@@ -26,10 +27,10 @@ def read_bundle(path: Path) -> BundleFiles:
     """
     if not path.exists():
         raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
-    root = path if path.is_dir() else path.parent
-    found = sorted(one for one in path.rglob("*") if _is_part(one, path)) if path.is_dir() else [path]
     faults: list[Fault] = []
-    texts = {file.relative_to(root).as_posix(): _read(file, faults) for file in found}
+    found = sorted(_walk(path, faults)) if path.is_dir() else [path]
+    root = path if path.is_dir() else path.parent
+    texts = {_name(file.relative_to(root), faults): _read(file, faults) for file in found}
     signature = signature_path(path)
     signed = _read(signature, faults) if signature.exists() else None
     if not texts and not faults:
@@ -39,20 +40,53 @@ def read_bundle(path: Path) -> BundleFiles:
     return BundleFiles(texts, signed)
 
 
+def _walk(folder: Path, faults: list[Fault], above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield every file of a bundle; links are followed, and what cannot be looked into is a fault."""
+    own = folder.resolve()
+    if own in above:
+        faults.append(Fault(Position(str(folder)), "", "a link leads back to a folder that it stands in"))
+        return
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        faults.append(Fault(Position(str(folder)), "", f"cannot be read: {error.strerror}"))
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, faults, (*above, own))
+        elif entry.suffix.lower() in _SUFFIXES:
+            yield entry
+
+
+def _name(path: Path, faults: list[Fault]) -> str:
+    name = path.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode("utf-8", "backslashreplace").decode()
+        faults.append(Fault(Position(name), "", "the name of the file is not UTF-8"))
+    return name
+
+
 def signature_path(bundle: Path) -> Path:
     """Return where the signature of a bundle stands: in its folder, or beside its one file."""
     return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
 
 
 def _read(file: Path, faults: list[Fault]) -> str:
+    reason = "not a regular file"  # to read a pipe would wait for ever
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        faults.append(Fault(Position(str(file)), "", f"cannot be read: {reason}"))
-        return ""
+        if file.is_file() or not file.exists():
+            return file.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        reason = "not UTF-8 text"
+    faults.append(Fault(Position(_shown(file)), "", f"cannot be read: {reason}"))
+    return ""
 
 
-def _is_part(path: Path, root: Path) -> bool:
-    is_hidden = any(name.startswith(".") for name in path.relative_to(root).parts)
-    return path.suffix in _SUFFIXES and not is_hidden and not path.is_dir()
+def _shown(file: Path) -> str:
+    return str(file).encode("utf-8", "backslashreplace").decode()

@@ -8,7 +8,6 @@ a file added, taken away, renamed or changed is noticed.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -43,7 +42,7 @@ class PublicKey:
             raise _refuse(name, "the bundle is not signed, and policies.public_key asks for a signature")
         try:
             self._key.verify(base64.b64decode(files.signature.strip(), validate=True), files.hash.encode())
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error among them
             raise _refuse(name, "the signature is not base64") from error
         except InvalidSignature as error:
             reason = "the signature does not fit: the bundle was altered, or signed with another key"

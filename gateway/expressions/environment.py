@@ -44,6 +44,7 @@ _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _CHECKED = "cel.expr.CheckedExpr"
 _MAX_COMPOSED = 65536
+_MAX_VARIABLES = 24  # each is a level of nesting, of which the engine takes 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,11 @@ class Environment:
             ExpressionError: it could take too much.
         """
         needed = self._needed(reads)
+        if len(needed) > _MAX_VARIABLES:
+            message = (
+                f"needs {len(needed)} variables, {_MAX_VARIABLES} are allowed; put some of them together"
+            )
+            raise ExpressionError([Problem(1, 1, message)])
         opening = "".join(f"cel.bind({name}, ({self._variables[name].text}\n), " for name in needed)
         composed = f"{opening}({text}\n){')' * len(needed)}"
         if len(composed) > _MAX_COMPOSED:

@@ -165,7 +165,8 @@ FUNCTIONS = (
         gives="what a link to Object Storage says: `scheme`, `host`, `bucket`, `key`, `extension`, `style` "
         "(`path`, `virtual-hosted` or `website`), `presigned`, `expires`. For anything else, and for a link "
         "that two readers could take for two things, `problem` says why and every other field is empty, so "
-        "rules about them fail",
+        "rules that ask for something fail. A rule that forbids something (`bucket != …`) has to ask for "
+        '`problem == ""` too',
         examples=(
             'objectStorage("https://storage.yandexcloud.net/golden/a.iso").bucket == "golden"',
             'objectStorage("https://golden.storage.yandexcloud.net/b/a.ISO").extension == "iso"',

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 _SERVER = "baremetal-gateway"
 _MAX_WARNING = 512
+MAX_WARNINGS = 10
+"""Warning headers of an answer; clients take some hundred headers, and 8 KiB or more of them."""
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
 
 
@@ -96,7 +98,14 @@ def add_warnings(answer: web.Response, warnings: tuple[str, ...]) -> None:
 
 def warning_texts(warnings: tuple[str, ...]) -> list[str]:
     """Return texts as Warning headers have them, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
-    return [f'299 - "{_quotable(text[:_MAX_WARNING])}"' for text in warnings]
+    return [f'299 - "{_quotable(text)}"' for text in shorten_warnings(warnings, MAX_WARNINGS)]
+
+
+def shorten_warnings(warnings: tuple[str, ...], limit: int) -> list[str]:
+    """Return so many warnings, each of a length that clients take, and how many are left out."""
+    shown = [text[:_MAX_WARNING] for text in warnings[:limit]]
+    left_out = len(warnings) - len(shown)
+    return [*shown, f"and {left_out} more, which the decision log has"] if left_out else shown
 
 
 def _quotable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from gateway.caller import Caller
 from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners.answers import internal_error
+from gateway.listeners.answers import internal_error, shorten_warnings
 from gateway.listeners.front import Exchange
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _DETAILS = "grpc-status-details-bin"
-_MAX_WARNING = 512
 _MAX_WARNINGS = 3
 # Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
 _MAX_DETAILS = 5000
+_VIOLATION_BYTES = 16  # of a violation, beside its texts
 _MAX_MESSAGE = 3000
 
 
@@ -208,23 +209,33 @@ def _fit(message: str) -> str:
 def _status_bytes(error: GatewayError, request_id: str) -> bytes:
     """Return the details of an error, with fewer violations when all of them are more than a client takes."""
     data: bytes = to_status(error, request_id).SerializeToString()
-    while len(data) > _MAX_DETAILS and error.violations:
-        left_out = len(error.violations) // 2 + 1
-        error = GatewayError(
-            error.code,
-            error.reason,
-            error.message,
-            violations=error.violations[:-left_out],
-            metadata={**error.metadata, "violations_left_out": "true"},
-        )
-        data = to_status(error, request_id).SerializeToString()
-    return data
+    if len(data) <= _MAX_DETAILS or not error.violations:
+        return data
+    sizes = accumulate(
+        len(f"{one.field}{one.description}{one.reason}".encode(errors="replace")) + _VIOLATION_BYTES
+        for one in error.violations
+    )
+    room = _MAX_DETAILS - len(to_status(_with_violations(error, 0), request_id).SerializeToString())
+    kept = sum(size <= room for size in sizes)
+    shorter: bytes = to_status(_with_violations(error, kept), request_id).SerializeToString()
+    return shorter
+
+
+def _with_violations(error: GatewayError, count: int) -> GatewayError:
+    left_out = str(len(error.violations) - count)
+    return GatewayError(
+        error.code,
+        error.reason,
+        error.message,
+        violations=error.violations[:count],
+        metadata={**error.metadata, "violations_left_out": left_out},
+    )
 
 
 def _warnings(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text[:_MAX_WARNING]))
-        for text in texts[:_MAX_WARNINGS]
+        ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text))
+        for text in shorten_warnings(texts, _MAX_WARNINGS)
     )
 
 

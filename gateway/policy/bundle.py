@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.bounds import MAX_STEPS_OF_A_METHOD
@@ -179,7 +179,7 @@ class _Linker:
     def _methods(self, policy: Policy, document: Document) -> list[Method]:
         methods: dict[str, Method] = {}
         for index, pattern in enumerate(policy.spec.methods):
-            found = [method for name, method in self._schema.known.items() if fnmatchcase(name, pattern)]
+            found = [method for name, method in self._schema.known.items() if _is_named(name, pattern)]
             if not found:
                 hint = _near(pattern, self._schema.known)
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
@@ -208,6 +208,11 @@ class _Linker:
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
         self.faults.append(Fault(document.position(path), key_of(path), message))
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    """Tell whether a pattern names a method; `*` stands for any text, and nothing else has a meaning."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 
 def _near(name: str, known: Iterable[str]) -> str:

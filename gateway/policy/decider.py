@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from gateway.expressions.expression import EvaluationError
 from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
-from gateway.policy.model import CONDITION
 from gateway.policy.mutator import mutate
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Decider:
         violations: tuple[Violation, ...] = ()
         waived: tuple[Violation, ...] = ()
         if program is not None:
-            found = [*draft.errors, *_judge(program, draft.judged)]
+            found = [*draft.errors, *_judge(program, draft)]
             if found:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
@@ -75,17 +75,19 @@ class Decider:
         )
 
 
-def _judge(program: Program, judged: PolicyInput) -> Iterator[Violation]:
+def _judge(program: Program, draft: Draft) -> Iterator[Violation]:
+    judged = draft.judged
     activation = program.activate(judged)
     for binding in program.bindings:
-        if not _meets_all(binding, activation):
-            yield from _judge_binding(binding, activation, judged)
+        has_applied = binding.name in draft.applied
+        if not _meets_all(binding, activation, has_applied=has_applied):
+            yield from _judge_binding(binding, activation, draft, has_applied=has_applied)
 
 
-def _meets_all(binding: CompiledBinding, activation: cel.Activation) -> bool:
+def _meets_all(binding: CompiledBinding, activation: cel.Activation, *, has_applied: bool) -> bool:
     """Tell in few evaluations whether nothing is broken and nothing fails, as most requests come to."""
     try:
-        if binding.when is not None and not binding.when.is_true(activation):
+        if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
         return all(check.eval(activation).value() is True for check in binding.checks)
     except (EvaluationError, RuntimeError):  # a used-up budget is raised; rule by rule there is one for each
@@ -93,16 +95,15 @@ def _meets_all(binding: CompiledBinding, activation: cel.Activation) -> bool:
 
 
 def _judge_binding(
-    binding: CompiledBinding, activation: cel.Activation, judged: PolicyInput
+    binding: CompiledBinding, activation: cel.Activation, draft: Draft, *, has_applied: bool
 ) -> Iterator[Violation]:
-    if binding.when is not None:
-        try:
-            if not binding.when.is_true(activation):
-                return
-        except EvaluationError as error:  # in doubt, the binding applies
-            yield _failure(binding, CONDITION, "high", "", f"{CONDITION} cannot be evaluated: {error}")
-    for rule in binding.rules:
-        violation = _judge_rule(binding, rule, activation, judged)
+    """Judge rule by rule. No mutation takes a request out of a binding that applied before it."""
+    applies, doubt = read_condition(binding, activation)
+    told = {(one.binding, one.rule) for one in draft.errors}
+    if doubt is not None and (doubt.binding, doubt.rule) not in told:
+        yield doubt
+    for rule in binding.rules if applies or has_applied else ():
+        violation = _judge_rule(binding, rule, activation, draft.judged)
         if violation is not None:
             yield violation
 
@@ -115,7 +116,7 @@ def _judge_rule(
             return None
     except EvaluationError as error:
         message = f"the rule cannot be evaluated: {error}"
-        return _failure(binding, rule.name, rule.severity, rule.field.text, message)
+        return fail(binding, rule.name, rule.severity, rule.field.text, message)
     violation = Violation(
         policy=binding.policy,
         rule=rule.name,
@@ -153,17 +154,3 @@ def _text(expression: Expression | None, activation: cel.Activation) -> str:
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + HIDDEN
-
-
-def _failure(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:
-    return Violation(
-        policy=binding.policy,
-        rule=rule,
-        binding=binding.name,
-        action=binding.action,
-        severity=severity,
-        field=field,
-        value="",
-        message=mask_signatures(message),
-        is_error=True,
-    )

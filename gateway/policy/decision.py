@@ -87,13 +87,15 @@ class Draft(NamedTuple):
         asked: what came.
         request: the message with every mutation made; the very one that came when there is none.
         mutations: in the order in which they were made.
-        errors: settings that could not be evaluated, which count as broken rules.
+        errors: settings, and conditions of bindings, that could not be evaluated: they count as broken rules.
+        applied: names of the bindings that applied at some time before the last mutation.
     """
 
     asked: PolicyInput
     request: Message
     mutations: tuple[Mutation, ...] = ()
     errors: tuple[Violation, ...] = ()
+    applied: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Leave out the request, which may hold a signature."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.expressions.expression import EvaluationError
-from gateway.masking import mask, mask_signatures
+from gateway.masking import mask_signatures
+from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Draft, Mutation, Violation
 
 if TYPE_CHECKING:
@@ -36,21 +37,33 @@ class _Drafting:
         self._activation = program.activate(asked)
         self._mutations: list[Mutation] = []
         self._errors: list[Violation] = []
+        self._doubts: dict[str, Violation] = {}
+        self._applied: set[str] = set()
+        for binding in program.bindings:
+            self._note(binding)
 
     def draft(self) -> Draft:
-        return Draft(self._asked, self._request, tuple(self._mutations), tuple(self._errors))
+        errors = (*self._doubts.values(), *self._errors)
+        return Draft(self._asked, self._request, tuple(self._mutations), errors, frozenset(self._applied))
+
+    def _note(self, binding: CompiledBinding) -> bool:
+        """Tell whether a binding applies for certain. What did once is judged, whatever is set afterwards."""
+        applies, doubt = read_condition(binding, self._activation)
+        if applies:
+            self._applied.add(binding.name)
+        if doubt is not None:
+            self._doubts.setdefault(binding.name, doubt)
+        return applies and doubt is None
 
     def apply(self, binding: CompiledBinding) -> None:
-        try:
-            if binding.when is not None and not binding.when.is_true(self._activation):
-                return
-        except EvaluationError:  # judged later, it denies: there is no telling what to fill in
+        if not self._note(binding):  # in doubt there is no telling what to fill in
             return
         for setting in binding.settings:
             try:
                 self._make(binding, setting, self._activation)
             except (EvaluationError, ValueError, TypeError, UnicodeError) as error:
-                self._errors.append(_failure(binding, setting, error))
+                field, message = setting.target.path.text, f"the field cannot be set: {error}"
+                self._errors.append(fail(binding, setting.name, "high", field, message))
 
     def _make(self, binding: CompiledBinding, setting: CompiledSetting, activation: cel.Activation) -> None:
         if setting.when is not None and not setting.when.is_true(activation):
@@ -76,17 +89,3 @@ class _Drafting:
         if is_made:
             self._request = changed
             self._activation = self._program.activate(self._asked._replace(request=changed))
-
-
-def _failure(binding: CompiledBinding, setting: CompiledSetting, error: Exception) -> Violation:
-    return Violation(
-        policy=binding.policy,
-        rule=setting.name,
-        binding=binding.name,
-        action=binding.action,
-        severity="high",
-        field=setting.target.path.text,
-        value="",
-        message=mask_signatures(mask(f"the field cannot be set: {error}")),
-        is_error=True,
-    )

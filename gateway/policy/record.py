@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from pydantic import Field, ValidationError
 
-from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.masking import HIDDEN, mask, mask_signatures, mask_value
 from gateway.policy.model import Moment, Part
 from gateway.policy.requests import RequestError, read_request
 from gateway.policy.suite_model import CallerFacts
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.source import Hosts
 
 KIND = "decision"
+_MAX_DEPTH = 100  # as deep as protobuf takes a message
 _MASKED_QUERY = f"?{HIDDEN}"
 # The last two on an Any whose type is not known, or whose content is none of it.
 _NO_JSON = (json_format.SerializeToJsonError, TypeError, DecodeError)
@@ -63,11 +64,11 @@ def to_record(
         "trace_id": trace_id,
         "method": decision.method,
         "caller": {
-            "id": mask(caller.id),
+            "id": _hide(caller.id),
             "kind": caller.kind,
-            "groups": [mask(group) for group in caller.groups],
+            "groups": [_hide(group) for group in caller.groups],
             "address": caller.address,
-            "claims": {name: mask(value) for name, value in caller.claims.items()},
+            "claims": {_hide(name): _hide(value) for name, value in caller.claims.items()},
         },
         "bundle": decision.bundle,
         "decision": decision.outcome,
@@ -106,6 +107,10 @@ def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], li
         except _NO_JSON:
             left_out.append(field.json_name)
     return shown, left_out
+
+
+def _hide(text: str) -> str:
+    return mask_signatures(mask_value(text))
 
 
 def _violation(violation: Violation) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any
 
 
 def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts) -> str:
-    shown = mask(text)
+    shown = mask_value(text)
     if "://" not in text:
         return mask_signatures(shown)
     try:
@@ -234,6 +239,8 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
     Raises:
         RecordError: it is none, or its request cannot be judged.
     """
+    if _depth(value) > _MAX_DEPTH:
+        raise RecordError("no record of a decision: nested too deeply")
     try:
         record = Record.model_validate(value)
     except ValidationError as error:
@@ -256,6 +263,20 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
         is_altered=bool(record.left_out)
         or (record.is_masked and any(HIDDEN in text for text in _texts(request))),
     )
+
+
+def _depth(value: Any) -> int:
+    """Return how deeply a value is nested, without going deeper than Python can."""
+    depth, level = 0, [value]
+    while level and depth <= _MAX_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
 
 
 def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from gateway.expressions.expression import EvaluationError, evaluate
 from gateway.expressions.syntax import children_of, localize, to_text
 from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.policy.conditions import read_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,10 +182,8 @@ class _Tracer:
         )
 
     def _applies(self) -> bool:
-        try:
-            return self._binding.when is None or self._binding.when.is_true(self._activation)
-        except EvaluationError:  # in doubt, it does
-            return True
+        applies, _ = read_condition(self._binding, self._activation)
+        return applies or self._binding.name in self._decision.draft.applied
 
     def _rule(self, rule: CompiledRule, *, applies: bool) -> RuleTrace:
         found = [

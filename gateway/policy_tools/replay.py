@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.policy.decider import Decider
 from gateway.policy.record import KIND, RecordError, read_record
@@ -110,6 +110,14 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
     return result
 
 
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
 def _read(line: str, schema: Schema) -> Recorded | None:
     try:
         value = json.loads(line)
@@ -117,6 +125,8 @@ def _read(line: str, schema: Schema) -> Recorded | None:
         raise RecordError("not JSON") from error
     if not isinstance(value, dict) or value.get("kind") != KIND:
         return None
+    if "\\ud" in line.lower() and not _is_text(value):
+        raise RecordError("holds half of a character, which is no text")
     return read_record(value, schema)
 
 

@@ -44,7 +44,8 @@ class Coverage:
     """How much of a bundle its tests show at work.
 
     Attributes:
-        wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`.
+        wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`,
+            `binding <name>`.
         reached: those of them that some case breaks, makes or uses.
     """
 
@@ -76,6 +77,7 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
     wanted |= {f"waiver {name}" for name in bundle.documents.waivers}
+    wanted |= {f"binding {name}" for name in bundle.documents.bindings}
     reached = frozenset[str]().union(*(result.touched for result in results))
     return Coverage(wanted=frozenset(wanted), reached=reached & wanted)
 
@@ -99,10 +101,12 @@ def _touched(decision: Decision) -> Iterator[str]:
     for violation in (*decision.violations, *decision.waived):
         if not violation.is_error:
             yield violation.reason
+            yield f"binding {violation.binding}"
     for waiver in decision.waivers:
         yield f"waiver {waiver}"
     for mutation in decision.mutations:
         yield f"{mutation.policy}/{mutation.name}"
+        yield f"binding {mutation.binding}"
 
 
 def _differences(case: Case, decision: Decision) -> Iterator[str]:

@@ -237,3 +237,46 @@ def test_authors_are_named_in_faults_of_what_they_set(decide: Decide) -> None:
     draft = decide(*policies, binding_text("b"), binding_text("c", "q", action="audit")).draft
     violations = [FieldViolation(field=field, description="bad", reason="r") for field in ("name", "uri")]
     assert [one.description for one in draft.tell_authors(violations)] == ["bad (the policy p set it)", "bad"]
+
+
+def test_a_mutation_takes_no_request_out_of_its_binding(load: Load, make_request: MakeRequest) -> None:
+    bundle = load(
+        policy_text(
+            "request.uri == 'golden'",
+            set=[{"field": 'labels["reviewed"]', "value": "'no'"}],
+        ),
+        binding_text(when="!('reviewed' in request.labels)"),
+    )
+    decision = Decider(bundle).decide(PolicyInput(CREATE, make_request(uri="evil"), UNKNOWN_CALLER, NOW))
+    assert [one.rule for one in decision.violations] == ["r0"]
+    assert not decision.is_allowed
+
+
+def test_a_mutation_of_another_policy_takes_no_request_out_of_a_binding(
+    load: Load, make_request: MakeRequest
+) -> None:
+    bundle = load(
+        policy_text(set=[{"field": "name", "value": "'safe'"}], name="a"),
+        policy_text("false", name="p"),
+        binding_text("x", "a"),
+        binding_text("b", when="request.name != 'safe'"),
+    )
+    decision = Decider(bundle).decide(PolicyInput(CREATE, make_request(name="n"), UNKNOWN_CALLER, NOW))
+    assert [(one.binding, one.rule) for one in decision.violations] == [("b", "r0")]
+
+
+def test_a_mutation_does_not_heal_a_condition_that_failed(load: Load, make_request: MakeRequest) -> None:
+    bundle = load(
+        policy_text("true", set=[{"field": 'labels["retention"]', "value": "'1y'"}], name="p"),
+        policy_text(
+            set=[
+                {"field": 'labels["env"]', "value": "'prod'", "when": "!('env' in request.labels)"},
+            ],
+            name="q",
+        ),
+        binding_text("b", "p", when="request.labels['env'] == 'prod'"),
+        binding_text("c", "q"),
+    )
+    decision = Decider(bundle).decide(PolicyInput(CREATE, make_request(name="n"), UNKNOWN_CALLER, NOW))
+    assert [(one.binding, one.rule, one.is_error) for one in decision.violations] == [("b", "when", True)]
+    assert not decision.is_allowed

@@ -1,0 +1,40 @@
+"""Whether a binding applies; and what cannot be evaluated, as a violation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.expressions import EvaluationError
+from gateway.masking import mask, mask_signatures
+from gateway.policy.decision import Violation
+from gateway.policy.model import CONDITION
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
+
+    from gateway.policy.program import CompiledBinding
+
+
+def read_condition(binding: CompiledBinding, activation: cel.Activation) -> tuple[bool, Violation | None]:
+    """Tell whether a binding applies. In doubt it does, and the doubt is a broken rule of its own."""
+    if binding.when is None:
+        return True, None
+    try:
+        return binding.when.is_true(activation), None
+    except EvaluationError as error:
+        return True, fail(binding, CONDITION, "high", "", f"{CONDITION} cannot be evaluated: {error}")
+
+
+def fail(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:
+    """Return the violation of what cannot be evaluated."""
+    return Violation(
+        policy=binding.policy,
+        rule=rule,
+        binding=binding.name,
+        action=binding.action,
+        severity=severity,
+        field=field,
+        value="",
+        message=mask_signatures(mask(message)),
+        is_error=True,
+    )
