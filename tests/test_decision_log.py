@@ -229,3 +229,26 @@ async def test_no_sink_keeps_nothing(metrics: Metrics) -> None:
     assert not log.is_kept
     await log.write(RECORD, soon())
     await log.close()
+
+
+async def test_a_broken_standard_output_refuses_calls(metrics: Metrics) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    log = open_log(StdoutSink(writing), metrics)
+    await log.write(RECORD, soon())  # nobody knows yet
+    while not lost(metrics):
+        await asyncio.sleep(0.01)
+    with pytest.raises(GatewayError, match="could not be recorded"):
+        await log.write(RECORD, soon())
+    await log.close()
+    os.close(writing)
+
+
+async def test_a_mended_sink_is_found(metrics: Metrics) -> None:
+    sink = HeldSink()
+    sink.free.set()
+    log = open_log(sink, metrics)
+    log._is_failing = True  # noqa: SLF001 - the last write failed
+    await log.write(RECORD, soon())
+    assert not log._is_failing  # noqa: SLF001
+    await log.close()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.masking import mask, quote
+from gateway.masking import mask, mask_value, quote
 
 _SIGNATURE = "3f2a9c0d5e6b7a8190f0e1d2c3b4a59687f6e5d4c3b2a1908070605040302010"
 
@@ -39,6 +39,13 @@ _SIGNATURE = "3f2a9c0d5e6b7a8190f0e1d2c3b4a59687f6e5d4c3b2a1908070605040302010"
         ("AWSAccessKeyId=AKID&Signature=s&Expires=1", "AWSAccessKeyId=…&Signature=…&Expires=1"),
         ("authorization: Bearer abcdefgh12345", "authorization: Bearer …"),
         ("t1.9euelZqYkZ2Tl8_m.signature", "t1. …"),
+        ("authorization: Basic dXNlcjpwYXNz", "authorization: Basic …"),
+        ("bearer: abcdefgh12345", "bearer …"),
+        ("a eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln b", "a eyJ… b"),
+        ("OAuth y0_AgAAAABkZXZlbG9wZXI end", "OAuth y0_… end"),
+        ("Api-Key AQVNabcdefghijklmnopq", "Api-Key AQVN…"),
+        ("basic ideas", "basic ideas"),
+        ("https://u:s3cr'et@h/a.iso?token='x", "https://…@h/a.iso?…"),
     ],
 )
 def test_mask(text: str, masked: str) -> None:
@@ -124,3 +131,20 @@ def test_long_texts_are_masked_quickly(text: str) -> None:
     started = time.process_time()
     quote(text)
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('https://h/a?x="secret', "https://h/a?…"),
+        ("https://h/a?x=1 secret", "https://h/a?…"),
+        ("https://h/a?x=1\nsecret", "https://h/a?…"),
+        ("https://u:p w@h/a#b c", "https://…@h/a#…"),
+        ("https://u:p'w\"d@h/a", "https://…@h/a"),
+        ("https://h/a@b.iso", "https://h/a@b.iso"),
+        ("see https://h/a?x=1 there", "see https://h/a?… there"),
+        ("no link", "no link"),
+    ],
+)
+def test_a_value_that_is_a_link_is_masked_to_its_end(text: str, masked: str) -> None:
+    assert mask_value(text) == masked

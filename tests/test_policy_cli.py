@@ -145,7 +145,7 @@ def test_test_of_a_bundle(bundle: Path) -> None:
         "passed  tests.yaml: unnamed",
         "passed  tests.yaml: named",
         "2 passed, 0 failed",
-        "rules, mutations and waivers shown at work: 2 of 2 (100.0 %)",
+        "rules, mutations, waivers and bindings shown at work: 4 of 4 (100.0 %)",
     ]
 
 
@@ -164,7 +164,7 @@ def test_a_failed_test_tells_what_was_expected_and_what_came(bundle: Path) -> No
         "        violation p/named:      got the message 'set a name; name is not set'",
         "        warning advice/r0: not expected: does not meet: request.uri == ''",
         "0 passed, 1 failed",
-        "rules, mutations and waivers shown at work: 2 of 2 (100.0 %)",
+        "rules, mutations, waivers and bindings shown at work: 4 of 4 (100.0 %)",
     ]
 
 
@@ -173,7 +173,7 @@ def test_too_little_coverage_is_a_fault(bundle: Path) -> None:
     assert run("test", bundle).returncode == 0
     done = run("test", bundle, "--coverage", "0.5")
     assert done.returncode == 1
-    assert "  no test shows: advice/r0\n  no test shows: p/named\n" in done.stdout
+    assert "  no test shows: advice/r0\n  no test shows: binding a\n" in done.stdout
     assert done.stderr == "coverage is 0.0 %, 0.5 % are asked for\n"
 
 

@@ -113,3 +113,27 @@ async def test_an_emptied_file_is_not_put_in_force_while_it_is_written(start: St
     await looking
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"labels": {}}) as answer:
         assert answer.status == 403
+
+
+async def test_a_watch_survives_whatever_goes_wrong(
+    start: Start, bundle: Path, monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
+) -> None:
+    running = await start(policies__path=bundle)
+    reloader = running.gateway._reloader  # noqa: SLF001 - what watches
+    build = reloader._build  # noqa: SLF001
+
+    def fail(_: object) -> None:
+        raise RuntimeError("inner workings")
+
+    monkeypatch.setattr(reloader, "_build", fail)
+    approve(bundle, "other")
+    await reloader.reload()
+    assert "the gateway failed" in str((await facts(running))["reload_faults"])
+    assert "gateway_bundle_stale 1.0" in running.metrics.expose().decode()
+    assert "inner workings" in logs.text
+    assert await status_of_a_create(running) == 200
+    monkeypatch.setattr(reloader, "_build", build)
+    approve(bundle, "third")
+    await reloader.reload()
+    assert "reload_faults" not in await facts(running)
+    assert await status_of_a_create(running) == 403

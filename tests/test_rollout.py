@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from gateway.app import Gateway
 from gateway.bundles import LastGood, read_bundle, sign_bundle, signature_path
@@ -376,3 +377,46 @@ async def test_rules_know_the_caller_of_either_protocol(start: Start, tmp_path: 
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         callable_: Any = channel.unary_unary(f"/{CREATE}")
         assert await callable_(request.SerializeToString(), timeout=10)
+
+
+async def test_warnings_are_bounded_and_go_with_the_upstreams_errors(
+    start: Start, tmp_path: Path, schema: Schema
+) -> None:
+    rules = [{"assert": "false", "message": f"'w{number}'"} for number in range(40)]
+    path = write(tmp_path / "b", policy_text(*rules), binding_text(action="warn"))
+    running = await start(policies__path=path)
+    for status in (200, 409):  # the second one is of a name that is taken
+        async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as answer:
+            warnings = answer.headers.getall("Warning")
+            assert answer.status == status
+        assert warnings[0] == '299 - "p/r0: w0"'
+        assert warnings[10:] == ['299 - "and 30 more, which the decision log has"']
+    request = schema.known[CREATE].request(name="debian-13", uri=GOOD_IMAGE["uri"])
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        callable_: Any = channel.unary_unary(f"/{CREATE}")
+        call = callable_(request.SerializeToString(), timeout=10)
+        await call
+        trailing = [value for key, value in await call.trailing_metadata() if key == "x-policy-warning"]
+    assert trailing[0] == "p/r0: w0"
+    assert trailing[-1] == "and 37 more, which the decision log has"
+
+
+@pytest.mark.parametrize("count", [20, 24, 300])
+async def test_a_grpc_denial_names_as_many_rules_as_fit(
+    start: Start, tmp_path: Path, schema: Schema, count: int
+) -> None:
+    rules = [{"assert": "false", "message": f"'{'m' * 150} {number}'"} for number in range(count)]
+    running = await start(policies__path=write(tmp_path / "b", policy_text(*rules), binding_text()))
+    request = schema.known[CREATE].request(uri="x")
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        callable_: Any = channel.unary_unary(f"/{CREATE}")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await callable_(request.SerializeToString(), timeout=10)
+    trailing = dict(caught.value.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    info, told = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(info)
+    assert status.details[1].Unpack(told)
+    assert len(told.field_violations) >= 18
+    left_out = int(info.metadata.get("violations_left_out", "0"))
+    assert len(told.field_violations) + left_out == count

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +9,9 @@ from gateway.bundles import read_bundle
 from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def write(root: Path, *names: str, data: bytes = b"a: 1\n") -> None:
@@ -81,3 +84,52 @@ def test_names_every_file_that_cannot_be_read(tmp_path: Path) -> None:
         f"{tmp_path / 'c.yaml'}: cannot be read: not UTF-8 text",
         f"{tmp_path / 'd.yaml'}: cannot be read: No such file or directory",
     ]
+
+
+def test_suffixes_may_be_in_upper_case(tmp_path: Path) -> None:
+    write(tmp_path, "a.YAML", "b.Yml")
+    assert list(read_bundle(tmp_path).texts) == ["a.YAML", "b.Yml"]
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    write(tmp_path, "..data/tests/a.yaml", "b.yaml")
+    (tmp_path / "tests").symlink_to("..data/tests")
+    assert list(read_bundle(tmp_path).texts) == ["b.yaml", "tests/a.yaml"]
+
+
+def test_a_link_that_leads_back_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "b/c.yaml")
+    (tmp_path / "b" / "again").symlink_to(tmp_path)
+    assert faults_of(tmp_path) == [
+        f"{tmp_path / 'b' / 'again'}: a link leads back to a folder that it stands in"
+    ]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.yaml", "closed/b.yaml")
+    look = Path.iterdir
+
+    def refuse(self: Path) -> Iterator[Path]:
+        if self.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return look(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert faults_of(tmp_path) == [f"{tmp_path / 'closed'}: cannot be read: Permission denied"]
+
+
+def test_a_pipe_is_a_fault_and_holds_nobody_up(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml")
+    os.mkfifo(tmp_path / "b.yaml")
+    os.mkfifo(tmp_path / "bundle.sig")
+    assert faults_of(tmp_path) == [
+        f"{tmp_path / name}: cannot be read: not a regular file" for name in ("b.yaml", "bundle.sig")
+    ]
+
+
+def test_a_name_has_to_be_utf_8(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml")
+    (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("a: 1\n")
+    assert faults_of(tmp_path) == ["\\udcff.yaml: the name of the file is not UTF-8"]

@@ -76,6 +76,7 @@ def test_another_key_is_refused(keys: tuple[Path, Path], tmp_path: Path) -> None
         (None, "is not signed, and policies.public_key asks for a signature"),
         ("", "does not fit"),
         ("????", "not base64"),
+        ("é", "not base64"),
         (base64.b64encode(b"x" * 64).decode(), "does not fit"),
         (base64.b64encode(b"x" * 63).decode(), "does not fit"),
     ],

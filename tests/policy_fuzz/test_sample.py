@@ -26,7 +26,7 @@ def test_the_gateway_decides_as_the_oracle_does(schema: Schema) -> None:
     assert report.second > PAIRS
 
 
-def _meet_everything(*_: Any) -> bool:
+def _meet_everything(*_: Any, **__: Any) -> bool:
     return True
 
 

@@ -180,7 +180,7 @@ def test_a_rule_that_fails_is_not_covered(schema: Schema) -> None:
     expect = {"decision": "deny", "violations": [UNNAMED], "audits": [{"rule": "failing/r0"}]}
     result = run(schema, {"request": {"description": "fail"}, "expect": expect})
     assert result.has_passed
-    assert result.touched == {"p/named"}
+    assert result.touched == {"p/named", "binding b"}
 
 
 def test_the_bundle_that_ships_passes_its_tests_and_they_break_every_rule(schema: Schema) -> None:
