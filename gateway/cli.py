@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway import __version__
-from gateway.policy_cli import WRONG_CONFIGURATION, config_option, exit_on_faults, load_configuration, policy
+from gateway.policy_cli import (
+    WRONG_CONFIGURATION,
+    Commands,
+    config_option,
+    exit_on_faults,
+    load_configuration,
+    policy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Policy-enforcing, traced gateway for BareMetal images in Yandex Cloud."""
 

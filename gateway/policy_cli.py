@@ -57,7 +57,7 @@ def load_configuration(file: Path | None) -> Config:
         return load_config(file, os.environ)
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
     """Commands that tell, without a traceback, when their output finds no place."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -77,7 +77,7 @@ class _WrongUsageError(click.ClickException):
     exit_code = WRONG_CONFIGURATION
 
 
-@click.group(cls=_Commands)
+@click.group(cls=Commands)
 def policy() -> None:
     """Check, test, explain, compare and sign bundles of policies."""
 
@@ -205,7 +205,7 @@ def explain(
 
     bundle, schema = _open_bundle(path, file)
     asked = _read_question(request_file, schema, method, now)
-    explanation = explain(Decider(bundle), asked, schema.pool)
+    explanation = explain(Decider(bundle), asked, schema)
     if is_json:
         _print_json(explanation_to_json(explanation))
     else:

@@ -15,6 +15,8 @@ from gateway.expressions.expression import EvaluationError, evaluate
 from gateway.expressions.syntax import children_of, localize, to_text
 from gateway.masking import HIDDEN, mask, mask_signatures
 from gateway.policy.conditions import read_condition
+from gateway.policy_tools.validity import find_refused_mutations
+from gateway.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         CompiledWaiver,
         PolicyInput,
     )
+    from gateway.schema import Schema
 
 _MAX_SHOWN = 200
 _ERROR = "error: "
@@ -111,19 +114,24 @@ class BindingTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A decision with all that led to it."""
+    """A decision with all that led to it.
+
+    Attributes:
+        refused: why the API does not take what policies set; in service the call is then answered 400.
+    """
 
     decision: Decision
+    refused: tuple[str, ...]
     bindings: tuple[BindingTrace, ...]
 
 
-def explain(decider: Decider, asked: PolicyInput, pool: DescriptorPool) -> Explanation:
+def explain(decider: Decider, asked: PolicyInput, schema: Schema) -> Explanation:
     """Decide, and tell how each binding of the method came out.
 
     Args:
         decider: with the bundle.
         asked: what is judged.
-        pool: with the types that messages may carry.
+        schema: with the types that messages may carry, and their constraints.
     """
     decision = decider.decide(asked)
     program = decider.bundle.programs.get(asked.method)
@@ -133,8 +141,9 @@ def explain(decider: Decider, asked: PolicyInput, pool: DescriptorPool) -> Expla
         activation = program.activate(judged) if program else None
         further = _variables(binding, activation)
         within = program.activate(judged, further) if program else None
-        traces.append(_Tracer(binding, within, judged, decision, pool).trace())
-    return Explanation(decision=decision, bindings=tuple(traces))
+        traces.append(_Tracer(binding, within, judged, decision, schema.pool).trace())
+    refused = tuple(find_refused_mutations(Validator(schema), decision))
+    return Explanation(decision=decision, refused=refused, bindings=tuple(traces))
 
 
 def _variables(binding: CompiledBinding, activation: cel.Activation) -> dict[str, Any]:

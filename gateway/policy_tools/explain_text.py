@@ -22,6 +22,7 @@ def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
         "decision": decision.outcome,
         "bundle": decision.bundle,
         "now": show_time(decision.asked.now),
+        "refused": list(explanation.refused),
         "mutations": [asdict(one) for one in decision.mutations],
         "waivers": list(decision.waivers),
         "violations": [asdict(one) for one in decision.violations],
@@ -33,6 +34,7 @@ def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
 def explanation_to_text(explanation: Explanation) -> str:
     """Return an explanation as lines for a terminal: what came out, then how, binding by binding."""
     lines = [*_head(explanation.decision)]
+    lines += [f"  answered 400 in service: {reason}" for reason in explanation.refused]
     for binding in explanation.bindings:
         lines += ["", *_binding(binding)]
     if not explanation.bindings:

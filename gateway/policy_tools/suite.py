@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from gateway.policy.decider import Decider
 from gateway.policy.requests import RequestError, read_request
+from gateway.policy_tools.validity import find_refused_mutations
+from gateway.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,10 +67,9 @@ class Coverage:
 
 def run_suites(bundle: Bundle, schema: Schema) -> list[CaseResult]:
     """Run every case of every suite, in order."""
-    decider = Decider(bundle)
-    return [
-        _run(file, case, decider, schema) for file, suite in bundle.suites.items() for case in suite.cases
-    ]
+    decider, validator = Decider(bundle), Validator(schema)
+    cases = ((file, case) for file, suite in bundle.suites.items() for case in suite.cases)
+    return [_run(file, case, decider, validator, schema) for file, case in cases]
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
@@ -82,7 +83,7 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
     return Coverage(wanted=frozenset(wanted), reached=reached & wanted)
 
 
-def _run(file: str, case: Case, decider: Decider, schema: Schema) -> CaseResult:
+def _run(file: str, case: Case, decider: Decider, validator: Validator, schema: Schema) -> CaseResult:
     try:
         asked = read_request(schema, case.method, case.request, case.caller, case.now)
     except RequestError as error:
@@ -91,7 +92,7 @@ def _run(file: str, case: Case, decider: Decider, schema: Schema) -> CaseResult:
     return CaseResult(
         file=file,
         case=case.name,
-        differences=tuple(_differences(case, decision)),
+        differences=(*_differences(case, decision), *find_refused_mutations(validator, decision)),
         decision=decision,
         touched=frozenset(_touched(decision)),
     )

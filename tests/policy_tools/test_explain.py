@@ -26,7 +26,7 @@ PROBLEM = "the link is empty or has a character that links do not have; percent-
 def tell(schema: Schema, *documents: str, caller: Caller = UNKNOWN_CALLER, **fields: Any) -> Explanation:
     bundle = load_bundle(BundleFiles({"b.yaml": "".join(documents)}), schema)
     asked = PolicyInput(CREATE, schema.known[CREATE].request(**fields), caller, NOW)
-    return explain(Decider(bundle), asked, schema.pool)
+    return explain(Decider(bundle), asked, schema)
 
 
 def rule_of(schema: Schema, rule: str, **fields: Any) -> RuleTrace:
@@ -255,7 +255,7 @@ def test_a_method_without_a_binding(schema: Schema) -> None:
     bundle = load_bundle(BundleFiles({"b": policy_text("false") + binding_text()}), schema)
     method = f"{SERVICE}/Get"
     asked = PolicyInput(method, schema.known[method].request(), UNKNOWN_CALLER, NOW)
-    explanation = explain(Decider(bundle), asked, schema.pool)
+    explanation = explain(Decider(bundle), asked, schema)
     assert explanation.bindings == ()
     assert explanation.decision.is_allowed
 

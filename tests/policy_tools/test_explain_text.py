@@ -21,7 +21,7 @@ NOT_FOUND = 'NOT_FOUND: Key not found in map : "x"'
 def tell(schema: Schema, *documents: str, method: str = CREATE, **fields: Any) -> Explanation:
     bundle = load_bundle(BundleFiles({"b.yaml": "".join(documents)}), schema)
     asked = PolicyInput(method, schema.known[method].request(**fields), UNKNOWN_CALLER, NOW)
-    return explain(Decider(bundle), asked, schema.pool)
+    return explain(Decider(bundle), asked, schema)
 
 
 # What a bundle holds → the lines for a request named "n", below the line that names the bundle.
@@ -126,7 +126,7 @@ binding b: policy p, deny
         [
             policy_text(
                 set=[
-                    {"field": "name", "value": "'x'"},
+                    {"field": "name", "value": "'xx'"},
                     {"field": "name", "value": "'y'", "when": "request.uri != ''"},
                     {"field": "uri", "value": "request.labels['x']"},
                 ]
@@ -136,12 +136,12 @@ binding b: policy p, deny
         ],
         """\
 allow: {CREATE}
-  set: name by p/set[0] (b): "n" → "x"
+  set: name by p/set[0] (b): "n" → "xx"
   warn: p/set[2] (b): the field cannot be set: {NOT_FOUND}
   audit: p/set[2] (c): the field cannot be set: {NOT_FOUND}
 
 binding b: policy p, warn
-  set[0] name: set: "n" → "x"
+  set[0] name: set: "n" → "xx"
   set[1] name: left as it was
   set[2] uri: error: the field cannot be set: {NOT_FOUND}
 

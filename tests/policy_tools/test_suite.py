@@ -7,10 +7,11 @@ import yaml
 
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.policy import load_bundle
-from gateway.policy_tools import CaseResult, measure_coverage, run_suites
+from gateway.caller import UNKNOWN_CALLER
+from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy_tools import CaseResult, explain, explanation_to_text, measure_coverage, run_suites
 from tests.conftest import ROOT
-from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, SERVICE, binding_text, policy_text
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
@@ -189,3 +190,24 @@ def test_the_bundle_that_ships_passes_its_tests_and_they_break_every_rule(schema
     assert [result for result in results if not result.has_passed] == []
     assert measure_coverage(bundle, results).missed == []
     assert len(results) > 80
+
+
+def test_a_mutation_that_the_api_does_not_take_fails_the_case(schema: Schema) -> None:
+    suite = {
+        "apiVersion": "baremetal-gateway/v1",
+        "kind": "Tests",
+        "metadata": {"name": "t"},
+        "cases": [{"name": "c", "method": CREATE, "request": {"uri": "x"}, "expect": {"decision": "allow"}}],
+    }
+    setting = {"field": 'labels["Managed By"]', "value": "'x'"}
+    files = {
+        "a.yaml": policy_text("true", set=[setting]) + binding_text(),
+        "b.yaml": yaml.safe_dump(suite),
+    }
+    bundle = load_bundle(BundleFiles(files), schema)
+    (result,) = run_suites(bundle, schema)
+    (difference,) = result.differences
+    assert difference.startswith('labels["Managed By"], which p sets, is not taken by the API: ')
+    asked = PolicyInput(CREATE, schema.known[CREATE].request(uri="x"), UNKNOWN_CALLER, NOW)
+    told = explanation_to_text(explain(Decider(bundle), asked, schema))
+    assert '  answered 400 in service: labels["Managed By"], which p sets' in told
