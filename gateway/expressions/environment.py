@@ -155,15 +155,18 @@ class Environment:
             alone = self._alone.compile(text)
         except (RuntimeError, ValueError) as error:
             raise ExpressionError([self._advise(one) for one in _problems(str(error))]) from error
-        if returns is not None and alone.return_type() != returns:
+        checked = unpack(alone, self._checked_class)
+        reads = reads_of(checked, self.container)
+        is_open = bool(
+            reads & self._refused
+        )  # its type may be that of a refused variable, which is not known
+        if returns is not None and alone.return_type() != returns and not is_open:
             given = alone.return_type().name()
             raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
-        checked = unpack(alone, self._checked_class)
         self._add_patterns(text, checked)
         _borrow_no_regex(checked)
-        reads = reads_of(checked, self.container)
         # What needs a refused variable is not run; that it is of the right type is all there is to know.
-        compiled, steps = (alone, 0) if reads & self._refused else self.compose(text, reads)
+        compiled, steps = (alone, 0) if is_open else self.compose(text, reads)
         return Expression(text, compiled, alone.return_type(), checked, reads, steps)
 
     def compose(self, text: str, reads: frozenset[str]) -> tuple[cel.Expression, int]:

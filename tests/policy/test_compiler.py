@@ -201,3 +201,8 @@ def test_a_parameter_may_be_read_anywhere(load: Load, use: dict[str, Any]) -> No
 )
 def test_keys(path: tuple[str | int, ...], key: str) -> None:
     assert key_of(path) == key
+
+
+def test_a_refused_variable_is_the_only_fault_of_what_reads_it(refuse: Refuse) -> None:
+    faults = refuse(policy_text("v", "w", variables={"v": "request.nope", "w": "v"}), binding_text())
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults] == ["spec.variables.v"]
