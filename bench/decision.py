@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,7 @@ def cases() -> dict[str, Callable[[], object]]:
         "decision, bundle that ships, signed link": lambda: shipped.decide(asked_signed),
     }
     for name, decider in deciders.items():
-        measured[f"decision, {name}"] = lambda decider=decider: decider.decide(asked)  # type: ignore[misc]
+        measured[f"decision, {name}"] = partial(decider.decide, asked)
     assert shipped.decide(asked).violations == shipped.decide(asked_signed).violations == ()
     return measured
 

@@ -82,7 +82,13 @@ class Function:
 
 def declare_functions(tools: Toolbox) -> list[cel.FunctionDecl]:
     """Return the declarations with their implementations."""
-    find = cel.Overload("find_string_string", _TRUTH, [_TEXT, _TEXT], True, tools.patterns.find)  # noqa: FBT003
+    find = cel.Overload(
+        id="find_string_string",
+        return_type=_TRUTH,
+        parameters=[_TEXT, _TEXT],
+        is_member=True,
+        impl=tools.patterns.find,
+    )
     return [*(function.declare(tools) for function in FUNCTIONS), cel.FunctionDecl(FIND, [find])]
 
 

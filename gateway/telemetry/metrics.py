@@ -16,6 +16,7 @@ from prometheus_client.exposition import generate_latest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opentelemetry.metrics import Meter
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.resources import Resource
 
@@ -54,6 +55,10 @@ class Metrics:
             description="Time that an upstream took to answer.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self._create_policy_instruments(meter)
+        self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
+
+    def _create_policy_instruments(self, meter: Meter) -> None:
         self._decisions = meter.create_histogram(
             "gateway.decision.duration",
             unit="s",
@@ -79,7 +84,6 @@ class Metrics:
         self._reloads = meter.create_counter(
             "gateway.bundle.reloads", description="Bundles that changed on disk."
         )
-        self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
 
     def record_request(self, duration_s: float, verb: str, route: str, status: int) -> None:
         """Count an answered HTTP request; the route is empty when none matched."""
