@@ -110,9 +110,9 @@ class Gateway:
         except FaultsError:
             await self.stop()
             raise
+        await self._reloader.keep(self._sources)
         if self._config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
-        await self._reloader.keep(self._sources)
         self._health.is_ready = True
         return Addresses(rest=rest, grpc=rpc, admin=admin)
 

@@ -26,6 +26,3 @@ class Caller:
     groups: tuple[str, ...] = ()
     address: str = ""
     claims: Mapping[str, str] = field(default_factory=dict)
-
-
-UNKNOWN_CALLER = Caller()

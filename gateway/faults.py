@@ -58,6 +58,12 @@ class FaultsError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the known name that is nearest to one that is not; or nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def validation_faults(
     error: ValidationError, model: type[BaseModel], position: Callable[[Path], Position]
 ) -> list[Fault]:

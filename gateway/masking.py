@@ -64,6 +64,11 @@ def mask_signatures(text: str) -> str:
     return _DIGITS.sub(HIDDEN, text)
 
 
+def hide_secrets(text: str) -> str:
+    """Return a text masked, and without what could be the digits of a signature."""
+    return mask_signatures(mask(text))
+
+
 def _mask_link(link: str) -> str:
     link = _USER_INFO.sub(f"{HIDDEN}@", link)
     return _QUERY.sub(lambda match: match[0][0] + HIDDEN, link)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sized
 
     from gateway.config import Config
+    from gateway.faults import Fault
     from gateway.policy import Bundle, PolicyInput
     from gateway.policy_tools import CaseResult, Coverage, Replay
     from gateway.policy_tools.replay import Change
@@ -375,7 +376,7 @@ def _find_bundle(config: Config, path: Path | None) -> Path:
     return bundle
 
 
-def _fault_to_json(fault: Any) -> dict[str, Any]:
+def _fault_to_json(fault: Fault) -> dict[str, Any]:
     position = fault.position
     return {
         "file": position.file,

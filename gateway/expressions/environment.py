@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cel_expr_python import cel
@@ -30,6 +29,7 @@ from gateway.expressions.expression import (
 from gateway.expressions.functions import FIND, OWN_NAMES, PATTERN_KINDS, declare_functions
 from gateway.expressions.patterns import PatternError
 from gateway.expressions.syntax import walk
+from gateway.faults import suggest
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -240,8 +240,7 @@ class Environment:
             known += [name for name in OWN_NAMES if name != FIND]
         elif match := _UNDEFINED.match(problem.message):
             known = descriptor_of(self._schema.message(match[2])).fields_by_name
-        near = get_close_matches(match[1], list(known), n=1) if match else []
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = suggest(match[1], known) if match else ""
         return Problem(problem.line, problem.column, problem.message + hint)
 
 

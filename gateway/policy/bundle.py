@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.bounds import MAX_STEPS_OF_A_METHOD
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
-from gateway.faults import Fault, FaultsError, Position, key_of
+from gateway.faults import Fault, FaultsError, Position, key_of, suggest
 from gateway.policy.compiler import BindingSource, Compiler
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
@@ -142,7 +141,7 @@ class _Linker:
         rules = [rule.name for rule in policy.spec.rules]
         for index, name in enumerate(waiver.spec.rules):
             if name not in rules:
-                message = f"the policy {policy.metadata.name} has no rule {name!r}{_near(name, rules)}"
+                message = f"the policy {policy.metadata.name} has no rule {name!r}{suggest(name, rules)}"
                 self._fault(document, ("spec", "rules", index), message)
 
     def _parameters(self, binding: Binding, document: Document) -> dict[str, Any]:
@@ -181,7 +180,7 @@ class _Linker:
         for index, pattern in enumerate(policy.spec.methods):
             found = [method for name, method in self._schema.known.items() if _is_named(name, pattern)]
             if not found:
-                hint = _near(pattern, self._schema.known)
+                hint = suggest(pattern, self._schema.known)
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
             methods |= {method.name: method for method in found}
         return list(methods.values())
@@ -204,7 +203,7 @@ class _Linker:
         }
         if self._documents.is_whole and name not in self._documents.refused_names("metadata", "name"):
             article = "are no" if kind == "Params" else "is no"
-            self._fault(document, path, f"there {article} {kind} {name!r}{_near(name, known[kind])}")
+            self._fault(document, path, f"there {article} {kind} {name!r}{suggest(name, known[kind])}")
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
         self.faults.append(Fault(document.position(path), key_of(path), message))
@@ -213,8 +212,3 @@ class _Linker:
 def _is_named(name: str, pattern: str) -> bool:
     """Tell whether a pattern names a method; `*` stands for any text, and nothing else has a meaning."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 
 from gateway.expressions.environment import Environment, ExpressionError, Problem
-from gateway.faults import Fault, Path, key_of
+from gateway.faults import Fault, Path, key_of, suggest
 from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
 from gateway.policy.program import CALLER_TYPE, CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
 from gateway.schema import descriptor_of
@@ -204,8 +203,7 @@ class _Compilation:
         message = problem.message
         if message.startswith(_MISSING_PARAMETER):
             name = message.removeprefix(_MISSING_PARAMETER).partition("'")[0]
-            near = get_close_matches(name, self._parameters, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = suggest(name, self._parameters)
             message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}{hint}"
         position = document.position_within(path, problem.line, problem.column)
         where = f"for {self._method.name}"

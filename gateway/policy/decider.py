@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.expressions.expression import EvaluationError
-from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.masking import HIDDEN, hide_secrets, mask_signatures
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.mutator import mutate
@@ -65,7 +65,7 @@ class Decider:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
         return Decision(
-            id=f"{random.getrandbits(128):032x}",
+            id=f"{random.getrandbits(128):032x}",  # a name, not a secret
             bundle=self.bundle.hash,
             draft=draft,
             is_judged=program is not None,
@@ -150,7 +150,7 @@ def _text(expression: Expression | None, activation: cel.Activation) -> str:
     if expression is None:
         return ""
     try:
-        text = mask_signatures(mask(str(expression.evaluate(activation))).strip())
+        text = hide_secrets(str(expression.evaluate(activation))).strip()
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + HIDDEN

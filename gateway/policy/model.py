@@ -16,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-API_VERSION = "baremetal-gateway/v1"
 CONDITION = "when"
 """What stands in the place of a rule's name where the condition of a binding cannot be evaluated."""
 

@@ -61,7 +61,7 @@ class _Drafting:
         for setting in binding.settings:
             try:
                 self._make(binding, setting, self._activation)
-            except (EvaluationError, ValueError, TypeError, UnicodeError) as error:
+            except (EvaluationError, ValueError, TypeError) as error:
                 field, message = setting.target.path.text, f"the field cannot be set: {error}"
                 self._errors.append(fail(binding, setting.name, "high", field, message))
 

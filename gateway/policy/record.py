@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from pydantic import Field, ValidationError
 
-from gateway.masking import HIDDEN, mask, mask_signatures, mask_value
+from gateway.masking import HIDDEN, hide_secrets, mask_signatures, mask_value
 from gateway.policy.model import Moment, Part
 from gateway.policy.requests import RequestError, read_request
 from gateway.policy.suite_model import CallerFacts
@@ -147,7 +147,7 @@ def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any
         return _mask_text(value, pointer, signed, hosts)
     if isinstance(value, dict):
         return {
-            mask_signatures(mask(key)): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts)
+            hide_secrets(key): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts)
             for key, one in value.items()
         }
     if isinstance(value, list):
@@ -169,7 +169,7 @@ def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts) ->
 
 
 def _escape(key: str) -> str:
-    return mask_signatures(mask(key)).replace("~", "~0").replace("/", "~1")
+    return hide_secrets(key).replace("~", "~0").replace("/", "~1")
 
 
 class RecordError(ValueError):

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError
 
 from gateway.caller import Caller
 from gateway.documents import load_documents
-from gateway.faults import Fault, FaultsError, Position, validation_faults
-from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.faults import Fault, FaultsError, Position, suggest, validation_faults
+from gateway.masking import HIDDEN, hide_secrets
 from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
@@ -65,9 +65,8 @@ def read_request(
 
 def _near_method(method: str, schema: Schema) -> str:
     """Suggest the method that was meant; its last word may be all that was written."""
-    near = get_close_matches(method, schema.known, n=1)
-    near = near or [name for name in schema.known if method and name.endswith((f"/{method}", f".{method}"))]
-    return f"; did you mean {near[0]}?" if near else ""
+    ends = [name for name in schema.known if method and name.endswith((f"/{method}", f".{method}"))]
+    return suggest(method, schema.known) or (f"; did you mean {ends[0]}?" if ends else "")
 
 
 def _explain(error: str) -> str:
@@ -78,7 +77,7 @@ def _explain(error: str) -> str:
         near = get_close_matches(match[1], fields, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         error = f"there is no field {_cut(match[1])!r} in {match[2]}; {hint}fields: {', '.join(fields)}"
-    return _cut(mask_signatures(mask(" ".join(error.split()))))
+    return _cut(hide_secrets(" ".join(error.split())))
 
 
 def _cut(text: str) -> str:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from gateway.expressions.expression import EvaluationError, evaluate
 from gateway.expressions.syntax import children_of, localize, to_text
-from gateway.masking import HIDDEN, mask, mask_signatures
+from gateway.masking import HIDDEN, hide_secrets, mask_signatures
 from gateway.policy.conditions import read_condition
 from gateway.policy_tools.validity import find_refused_mutations
 from gateway.validation import Validator
@@ -283,7 +283,7 @@ def show_time(time: datetime) -> str:
 
 
 def _show(value: Any, pool: DescriptorPool) -> str:
-    text = mask_signatures(mask(json.dumps(_to_json(value, pool), ensure_ascii=False)))
+    text = hide_secrets(json.dumps(_to_json(value, pool), ensure_ascii=False))
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
 
 

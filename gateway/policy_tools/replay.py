@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.policy.decider import Decider
 from gateway.policy.record import KIND, RecordError, read_record
+from gateway.policy_tools.explain import LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from gateway.policy.decision import Decision
     from gateway.policy.record import Recorded
     from gateway.schema import Schema
-
-_LEFT = "left as it was"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +149,6 @@ def _compare(recorded: Recorded, decision: Decision) -> Change | None:
 
 def _compare_fields(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for path in sorted(before.keys() | after.keys()):
-        held, holds = before.get(path, _LEFT), after.get(path, _LEFT)
+        held, holds = before.get(path, LEFT), after.get(path, LEFT)
         if held != holds:
             yield path, f"{held} → {holds}"

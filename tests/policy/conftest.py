@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER
 from gateway.faults import FaultsError
 from gateway.policy import Bundle, Decider, Decision, PolicyInput, load_bundle
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

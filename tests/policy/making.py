@@ -7,8 +7,11 @@ from typing import Any
 
 import yaml
 
+from gateway.caller import Caller
+
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE = f"{SERVICE}/Create"
+UNKNOWN_CALLER = Caller()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER
 from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import load_schema
 from tests.conftest import ROOT
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

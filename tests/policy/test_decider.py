@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundles import read_bundle
-from gateway.caller import UNKNOWN_CALLER
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from tests.conftest import ROOT
-from tests.policy.making import CREATE, NOW, SERVICE, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

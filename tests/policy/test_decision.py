@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.caller import UNKNOWN_CALLER
 from gateway.errors import Code
 from gateway.policy import Decision, Draft, PolicyInput, Violation
-from tests.policy.making import NOW
+from tests.policy.making import NOW, UNKNOWN_CALLER
 
 
 def violation(rule: str, action: str = "deny", *, is_error: bool = False) -> Violation:

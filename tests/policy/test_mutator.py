@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER
 from gateway.errors import FieldViolation
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from tests.policy.conftest import Decide, Load, MakeRequest, Refuse
-from tests.policy.making import CREATE, NOW, SERVICE, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 from tests.signed import SIGNATURE, sign_link
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.caller import UNKNOWN_CALLER
 from gateway.policy import Decider, PolicyInput
 from tests.policy.conftest import Load, MakeRequest, Refuse
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from gateway.policy import Bundle

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.caller import UNKNOWN_CALLER, Caller
+from gateway.caller import Caller
 from gateway.policy import PolicyInput
 from tests.policy.conftest import Load, MakeRequest
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.signed import SIGNATURE, sign_link
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER, Caller
+from gateway.caller import Caller
 from gateway.policy import Decider, Decision, PolicyInput, RecordError, load_bundle, read_record, to_record
 from gateway.policy.record import _mask, _restore, _texts
 from gateway.source import DEFAULT_HOSTS, MAX_LENGTH, Hosts
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.signed import SIGNATURE, sign_link
 

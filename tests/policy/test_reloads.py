@@ -12,7 +12,7 @@ import gc
 from datetime import UTC, datetime
 from pathlib import Path
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER
+from tests.policy.making import UNKNOWN_CALLER
 from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import load_schema

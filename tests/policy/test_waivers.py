@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.caller import UNKNOWN_CALLER, Caller
+from gateway.caller import Caller
 from gateway.faults import FaultsError
 from gateway.policy import Decider, Decision, PolicyInput
 from gateway.policy.model import Waiver
 from tests.policy.conftest import Load, MakeRequest, Refuse
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from gateway.policy import Bundle

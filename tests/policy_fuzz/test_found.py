@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.bundle_files import BundleFiles
-from gateway.caller import UNKNOWN_CALLER
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import Schema
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 CONDITIONS = ["request.labels.exists(key, true)", "!request.labels.all(key, false)"]
 

@@ -8,13 +8,12 @@ import pytest
 
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.caller import UNKNOWN_CALLER
 from gateway.policy import Decider, PolicyInput, load_bundle, to_record
 from gateway.policy_tools import Replay, replay
 from gateway.policy_tools.replay import Change
 from gateway.source import DEFAULT_HOSTS
 from tests.conftest import ROOT
-from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.signed import SIGNATURE, sign_link
 

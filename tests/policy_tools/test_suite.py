@@ -7,11 +7,10 @@ import yaml
 
 from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.caller import UNKNOWN_CALLER
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy_tools import CaseResult, explain, explanation_to_text, measure_coverage, run_suites
 from tests.conftest import ROOT
-from tests.policy.making import CREATE, NOW, SERVICE, binding_text, policy_text
+from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
