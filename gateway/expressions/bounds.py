@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gateway.expressions.functions import COMPUTED_NAMES
 from gateway.expressions.syntax import is_variable_binding
 
 if TYPE_CHECKING:
@@ -98,24 +99,22 @@ class TooHeavyError(ValueError):
     """An expression may not be run; the message says why."""
 
 
-def weigh_expression(checked: Any, values: Mapping[str, Weight], own_functions: frozenset[str]) -> Weight:
+def weigh_expression(checked: Any, values: Mapping[str, Weight]) -> Weight:
     """Weigh an expression.
 
     Args:
         checked: the expression, a cel.expr.CheckedExpr.
         values: weights of the variables that are known; the others count as messages.
-        own_functions: names of the functions that the gateway adds to CEL.
 
     Raises:
         TooHeavyError: it could take too much.
     """
-    return _Scale(checked.type_map, own_functions).weigh(checked.expr, values)
+    return _Scale(checked.type_map).weigh(checked.expr, values)
 
 
 class _Scale:
-    def __init__(self, types: Mapping[int, Any], own_functions: frozenset[str]) -> None:
+    def __init__(self, types: Mapping[int, Any]) -> None:
         self._types = types
-        self._own_functions = own_functions
 
     def weigh(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
         weight = self._weigh(node, scope)
@@ -177,7 +176,7 @@ class _Scale:
         steps = sum(weight.steps for weight in given) + 1
         if call.function == "_[_]":
             return self._part(given[0], self._types.get(node.id)).after(given[1].steps)
-        if call.function in self._own_functions:
+        if call.function in COMPUTED_NAMES:
             steps += _FUNCTION_STEPS + sum(
                 weight.count * _ELEMENT_STEPS if self._is_collection(one) else weight.size // _BYTES_A_STEP
                 for one, weight in zip(nodes, given, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gateway.expressions.expression import EvaluationError
+from gateway.expressions import EvaluationError
 from gateway.faults import Fault, Position, key_of
 from gateway.policy.mutator import AUDIT
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.documents import Document
-    from gateway.expressions.expression import Expression
+    from gateway.expressions import Expression
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
     from gateway.policy.program import CompiledBinding, CompiledSetting
