@@ -9,13 +9,14 @@ from gateway.bundles import LastGood
 from gateway.call_log import CallLog
 from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
-from gateway.policy import Decider, load_bundle
+from gateway.policy import Decider
 from gateway.schema import SchemaError
 from gateway.shadow import Shadow
 from gateway.sources import (
     Sources,
     build_bundle,
     build_schema,
+    compile_bundle,
     describe,
     hosts_of,
     read_sources,
@@ -99,7 +100,7 @@ class Builder:
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
-            bundle = load_bundle(sources.shadow, schema, hosts_of(self.config))
+            bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
         return Shadow(Decider(bundle), self.telemetry.metrics), ()

@@ -8,6 +8,7 @@ from gateway.expressions.environment import Environment
 from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, Expression
 from gateway.expressions.functions import LINK_TYPE, Toolbox
+from gateway.expressions.input_limits import InputLimits
 from gateway.expressions.patterns import Patterns
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Executable",
     "Expression",
     "ExpressionError",
+    "InputLimits",
     "Patterns",
     "Problem",
     "Toolbox",

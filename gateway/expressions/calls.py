@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from gateway.expressions.readers import Reading
     from gateway.schema import Schema
 
+KEYS = "@keys"
+"""Stands for the form of a function: the keys of a map, in ascending order."""
+
 _NUL = "\0"
 
 
@@ -138,9 +141,9 @@ class ExternalCall:
             activation.note(self.name, key, str(error))
 
 
-def _refuse_nul(texts: Iterable[str]) -> None:
+def _refuse_nul(values: Iterable[Any]) -> None:
     """Refuse texts that the engine would cut: it takes NUL in a text from Python for the text's end."""
-    if any(_NUL in text for text in texts):
+    if any(isinstance(one, str) and _NUL in one for one in values):
         raise EvaluationError("a text with the character NUL cannot be evaluated here")
 
 
@@ -157,7 +160,7 @@ class Calls:
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)
-        self._functions = {name: form.compute(tools) for name, form in OVERLOADS.items()}
+        self._functions = {name: form.compute(tools) for name, form in OVERLOADS.items()} | {KEYS: sorted}
         self._known: dict[str, ExternalCall] = {}
 
     def is_computed(self, overload: str) -> bool:

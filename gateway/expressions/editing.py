@@ -98,6 +98,13 @@ class Editor:
             for part in (loop.loop_condition, loop.loop_step, loop.result):
                 rename(self.checked, part, names)
 
+    def set_key_list(self, node: Node, name: str) -> None:
+        """Turn a map into a name that stands for the list of its keys."""
+        keys = self.type_of(node).map_type.key_type
+        kind = type(self.type_of(node))()
+        kind.list_type.elem_type.CopyFrom(keys)
+        self.set_name(node, name, kind)
+
     def sort_keys(self, node: Node) -> None:
         """Turn a map with keys of one type into the list of its keys, in ascending order."""
         keys = self.type_of(node).map_type.key_type
@@ -106,7 +113,7 @@ class Editor:
         self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)
         self._set_overload(node, f"list_{_SORTED[keys.primitive]}_sort")
         node.call_expr.function = "sort"
-        self._set_key_list(node.call_expr.target, whole, keys)
+        self._gather_keys(node.call_expr.target, whole, keys)
 
     def graft(self, node: Node, definition: Any, arguments: Mapping[str, Node]) -> None:
         """Turn a node into another expression.
@@ -177,7 +184,7 @@ class Editor:
                 outer.map_type.value_type.CopyFrom(inner)
             inner = outer
 
-    def _set_key_list(self, node: Node, whole: Node, keys: Any) -> None:
+    def _gather_keys(self, node: Node, whole: Node, keys: Any) -> None:
         """Turn a node into `whole.map(key, key)`."""
         node.id = self._new_id()
         self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)

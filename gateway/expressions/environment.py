@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from cel_expr_python import cel
 
 from gateway.expressions.activation import Activation
-from gateway.expressions.bounds import TooHeavyError, weigh_expression, weigh_value
+from gateway.expressions.bounds import TooHeavyError, weigh_expression
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
 from gateway.expressions.checked import CHECKED, part_of, unpack
@@ -26,6 +26,7 @@ from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused
 from gateway.expressions.linker import Linker
 from gateway.expressions.patterns import PatternError
 from gateway.expressions.syntax import walk
+from gateway.expressions.weights import weigh_value
 from gateway.faults import suggest
 from gateway.schema import descriptor_of
 
@@ -181,7 +182,7 @@ class Environment:
         editor = Editor(checked)
         self._calls.definitions.expand(editor, checked.expr)
         try:
-            steps = weigh_expression(checked, self._weights).steps
+            steps = weigh_expression(checked, self._weights, self._schema, self._tools.limits).steps
         except TooHeavyError as error:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
         return Linker(editor, self._calls, environment).link(), steps

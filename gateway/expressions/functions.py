@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cel_expr_python import cel
 from semver import Version
 
+from gateway.expressions.input_limits import InputLimits
 from gateway.source import DEFAULT_HOSTS, Hosts, LinkError, parse_link
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ class Toolbox:
         link_class: class of LINK_TYPE in the pool that expressions are checked against.
         patterns: of the bundle.
         hosts: names of Object Storage.
+        limits: the largest inputs that expressions are evaluated with.
     """
 
     link_class: type[Message]
     patterns: Patterns
     hosts: Hosts = DEFAULT_HOSTS
+    limits: InputLimits = InputLimits()  # noqa: RUF009 - it is immutable
 
 
 Implement: TypeAlias = "Callable[[Toolbox], Callable[..., Any]]"
@@ -351,7 +354,7 @@ BORROWED = (
         "map.transformList(key, value, result)",
         (
             "a list with a result for each entry, in the order of the keys; with a test before the result, "
-            "of the entries that meet it; `transformMap` and `transformMapEntry` make maps"
+            "of the entries that meet it"
         ),
         '{"b": "2", "a": "1"}.transformList(key, value, key + value) == ["a1", "b2"]',
     ),

@@ -39,7 +39,7 @@ _STANDARD = {
     "uint",
 }  # fmt: skip
 _EXTENSIONS = {
-    "base64.decode", "base64.encode", "cel.@mapInsert", "charAt", "distinct", "first", "flatten",
+    "base64.decode", "base64.encode", "charAt", "distinct", "first", "flatten",
     "format", "hasValue", "indexOf", "join", "last", "lastIndexOf", "lowerAscii", "math.@max",
     "math.@min", "math.abs", "math.ceil", "math.floor", "math.isFinite", "math.isInf", "math.isNaN",
     "math.round", "math.sign", "math.trunc", "optional.none", "optional.of", "optional.ofNonZeroValue",
@@ -51,11 +51,17 @@ KNOWN = frozenset(_OPERATORS | _STANDARD | _EXTENSIONS | OWN_NAMES)
 """Names of all functions that an expression may call."""
 
 
+_WRITTEN = {
+    "cel.@mapInsert": "transformMap"
+}  # what a macro is written as; the engine lacks what it expands to
+
+
 def find_refused(root: Node) -> Iterator[tuple[Node, str]]:
     """Yield each part of an author's expression that may not be used, with the reason."""
     for node in walk(root):
         if node.WhichOneof("expr_kind") == "call_expr" and node.call_expr.function not in KNOWN:
-            yield node, f"the function {node.call_expr.function} is not available to policies"
+            name = _WRITTEN.get(node.call_expr.function, f"the function {node.call_expr.function}")
+            yield node, f"{name} is not available to policies"
         elif node.WhichOneof("expr_kind") == "comprehension_expr" and is_variable_binding(node):
             # What the engine keeps for such a variable can be overwritten by a loop before it.
             message = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from gateway.expressions.calls import Loop
+from gateway.expressions.calls import KEYS, Loop
 from gateway.expressions.cel_types import accept_all, is_constant_type, is_text
 from gateway.expressions.checked import add_binding, pack, part_of, rename
 from gateway.expressions.errors import ExpressionError, Problem
@@ -51,7 +51,6 @@ class Linker:
         """
         checked = self._editor.checked
         self._visit(checked.expr, {}, {})
-        self._sort_maps(checked.expr)
         return Executable(self._environment.deserialize(pack(checked)), tuple(self._found.values()))
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
@@ -86,6 +85,31 @@ class Linker:
         loop = Loop(key, variables, values, is_readable=is_readable)
         inner: Names = {**names, **dict(zip(own, variables, strict=True))}
         self._visit(part.loop_step, inner, {**loops, **dict.fromkeys(variables, loop)})
+        if self._editor.has_sortable_keys(part.iter_range):
+            self._sort(node, self._readers.compile(part.iter_range, names))
+
+    def _sort(self, node: Node, values: Reading | None) -> None:
+        """Let a loop go over a map in the order of its keys: the engine's own differs between processes.
+
+        The keys of a map that is read without the engine are sorted without it, once for all loops. Of other
+        maps only those whose order shows in a list are sorted.
+        """
+        loop = node.comprehension_expr
+        gathers = loop.accu_init.HasField("list_expr")
+        if loop.iter_var2 and not gathers:
+            return  # a test does not show the order
+        if loop.iter_var2:
+            self._editor.replace_values(node)
+        if (
+            values is not None
+            and not values.turns
+            and is_constant_type(self._editor.type_of(loop.iter_range), 2)
+        ):
+            keys = self._calls.add(KEYS, (values,), (), ())
+            self._found[keys.name] = keys
+            self._editor.set_key_list(loop.iter_range, keys.name)
+        elif gathers:
+            self._editor.sort_keys(loop.iter_range)
 
     def _replace(self, node: Node, overload: str, names: Names, loops: dict[str, Loop]) -> None:
         given, others = arguments_of(node), OVERLOADS[overload].others
@@ -116,21 +140,6 @@ class Linker:
             return read_value(compiled, engine, accepts)
 
         return Reading(_digest(_without_ids(alone.expr)), read, turns)
-
-    def _sort_maps(self, node: Node) -> None:
-        """Let loops go over maps in the order of their keys: the engine's own differs between processes."""
-        for child in children_of(node):
-            self._sort_maps(child)
-        loop = node.comprehension_expr
-        if node.WhichOneof("expr_kind") != "comprehension_expr" or not self._editor.has_sortable_keys(
-            loop.iter_range
-        ):
-            return
-        if loop.iter_var2 and not loop.accu_init.HasField("list_expr"):
-            return  # neither a test nor a map shows the order
-        if loop.iter_var2:
-            self._editor.replace_values(node)
-        self._editor.sort_keys(loop.iter_range)
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:

@@ -38,7 +38,6 @@ _CONDITION, _UNARY, _PRIMARY = 0, 6, 7
 UNUSED = "#unused"
 """Name of the variable of a loop that only binds a variable."""
 
-_KEY_AND_VALUE = 3  # arguments of the call that adds an entry to a map
 _RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # what macros expand to
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INFINITE = "1e999"
@@ -185,8 +184,6 @@ def _loop(loop: Any) -> str:
     over, step = _within(loop.iter_range, _PRIMARY), loop.loop_step.call_expr
     names = [name for name in (loop.iter_var, loop.iter_var2) if name]
     match loop.accu_init.WhichOneof("expr_kind"):
-        case "struct_expr":
-            macro, parts = _fold_map(step)
         case "list_expr" if loop.iter_var2:
             macro, parts = "transformList", _fold_list(None, step)[1]
         case "list_expr":
@@ -200,15 +197,6 @@ def _fold_test(step: Any, variables: int) -> tuple[str, list[Node]]:
     if step.function == "_?_:_":
         return ("exists_one" if variables == 1 else "existsOne"), [step.args[0]]
     return ("all" if step.function == "_&&_" else "exists"), [step.args[1]]
-
-
-def _fold_map(step: Any) -> tuple[str, list[Node]]:
-    condition = []
-    if step.function == "_?_:_":
-        condition, step = [step.args[0]], step.args[1].call_expr
-    entry = step.args[-1]  # of (map, key, value) or (map, entry)
-    macro = "transformMap" if len(step.args) == _KEY_AND_VALUE else "transformMapEntry"
-    return macro, [*condition, entry]
 
 
 def _fold_list(name: str | None, step: Any) -> tuple[str, list[Node]]:

@@ -20,6 +20,9 @@ from gateway.policy.mutator import mutate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.message import Message
+
+    from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Expression
     from gateway.policy.bundle import Bundle
     from gateway.policy.program import (
@@ -43,6 +46,13 @@ class Decider:
     def decide(self, asked: PolicyInput) -> Decision:
         """Make every mutation, then judge."""
         return self.judge(self.mutate(asked))
+
+    def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
+        """Return what is too large in a request for policies to evaluate; such a request must not be."""
+        program = self._programs.get(method)
+        if program is None or program.find_oversized is None:
+            return []
+        return program.find_oversized(request)
 
     def mutate(self, asked: PolicyInput) -> Draft:
         """Return the request as policies fill it in; nothing is judged yet."""

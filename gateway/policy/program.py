@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from google.protobuf.message import Message
 
     from gateway.caller import Caller
+    from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Environment, Executable, Expression
     from gateway.expressions.calls import ExternalCall
     from gateway.policy.field_path import FieldPath, Target
@@ -142,7 +143,20 @@ class Program:
     the request once for all of them.
     """
 
-    def __init__(self, bindings: tuple[CompiledBinding, ...], caller_class: type[Message]) -> None:
+    def __init__(
+        self,
+        bindings: tuple[CompiledBinding, ...],
+        caller_class: type[Message],
+        find_oversized: Callable[[Message], list[FieldViolation]] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            bindings: of the method.
+            caller_class: class of CALLER_TYPE.
+            find_oversized: finds what is too large in a request; None where nothing can be.
+        """
+        self.find_oversized = find_oversized
         self.bindings = bindings
         self.mutating = tuple(binding for binding in bindings if binding.settings)
         self._caller_class = caller_class

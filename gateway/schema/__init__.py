@@ -15,9 +15,11 @@ from gateway.schema.pool import (
     is_map,
     load_pool,
 )
+from gateway.schema.sizes import FieldSizes, read_sizes
 
 __all__ = [
     "FieldConstraints",
+    "FieldSizes",
     "HttpRule",
     "Method",
     "OperationTypes",
@@ -32,5 +34,6 @@ __all__ = [
     "load_pool",
     "load_schema",
     "read_constraints",
+    "read_sizes",
     "requires_one",
 ]
