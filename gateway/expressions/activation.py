@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cel_expr_python import cel
+    from google.protobuf.message import Message
 
     from gateway.expressions.calls import ExternalCall
+
+
+_NUL = "\0"
 
 
 class Activation:
@@ -22,13 +26,31 @@ class Activation:
         turn: name → value, of the loops around a call while its arguments are read.
     """
 
-    __slots__ = ("_engine", "_environment", "_failures", "_known", "turn", "values")
+    __slots__ = (
+        "_engine",
+        "_environment",
+        "_failures",
+        "_known",
+        "_text_class",
+        "_wrapped",
+        "turn",
+        "values",
+    )
 
-    def __init__(self, environment: cel.Env, values: Mapping[str, Any]) -> None:
+    def __init__(self, environment: cel.Env, values: Mapping[str, Any], text_class: type[Message]) -> None:
+        """Prepare.
+
+        Args:
+            environment: of the engine.
+            values: of variables.
+            text_class: class of google.protobuf.StringValue, among the types of the engine.
+        """
         self._environment = environment
         self._engine: cel.Activation | None = None
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
+        self._text_class = text_class
+        self._wrapped: dict[str, Any] = {}  # what the engine takes instead of values
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
 
@@ -43,22 +65,33 @@ class Activation:
                 continue
             self._known.add(call.name)
             try:
-                self.values[call.name] = call.find(self)
+                value = self.values[call.name] = call.find(self)
             except EvaluationError as error:
                 self.note(call.name, "", str(error))
-            else:
-                self._engine = None
+                continue
+            self._engine = None
+            if isinstance(value, list):
+                self._wrapped[call.name] = self._wrap(value)
         return self.engine()
 
     def engine(self) -> cel.Activation:
         """Return what the engine evaluates in, with the results known so far."""
         if self._engine is None:
-            self._engine = self._environment.Activation(self.values)
+            self._engine = self._environment.Activation({**self.values, **self._wrapped})
         return self._engine
 
     def engine_of_turn(self, names: Iterable[str]) -> cel.Activation:
         """Return the same with the variables of loops."""
-        return self._environment.Activation({**self.values, **{name: self.turn[name] for name in names}})
+        turn = {name: self._wrap(self.turn[name]) for name in names}
+        return self._environment.Activation({**self.values, **self._wrapped, **turn})
+
+    def _wrap(self, value: Any) -> Any:
+        """Return a value as the engine takes it: of a text with NUL it would take the start only."""
+        if isinstance(value, str):
+            return self._text_class(value=value) if _NUL in value else value
+        if isinstance(value, list):
+            return [self._wrap(one) for one in value]
+        return value
 
     def note(self, call: str, key: str, reason: str) -> None:
         """Keep why a call has no result.

@@ -5,9 +5,9 @@ so it must not call one. When an expression is loaded (see linker.py), each call
 replaced:
 
 - outside of loops by a variable, which is set to the result;
-- in a loop by a look-up in a table, `table[text]`, that holds the result for the
-  text of each turn. The engine finds the text by itself, so a result can only ever
-  be that of the text it is needed for.
+- in a loop by a look-up in a table that holds the result for the text of each turn.
+  The engine finds the text by itself, so a result can only ever be that of the text
+  it is needed for.
 
 A call that fails leaves its variable unset, or its text out of the table. That is
 an error only where the engine needs the value, as an error of the function would be.
@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.definitions import Definitions
 from gateway.expressions.errors import EvaluationError
-from gateway.expressions.functions import OVERLOADS
+from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
 from gateway.masking import hide_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+
+    from google.protobuf.message import Message
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.functions import Toolbox
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 KEYS = "@keys"
 """Stands for the form of a function: the keys of a map, in ascending order."""
-
-_NUL = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ class ExternalCall:
         arguments: of the call.
         loops: that the arguments depend on, the outer ones first; none outside of loops.
         keys: which arguments depend on them; the table is looked up by these.
+        field: of the table, which holds results of the function's type.
+        table_class: class of TABLE_TYPE.
     """
 
     name: str
@@ -87,6 +89,8 @@ class ExternalCall:
     arguments: tuple[Reading, ...]
     loops: tuple[Loop, ...] = ()
     keys: tuple[int, ...] = ()
+    field: str = ""
+    table_class: type[Message]
 
     def find(self, activation: Activation) -> Any:
         """Return the result, or the table of results.
@@ -96,7 +100,7 @@ class ExternalCall:
         """
         if not self.loops:
             return self._call(self._read(activation))
-        table: dict[str, Any] = {}
+        table = self.table_class()
         self._fill(table, activation, 0)
         return table
 
@@ -105,14 +109,11 @@ class ExternalCall:
 
     def _call(self, given: list[Any]) -> Any:
         try:
-            result = self.function(*given)
+            return self.function(*given)
         except (ValueError, TypeError) as error:
             raise EvaluationError(hide_secrets(str(error))) from error
-        if isinstance(result, list):
-            _refuse_nul(result)
-        return result
 
-    def _fill(self, table: dict[str, Any], activation: Activation, depth: int) -> None:
+    def _fill(self, table: Any, activation: Activation, depth: int) -> None:
         """Compute the results of the turns of a loop, and of the loops within it."""
         if depth == len(self.loops):
             self._add(table, activation)
@@ -125,26 +126,25 @@ class ExternalCall:
                 raise
             activation.note(self.name, "", str(error))
 
-    def _add(self, table: dict[str, Any], activation: Activation) -> None:
-        """Compute the result of one turn; the engine cuts texts at NUL, so such a text has none."""
+    def _add(self, table: Any, activation: Activation) -> None:
+        """Compute the result of one turn."""
         key = ""
         try:
             given = self._read(activation)
             *outer, key = (given[index] for index in self.keys)
             for one in outer:
-                table = table.setdefault(one, {})
-            if key in table:
+                table = table.rows[one]
+            results = getattr(table, self.field)
+            if key in results:
                 return
-            _refuse_nul(given[index] for index in self.keys)
-            table[key] = self._call(given)
-        except EvaluationError as error:
-            activation.note(self.name, key, str(error))
-
-
-def _refuse_nul(values: Iterable[Any]) -> None:
-    """Refuse texts that the engine would cut: it takes NUL in a text from Python for the text's end."""
-    if any(isinstance(one, str) and _NUL in one for one in values):
-        raise EvaluationError("a text with the character NUL cannot be evaluated here")
+            result = self._call(given)
+        except (EvaluationError, TypeError) as error:  # a key may be no text
+            activation.note(self.name, str(key), str(error))
+            return
+        if self.field == "links":
+            results[key].CopyFrom(result)
+        else:
+            results[key] = result
 
 
 class Calls:
@@ -160,6 +160,7 @@ class Calls:
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)
+        self._table_class = schema.message(TABLE_TYPE)
         self._functions = {name: form.compute(tools) for name, form in OVERLOADS.items()} | {KEYS: sorted}
         self._known: dict[str, ExternalCall] = {}
 
@@ -179,5 +180,7 @@ class Calls:
                 arguments=arguments,
                 loops=loops,
                 keys=keys,
+                field=FIELDS.get(overload, ""),
+                table_class=self._table_class,
             )
         return self._known[key]

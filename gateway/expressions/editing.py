@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.checked import last_id, rename
+from gateway.expressions.functions import TABLE_TYPE
 from gateway.expressions.syntax import is_variable_binding, walk
 
 if TYPE_CHECKING:
@@ -52,21 +53,38 @@ class Editor:
         node.ident_expr.name = name
         self.checked.reference_map[node.id].name = name
 
-    def set_lookup(self, node: Node, table: str, keys: list[Node]) -> None:
-        """Turn a node into `table[key]`, or `table[key][key]`: the value that a table of texts has."""
-        copies = [self.copy(key) for key in keys]
+    def set_lookup(self, node: Node, table: str, field: str, keys: list[Node]) -> None:
+        """Turn a node into `table.field[key]`, or `table.rows[key].field[key]`.
+
+        Args:
+            node: to change.
+            table: name of a variable of TABLE_TYPE.
+            field: that holds the values.
+            keys: parts of the node.
+        """
         kind = self.type_of(node)
+        copies = [self.copy(key) for key in keys]
         self._reset(node, kind)
-        place = node
-        for depth, key in enumerate(reversed(copies)):
-            if depth:
-                place.id = self._new_id()
-            self._set_index(place, key)
-            place = place.call_expr.args[0]
+        place = self._set_entry(node, field, copies.pop(), kind)
+        if copies:
+            place = self._set_entry(place, "rows", copies.pop(), self.type_of(place))
+        self._name(place, table)
+        self.checked.type_map[place.id].message_type = TABLE_TYPE
+
+    def _set_entry(self, node: Node, field: str, key: Node, kind: Any) -> Node:
+        """Turn a node into `….field[key]`, with a value of a type; return the node before the field."""
+        self._set_index(node, key)
+        entries = node.call_expr.args[0]
+        entries.id = self._new_id()
+        entries.select_expr.field = field
+        known = self.checked.type_map[entries.id].map_type
+        known.key_type.primitive = _STRING
+        if kind is not None:
+            known.value_type.CopyFrom(kind)
+        place = entries.select_expr.operand
         place.id = self._new_id()
-        place.ident_expr.name = table
-        self.checked.reference_map[place.id].name = table
-        self._set_table_types(node, kind, len(copies))
+        self.checked.type_map[place.id].message_type = TABLE_TYPE
+        return place
 
     def has_sortable_keys(self, node: Node) -> bool:
         """Whether a node is a map with keys of one type."""
@@ -173,16 +191,6 @@ class Editor:
         node.call_expr.args.add()
         node.call_expr.args.add().CopyFrom(key)
         self._set_overload(node, "index_map")
-
-    def _set_table_types(self, node: Node, kind: Any, depth: int) -> None:
-        place, inner = node, kind
-        for _ in range(depth):
-            place = place.call_expr.args[0]
-            outer = self.checked.type_map[place.id]
-            outer.map_type.key_type.primitive = _STRING
-            if inner is not None:
-                outer.map_type.value_type.CopyFrom(inner)
-            inner = outer
 
     def _gather_keys(self, node: Node, whole: Node, keys: Any) -> None:
         """Turn a node into `whole.map(key, key)`."""

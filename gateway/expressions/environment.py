@@ -70,6 +70,7 @@ class Environment:
         self._tools = tools
         self.container = container
         self._checked_class = schema.message(CHECKED)
+        self._text_class = schema.message("google.protobuf.StringValue")
         self.parameters = {self._full(f"params.{name}"): value for name, value in (parameters or {}).items()}
         self._types = dict(variables) | {name: type_of(value) for name, value in self.parameters.items()}
         self._weights = {name: weigh_value(value) for name, value in self.parameters.items()}
@@ -114,7 +115,7 @@ class Environment:
 
     def activate(self, values: Mapping[str, Any]) -> Activation:
         """Return what expressions are evaluated in: a value for each variable."""
-        return Activation(self._composed, values)
+        return Activation(self._composed, values, self._text_class)
 
     def full_name(self, variable: str) -> str:
         """Return the name of a variable of the policy in an activation."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.expressions.patterns import Patterns
 
 LINK_TYPE = "baremetal_gateway.v1.ObjectStorageLink"
+TABLE_TYPE = "baremetal_gateway.v1.Table"
 _TEXT, _TRUTH, _INT = cel.Type.STRING, cel.Type.BOOL, cel.Type.INT
 _TEXTS, _LABELS = cel.Type.List(cel.Type.STRING), cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 _MAX_VERSION = 256
@@ -310,6 +311,13 @@ OVERLOADS: Mapping[str, Overload] = {one.id: one for function in FUNCTIONS for o
 }
 """Every form that the gateway computes, by its ID. CEL's own `matches` is among them: the engine compiles its
 pattern at each evaluation."""
+
+_FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
+
+FIELDS: Mapping[str, str] = {
+    name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if not form.others
+}
+"""Form of a function of texts → the field of a table that holds its results."""
 
 OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
 

@@ -122,7 +122,7 @@ class Linker:
         added = self._calls.add(overload, arguments, around, keys)
         self._found[added.name] = added
         if around:
-            self._editor.set_lookup(node, added.name, [given[index] for index in keys])
+            self._editor.set_lookup(node, added.name, added.field, [given[index] for index in keys])
         else:
             self._editor.set_name(node, added.name)
 
