@@ -108,9 +108,11 @@ def test_schema_and_gateway_agree(
 
 def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
     reader = JsonReader()
-    tree = reader.read_message(descriptor_of(kind), parse_json(json.dumps(value).encode()), "")
-    if reader.violations:
+    reading = reader.start()
+    parsed = parse_json(json.dumps(value).encode())
+    tree = reader.message_reader(descriptor_of(kind)).read(reading, parsed, None)
+    if reading.violations.found:
         return False
-    message = to_message(tree, kind(), schema.pool)
+    message = to_message(tree, descriptor_of(kind))
     validator = Validator(schema)
-    return not list(validator._of(descriptor_of(kind)).check(message, ""))  # noqa: SLF001
+    return not list(validator._of(descriptor_of(kind)).check(message))  # noqa: SLF001
