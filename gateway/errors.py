@@ -119,7 +119,8 @@ class GatewayError(Exception):
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.message = message
+        self.message = str(message)  # gRPC takes no subclass of str
+        self._named = message
         self.violations = _bounded(violations)
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
@@ -130,7 +131,8 @@ class GatewayError(Exception):
         Args:
             rename: a field path with the names of the .proto file → the path to show.
         """
-        self.message = rename_fields(self.message, rename)
+        self._named = rename_fields(self._named, rename)
+        self.message = str(self._named)
         self.warnings = tuple(rename_fields(text, rename) for text in self.warnings)
         self.violations = tuple(
             replace(one, field=rename(one.field), description=rename_fields(one.description, rename))

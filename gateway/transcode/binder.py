@@ -15,7 +15,6 @@ from google.protobuf.message import DecodeError
 from gateway.errors import EnoughViolationsError, invalid_request
 from gateway.schema import descriptor_of
 from gateway.transcode.http_body import raw_value, takes_raw_body
-from gateway.transcode.json_reader import JsonReader, to_message
 from gateway.transcode.json_text import is_deeper, parse_json
 from gateway.transcode.masks import MaskRule
 from gateway.transcode.placer import Placer, fields_at, is_textual
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.schema import HttpRule, Method
-    from gateway.transcode.json_reader import FieldReader
+    from gateway.transcode.json_reader import FieldReader, JsonReader
     from gateway.transcode.json_values import Reading
     from gateway.transcode.template import Template, Variable
 
@@ -117,7 +116,7 @@ class Binder:
     def _make(self, tree: dict[str, Any], *, is_deep: bool) -> Message:
         """Return the message of a tree; one that no peer could parse is refused."""
         try:
-            message = to_message(tree, self._message.descriptor)
+            message = self._message.to_message(tree)
             if is_deep:
                 type(message)().MergeFromString(message.SerializePartialToString())
         except DecodeError as error:

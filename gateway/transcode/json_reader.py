@@ -68,14 +68,16 @@ class MessageReader:
     """What is known of one message type, and the reader of its JSON.
 
     Attributes:
+        make: the class of its messages.
         fields: JSON name, and name as the .proto file has it, → field; the latter goes first.
         read: reads a value of the type.
     """
 
-    __slots__ = ("descriptor", "fields", "read")
+    __slots__ = ("descriptor", "fields", "make", "read")
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
+        self.make: type[Message] = message_factory.GetMessageClass(descriptor)
         # A dict of our own: the descriptor's reads a name only up to a NUL, and crashes on a lone surrogate.
         self.fields: dict[str, FieldReader] = {}
         self.read: ValueReader = self._read_object
@@ -94,7 +96,8 @@ class MessageReader:
         for name, one in value.items():
             field = self.fields.get(name)
             if field is None:
-                reading.refuse((path, plain_name(name)), self._unknown())
+                own = (path, plain_name(name))
+                reading.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
                 continue
             if field.name in seen:  # also when one of the two is null
                 names = f"{field.json_name} and as {field.name}"
@@ -108,12 +111,20 @@ class MessageReader:
             seen.add(field.name)
         return tree
 
+    def to_message(self, tree: Any) -> Message:
+        """Return the message of a tree that was read without a violation.
+
+        Raises:
+            DecodeError: it is nested too deeply.
+        """
+        return tree if isinstance(tree, Message) else self.make(**tree)
+
     def step(self, name: str) -> Step:
         """Return the last step of the path to a name in the type's JSON."""
         return self.fields.get(name) or plain_name(name)
 
-    def _unknown(self) -> str:
-        return f"no such field; fields here: {list_names(one.json_name for one in self.descriptor.fields)}"
+    def _names(self) -> str:
+        return f"fields here: {list_names(one.json_name for one in self.descriptor.fields)}"
 
 
 class JsonReader:
@@ -126,6 +137,7 @@ class JsonReader:
             max_elements: that the lists and maps of one request may have together; None for any number.
         """
         self._types: dict[str, MessageReader] = {}
+        self._packed: dict[str, MessageReader] = {}
         self._max_elements = max_elements
 
     def start(self) -> Reading:
@@ -186,7 +198,7 @@ class JsonReader:
             if reading.violations.found:
                 return None
             try:
-                packed = to_message(tree, inner.descriptor).SerializeToString()
+                packed = inner.to_message(tree).SerializeToString()
             except (DecodeError, EncodeError):
                 return reading.refuse(path, "lacks a required field, or is nested too deeply")
             return new_any(type_url=value["@type"], value=packed)
@@ -203,16 +215,15 @@ class JsonReader:
             if value:
                 reading.refuse(path, 'needs "@type", as type.googleapis.com/google.protobuf.Duration')
             return None
-        try:
-            return self.message_reader(pool.FindMessageTypeByName(match[1]))
-        except KeyError:
-            reading.refuse((path, "@type"), f"{show(url)} is no known type")
-            return None
-
-
-def to_message(tree: Any, descriptor: Descriptor) -> Message:
-    """Return the message of a tree that was read without a violation."""
-    return tree if isinstance(tree, Message) else message_factory.GetMessageClass(descriptor)(**tree)
+        known = self._packed.get(match[1])
+        if known is None:
+            try:
+                known = self.message_reader(pool.FindMessageTypeByName(match[1]))
+            except KeyError:
+                reading.refuse((path, "@type"), f"{show(url)} is no known type")
+                return None
+            self._packed[match[1]] = known
+        return known
 
 
 def _read_packed(inner: MessageReader, reading: Reading, value: dict[str, Any], path: Path) -> Any:

@@ -8,7 +8,6 @@ in range depends on its field: the field's reader decides.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 from gateway.errors import invalid_request
@@ -95,8 +94,13 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) == len(pairs):
         return value
     marked = JsonObject(value)
-    times = Counter(name for name, _ in pairs)
-    marked.duplicates = tuple(name for name in value if times[name] > 1)
+    seen: set[str] = set()
+    duplicates: dict[str, None] = {}
+    for name, _ in pairs:
+        if name in seen:
+            duplicates[name] = None
+        seen.add(name)
+    marked.duplicates = tuple(duplicates)
     return marked
 
 

@@ -47,7 +47,7 @@ class Reading:
         violations: found so far.
     """
 
-    __slots__ = ("_limit", "_room", "violations")
+    __slots__ = ("_limit", "_room", "_told", "violations")
 
     def __init__(self, max_elements: int | None = None) -> None:
         """Begin.
@@ -56,6 +56,7 @@ class Reading:
             max_elements: that all lists and maps of the request may have together; None for any number.
         """
         self.violations = Violations()
+        self._told: set[str] = set()
         self._limit = max_elements
         self._room = max_elements
 
@@ -66,6 +67,23 @@ class Reading:
             EnoughViolationsError: the reading ends here.
         """
         self.violations.add(show_path(path), description, MALFORMED)
+
+    def refuse_unknown(self, path: Path, message: str, description: str, names: Callable[[], str]) -> None:
+        """Note that a name leads to no field.
+
+        Args:
+            path: with the name.
+            message: type of the message in which it does not.
+            description: what is wrong.
+            names: what there is instead; it is told once for each type, as the response would grow with it.
+
+        Raises:
+            EnoughViolationsError: the reading ends here.
+        """
+        if message not in self._told:
+            self._told.add(message)
+            description = f"{description}; {names()}"
+        self.refuse(path, description)
 
     def refuse_duplicates(self, value: Any, path: Path, step: Callable[[str], Step]) -> None:
         """Refuse names that an object has more than once; step gives the last step of the path to one."""

@@ -71,8 +71,8 @@ class Placer:
             path = _path_to(fields, rest, key)
             self._reading.refuse(path, "is no parameter of the query: all fields are in the body")
         elif rest is not None or is_map(fields[-1].descriptor) != (key is not None):
-            path = _path_to(fields, rest, key)
-            self._reading.refuse(path, f"no such parameter; parameters: {self._parameters()}")
+            path, message = _path_to(fields, rest, key), self._message.descriptor.full_name
+            self._reading.refuse_unknown(path, message, "no such parameter", self._parameters)
         elif any(fields[: len(bound)] == bound for bound in self._bound):
             self._refuse(fields, "is set by the path; leave it out of the query")
         elif fields[0].name == self._body:
@@ -138,7 +138,8 @@ class Placer:
     def _parameters(self) -> str:
         bound = {fields[0].name for fields in self._bound} | {self._body}
         fields = self._message.descriptor.fields
-        return list_names(field.json_name for field in fields if field.name not in bound) or "none"
+        names = list_names(field.json_name for field in fields if field.name not in bound)
+        return f"parameters: {names or 'none'}"
 
 
 def fields_at(

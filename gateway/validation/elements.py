@@ -52,10 +52,11 @@ class _Step(NamedTuple):
 class _Type:
     """What can hold elements in one message type."""
 
-    __slots__ = ("is_any", "steps")
+    __slots__ = ("is_any", "make", "steps")
 
-    def __init__(self, *, is_any: bool) -> None:
-        self.is_any = is_any
+    def __init__(self, descriptor: Descriptor) -> None:
+        self.make: Any = message_factory.GetMessageClass(descriptor)
+        self.is_any = descriptor.full_name == _ANY
         self.steps: tuple[_Step, ...] = ()
 
 
@@ -78,8 +79,19 @@ class ElementCounter:
         known = self._types.get(descriptor.full_name)
         if known is None:
             # Entered before its fields are: types may hold themselves.
-            known = self._types[descriptor.full_name] = _Type(is_any=descriptor.full_name == _ANY)
+            known = self._types[descriptor.full_name] = _Type(descriptor)
             known.steps = tuple(self._steps(descriptor))
+        return known
+
+    def packed_type(self, packed: Any) -> _Type | None:
+        """Return the type of what an Any holds, or None if it is not known."""
+        name = packed.type_url.rpartition("/")[2]
+        known = self._types.get(name)
+        if known is None:
+            try:
+                known = self.type_of(packed.DESCRIPTOR.file.pool.FindMessageTypeByName(name))
+            except KeyError:
+                return None
         return known
 
     def _steps(self, descriptor: Descriptor) -> Iterable[_Step]:
@@ -134,14 +146,15 @@ class _Count:
         """Count what an Any holds: the decision log shows it."""
         if self._depth == _MAX_PACKED:
             return None
-        pool = packed.DESCRIPTOR.file.pool
+        kind = self._counter.packed_type(packed)
+        if kind is None or not (kind.steps or kind.is_any):
+            return None
         try:
-            descriptor = pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
-            message = message_factory.GetMessageClass(descriptor).FromString(packed.value)
-        except (KeyError, DecodeError):
+            message = kind.make.FromString(packed.value)
+        except DecodeError:
             return None
         self._depth += 1
-        path = self.enter(self._counter.type_of(descriptor), message)
+        path = self.enter(kind, message)
         self._depth -= 1
         return None if path is None else ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.schema import descriptor_of
-from gateway.transcode.json_reader import JsonReader, to_message
+from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def read(message_class: Any, text: str) -> tuple[Any, list[tuple[str, str]]]:
     """Return the message, None if there are violations, and the violations."""
     reader = JsonReader()
-    reading, kind = reader.start(), descriptor_of(message_class)
-    tree = reader.message_reader(kind).read(reading, parse_json(text.encode()), None)
+    reading, kind = reader.start(), reader.message_reader(descriptor_of(message_class))
+    tree = kind.read(reading, parse_json(text.encode()), None)
     if reading.violations.found:
         return None, [(one.field, one.description) for one in reading.violations.found]
-    return to_message(tree, kind), []
+    return kind.to_message(tree), []
 
 
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
