@@ -23,7 +23,7 @@ def use(descriptor_set: bytes) -> list[weakref.ref[Any]]:
     target = parse_target("/v1/things")
     found = router.find("POST", target.segments)
     assert isinstance(found, Match)
-    message = found.route.binder.bind(found.captures, target.query, json.dumps(EVERYTHING).encode())
+    message: Any = found.route.binder.bind(found.captures, target.query, json.dumps(EVERYTHING).encode())
     assert validator.validate(message) == []
     assert json.loads(writer.write(message)) == EVERYTHING
     with pytest.raises(GatewayError) as caught:
