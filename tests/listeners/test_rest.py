@@ -166,6 +166,35 @@ async def test_fields_have_the_names_of_json_in_every_response(start: Start, tmp
     assert "folderId is" in headers["Warning"]
 
 
+async def test_thousands_of_labels_are_refused_for_their_number(running: Running) -> None:
+    labels = {f"B{number}": "" for number in range(6000)}
+    status, body, _ = await call(running, "POST", IMAGES, json={"uri": "x", "labels": labels})
+    assert status == 400
+    assert violations(body) == {"labels": "has 6000 elements; the number of elements must be <=64"}
+
+
+async def test_violations_beyond_256_are_not_looked_for(running: Running) -> None:
+    status, body, _ = await call(
+        running, "POST", IMAGES, json={f"field_{number}": 1 for number in range(5000)}
+    )
+    assert status == 400
+    found = details(body)["BadRequest"]["fieldViolations"]
+    assert len(found) == 257
+    assert found[-1] == {
+        "description": "there are more violations; the first 256 are listed",
+        "reason": "MORE",
+    }
+    assert body["message"].endswith("; and more than 253 others")
+
+
+async def test_elements_are_bounded_by_the_configuration(start: Start) -> None:
+    running = await start(limits__elements=3)
+    path = f"{IMAGES}/{AN_ID}"
+    status, body, _ = await call(running, "PATCH", path, json={"updateMask": "name,labels,description,name"})
+    assert (status, list(violations(body))) == (400, ["updateMask"])
+    assert "may have 3 together" in body["message"]
+
+
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9223372036854775808", "1" + "0" * 5000])
 async def test_a_number_out_of_range_is_told_with_its_field_and_its_range(
     running: Running, number: str

@@ -99,6 +99,21 @@ async def test_an_invalid_request_names_every_field(running: Running, channel: A
     assert not running.emulator.calls
 
 
+async def test_thousands_of_labels_are_refused_for_their_number(channel: Any, schema: Schema) -> None:
+    labels = {f"B{number}": "" for number in range(6000)}
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await create(channel, schema, **(GOOD | {"labels": labels}))
+    assert bad_fields(caught.value) == {"labels": "SIZE"}
+
+
+async def test_thousands_of_paths_are_refused_for_their_number(channel: Any, schema: Schema) -> None:
+    method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Update"]
+    request = method.request(image_id="a" * 20, update_mask={"paths": ["name"] * 4097})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary(method.path)(request.SerializeToString())
+    assert bad_fields(caught.value) == {"update_mask.paths": "SIZE"}
+
+
 async def test_fields_have_the_names_of_the_proto_files_in_every_response(
     start: Start, schema: Schema, tmp_path: Path
 ) -> None:
