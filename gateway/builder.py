@@ -76,7 +76,8 @@ class Builder:
         config, telemetry = self.config, self.telemetry
         schema = build_schema(config, sources.descriptor_sets)
         try:
-            router, validator = build_router(schema), Validator(schema)
+            limit = config.limits.elements
+            router, validator = build_router(schema, limit), Validator(schema, limit)
         except SchemaError as error:
             raise schema_faults(error) from error
         bundle = build_bundle(config, schema, sources.bundle)

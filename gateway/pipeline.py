@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.call_log import report_abandoned
-from gateway.errors import GatewayError, invalid_request
+from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.validation import REQUIRED
 
@@ -87,7 +87,7 @@ class Pipeline:
     def _decide(self, call: Call) -> Decision:
         """Let policies fill the request in, then judge it; no policy sees what the API would not take."""
         violations = self._find_violations(call.method.name, call.request)
-        if any(one.reason != REQUIRED for one in violations):
+        if len(violations) > MAX_VIOLATIONS or any(one.reason != REQUIRED for one in violations):
             raise invalid_request("the request is not valid", violations)
         asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
         draft = self._decider.mutate(asked)
