@@ -87,7 +87,7 @@ class Pipeline:
     def _decide(self, call: Call) -> Decision:
         """Let policies fill the request in, then judge it; no policy sees what the API would not take."""
         violations = self._find_violations(call.method.name, call.request)
-        if len(violations) > MAX_VIOLATIONS or any(one.reason != REQUIRED for one in violations):
+        if not _may_be_filled_in(violations):
             raise invalid_request("the request is not valid", violations)
         asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
         draft = self._decider.mutate(asked)
@@ -98,7 +98,10 @@ class Pipeline:
         return self._decider.judge(draft)
 
     def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:
-        return self._validator.validate(request) + self._decider.find_oversized(method, request)
+        violations = self._validator.validate(request)
+        if _may_be_filled_in(violations):
+            violations += self._decider.find_oversized(method, request)
+        return violations
 
     async def _forward(self, call: Call) -> Reply:
         """Forward a call; one that changes something goes on to its end when its caller goes away."""
@@ -112,6 +115,11 @@ class Pipeline:
         except asyncio.CancelledError:
             task.add_done_callback(lambda done: report_abandoned(call, done))
             raise
+
+
+def _may_be_filled_in(violations: list[FieldViolation]) -> bool:
+    """Whether nothing is wrong with a request but fields that are not set, which policies may set."""
+    return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
 
 
 @contextmanager
