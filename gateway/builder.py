@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.bundles import LastGood
+from gateway.bundles import LastGood, check_sums
 from gateway.call_log import CallLog
 from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
-from gateway.policy import Decider, load_bundle
+from gateway.policy import Decider, describe_enforcement, load_bundle
 from gateway.schema import SchemaError
 from gateway.shadow import Shadow
 from gateway.sources import (
@@ -89,6 +89,7 @@ class Builder:
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
             bundle_hash=bundle.hash,
+            enforcement=describe_enforcement(bundle),
             shadow_hash=shadow.bundle_hash if shadow else None,
             shadow_faults=shadow_faults,
             openapi=describe(config, schema, sources.descriptor_sets),
@@ -99,6 +100,7 @@ class Builder:
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
+            check_sums(sources.shadow)
             bundle = load_bundle(sources.shadow, schema, hosts_of(self.config))
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
