@@ -72,14 +72,12 @@ class Settling(Generic[T]):
         Raises:
             FaultsError: the files go on changing.
         """
-        clock = asyncio.get_running_loop().time
-        give_up = clock() + PATIENCE * self._settle_s
-        found, alike = await self.look(), 0
+        found, looks, alike = await self.look(), 0, 0
         while alike < LOOKS:
             await asyncio.sleep(self._settle_s / LOOKS)
             last, found = found, await self.look()
-            alike = alike + 1 if found.is_same(last) else 0
-            if not alike and clock() > give_up:
+            looks, alike = looks + 1, alike + 1 if found.is_same(last) else 0
+            if not alike and looks >= PATIENCE * LOOKS:  # not by the clock: looks may be slow
                 raise self._unsettled(last, found)
         return found
 

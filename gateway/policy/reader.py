@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 TESTS = "Tests"
 
-_EMPTY = (
-    "holds no documents, as after a write that failed; restore its content, or delete the file if what it "
-    "held is to go"
-)
+_EMPTY = "holds no documents; restore its content, or delete the file if what it held is to go"
 
 
 @dataclass(slots=True)

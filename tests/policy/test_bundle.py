@@ -141,10 +141,7 @@ FAULTS = {
     "nothing but tests": (TESTS, ["bundle: holds no binding, so no rule is in force"]),
     "nothing but comments": (
         "# nothing\n",
-        [
-            "bundle.yaml: holds no documents, as after a write that failed; restore its content, or delete the "
-            "file if what it held is to go"
-        ],
+        ["bundle.yaml: holds no documents; restore its content, or delete the file if what it held is to go"],
     ),
 }
 
