@@ -86,20 +86,24 @@ def bundle(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
 
 
-async def test_an_emptied_policy_file_opens_no_gate(tmp_path: Path, bundle: Path) -> None:
+@pytest.mark.parametrize("is_watched", ["true", "false"])
+async def test_an_emptied_policy_file_opens_no_gate(tmp_path: Path, bundle: Path, is_watched: str) -> None:
     file = bundle / "approved-source.yaml"
     whole = file.read_text()
-    async with serve(tmp_path, GATEWAY__POLICIES__SETTLE_S="0.1") as served:
+    options = {"GATEWAY__POLICIES__SETTLE_S": "0.1", "GATEWAY__POLICIES__RELOAD": is_watched}
+    async with serve(tmp_path, **options) as served:
         before = await served.facts()
         assert await served.create(uri=ELSEWHERE) == 403
         file.write_text("")
-        served.reload()
+        if is_watched == "false":
+            served.reload()
         facts = await served.until(lambda facts: "reload_faults" in facts)
         assert await served.create(uri=ELSEWHERE) == 403
         assert facts["bundle"] == before["bundle"]
         assert "approved-source.yaml: holds no document" in str(facts["reload_faults"])
 
         file.write_text(whole.replace("is not approved", "is none of ours"))
+        served.reload()
         facts = await served.until(lambda facts: facts["bundle"] != before["bundle"])
         assert "reload_faults" not in facts
         assert await served.create(uri=ELSEWHERE) == 403
