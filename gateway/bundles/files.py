@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.bundle_files import SUMS_NAME, BundleFiles
@@ -11,7 +12,6 @@ from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 SIGNATURE_NAME = "bundle.sig"
 
@@ -34,8 +34,19 @@ def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
     Raises:
         FaultsError: there is no bundle, a file cannot be read, or the sums are malformed.
     """
-    if not path.exists():
-        raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
+    try:
+        return _read_bundle(path, has_sums=has_sums)
+    except OSError as error:  # a folder above it may be closed, or a name too long
+        at = Position(_shown(Path(error.filename or path)))
+        raise FaultsError([Fault(at, "", f"cannot be read: {error.strerror}")]) from error
+
+
+def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = Fault(Position(str(path)), "", "there is no bundle of policies here")
+        raise FaultsError([missing]) from error
     walk = _walk(path)
     faults = walk.faults
     root = path if path.is_dir() else path.parent
@@ -66,8 +77,12 @@ def stamp_bundle(path: Path) -> frozenset[Stamp]:
 
     They differ once a file was written, made, moved or deleted, also when contents are the same again.
     """
-    walk = _walk(path)
-    return stamp_files([*walk.files, *walk.folders, signature_path(path), sums_path(path)])
+    try:
+        walk = _walk(path)
+        beside = [signature_path(path), sums_path(path)]
+    except OSError:  # what cannot be looked at has not changed until it can
+        return stamp_files([path])
+    return stamp_files([*walk.files, *walk.folders, *beside])
 
 
 def stamp_files(paths: Iterable[Path]) -> frozenset[Stamp]:
