@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.conftest import ROOT
+from gateway import app
+from gateway.app import Gateway
+from gateway.bundles import read_bundle
+from gateway.config import Config
+from tests.conftest import ROOT, make_config
 from tests.test_cli import COMMAND, free_ports
 
 SCRIPT = [str(Path(sys.executable).parent / "baremetal-gateway")]
@@ -116,3 +123,31 @@ def test_other_commands_end_with_a_signal_as_any_process(tmp_path: Path) -> None
     finally:
         process.kill()
         process.wait()
+
+
+async def test_a_reload_that_is_asked_for_during_the_start_happens_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+    class Hurried(Gateway):
+        """The bundle changes once it has been read, and the signal comes before the gateway serves."""
+
+        def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+            super().__init__(config, environment)
+            (bundle / "naming.yaml").write_text((bundle / "naming.yaml").read_text() + "# changed\n")
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(app, "Gateway", Hurried)
+    started: asyncio.Future[app.Addresses] = asyncio.get_running_loop().create_future()
+    config = make_config("127.0.0.1:1", policies__path=bundle)
+    serving = asyncio.create_task(app.serve(config, {"OTEL_SDK_DISABLED": "true"}, started.set_result))
+    addresses = await started
+    expected = read_bundle(bundle).hash
+    async with aiohttp.ClientSession() as client, asyncio.timeout(DEADLINE_S):
+        facts: dict[str, object] = {}
+        while facts.get("bundle") != expected:
+            async with client.get(f"http://{addresses.admin}/readyz") as answer:
+                facts = await answer.json()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving

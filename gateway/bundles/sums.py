@@ -92,7 +92,8 @@ def _hash(text: str) -> str:
 
 def _to_line(name: str, digest: str) -> str:
     escaped = re.sub(r"[\\\n\r]", lambda match: _ESCAPES[match[0]], name)
-    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+    prefix = "" if escaped == name else "\\"
+    return f"{prefix}{digest}  {escaped}\n"
 
 
 def _unescape(name: str) -> str:
