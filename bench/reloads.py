@@ -35,7 +35,7 @@ def main() -> None:
     asked = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
     times_ms = []
     for number in range(RELOADS + 1):
-        changed = BundleFiles({**files.texts, "zz.yaml": f"# {number}"})
+        changed = BundleFiles({name: f"{text}# {number}\n" for name, text in files.texts.items()})
         started = time.perf_counter()
         decider = Decider(load_bundle(changed, schema))
         times_ms.append((time.perf_counter() - started) * 1000)

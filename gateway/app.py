@@ -19,7 +19,8 @@ from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
 from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.reload import Reloader
-from gateway.sources import Sources, read_sources
+from gateway.settling import Settling
+from gateway.sources import Sources, read_sources, stamp_sources
 from gateway.surface import Serving
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
 from gateway.transcode import JsonWriter
@@ -74,11 +75,12 @@ class Gateway:
         self._reloader = Reloader(
             self._serving,
             None if stand_in else self._sources,
-            lambda: read_sources(config),
+            Settling(lambda: read_sources(config), lambda: stamp_sources(config), config.policies.settle_s),
             builder.build,
             self._keep,
             self._health,
             metrics,
+            allows_removal=config.policies.allow_removal,
         )
         self._reloader.note()
         if stand_in:
@@ -121,7 +123,10 @@ class Gateway:
         return Addresses(rest=rest, grpc=rpc, admin=admin)
 
     async def reload(self) -> None:
-        """Put policies and descriptors in force anew if their files have changed; a fault changes nothing."""
+        """Put policies and descriptors in force anew if their files have changed, once they have settled.
+
+        A fault changes nothing.
+        """
         await self._reloader.reload()
 
     async def stop(self) -> None:
@@ -151,20 +156,15 @@ async def serve(
     Raises:
         FaultsError: it cannot start.
     """
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    # Before any file is read: a reload that is asked for meanwhile happens once it can.
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    gateway = Gateway(config, environment)
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    gateway = Gateway(config, environment)
     addresses = await gateway.start()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        task = asyncio.ensure_future(gateway.reload())
-        reloads.add(task)  # a task that nothing refers to may vanish
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    reloading = asyncio.create_task(_reload_when(asked, gateway))
     if "ledger" in config.model_fields_set:
         _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
     _log.info(
@@ -180,7 +180,17 @@ async def serve(
         announce(addresses)
     await stopping.wait()
     _log.info("stopping")
+    reloading.cancel()
+    await asyncio.wait([reloading])
     await gateway.stop()
+
+
+async def _reload_when(asked: asyncio.Event, gateway: Gateway) -> None:
+    """Reload each time it is asked for; what is asked for during a reload is one more."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        await gateway.reload()
 
 
 def _open_telemetry(environment: Mapping[str, str]) -> Telemetry:

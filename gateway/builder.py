@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.bundles import LastGood
+from gateway.bundles import LastGood, check_sums
 from gateway.call_log import CallLog
 from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
-from gateway.policy import Decider
+from gateway.policy import Decider, describe_enforcement
 from gateway.schema import SchemaError
 from gateway.shadow import Shadow
 from gateway.sources import (
@@ -91,6 +91,7 @@ class Builder:
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
             bundle_hash=bundle.hash,
+            enforcement=describe_enforcement(bundle),
             shadow_hash=shadow.bundle_hash if shadow else None,
             shadow_faults=shadow_faults,
             openapi=describe(config, schema, sources.descriptor_sets),
@@ -101,6 +102,7 @@ class Builder:
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
+            check_sums(sources.shadow)
             bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
             return None, tuple(map(str, error.faults))

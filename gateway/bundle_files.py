@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+SUMS_NAME = "bundle.sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +19,24 @@ class BundleFiles:
     Attributes:
         texts: name → text of every YAML file; names are paths from the bundle's root.
         signature: the detached signature beside them, as it was written; None without one.
+        sums: the list of what the files have to be, as it was written; None without one.
     """
 
     texts: Mapping[str, str]
     signature: str | None = None
+    sums: str | None = None
 
     @property
     def hash(self) -> str:
-        """`sha256:…` over every name and text; the signature, which is made of it, is left out."""
+        """`sha256:…` over every name and text, the sums too; not the signature, which is made of it."""
         digest = hashlib.sha256()
-        for name in sorted(self.texts):
-            for part in (name, self.texts[name]):
-                data = part.encode()
-                digest.update(len(data).to_bytes(8, "big") + data)
+        for part in self._parts():
+            data = part.encode()
+            digest.update(len(data).to_bytes(8, "big") + data)
         return f"sha256:{digest.hexdigest()}"
+
+    def _parts(self) -> Iterator[str]:
+        for name in sorted(self.texts):
+            yield from (name, self.texts[name])
+        if self.sums is not None:  # the last one, under one name wherever the bundle lies
+            yield from (SUMS_NAME, self.sums)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway import __version__
+from gateway.bundle_cli import print_hash, sign
 from gateway.policy_cli import (
     WRONG_CONFIGURATION,
     Commands,
@@ -85,6 +86,8 @@ def version() -> None:
     click.echo(__version__)
 
 
+policy.add_command(print_hash)
+policy.add_command(sign)
 main.add_command(policy)
 
 

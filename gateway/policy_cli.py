@@ -32,7 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path, exists=True)
 
 config_option = click.option("--config", "file", type=_FILE, help="Configuration file (YAML).")
-_bundle_argument = click.argument("path", required=False, type=_PATH)
+bundle_argument = click.argument("path", required=False, type=_PATH)
 _bundle_option = click.option(
     "--bundle", "path", type=_PATH, help="The bundle; the configuration's without this option."
 )
@@ -85,7 +85,7 @@ def policy() -> None:
 
 
 @policy.command()
-@_bundle_argument
+@bundle_argument
 @config_option
 @_json_option
 @exit_on_faults(FOUND_FAULTS)
@@ -98,7 +98,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
 
     config, schema = _open_schema(file)
     try:
-        bundle = open_bundle(config, schema, _find_bundle(config, path), is_trusted=True)
+        bundle = open_bundle(config, schema, find_bundle(config, path), is_trusted=True)
     except FaultsError as error:
         if not is_json:
             raise
@@ -119,7 +119,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
 
 
 @policy.command()
-@_bundle_argument
+@bundle_argument
 @config_option
 @_json_option
 @click.option("--junit", "junit", type=_FILE, help="Write a JUnit report here.")
@@ -141,7 +141,7 @@ def test(
     results = run_suites(bundle, schema)
     coverage = measure_coverage(bundle, results)
     if junit is not None:
-        _write(junit, to_junit(results))
+        write_file(junit, to_junit(results))
     if is_json:
         _print_json(_results_to_json(bundle, results, coverage))
     else:
@@ -320,35 +320,6 @@ def schema() -> None:
     _print_json(format_schema())
 
 
-@policy.command("hash")
-@_bundle_argument
-@config_option
-def print_hash(path: Path | None, file: Path | None) -> None:
-    """Print the hash of the bundle at PATH, which a signature is made over."""
-    from gateway.bundles import read_bundle
-
-    bundle = _find_bundle(load_configuration(file), path)
-    with exit_on_faults(FOUND_FAULTS):
-        click.echo(read_bundle(bundle).hash)
-
-
-@policy.command()
-@_bundle_argument
-@config_option
-@click.option("--key", required=True, type=_FILE, help="PEM file of an Ed25519 private key.")
-def sign(path: Path | None, file: Path | None, key: Path) -> None:
-    """Sign the bundle at PATH: write bundle.sig into it."""
-    from gateway.bundles import read_bundle, sign_bundle, signature_path
-
-    bundle = path or _find_bundle(load_configuration(file), None)
-    with exit_on_faults(FOUND_FAULTS):
-        files = read_bundle(bundle)
-    with exit_on_faults(WRONG_CONFIGURATION):
-        signature = sign_bundle(files, key)
-    _write(signature_path(bundle), f"{signature}\n")
-    click.echo(f"signed {files.hash}: {signature_path(bundle)}")
-
-
 def _open_schema(file: Path | None) -> tuple[Config, Schema]:
     from gateway.sources import open_schema
 
@@ -361,12 +332,12 @@ def _open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
     from gateway.sources import open_bundle
 
     config, schema = _open_schema(file)
-    bundle = _find_bundle(config, path)
+    bundle = find_bundle(config, path)
     with exit_on_faults(FOUND_FAULTS):
         return open_bundle(config, schema, bundle), schema
 
 
-def _find_bundle(config: Config, path: Path | None) -> Path:
+def find_bundle(config: Config, path: Path | None) -> Path:
     """Return where the bundle is; that there is none ends the command."""
     bundle = path or config.policies.path
     if not bundle.exists():
@@ -387,7 +358,8 @@ def _fault_to_json(fault: Fault) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a file; that it cannot be written ends the command."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

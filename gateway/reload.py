@@ -1,7 +1,9 @@
 """Puts changed policies and descriptors in force while the gateway serves.
 
+Files are taken once they have settled, whether they are watched or a signal asks.
 The new surface is made aside and swapped in whole. One with faults changes
-nothing: the last good one stays, and the log, metrics and /readyz say so.
+nothing: the last good one stays, and the log, metrics and /readyz say so. What a
+new one no longer enforces is reported, or refused.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gateway.faults import Fault, FaultsError, Position
+from gateway.policy import find_removals
+from gateway.settling import Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gateway.listeners import Health
+    from gateway.policy import Removal
+    from gateway.settling import Settling
     from gateway.surface import Serving, Surface
     from gateway.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
-SETTLE_S = 0.25
-"""Files that change are looked at again after so long: an editor may be half way through."""
 
 T = TypeVar("T")
 
@@ -35,53 +39,54 @@ class Reloader(Generic[T]):
         self,
         serving: Serving,
         seen: T | None,
-        read: Callable[[], T],
+        settling: Settling[T],
         build: Callable[[T], Surface],
         keep: Callable[[T], None],
         health: Health,
         metrics: Metrics,
+        *,
+        allows_removal: bool,
     ) -> None:
         """Prepare.
 
         Args:
             serving: holds the surface in force.
             seen: the files that were looked at last; None when they are to be looked at again.
-            read: reads all files; runs in a thread.
+            settling: reads the files.
             build: makes a surface of them; runs in a thread.
             keep: keeps them for the next start; runs in a thread.
             health: that is told of what is in force.
             metrics: that reloads are counted in.
+            allows_removal: whether a reload may enforce less than what is in force.
         """
         self._serving = serving
-        self._read = read
+        self._settling = settling
         self._build = build
         self._keep = keep
         self._health = health
         self._metrics = metrics
-        self._seen = seen
+        self._allows_removal = allows_removal
+        self._seen: Look[T] | None = None if seen is None else Look(seen)
         self._turn = asyncio.Lock()
 
-    async def watch(self, interval_s: float = INTERVAL_S, settle_s: float = SETTLE_S) -> None:
+    async def watch(self, interval_s: float = INTERVAL_S) -> None:
         """Reload whenever a file has changed, until cancelled.
 
         Contents are compared, not times: a bundle mounted from a ConfigMap changes by links.
         """
         while True:
-            await self.reload(settle_s)
+            await self.reload()
             await asyncio.sleep(interval_s)
 
-    async def reload(self, settle_s: float = 0.0) -> None:
-        """Put a new surface in force if its files are others than at the last look.
-
-        Args:
-            settle_s: the files have to stay as they are for so long, or they wait for the next time.
-        """
+    async def reload(self) -> None:
+        """Put a new surface in force if its files have settled and are others than at the last look."""
         async with self._turn:  # a signal may come while a reload is under way
             try:
-                sources = await self._read_changed(settle_s)
+                sources = await self._read_changed()
                 if sources is None:
                     return
                 surface = await asyncio.to_thread(self._build, sources)
+                removals = self._find_removals(surface)
             except FaultsError as error:
                 self.refuse(error.faults)
                 return
@@ -93,7 +98,7 @@ class Reloader(Generic[T]):
                 return
             self._serving.surface = surface
             self._metrics.record_reload(is_good=True)
-            self.note()
+            self.note(removals)
             _log.info("reloaded", extra={"bundle": surface.bundle_hash})
             await self.keep(sources)
 
@@ -107,20 +112,42 @@ class Reloader(Generic[T]):
         else:
             self._health.facts.pop("last_good_fault", None)
 
-    async def _read_changed(self, settle_s: float) -> T | None:
-        """Return the files when they are others than those looked at last, and at rest."""
-        seen, self._seen = self._seen, None  # what cannot be read is read again
-        found = await asyncio.to_thread(self._read)
-        if found == seen:
-            self._seen = found
+    async def _read_changed(self) -> T | None:
+        """Return the files when they have settled and are others than those looked at last.
+
+        Raises:
+            FaultsError: they cannot be read, or do not settle.
+        """
+        if await self._settling.look() == self._seen:
             return None
-        if settle_s:
-            await asyncio.sleep(settle_s)
-            if await asyncio.to_thread(self._read) != found:
-                self._seen = seen
-                return None
+        seen, self._seen = self._seen, None  # what does not settle is looked at again, whatever it comes to
+        found = await self._settling.settle()
         self._seen = found
-        return found
+        if found == seen:
+            return None
+        if found.contents is None:
+            raise FaultsError(found.faults)
+        return found.contents
+
+    def _find_removals(self, surface: Surface) -> tuple[Removal, ...]:
+        """Return what a new surface no longer enforces.
+
+        Raises:
+            FaultsError: there is something, and the configuration does not allow it.
+        """
+        served = frozenset(method.name for method in surface.methods.values())
+        removals = find_removals(self._serving.surface.enforcement, surface.enforcement, served)
+        if removals and not self._allows_removal:
+            advice = "put it back, or restart the gateway to remove it"
+            raise FaultsError(
+                Fault(
+                    Position("bundle"),
+                    "policies.allow_removal",
+                    f"is false, and the reload would remove {removal.text}; {advice}",
+                )
+                for removal in removals
+            )
+        return removals
 
     def refuse(self, found: Iterable[Fault]) -> None:
         """Tell that the files are not put in force."""
@@ -135,16 +162,26 @@ class Reloader(Generic[T]):
             extra={"faults": faults, "bundle": self._serving.surface.bundle_hash},
         )
 
-    def note(self) -> None:
-        """Tell what is in force."""
+    def note(self, removals: Iterable[Removal] = ()) -> None:
+        """Tell what is in force, and what it no longer enforces."""
         surface, facts = self._serving.surface, self._health.facts
         facts["bundle"] = surface.bundle_hash
-        told = {"shadow": surface.shadow_hash, "shadow_faults": list(surface.shadow_faults)}
+        removed = [removal.text for removal in removals]
+        told = {
+            "removed": removed,
+            "shadow": surface.shadow_hash,
+            "shadow_faults": list(surface.shadow_faults),
+        }
         for name, value in told.items():
             facts.pop(name, None)
             if value:
                 facts[name] = value
         facts.pop("reload_faults", None)
         self._metrics.show_stale(is_stale=False)
+        for removal in removals:
+            self._metrics.record_removal(removal.kind)
+        if removed:
+            extra = {"removed": removed, "bundle": surface.bundle_hash}
+            _log.warning("the bundle enforces less than the one before it", extra=extra)
         if surface.shadow_faults:
             _log.error("shadow bundle refused", extra={"faults": surface.shadow_faults})

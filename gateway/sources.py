@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.bundles import load_public_key, read_bundle
+from gateway.bundles import check_sums, load_public_key, read_bundle, stamp_bundle, stamp_files
 from gateway.expressions import InputLimits
 from gateway.faults import Fault, FaultsError, Position
 from gateway.openapi import build_document, read_comments, to_json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.bundle_files import BundleFiles
+    from gateway.bundles import Stamp
     from gateway.config import Config
     from gateway.policy import Bundle
 
@@ -68,6 +69,13 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     )
 
 
+def stamp_sources(config: Config) -> frozenset[Stamp]:
+    """Return the stamps of the files that a configuration names: they differ once one of them was written."""
+    policies = config.policies
+    bundles = [path for path in (policies.path, policies.shadow) if path is not None]
+    return stamp_files(config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
+
+
 def hosts_of(config: Config) -> Hosts:
     """Return the names of Object Storage."""
     return Hosts(storage=config.source.hosts, website=config.source.website_hosts)
@@ -91,7 +99,8 @@ def open_bundle(
         config: that names it.
         schema: that requests are checked against.
         path: of the other one.
-        is_trusted: it has to be signed, where the configuration asks for that; a candidate need not be yet.
+        is_trusted: it has to fit its sums, and to be signed, where the configuration asks for that; a
+            candidate need not yet.
 
     Raises:
         FaultsError: with every fault in it.
@@ -117,7 +126,7 @@ def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle
 
 
 def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
-    """Compile a bundle that is signed, where the configuration asks for that.
+    """Compile a bundle that fits its sums, and is signed, where the configuration asks for that.
 
     Args:
         config: that may ask for it.
@@ -126,8 +135,10 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
         name: of the bundle, for messages.
 
     Raises:
-        FaultsError: the signature is missing or bad, or with every fault in the bundle.
+        FaultsError: files are not those of the sums, the signature is missing or bad, or with every fault in
+            the bundle.
     """
+    check_sums(files)  # before the signature, which cannot tell which file was altered
     if config.policies.public_key is not None:
         load_public_key(config.policies.public_key).check(files, name)
     return compile_bundle(config, schema, files)

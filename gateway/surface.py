@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.pipeline import Pipeline
+    from gateway.policy import Enforcement
     from gateway.schema import Method
     from gateway.transcode import JsonWriter, Route, Router
 
@@ -20,6 +21,7 @@ class Surface:
     Attributes:
         methods: `/package.Service/Method` → method.
         bundle_hash: of the bundle that decides.
+        enforcement: what that bundle enforces, by name.
         shadow_hash: of the bundle that is judged beside it; None without one.
         shadow_faults: why that one cannot be judged.
         openapi: the document of the routes, as JSON.
@@ -30,6 +32,7 @@ class Surface:
     methods: Mapping[str, Method]
     pipeline: Pipeline
     bundle_hash: str
+    enforcement: Enforcement
     shadow_hash: str | None
     shadow_faults: tuple[str, ...]
     openapi: bytes

@@ -66,6 +66,7 @@ def make_config(emulator_address: str, **sections: Any) -> Config:
     environment = {
         f"GATEWAY__{name.upper()}__LISTEN": "127.0.0.1:0" for name in ("rest", "grpc", "admin")
     } | {"GATEWAY__POLICIES__PATH": str(ROOT / "policies"), "GATEWAY__POLICIES__RELOAD": "false"}
+    environment["GATEWAY__POLICIES__SETTLE_S"] = "0.01"
     # Standard output is how the processes of a test run talk to each other.
     environment["GATEWAY__DECISION_LOG__TYPE"] = "none"
     for name in ("BAREMETAL", "OPERATION"):

@@ -321,7 +321,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(name: str) -> None:
 
 
 UNREADABLE = {
-    "empty": (b"", "bundle: holds no binding, so no rule is in force"),
+    "empty": (b"", "bundle.yaml: holds no documents; restore its content, or delete the file"),
     "binary": (b"\xff\xfe\x00", "cannot be read: not UTF-8 text"),
     "deep": (b"[" * 100_000, "bundle.yaml:1:65: too large"),
     "long": (b"a" * 1_000_000, "bundle.yaml:1:1: kind: is required"),

@@ -290,6 +290,86 @@ def test_sign_into_a_place_that_is_taken(bundle: Path, private_key: Path) -> Non
     assert "old.yaml.sig" in done.stderr
 
 
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A bundle of two files with the list of them."""
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    write(folder / "a.yaml", policy_text("request.name != ''") + binding_text())
+    write(folder / "b.yaml", policy_text("true", name="q") + binding_text("c", "q"))
+    done = run("hash", folder, "--write")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("hash", folder).stdout
+    assert (folder / "bundle.sum").read_text().count("\n") == 2
+    return folder
+
+
+def test_check_holds_a_bundle_to_its_list(listed: Path) -> None:
+    assert run("check", listed).returncode in {0, 1}
+    for change, name in (
+        ((listed / "b.yaml").unlink, "b.yaml: is listed in bundle.sum"),
+        (lambda: write(listed / "b.yaml", policy_text("true") + binding_text()), "b.yaml: was altered"),
+        (lambda: write(listed / "c.yaml", policy_text("true") + binding_text()), "c.yaml: is not listed"),
+        (lambda: write(listed / "bundle.sum", "x\n"), "bundle.sum:1:1: a line is 64 hex digits"),
+    ):
+        change()
+        done = run("check", listed)
+        assert done.returncode == 1
+        assert name in done.stderr
+        told = json.loads(run("check", listed, "--json").stdout)
+        assert any(fault["file"].endswith(name.partition(":")[0]) for fault in told["faults"])
+
+
+def test_an_author_may_try_what_is_not_listed_yet(listed: Path) -> None:
+    write(listed / "a.yaml", policy_text("true") + binding_text())
+    assert run("explain", "--bundle", listed, stdin="{}").returncode == 0
+    assert run("hash", listed, "--write").returncode == 0
+    assert run("check", listed).stdout.startswith("sha256:")
+
+
+def test_a_malformed_list_is_written_again(listed: Path) -> None:
+    write(listed / "bundle.sum", "")
+    assert "bundle.sum: lists no files" in run("hash", listed).stderr
+    assert run("hash", listed, "--write").returncode == 0
+    assert run("hash", listed).returncode == 0
+
+
+def test_a_bundle_that_is_not_its_list_is_not_signed(listed: Path, private_key: Path) -> None:
+    write(listed / "a.yaml", policy_text("true") + binding_text())
+    done = run("sign", listed, "--key", private_key)
+    assert done.returncode == 1
+    assert "a.yaml: was altered" in done.stderr
+    assert not (listed / "bundle.sig").exists()
+
+
+def test_a_signature_covers_the_list(listed: Path, private_key: Path, public_key: Path) -> None:
+    def check() -> Done:
+        return run("check", listed, GATEWAY__POLICIES__PUBLIC_KEY=str(public_key))
+
+    assert run("sign", listed, "--key", private_key).returncode == 0
+    assert "the signature" not in check().stderr
+    (listed / "bundle.sum").unlink()
+    assert "the signature does not fit" in check().stderr
+
+
+def test_nobody_vouches_for_a_file_that_was_emptied(listed: Path, private_key: Path) -> None:
+    write(listed / "a.yaml", "# nothing\n")
+    (listed / "bundle.sum").unlink()
+    options = {"check": [], "test": [], "hash": ["--write"], "sign": ["--key", str(private_key)]}
+    for command, words in options.items():
+        done = run(command, listed, *words)
+        assert done.returncode == 1
+        assert "a.yaml: holds no documents; restore its content, or delete the file" in done.stderr
+    assert sorted(one.name for one in listed.iterdir()) == ["a.yaml", "b.yaml"]
+
+
+def test_the_list_of_one_file(bundle: Path) -> None:
+    assert run("hash", bundle, "--write").returncode == 0
+    assert bundle.with_name("old.yaml.sum").read_text().endswith("  old.yaml\n")
+    write(bundle, bundle.read_text() + "# changed\n")
+    assert "old.yaml: was altered" in run("check", bundle).stderr
+
+
 # What reads or takes the output may end
 
 

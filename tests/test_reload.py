@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.bundles import read_bundle
 from gateway.reload import Reloader
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
 
@@ -98,7 +99,7 @@ async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: 
 
 
 async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Reloader.watch, "__defaults__", (0.02, 0.02))
+    monkeypatch.setattr(Reloader.watch, "__defaults__", (0.02,))
     running = await start(policies__path=bundle, policies__reload="true")
     before = (await facts(running))["bundle"]
     approve(bundle, "other")
@@ -108,33 +109,42 @@ async def test_files_are_watched(start: Start, bundle: Path, monkeypatch: pytest
     assert await status_of_a_create(running) == 403
 
 
-async def test_files_that_still_change_are_left_for_the_next_look(start: Start, bundle: Path) -> None:
-    running = await start(policies__path=bundle)
-    reloader = running.gateway._reloader  # noqa: SLF001 - what watches
-    before = (await facts(running))["bundle"]
+async def test_files_that_still_change_are_waited_for(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle, policies__settle_s=0.3)
+    reloading = asyncio.create_task(running.gateway.reload())
     approve(bundle, "half-written")
-    looking = asyncio.create_task(reloader.reload(settle_s=0.3))
-    await asyncio.sleep(0.1)
-    approve(bundle, "other")  # an editor goes on writing
-    await looking
-    assert (await facts(running))["bundle"] == before
-    await reloader.reload(settle_s=0.01)
-    assert await status_of_a_create(running) == 403
-    assert (await facts(running))["bundle"] != before
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+        approve(bundle, "half-written")  # an editor goes on writing
+        assert await status_of_a_create(running) != 403
+    approve(bundle, "golden-images, other")
+    await reloading
+    assert (await facts(running))["bundle"] == read_bundle(bundle).hash
+    assert await status_of_a_create(running) != 403
 
 
-async def test_an_emptied_file_is_not_put_in_force_while_it_is_written(start: Start, bundle: Path) -> None:
-    """An empty file is valid YAML: for a moment the bundle would lack its rules."""
-    running = await start(policies__path=bundle)
-    reloader = running.gateway._reloader  # noqa: SLF001 - what watches
-    text = (bundle / "required-labels.yaml").read_text()
-    (bundle / "required-labels.yaml").write_text("")
-    looking = asyncio.create_task(reloader.reload(settle_s=0.3))
-    await asyncio.sleep(0.1)
-    (bundle / "required-labels.yaml").write_text(text)
-    await looking
-    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"labels": {}}) as answer:
-        assert answer.status == 403
+async def test_files_that_never_settle_are_reported(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle, policies__settle_s=0.02)
+    before = (await facts(running))["bundle"]
+
+    async def flap() -> None:
+        while True:
+            for bucket in ("one", "two"):
+                approve(bundle, bucket)
+                await asyncio.sleep(0)
+
+    flapping = asyncio.create_task(flap())
+    await running.gateway.reload()
+    flapping.cancel()
+    told = await facts(running)
+    assert told["bundle"] == before
+    assert "params.yaml" in str(told["reload_faults"])
+    assert "kept changing: nothing may change for 0.02 s" in str(told["reload_faults"])
+    assert "gateway_bundle_stale 1.0" in running.metrics.expose().decode()
+    approve(bundle, "golden-images")
+    await running.gateway.reload()
+    told = await facts(running)
+    assert "reload_faults" not in told
 
 
 async def test_a_watch_survives_whatever_goes_wrong(

@@ -34,6 +34,10 @@ def write(path: Path, *documents: str) -> Path:
     return path
 
 
+def alter(file: Path) -> None:
+    file.write_text(f"{file.read_text()}# altered\n")
+
+
 async def create(running: Running, **changes: Any) -> tuple[int, Any]:
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | changes) as answer:
         return answer.status, await answer.json()
@@ -186,7 +190,7 @@ async def test_a_reload_is_kept(start: Start, bundle: Path, tmp_path: Path) -> N
         policies__path=bundle, policies__on_error="last_good", policies__last_good=tmp_path / "kept.json"
     )
     assert kept.load().hash == read_bundle(bundle).hash
-    (bundle / "zz.yaml").write_text("# changed\n")
+    alter(bundle / "naming.yaml")
     await running.gateway.reload()
     assert kept.load().hash == read_bundle(bundle).hash
     (bundle / "zz.yaml").write_text(BAD)
@@ -224,7 +228,7 @@ async def test_only_a_signed_bundle_is_put_in_force(start: Start, bundle: Path, 
     running = await start(**options)
     before = (await ready(running))["bundle"]
 
-    (bundle / "zz.yaml").write_text("# altered\n")
+    alter(bundle / "naming.yaml")
     await running.gateway.reload()
     facts = await ready(running)
     assert facts["bundle"] == before

@@ -1,15 +1,21 @@
-"""Bundles on disk: read, trusted by their signature, kept for the next start."""
+"""Bundles on disk: read, trusted by their sums and their signature, kept for the next start."""
 
-from gateway.bundles.files import SIGNATURE_NAME, read_bundle, signature_path
+from gateway.bundles.files import Stamp, read_bundle, signature_path, stamp_bundle, stamp_files, sums_path
 from gateway.bundles.last_good import LastGood
 from gateway.bundles.signature import PublicKey, load_public_key, sign_bundle
+from gateway.bundles.sums import check_sums, write_sums
 
 __all__ = [
-    "SIGNATURE_NAME",
     "LastGood",
     "PublicKey",
+    "Stamp",
+    "check_sums",
     "load_public_key",
     "read_bundle",
     "sign_bundle",
     "signature_path",
+    "stamp_bundle",
+    "stamp_files",
+    "sums_path",
+    "write_sums",
 ]

@@ -2,62 +2,139 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.bundle_files import BundleFiles
+from gateway.bundle_files import SUMS_NAME, BundleFiles
+from gateway.bundles.sums import parse_sums
 from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
 SIGNATURE_NAME = "bundle.sig"
 
 _SUFFIXES = {".yaml", ".yml"}
 
+Stamp: TypeAlias = tuple[str, int, int, int]
+"""Path of a file; its inode, its size in bytes, the time of its last change in ns: 0 when there is none."""
 
-def read_bundle(path: Path) -> BundleFiles:
-    """Return every YAML file of a folder, or the one file, with the signature beside them.
+
+def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
+    """Return every YAML file of a folder, or the one file, with its sums and the signature beside them.
 
     Hidden files and folders are passed over: Kubernetes keeps the files of a
     mounted ConfigMap in such a folder, beside links to them.
 
+    Args:
+        path: of the folder, or of the one file.
+        has_sums: whether sums are read; not where they are about to be written.
+
     Raises:
-        FaultsError: there is no bundle, or a file cannot be read.
+        FaultsError: there is no bundle, a file cannot be read, or the sums are malformed.
     """
-    if not path.exists():
-        raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
-    faults: list[Fault] = []
-    found = sorted(_walk(path, faults)) if path.is_dir() else [path]
+    try:
+        return _read_bundle(path, has_sums=has_sums)
+    except OSError as error:  # a folder above it may be closed, or a name too long
+        at = Position(_shown(Path(error.filename or path)))
+        raise FaultsError([Fault(at, "", f"cannot be read: {error.strerror}")]) from error
+
+
+def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = Fault(Position(str(path)), "", "there is no bundle of policies here")
+        raise FaultsError([missing]) from error
+    walk = _walk(path)
+    faults = walk.faults
     root = path if path.is_dir() else path.parent
-    texts = {_name(file.relative_to(root), faults): _read(file, faults) for file in found}
-    signature = signature_path(path)
-    signed = _read(signature, faults) if signature.exists() else None
+    texts = {_name(file.relative_to(root), faults): _read(file, faults) for file in sorted(walk.files)}
+    signature = _read_beside(signature_path(path), faults)
+    sums = _read_beside(sums_path(path), faults) if has_sums else None
+    if sums is not None:
+        faults += parse_sums(sums, str(sums_path(path)))[1]
     if not texts and not faults:
         faults.append(Fault(Position(str(path)), "", "holds no .yaml file"))
     if faults:
         raise FaultsError(faults)
-    return BundleFiles(texts, signed)
+    return BundleFiles(texts, signature, sums)
 
 
-def _walk(folder: Path, faults: list[Fault], above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield every file of a bundle; links are followed, and what cannot be looked into is a fault."""
-    own = folder.resolve()
-    if own in above:
-        faults.append(Fault(Position(str(folder)), "", "a link leads back to a folder that it stands in"))
-        return
+def signature_path(bundle: Path) -> Path:
+    """Return where the signature of a bundle stands: in its folder, or beside its one file."""
+    return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
+
+
+def sums_path(bundle: Path) -> Path:
+    """Return where the sums of a bundle stand: in its folder, or beside its one file."""
+    return bundle / SUMS_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sum")
+
+
+def stamp_bundle(path: Path) -> frozenset[Stamp]:
+    """Return the stamps of every file and folder of a bundle.
+
+    They differ once a file was written, made, moved or deleted, also when contents are the same again.
+    """
     try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        faults.append(Fault(Position(str(folder)), "", f"cannot be read: {error.strerror}"))
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, faults, (*above, own))
-        elif entry.suffix.lower() in _SUFFIXES:
-            yield entry
+        walk = _walk(path)
+        beside = [signature_path(path), sums_path(path)]
+    except OSError:  # what cannot be looked at has not changed until it can
+        return stamp_files([path])
+    return stamp_files([*walk.files, *walk.folders, *beside])
+
+
+def stamp_files(paths: Iterable[Path]) -> frozenset[Stamp]:
+    """Return the stamps of files, in no order."""
+    return frozenset(map(_stamp, paths))
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), 0, 0, 0
+    return str(path), status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Finds the files of a bundle; links are followed, and what cannot be looked into is a fault."""
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def into(self, folder: Path, above: tuple[Path, ...] = ()) -> None:
+        own = folder.resolve()
+        if own in above:
+            self._fault(folder, "a link leads back to a folder that it stands in")
+            return
+        self.folders.append(folder)
+        try:
+            entries = list(folder.iterdir())
+        except OSError as error:
+            self._fault(folder, f"cannot be read: {error.strerror}")
+            return
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                self.into(entry, (*above, own))
+            elif entry.suffix.lower() in _SUFFIXES:
+                self.files.append(entry)
+
+    def _fault(self, folder: Path, message: str) -> None:
+        self.faults.append(Fault(Position(str(folder)), "", message))
+
+
+def _walk(path: Path) -> _Walk:
+    if not path.is_dir():
+        return _Walk(files=[path])
+    walk = _Walk()
+    walk.into(path)
+    return walk
 
 
 def _name(path: Path, faults: list[Fault]) -> str:
@@ -70,16 +147,17 @@ def _name(path: Path, faults: list[Fault]) -> str:
     return name
 
 
-def signature_path(bundle: Path) -> Path:
-    """Return where the signature of a bundle stands: in its folder, or beside its one file."""
-    return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
+def _read_beside(file: Path, faults: list[Fault]) -> str | None:
+    """Return what stands beside the policies; a link that leads nowhere is a fault, not nothing."""
+    return _read(file, faults) if file.is_symlink() or file.exists() else None
 
 
 def _read(file: Path, faults: list[Fault]) -> str:
+    """Return the text of a file with the ends of its lines as they are: hashes are of what it holds."""
     reason = "not a regular file"  # to read a pipe would wait for ever
     try:
         if file.is_file() or not file.exists():
-            return file.read_text(encoding="utf-8")
+            return file.read_bytes().decode()
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except UnicodeDecodeError:

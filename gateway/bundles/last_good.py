@@ -23,6 +23,7 @@ class _Kept(BaseModel):
     hash: str
     files: dict[str, str]
     signature: str | None
+    sums: str | None = None  # files of earlier versions have none
 
 
 class LastGood:
@@ -37,7 +38,7 @@ class LastGood:
         Raises:
             OSError: it cannot be written; the one kept before stays.
         """
-        kept = _Kept(hash=files.hash, files=dict(files.texts), signature=files.signature)
+        kept = _Kept(hash=files.hash, files=dict(files.texts), signature=files.signature, sums=files.sums)
         data = kept.model_dump_json().encode()
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
         try:
@@ -73,7 +74,7 @@ class LastGood:
             raise self._refuse(f"cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise self._refuse("is no kept bundle") from error
-        files = BundleFiles(kept.files, kept.signature)
+        files = BundleFiles(kept.files, kept.signature, kept.sums)
         if files.hash != kept.hash:
             raise self._refuse("the kept bundle was altered: its hash does not fit")
         return files

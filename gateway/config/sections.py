@@ -156,6 +156,10 @@ class Policies(Section):
     """Folder of the bundle, or one file."""
     reload: bool = True
     """Reload policies and descriptor sets when a file changes; a fault leaves the last good state."""
+    settle_s: float = Field(2, gt=0, le=300)
+    """Seconds for which files have to stay unchanged before a reload takes them."""
+    allow_removal: bool = True
+    """Whether a reload may remove rules, bindings or what denies; `false` keeps the active bundle instead."""
     on_error: Literal["refuse", "last_good"] = "refuse"
     """At a start beside a bad bundle: `refuse` to start, or serve with the `last_good` one that was kept."""
     last_good: Path = Path("last-good-bundle.json")

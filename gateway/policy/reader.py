@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gateway.documents import load_documents
-from gateway.faults import Fault, FaultsError, key_of, validation_faults
+from gateway.faults import Fault, FaultsError, Position, key_of, validation_faults
 from gateway.policy.model import KINDS, Binding, Params, Policy, Waiver
 from gateway.policy.suite_model import Suite
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TESTS = "Tests"
 
+_EMPTY = "holds no documents; restore its content, or delete the file if what it held is to go"
+
 
 @dataclass(slots=True)
 class Documents:
@@ -29,7 +31,7 @@ class Documents:
 
     Attributes:
         refused: values of documents with faults: what they name is not missing, only faulty.
-        is_whole: every file could be read.
+        is_whole: every file could be read, and holds something.
     """
 
     policies: dict[str, tuple[Policy, Document]] = field(default_factory=dict)
@@ -48,7 +50,11 @@ class Documents:
 
 
 def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
-    """Return what a bundle holds, and what is wrong with its form."""
+    """Return what a bundle holds, and what is wrong with its form.
+
+    A file without documents is a fault: a full disk or an editor that crashed leaves such files, and the
+    rules that stood in them would be gone without a word.
+    """
     reader = _Reader()
     for name in sorted(texts):
         reader.read(name, texts[name])
@@ -67,12 +73,15 @@ class _Reader:
             self.faults += error.faults
             self.documents.is_whole = False
             return
-        for document in documents:
+        # Beside others an empty document is harmless: templates leave them, and other tools skip them too.
+        filled = [document for document in documents if document.value is not None]
+        if not filled:
+            self.faults.append(Fault(Position(name), "", _EMPTY))
+            self.documents.is_whole = False
+        for document in filled:
             self._read_document(document)
 
     def _read_document(self, document: Document) -> None:
-        if document.value is None:  # nothing but comments
-            return
         kind = document.value.get("kind") if isinstance(document.value, dict) else None
         if kind == TESTS:
             self._add_suite(document)

@@ -84,6 +84,9 @@ class Metrics:
         self._reloads = meter.create_counter(
             "gateway.bundle.reloads", description="Bundles that changed on disk."
         )
+        self._removals = meter.create_counter(
+            "gateway.bundle.removals", description="Rules, and bindings that deny, that reloads removed."
+        )
 
     def record_request(self, duration_s: float, verb: str, route: str, status: int) -> None:
         """Count an answered HTTP request; the route is empty when none matched."""
@@ -132,6 +135,10 @@ class Metrics:
     def record_reload(self, *, is_good: bool) -> None:
         """Count a changed bundle, put in force or refused."""
         self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
+
+    def record_removal(self, kind: str) -> None:
+        """Count what a reload removed: a `rule`, a `binding`, or the last denying binding of a `method`."""
+        self._removals.add(1, {"kind": kind})
 
     def change_active(self, by: int) -> None:
         """Follow the number of calls under way."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.bundles import read_bundle
+from gateway.bundles import read_bundle, stamp_bundle
 from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
@@ -68,6 +68,17 @@ def test_a_bundle_may_stand_in_a_hidden_folder(tmp_path: Path) -> None:
 def test_there_has_to_be_a_bundle(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     assert faults_of(path) == [f"{path}: there is no bundle of policies here"]
+
+
+def test_a_path_that_cannot_be_looked_at_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 300)
+    assert faults_of(path) == [f"{path}: cannot be read: File name too long"]
+    assert stamp_bundle(path) == stamp_bundle(path)
+
+
+def test_ends_of_lines_stay_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", data=b"a: 1\r\nb: 2\r")
+    assert read_bundle(tmp_path).texts == {"a.yaml": "a: 1\r\nb: 2\r"}
 
 
 def test_a_folder_has_to_hold_files(tmp_path: Path) -> None:

@@ -219,6 +219,12 @@ def test_the_order_of_the_environment_does_not_matter() -> None:
     assert configs[0] == configs[1]
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", ".nan", ".inf", "301"])
+def test_files_settle_in_a_time_that_there_is(seconds: str) -> None:
+    with pytest.raises(FaultsError, match=r"GATEWAY__POLICIES__SETTLE_S: policies\.settle_s: "):
+        load_config(None, {"GATEWAY__POLICIES__SETTLE_S": seconds})
+
+
 @pytest.mark.parametrize(
     "address", ["host:70000", "host:0", ":443", "host", "{host: a, port: 1}", "5", "a b:1"]
 )

@@ -175,6 +175,30 @@ def test_tests_stand_together_and_comments_count_for_nothing() -> None:
     assert list(documents.suites) == ["a.yaml"]
 
 
+EMPTY = ["", " \n\n", "# a comment\n", "---\n", "---\n# a comment\n---\n", "~\n", "\ufeff", "--- null\n..."]
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_a_file_without_documents_is_a_fault(text: str) -> None:
+    documents, (fault,) = read_documents({"a.yaml": policy_text("true") + binding_text(), "b.yaml": text})
+    assert str(fault).startswith("b.yaml: holds no documents")
+    assert "restore its content, or delete the file" in fault.message
+    assert not documents.is_whole
+
+
+def test_what_stood_in_an_emptied_file_is_not_called_missing(refuse: Refuse) -> None:
+    (fault,) = refuse(a=policy_text("true") + waiver_text(), b="")
+    assert "holds no documents" in fault
+
+
+def test_an_empty_document_beside_others_counts_for_nothing() -> None:
+    """Templates leave them behind, and other tools skip them."""
+    text = f"---\n---\n{policy_text('true')}---\n# nothing\n{binding_text()}---\n"
+    documents, faults = read_documents({"a.yaml": text})
+    assert faults == []
+    assert (list(documents.policies), list(documents.bindings)) == (["p"], ["b"])
+
+
 def test_a_name_stands_once() -> None:
     _, (fault,) = read_documents({"a.yaml": binding_text(), "b.yaml": binding_text()})
     assert str(fault) == "b.yaml:5:3: metadata.name: 'b' stands at a.yaml:5:3 already"

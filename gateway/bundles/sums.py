@@ -1,0 +1,100 @@
+"""`bundle.sum`: which files a bundle has to consist of, and the hash of each.
+
+The form is that of sha256sum (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html),
+so that `sha256sum --check bundle.sum` reads it: 64 hex digits, two spaces, the name of the file. A line
+starts with a backslash when the backslashes and line breaks in its name are escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from gateway.bundle_files import SUMS_NAME
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.bundle_files import BundleFiles
+
+_LINE = re.compile(r"(?P<escaped>\\?)(?P<hash>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
+_ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
+_ESCAPES = {text: escape for escape, text in _ESCAPED.items()}
+
+
+def write_sums(texts: Mapping[str, str]) -> str:
+    """Return the list of the files of a bundle, sorted by name."""
+    return "".join(_to_line(name, _hash(texts[name])) for name in sorted(texts))
+
+
+def check_sums(files: BundleFiles) -> None:
+    """Pass a bundle that has no list, or whose files are exactly those of its list.
+
+    Raises:
+        FaultsError: with each file that is missing, altered, or not listed; or with the faults of the list.
+    """
+    if files.sums is None:
+        return
+    sums, faults = parse_sums(files.sums, SUMS_NAME)
+    faults = faults or list(_differences(sums, {name: _hash(text) for name, text in files.texts.items()}))
+    if faults:
+        raise FaultsError(faults)
+
+
+def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
+    """Read a list.
+
+    Args:
+        text: of the list.
+        file: its name, for messages.
+
+    Returns:
+        name of a file → its hash in hex, and every line that cannot be read.
+    """
+    sums: dict[str, str] = {}
+    faults: list[Fault] = []
+    # Not splitlines(): other characters that end lines may stand in names.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
+        at = Position(file, number, 1)
+        match = _LINE.fullmatch(line.removesuffix("\r"))
+        if match is None:
+            faults.append(Fault(at, "", "a line is 64 hex digits, two spaces and the name of a file"))
+            continue
+        name = _unescape(match["name"]) if match["escaped"] else match["name"]
+        name = name.removeprefix("./")
+        if name in sums:
+            faults.append(Fault(at, "", f"{name} is listed a second time; keep one"))
+        sums[name] = match["hash"].lower()
+    if not sums and not faults:
+        advice = "write it again with `policy hash --write`, or delete it"
+        faults.append(Fault(Position(file), "", f"lists no files; {advice}"))
+    return sums, faults
+
+
+def _differences(listed: Mapping[str, str], present: Mapping[str, str]) -> Iterator[Fault]:
+    for name in sorted(listed.keys() | present.keys()):
+        if listed.get(name) == present.get(name):
+            continue
+        if name not in present:
+            reason = f"is listed in {SUMS_NAME}, and the bundle has no such YAML file; restore it"
+        elif name not in listed:
+            reason = f"is not listed in {SUMS_NAME}; delete it"
+        else:
+            reason = f"was altered: it is not what {SUMS_NAME} lists; restore it"
+        yield Fault(Position(name), "", f"{reason}, or list what is meant with `policy hash --write`")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _to_line(name: str, digest: str) -> str:
+    escaped = re.sub(r"[\\\n\r]", lambda match: _ESCAPES[match[0]], name)
+    prefix = "" if escaped == name else "\\"
+    return f"{prefix}{digest}  {escaped}\n"
+
+
+def _unescape(name: str) -> str:
+    return re.sub(r"\\[\\nr]", lambda match: _ESCAPED[match[0]], name)

@@ -1,0 +1,235 @@
+"""What keeps a bundle from losing rules unnoticed: its list of files, and reports of removals."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.bundles import LastGood, read_bundle, signature_path, sums_path, write_sums
+from gateway.faults import FaultsError
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
+from tests.policy.making import CREATE, binding_text, policy_text
+from tests.test_rollout import alter, create, metric, ready, write
+
+ELSEWHERE = "https://storage.yandexcloud.net/not-approved/a.iso"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The bundle that ships, with the list of its files."""
+    folder = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    sums_path(folder).write_text(write_sums(read_bundle(folder).texts))
+    return folder
+
+
+async def reload_faults(running: Running) -> str:
+    await running.gateway.reload()
+    return str((await ready(running)).get("reload_faults", ""))
+
+
+# --- the list of files
+
+
+async def test_a_bundle_that_is_its_list_is_served(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    assert (await ready(running))["bundle"] == read_bundle(bundle).hash
+    assert (await create(running))[0] == 200
+
+
+def lose(bundle: Path) -> str:
+    (bundle / "approved-source.yaml").unlink()
+    return "approved-source.yaml: is listed in bundle.sum, and the bundle has no such YAML file"
+
+
+def empty(bundle: Path) -> str:
+    (bundle / "approved-source.yaml").write_text("")
+    return "approved-source.yaml: was altered"
+
+
+def cut_short(bundle: Path) -> str:
+    """The part that is there is a bundle too."""
+    text = (bundle / "tests/naming.yaml").read_text()
+    (bundle / "tests/naming.yaml").write_text(text[: text.rindex("  - name:")])
+    return "tests/naming.yaml: was altered"
+
+
+def add(bundle: Path) -> str:
+    (bundle / "tests/more.yml").write_text(policy_text("true") + binding_text())
+    return "tests/more.yml: is not listed in bundle.sum"
+
+
+def break_the_list(bundle: Path) -> str:
+    alter(sums_path(bundle))
+    return "bundle.sum:10:1: a line is 64 hex digits"
+
+
+def empty_the_list(bundle: Path) -> str:
+    sums_path(bundle).write_text("")
+    return "bundle.sum: lists no files"
+
+
+CHANGES = [lose, empty, cut_short, add, break_the_list, empty_the_list]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_file_that_is_not_listed_so_stops_start_and_reload(
+    start: Start, bundle: Path, change: Callable[[Path], str]
+) -> None:
+    running = await start(policies__path=bundle)
+    before = (await ready(running))["bundle"]
+    text = change(bundle)
+    assert text in await reload_faults(running)
+    assert (await ready(running))["bundle"] == before
+    assert (await create(running, uri=ELSEWHERE))[0] == 403
+    with pytest.raises(FaultsError) as caught:
+        await start(policies__path=bundle)
+    assert text in str(caught.value)
+
+
+async def test_a_listed_change_is_taken(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    alter(bundle / "naming.yaml")
+    assert "naming.yaml: was altered" in await reload_faults(running)
+    sums_path(bundle).write_text(write_sums(read_bundle(bundle, has_sums=False).texts))
+    assert not await reload_faults(running)
+    assert (await ready(running))["bundle"] == read_bundle(bundle).hash
+
+
+async def test_a_shadow_is_held_to_its_list_too(start: Start, bundle: Path) -> None:
+    alter(bundle / "naming.yaml")
+    running = await start(policies__shadow=bundle)
+    assert "naming.yaml: was altered" in str((await ready(running))["shadow_faults"])
+
+
+async def test_a_start_with_the_last_good_bundle_after_a_file_was_lost(
+    start: Start, bundle: Path, tmp_path: Path
+) -> None:
+    options = {
+        "policies__path": bundle,
+        "policies__on_error": "last_good",
+        "policies__last_good": tmp_path / "kept.json",
+    }
+    first = await start(**options)
+    good = (await ready(first))["bundle"]
+    await first.gateway.stop()
+    assert LastGood(tmp_path / "kept.json").load() == read_bundle(bundle)
+    text = lose(bundle)
+    second = await start(**options)
+    facts = await ready(second)
+    assert facts["bundle"] == good
+    assert text in str(facts["reload_faults"])
+    assert (await create(second, uri=ELSEWHERE))[0] == 403
+
+
+@pytest.mark.parametrize("of", [signature_path, sums_path])
+async def test_what_stands_beside_the_policies_is_watched(
+    start: Start, bundle: Path, of: Callable[[Path], Path]
+) -> None:
+    running = await start(policies__path=bundle)
+    of(bundle).unlink(missing_ok=True)
+    of(bundle).mkdir()
+    assert "cannot be read: not a regular file" in await reload_faults(running)
+
+
+# --- files without documents
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+async def test_an_emptied_file_stops_start_reload_and_shadow(start: Start, bundle: Path, text: str) -> None:
+    sums_path(bundle).unlink()
+    running = await start(policies__path=bundle)
+    (bundle / "approved-source.yaml").write_text(text)
+    assert "approved-source.yaml: holds no documents" in await reload_faults(running)
+    assert (await create(running, uri=ELSEWHERE))[0] == 403
+    with pytest.raises(FaultsError, match=r"approved-source\.yaml: holds no documents"):
+        await start(policies__path=bundle)
+    shadowed = await start(policies__shadow=bundle)
+    assert "approved-source.yaml: holds no documents" in str((await ready(shadowed))["shadow_faults"])
+
+
+async def test_a_kept_bundle_with_an_emptied_file_is_not_good(
+    start: Start, bundle: Path, tmp_path: Path
+) -> None:
+    sums_path(bundle).unlink()
+    (bundle / "approved-source.yaml").write_text("")
+    LastGood(tmp_path / "kept.json").save(read_bundle(bundle))  # as an earlier version would
+    with pytest.raises(FaultsError, match=r"approved-source\.yaml: holds no documents"):
+        await start(
+            policies__path=tmp_path / "nowhere",
+            policies__on_error="last_good",
+            policies__last_good=tmp_path / "kept.json",
+        )
+
+
+# --- removals
+
+NAMED = policy_text("request.name != ''", name="named") + binding_text("named", "named", action="warn")
+FULL = policy_text("!request.uri.contains('not-approved')") + binding_text() + NAMED
+REMOVED = ["rule p/r0", "binding b", f"the last denying binding of {CREATE}"]
+
+
+async def test_what_a_reload_removes_is_reported(
+    start: Start, tmp_path: Path, logs: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "b", FULL)
+    running = await start(policies__path=path)
+    assert "removed" not in await ready(running)
+    write(path, NAMED)
+    assert not await reload_faults(running)
+    facts = await ready(running)
+    assert facts["removed"] == REMOVED
+    (line,) = [one for one in logs.records if "enforces less" in one.message]
+    assert (line.levelname, line.__dict__["removed"]) == ("WARNING", REMOVED)
+    for kind in ("rule", "binding", "method"):
+        assert metric(running, f'gateway_bundle_removals_total{{kind="{kind}"}}') == "1.0"
+    assert (await create(running, uri=ELSEWHERE))[0] == 200
+
+    write(path, FULL)
+    await running.gateway.reload()
+    assert "removed" not in await ready(running)
+    assert metric(running, 'gateway_bundle_removals_total{kind="rule"}') == "1.0"
+
+
+async def test_a_binding_that_denies_no_more_is_reported(start: Start, tmp_path: Path) -> None:
+    path = write(tmp_path / "b", FULL)
+    running = await start(policies__path=path)
+    write(path, FULL.replace("policy: p\n", "policy: p\n  action: audit\n"))
+    await running.gateway.reload()
+    assert (await ready(running))["removed"] == [
+        "action deny of the binding b, which is audit now",
+        f"the last denying binding of {CREATE}",
+    ]
+
+
+async def test_a_removal_may_be_refused(start: Start, tmp_path: Path) -> None:
+    path = write(tmp_path / "b", FULL)
+    running = await start(policies__path=path, policies__allow_removal="false")
+    before = (await ready(running))["bundle"]
+    write(path, NAMED)
+    told = await reload_faults(running)
+    for removed in REMOVED:
+        assert f"policies.allow_removal: is false, and the reload would remove {removed}; put it back" in told
+    facts = await ready(running)
+    assert facts["bundle"] == before
+    assert "removed" not in facts
+    assert metric(running, "gateway_bundle_stale") == "1.0"
+    assert metric(running, 'gateway_bundle_reloads_total{outcome="refused"}') == "1.0"
+    assert metric(running, "gateway_bundle_removals_total") == ""
+    assert (await create(running, uri=ELSEWHERE))[0] == 403
+
+    write(path, FULL + policy_text("true", name="more") + binding_text("more", "more"))
+    assert not await reload_faults(running)
+    assert metric(running, "gateway_bundle_stale") == "0.0"
+
+
+async def test_a_file_that_is_deleted_is_a_removal(start: Start, bundle: Path) -> None:
+    sums_path(bundle).unlink()
+    running = await start(policies__path=bundle, policies__allow_removal="false")
+    (bundle / "approved-source.yaml").unlink()
+    (bundle / "tests/approved-source.yaml").unlink()
+    assert "the reload would remove rule approved-source/bucket" in await reload_faults(running)
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"uri": ELSEWHERE}) as answer:
+        assert answer.status == 403
