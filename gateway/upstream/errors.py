@@ -61,6 +61,12 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
     )
 
 
+def unreadable_response(upstream: str) -> GatewayError:
+    """Return the error for a response that is not of the method's type. The call was carried out."""
+    message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
+    return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
+
+
 def _is_channels(error: grpc.aio.AioRpcError, code: Code) -> bool:
     """Tell whether the channel made the error up; with metadata it came from the upstream for sure."""
     words = _CHANNEL_WORDS.get(code)
