@@ -2,6 +2,7 @@
 
 from gateway.bundles.files import SIGNATURE_NAME, read_bundle, signature_path
 from gateway.bundles.last_good import LastGood
+from gateway.bundles.shipped import shipped_bundle
 from gateway.bundles.signature import PublicKey, load_public_key, sign_bundle
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "PublicKey",
     "load_public_key",
     "read_bundle",
+    "shipped_bundle",
     "sign_bundle",
     "signature_path",
 ]
