@@ -49,7 +49,7 @@ def test_no_file_or_socket_takes_the_place_of_a_closed_stream(closed: str) -> No
     process, admin = start("serve", closed=closed, GATEWAY__DECISION_LOG__TYPE="none")
     try:
         wait_until_ready(f"http://{admin}/readyz", process)
-        opened = {number: os.readlink(f"/proc/{process.pid}/fd/{number}") for number in closed}
+        opened = {number: str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in closed}
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     finally:

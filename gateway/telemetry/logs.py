@@ -63,7 +63,7 @@ class JsonFormatter(logging.Formatter):
         second = int(created)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{int((created - second) * 1e6):06}Z"
+        return f"{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z"
 
 
 class LogHandler(logging.Handler):

@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2
 
-from gateway.caller import Caller
 from gateway.call import Call
+from gateway.caller import Caller
 from gateway.config import Upstream
 from gateway.emulator import Fault
 from gateway.errors import Code, GatewayError, UpstreamError
@@ -72,7 +72,7 @@ async def test_silence_is_a_failure(start: Start, logs: pytest.LogCaptureFixture
 class Nonsense(grpc.GenericRpcHandler):
     """Answers every call with bytes that are no message."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
         async def respond(_: bytes, __: Any) -> bytes:
             return b"\xff\xff\xff"
 
