@@ -23,7 +23,8 @@ _TOO_LARGE = re.compile(r"CLIENT: Received message larger than max")
 _CHANNEL_WORDS = {
     Code.UNAVAILABLE: re.compile(
         r"failed to connect|connections? to all|Socket closed|Connection (?:reset|refused)|GOAWAY|recvmsg|"
-        r"(?:ipv4|ipv6|unix|dns):|DNS resolution failed|keepalive|Stream removed|Transport closed",
+        r"(?:ipv4|ipv6|unix|dns):|DNS resolution failed|errors resolving|address lookup failed|keepalive|"
+        r"Stream removed|Transport closed",
         re.IGNORECASE,
     ),
     Code.DEADLINE_EXCEEDED: re.compile(r"^(?:Stream removed \()?Deadline Exceeded\)?$"),
