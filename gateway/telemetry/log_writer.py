@@ -119,15 +119,16 @@ class LogWriter:
     def _write(self, data: bytes) -> bool:
         """Write whole lines; return whether all of them were written."""
         # After a part of a line, the next one begins on a line of its own.
-        left = memoryview(b"\n" + data if self._is_torn else data)
+        data = b"\n" + data if self._is_torn else data
+        written = 0
         try:
-            while left:
+            while written < len(data):
                 try:
-                    left = left[os.write(self._descriptor, left) :]
+                    written += os.write(self._descriptor, memoryview(data)[written:])
                 except BlockingIOError:  # another process that shares the descriptor made it non-blocking
                     select.select([], [self._descriptor], [])
                 else:
-                    self._is_torn = bool(left)
+                    self._is_torn = data[written - 1 : written] != b"\n"
         except OSError:
             return False
         return True
