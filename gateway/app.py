@@ -21,6 +21,7 @@ from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.reload import Reloader
 from gateway.settling import Settling
 from gateway.sources import Sources, read_sources, stamp_sources
+from gateway.standard_streams import is_stdout_closed
 from gateway.surface import Serving
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
 from gateway.transcode import JsonWriter
@@ -36,6 +37,11 @@ _log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """Seconds that calls under way have to end when the gateway stops."""
+
+_CLOSED_STDOUT = (
+    "standard output is closed, so no decision could be recorded there; "
+    "redirect it, or set decision_log.type to file (with decision_log.path) or none"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,8 @@ def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:
     section = config.decision_log
     sink: Sink | None = None
     if section.type == "stdout":
+        if is_stdout_closed():
+            raise FaultsError([Fault(Position("standard output"), "decision_log.type", _CLOSED_STDOUT)])
         sink = StdoutSink()
     elif section.type == "file":
         try:

@@ -17,13 +17,23 @@ from gateway.policy_cli import (
     load_configuration,
     policy,
 )
+from gateway.standard_streams import reserve_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class _Program(Commands):
+    """The whole command. A standard stream that is closed is reserved before anything is opened."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        reserve_closed_streams()
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Policy-enforcing, traced gateway for BareMetal images in Yandex Cloud."""
 
@@ -33,10 +43,9 @@ def main() -> None:
 @click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
 def serve(file: Path | None, log_level: str) -> None:
     """Serve until SIGTERM or SIGINT."""
+    _start_logs(log_level)  # before gRPC is imported
     from gateway import app
-    from gateway.telemetry import configure_logs
 
-    configure_logs(log_level)
     with exit_on_faults(WRONG_CONFIGURATION):
         _run(app.serve(load_configuration(file), os.environ))
 
@@ -47,10 +56,9 @@ def serve(file: Path | None, log_level: str) -> None:
 @click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
 def demo(file: Path | None, delay_s: float, log_level: str) -> None:
     """Serve before a built-in emulator of the cloud."""
+    _start_logs(log_level)
     from gateway.demo import run_demo
-    from gateway.telemetry import configure_logs
 
-    configure_logs(log_level)
     with exit_on_faults(WRONG_CONFIGURATION):
         _run(run_demo(load_configuration(file), os.environ, delay_s, click.echo))
 
@@ -89,6 +97,13 @@ def version() -> None:
 policy.add_command(print_hash)
 policy.add_command(sign)
 main.add_command(policy)
+
+
+def _start_logs(level: str) -> None:
+    from gateway.telemetry import capture_other_output, configure_logs
+
+    configure_logs(level)
+    capture_other_output()
 
 
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:

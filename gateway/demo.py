@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.app import serve
+from gateway.bundles import shipped_bundle
 from gateway.config import Upstream
 from gateway.emulator import Emulator
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from gateway.app import Addresses
     from gateway.config import Config
-
-# Within the package; or beside it, where it is worked on.
-_SHIPPED = (Path(__file__).parent / "default_policies", Path(__file__).parent.parent / "policies")
 
 _TRY = """\
 The gateway is ready, before an emulated cloud.
@@ -65,8 +62,8 @@ def _with_bundle(config: Config) -> Config:
     policies = config.policies
     if "path" in policies.model_fields_set or policies.path.exists():
         return config
-    shipped = next((path for path in _SHIPPED if path.exists()), policies.path)
-    return config.model_copy(update={"policies": policies.model_copy(update={"path": shipped})})
+    path = shipped_bundle() or policies.path
+    return config.model_copy(update={"policies": policies.model_copy(update={"path": path})})
 
 
 def _describe(addresses: Addresses) -> str:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.bundles import check_sums, load_public_key, read_bundle, stamp_bundle, stamp_files
+from gateway.bundles import (
+    check_sums,
+    load_public_key,
+    read_bundle,
+    shipped_bundle,
+    stamp_bundle,
+    stamp_files,
+)
 from gateway.expressions import InputLimits
 from gateway.faults import Fault, FaultsError, Position
 from gateway.openapi import build_document, read_comments, to_json
@@ -63,7 +70,7 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
             shadow_faults = tuple(map(str, error.faults))
     return Sources(
         descriptor_sets=_read_descriptor_sets(config),
-        bundle=bundle or read_bundle(config.policies.path),
+        bundle=bundle or _read_served_bundle(config.policies.path),
         shadow=shadow,
         shadow_faults=shadow_faults,
     )
@@ -74,6 +81,21 @@ def stamp_sources(config: Config) -> frozenset[Stamp]:
     policies = config.policies
     bundles = [path for path in (policies.path, policies.shadow) if path is not None]
     return stamp_files(config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
+
+
+def _read_served_bundle(path: Path) -> BundleFiles:
+    if not path.exists():
+        raise FaultsError([Fault(Position(str(path.absolute())), "policies.path", _without_bundle(path))])
+    return read_bundle(path)
+
+
+def _without_bundle(path: Path) -> str:
+    shipped = shipped_bundle()
+    copy = f", copy the default one from {shipped}" if shipped else ""
+    return (
+        f"there is no bundle of policies here; start one with `baremetal-gateway policy init {path}`{copy}, "
+        "or set policies.path (GATEWAY__POLICIES__PATH) to where yours is"
+    )
 
 
 def hosts_of(config: Config) -> Hosts:
@@ -105,7 +127,7 @@ def open_bundle(
     Raises:
         FaultsError: with every fault in it.
     """
-    files = read_bundle(path or config.policies.path)
+    files = read_bundle(path) if path else _read_served_bundle(config.policies.path)
     if is_trusted:
         return build_bundle(config, schema, files, str(path or config.policies.path))
     return compile_bundle(config, schema, files)

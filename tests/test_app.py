@@ -29,7 +29,7 @@ def faults(**sections: object) -> str:
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        ({"policies__path": "/nowhere"}, "/nowhere: there is no bundle"),
+        ({"policies__path": "/nowhere"}, "/nowhere: policies.path: there is no bundle"),
         (
             {"api__descriptor_sets": "[/nowhere.binpb]"},
             "/nowhere.binpb: api.descriptor_sets[0]: cannot be read",

@@ -75,7 +75,10 @@ def test_wrong_configuration_names_file_line_and_key(tmp_path: Path) -> None:
 def test_serve_without_a_bundle_does_not_start(tmp_path: Path) -> None:
     done = run("serve", cwd=tmp_path)
     assert done.returncode == 2
-    assert "policies: there is no bundle of policies here" in done.stderr
+    assert f"{tmp_path}/policies: policies.path: there is no bundle of policies here" in done.stderr
+    assert "`baremetal-gateway policy init policies`" in done.stderr
+    assert f"copy the default one from {ROOT}/policies" in done.stderr
+    assert "GATEWAY__POLICIES__PATH" in done.stderr
 
 
 def test_policy_check_and_test_of_the_bundle_that_ships() -> None:

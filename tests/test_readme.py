@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.cli import main
 from tests.conftest import ROOT, Running
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,3 +84,24 @@ def test_the_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"^make (\w+)", README, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def shell_lines() -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_command_is_installed_before_it_is_used() -> None:
+    lines = shell_lines()
+    first_use = next(number for number, line in enumerate(lines) if line.startswith("baremetal-gateway"))
+    for needed in ("make run", ". .venv/bin/activate", "pip install ."):
+        assert lines.index(needed) < first_use
+
+
+def test_the_commands_exist() -> None:
+    commands = re.findall(r"baremetal-gateway ((?:policy )?[a-z]+)", README)
+    assert len(commands) > 10
+    for command in commands:
+        group: Any = main
+        for name in command.split():
+            group = group.commands[name]

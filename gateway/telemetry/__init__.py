@@ -4,7 +4,7 @@ Names follow the semantic conventions of OpenTelemetry,
 https://opentelemetry.io/docs/specs/semconv/, where they have one.
 """
 
-from gateway.telemetry.logs import configure_logs
+from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.setup import Telemetry, TelemetryError, start_telemetry
 from gateway.telemetry.tracing import Span, Tracing, to_headers, trace_id_of
@@ -15,6 +15,7 @@ __all__ = [
     "Telemetry",
     "TelemetryError",
     "Tracing",
+    "capture_other_output",
     "configure_logs",
     "start_telemetry",
     "to_headers",

@@ -1,56 +1,173 @@
-"""Structured logs: one JSON object a line, secrets masked.
+"""Structured logs: one JSON object a line, secrets redacted.
 
 A line about a call has `call_id`, `trace_id` and `method`; `logging`'s `extra`
-carries every other field.
+carries every other field. Lines are formatted where they are logged: what they
+show is what was true then, and under one interpreter lock no other thread would
+format them for less. Only the writing is left to a thread.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import os
 import sys
-from typing import Any, TextIO
-
-from pythonjsonlogger.json import JsonFormatter
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 from gateway.masking import mask
+from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # Libraries whose own lines about a request would repeat ours, or quote what a caller sent.
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
+_STANDARD_ERROR = 2
+# What every record has; all else came with `extra`.
+_OWN = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
 
-class _MaskingFormatter(JsonFormatter):
-    """Masks every text of a line, also those that came from an exception."""
-
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {name: _masked(value) for name, value in log_data.items()}
+_encode = json.JSONEncoder().encode  # ASCII only: no character acts on a terminal or splits a line
+_log = logging.getLogger(__name__)
 
 
-def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send every log line to the stream, standard error by default.
+class JsonFormatter(logging.Formatter):
+    """Makes one line of JSON of a record; every text is redacted, also those of an exception."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1
+        self._stamp = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        fields: dict[str, Any] = {
+            "time": self._time(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": mask(record.getMessage()),
+        }
+        for name, value in vars(record).items():
+            if name not in _OWN:
+                fields[name] = _redacted(value)
+        if record.exc_info:
+            fields["exc_info"] = mask(self.formatException(record.exc_info))
+        if record.stack_info:
+            fields["stack_info"] = mask(record.stack_info)
+        return _encode(fields).replace("\x7f", "\\u007f")
+
+    def _time(self, created: float) -> str:
+        second = int(created)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z"
+
+
+class LogHandler(logging.Handler):
+    """Formats records and queues their lines."""
+
+    def __init__(self, descriptor: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
+        """Start to write.
+
+        Args:
+            descriptor: where lines go.
+            capacity_bytes: of the lines that may wait to be written.
+        """
+        super().__init__()
+        self.formatter: JsonFormatter = JsonFormatter()
+        self.writer = LogWriter(descriptor, self._notice, capacity_bytes)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record's line. It neither blocks nor raises."""
+        try:
+            line = self.formatter.format(record)
+        except Exception as error:  # noqa: BLE001 - a wrong call of the logger must not end a call
+            line = self.formatter.format(_unformatted(record, error))
+        self.writer.put(line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Write what waits, as far as that takes no longer than CLOSE_S."""
+        self.writer.close(CLOSE_S)
+        super().close()
+
+    def _notice(self, count: int) -> bytes:
+        record = _record("log lines dropped", {"count": count})
+        return JsonFormatter().format(record).encode() + b"\n"
+
+
+def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> LogHandler:
+    """Send every log line to a file descriptor; return the handler that does.
 
     Args:
         level: name of the lowest level that is written.
-        stream: where lines go.
+        descriptor: where lines go.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(
-        _MaskingFormatter(
-            "{asctime}{levelname}{name}{message}",
-            style="{",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-            datefmt="%Y-%m-%dT%H:%M:%S%z",
-        )
-    )
+    handler = LogHandler(descriptor)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # No line shows them, and each costs every record a look-up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    return handler
 
 
-def _masked(value: Any) -> Any:
+def capture_other_output() -> None:
+    """Bring into the log what would go to standard error as plain text, or turn it off.
+
+    Python's warnings and uncaught exceptions become lines of the log. gRPC's core writes
+    plain lines by itself, from any of its threads, and waits when nobody reads them: they
+    are off unless the environment variable GRPC_VERBOSITY asks for them.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_thread_exception
+
+
+def dropped_lines() -> int:
+    """Return how many log lines this process has dropped since its start."""
+    handlers = logging.getLogger().handlers
+    return sum(one.writer.dropped for one in handlers if isinstance(one, LogHandler))
+
+
+def _log_uncaught(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+    _log.critical("uncaught exception", exc_info=error)
+
+
+def _log_unraisable(raised: sys.UnraisableHookArgs) -> None:
+    _log.error("exception ignored", exc_info=raised.exc_value)
+
+
+def _log_thread_exception(raised: threading.ExceptHookArgs) -> None:
+    if not isinstance(raised.exc_value, SystemExit):  # the usual way to end a thread
+        _log.error("uncaught exception in a thread", exc_info=raised.exc_value)
+
+
+def _record(message: str, fields: dict[str, Any]) -> logging.LogRecord:
+    own = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
+    return logging.makeLogRecord(own | fields)
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    """Return what is logged instead of a record that cannot be formatted."""
+    place = f"{record.pathname}:{record.lineno}"
+    return _record("log line cannot be formatted", {"place": place, "error": type(error).__name__})
+
+
+def _redacted(value: Any) -> Any:
+    """Return a copy of a field's value that JSON can hold."""
     if isinstance(value, str):
         return mask(value)
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {name: _masked(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_masked(one) for one in value]
-    return value
+        return {mask(str(name)): _redacted(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_redacted(one) for one in value]
+    return mask(str(value))

@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from gateway.telemetry.logs import dropped_lines
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opentelemetry.metrics import Meter
+    from opentelemetry.metrics import CallbackOptions, Meter
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.resources import Resource
 
@@ -57,6 +60,11 @@ class Metrics:
         )
         self._create_policy_instruments(meter)
         self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
+        meter.create_observable_counter(
+            "gateway.log.dropped",
+            callbacks=[_observe_dropped_lines],
+            description="Log lines dropped because nobody reads them, or writing failed.",
+        )
 
     def _create_policy_instruments(self, meter: Meter) -> None:
         self._decisions = meter.create_histogram(
@@ -151,3 +159,7 @@ class Metrics:
     def shutdown(self) -> None:
         """Hand the last figures over and stop."""
         self._provider.shutdown()
+
+
+def _observe_dropped_lines(_: CallbackOptions) -> list[Observation]:
+    return [Observation(dropped_lines())]

@@ -5,6 +5,9 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace import TracerProvider
+
+_log = logging.getLogger(__name__)
+
+SHUTDOWN_S = 3.0
+"""Seconds that spans and metrics have to be sent when the gateway stops."""
 
 _SERVICE = "baremetal-gateway"
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -37,10 +45,22 @@ class Telemetry:
     _provider: TracerProvider | None = None
 
     def shutdown(self) -> None:
-        """Send what has not been sent yet. Blocks for as long as an exporter takes."""
-        self.metrics.shutdown()
+        """Send what has not been sent yet, as far as that takes no longer than SHUTDOWN_S. Blocks.
+
+        An exporter waits for a collector, and tries again, for as long as its own timeout says,
+        whatever time it is given to shut down. So each gets a thread, which may outlive the wait.
+        """
+        shutdowns = [self.metrics.shutdown]
         if self._provider is not None:
-            self._provider.shutdown()
+            shutdowns.append(self._provider.shutdown)
+        threads = [threading.Thread(target=one, name="telemetry shutdown", daemon=True) for one in shutdowns]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + SHUTDOWN_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            _log.warning("telemetry not sent", extra={"reason": "the collector does not respond in time"})
 
 
 def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 
 from gateway.faults import Fault, FaultsError, Position
+from gateway.upstream.failure_log import FailureLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,12 +30,16 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
 class Channels:
     """Opens channels lazily: nothing connects before the first call.
 
+    Attributes:
+        failures: reports upstreams that fail; it outlives a reload, as the channels do.
+
     Raises:
         FaultsError: when made, if a file of root certificates cannot be read.
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
         credentials = _load_credentials(upstreams)
+        self.failures = FailureLog(upstreams)
         self._channels = {
             name: grpc.aio.secure_channel(upstream.address, credentials[name], options=_OPTIONS)
             if upstream.tls

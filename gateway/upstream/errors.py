@@ -23,7 +23,8 @@ _TOO_LARGE = re.compile(r"CLIENT: Received message larger than max")
 _CHANNEL_WORDS = {
     Code.UNAVAILABLE: re.compile(
         r"failed to connect|connections? to all|Socket closed|Connection (?:reset|refused)|GOAWAY|recvmsg|"
-        r"(?:ipv4|ipv6|unix|dns):|DNS resolution failed|keepalive|Stream removed|Transport closed",
+        r"(?:ipv4|ipv6|unix|dns):|DNS resolution failed|errors resolving|address lookup failed|keepalive|"
+        r"Stream removed|Transport closed",
         re.IGNORECASE,
     ),
     Code.DEADLINE_EXCEEDED: re.compile(r"^(?:Stream removed \()?Deadline Exceeded\)?$"),
@@ -59,6 +60,12 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
         "UPSTREAM_UNAVAILABLE",
         f"the upstream {upstream} cannot be reached; try again later",
     )
+
+
+def unreadable_response(upstream: str) -> GatewayError:
+    """Return the error for a response that is not of the method's type. The call was carried out."""
+    message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
+    return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
 
 
 def _is_channels(error: grpc.aio.AioRpcError, code: Code) -> bool:

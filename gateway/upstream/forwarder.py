@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 from opentelemetry.trace import Status, StatusCode
 
 from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import to_headers, trace_id_of
-from gateway.upstream.errors import to_gateway_error
+from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -54,6 +56,7 @@ class Forwarder:
         self._upstreams = services
         self._tracing = tracing
         self._metrics = metrics
+        self._failures = channels.failures
         self._callables = {
             method.name: _callable(channels[services[method.service]], method)
             for method in schema.methods.values()
@@ -68,9 +71,9 @@ class Forwarder:
         """
         with self._exchange(call) as span:
             exchange = self._start(call, span)
-            message = await exchange
+            data = await exchange
             given = await exchange.initial_metadata()
-            return Reply(message=message, metadata=_reply_metadata(given))
+            return Reply(message=self._read(call, data), metadata=_reply_metadata(given))
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
@@ -84,10 +87,28 @@ class Forwarder:
 
     async def _messages(self, exchange: Any, call: Call) -> AsyncIterator[Message]:
         try:
-            async for message in exchange:
-                yield message
+            async for data in exchange:
+                yield self._read(call, data)
         except grpc.aio.AioRpcError as error:
-            raise to_gateway_error(error, self._upstreams[call.method.service]) from error
+            raise self._fail(call, error) from error
+
+    def _fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
+        """Report the failure of an upstream; return the error that the call ends with."""
+        upstream = self._upstreams[call.method.service]
+        failure = to_gateway_error(error, upstream)
+        self._failures.report(call, upstream, failure, error.details() or "")
+        return failure
+
+    def _read(self, call: Call, data: bytes) -> Message:
+        """Return the response of an upstream as a message."""
+        try:
+            return call.method.reply.FromString(data)
+        except DecodeError as error:
+            upstream = self._upstreams[call.method.service]
+            failure = unreadable_response(upstream)
+            expected = call.method.reply.DESCRIPTOR.full_name
+            self._failures.report(call, upstream, failure, f"{len(data)} bytes that are no {expected}")
+            raise failure from error
 
     def _start(self, call: Call, span: Span) -> Any:
         timeout_s = call.deadline - asyncio.get_running_loop().time()
@@ -102,13 +123,13 @@ class Forwarder:
         upstream = self._upstreams[call.method.service]
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
         span = self._tracing.start_client(call.method.name, call.span, attributes)
-        started = asyncio.get_running_loop().time()
+        started_ns = time.perf_counter_ns()  # the loop's clock may have whole milliseconds
         code = Code.UNKNOWN
         try:
             yield span
             code = Code.OK
         except grpc.aio.AioRpcError as error:
-            failure = to_gateway_error(error, upstream)
+            failure = self._fail(call, error)
             code = failure.code
             raise failure from error
         except GatewayError as error:
@@ -119,7 +140,7 @@ class Forwarder:
             raise
         finally:
             _end(span, call.span, code)
-            duration_s = asyncio.get_running_loop().time() - started
+            duration_s = (time.perf_counter_ns() - started_ns) / 1e9
             self._metrics.record_upstream(duration_s, call.method.name, code.name)
 
 
@@ -139,11 +160,8 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    return make(
-        method.path,
-        request_serializer=_serialize,
-        response_deserializer=method.reply.FromString,
-    )
+    # No deserializer: the library would log what cannot be parsed by itself, and return nothing.
+    return make(method.path, request_serializer=_serialize)
 
 
 def _serialize(message: Message) -> bytes:

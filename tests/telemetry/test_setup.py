@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
 
@@ -86,3 +89,29 @@ def test_without_tracing_calls_still_have_trace_ids() -> None:
     fresh, other = (tracing.start_server("x", {"traceparent": "nonsense"}, {}) for _ in range(2))
     assert trace_id_of(fresh) != trace_id_of(other)
     assert int(trace_id_of(fresh), 16)
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a collector that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_collector_that_does_not_respond_holds_up_no_stop(
+    silent: int, protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    telemetry = start_telemetry(environment, "1")
+    telemetry.tracing.start_server("POST /x", {}, {}).end()
+    started = time.monotonic()
+    telemetry.shutdown()
+    assert time.monotonic() - started < 20
+    assert "telemetry not sent" in caplog.messages

@@ -49,8 +49,8 @@ async def server() -> AsyncIterator[Server]:
     await one.server.stop(0)
 
 
-async def fail(port: int, timeout: float = 10) -> GatewayError:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+async def fail(port: int, timeout: float = 10, host: str = "127.0.0.1") -> GatewayError:
+    async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
         callable_: Any = channel.unary_unary(METHOD)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await callable_(b"", timeout=timeout)
@@ -87,6 +87,12 @@ async def test_nobody_listens(server: Server) -> None:
     assert (error.code, error.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
     assert "somewhere" in error.message
     assert str(server.port) not in error.message
+
+
+async def test_a_name_that_cannot_be_resolved() -> None:
+    error = await fail(443, host="a..b")  # refused before any name server is asked
+    assert (error.code, error.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+    assert "a..b" not in error.message
 
 
 async def test_no_answer_in_time(server: Server) -> None:

@@ -6,7 +6,6 @@ ends in its headers among them, are the matrix of tests/listeners/test_http_serv
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -22,7 +21,8 @@ from tests.conftest import GOOD_IMAGE, IMAGES
 from tests.listeners.test_http_server import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from gateway.schema import Schema
     from tests.conftest import Running
@@ -164,19 +164,28 @@ ENCODED = "x%0d%0a%7B%22level%22%3A%20%22ERROR%22%2C%20%22message%22%3A%20%22for
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the gateway's own formatter writes."""
-    root, stream = logging.getLogger(), io.StringIO()
+def read_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Closes the gateway's own log, and gives what was written."""
+    root, path = logging.getLogger(), tmp_path / "log"
     handlers, level = root.handlers[:], root.level
     for handler in handlers:
         root.removeHandler(handler)
-    configure_logs("DEBUG", stream)
-    yield stream
+    with path.open("wb") as file:
+        log = configure_logs("DEBUG", file.fileno())
+
+        def read() -> str:
+            log.close()
+            return path.read_text(encoding="ascii")
+
+        yield read
+        log.close()
     root.handlers[:] = handlers
     root.setLevel(level)
 
 
-async def test_nothing_forges_a_log_line(running: Running, schema: Schema, lines: io.StringIO) -> None:
+async def test_nothing_forges_a_log_line(
+    running: Running, schema: Schema, read_log: Callable[[], str]
+) -> None:
     address = running.addresses.rest
     rule_of_labels = GOOD_IMAGE | {"labels": {FORGED: FORGED}, "name": FORGED}
     for request, headers, body in [
@@ -197,9 +206,12 @@ async def test_nothing_forges_a_log_line(running: Running, schema: Schema, lines
     await connection.hear(connection.call(CREATE, denied(schema), metadata))
     await connection.hear(connection.call(b"/x\nforged", b""))
     await connection.close()
-    records = [json.loads(line) for line in lines.getvalue().splitlines()]
+    records = [json.loads(line) for line in read_log().splitlines()]
     answered = [record for record in records if record["message"] == "answered"]
     assert len(answered) == 10
-    assert {record["level"] for record in records} <= {"DEBUG", "INFO"}
+    assert {record["level"] for record in records} <= {"DEBUG", "INFO", "WARNING"}
     assert not [record for record in records if record["message"].startswith("forged")]
-    assert "forged" not in lines.getvalue()
+    # Only an upstream that fails is quoted, on one line.
+    (failed,) = [record for record in records if record["message"] == "upstream failed"]
+    assert failed.pop("peer_message").isprintable()
+    assert "forged" not in json.dumps(records)

@@ -1,0 +1,119 @@
+"""Reports upstreams that fail: one line for each upstream and code at a time.
+
+An upstream that refuses what a caller asked for has not failed: `NOT_FOUND` is a
+response like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
+
+from gateway.errors import Code, GatewayError, UpstreamError
+from gateway.masking import HIDDEN, hide_secrets
+from gateway.telemetry import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.call import Call
+    from gateway.config import Upstream
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_S = 10.0
+"""Seconds in which an upstream and code are reported once; the next line counts what was left out."""
+
+_MAX_MESSAGE = 500
+# What an upstream itself says when the failure is its own, not the caller's.
+_FAILURES = frozenset(
+    {
+        Code.UNKNOWN,
+        Code.DEADLINE_EXCEEDED,
+        Code.UNIMPLEMENTED,
+        Code.INTERNAL,
+        Code.UNAVAILABLE,
+        Code.DATA_LOSS,
+    }
+)
+
+
+class FailureLog:
+    """Logs failures of upstreams, with what the operator needs to find their cause."""
+
+    def __init__(
+        self, upstreams: Mapping[str, Upstream], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Prepare.
+
+        Args:
+            upstreams: by name, for their addresses.
+            clock: in seconds.
+        """
+        self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
+        self._clock = clock
+        self._reported_at: dict[tuple[str, Code], float] = {}
+        self._suppressed: dict[tuple[str, Code], int] = {}
+
+    def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
+        """Log a failure, unless its like was logged within INTERVAL_S.
+
+        Args:
+            call: that failed.
+            upstream: name of the upstream.
+            error: that the call ends with.
+            peer_message: what the upstream, or the channel to it, said.
+        """
+        if not _is_failure(error):
+            return
+        kind, now = (upstream, error.code), self._clock()
+        reported_at = self._reported_at.get(kind)
+        if reported_at is not None and now - reported_at < INTERVAL_S:
+            self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
+            return
+        self._reported_at[kind] = now
+        fields = {
+            "upstream": upstream,
+            "address": self._addresses[upstream],
+            "code": error.code.name,
+            "reason": _reason(error),
+            "peer_message": _shown(peer_message),
+            "suppressed": self._suppressed.pop(kind, 0),
+            "method": call.method.name,
+            "call_id": call.id,
+            "trace_id": trace_id_of(call.span),
+        }
+        _log.warning("upstream failed", extra=fields)
+
+
+def _is_failure(error: GatewayError) -> bool:
+    if isinstance(error, UpstreamError):
+        return error.code in _FAILURES
+    return error.code is not Code.CANCELLED  # by the gateway or its caller
+
+
+def _reason(error: GatewayError) -> str:
+    """Return the gateway's own reason for an error, or that which the upstream named."""
+    if not isinstance(error, UpstreamError):
+        return error.reason
+    info = error_details_pb2.ErrorInfo()
+    for detail in error.details():
+        if detail.Is(info.DESCRIPTOR):
+            try:
+                detail.Unpack(info)
+            except DecodeError:
+                continue
+            return _shown(info.reason)
+    return ""
+
+
+def _shown(text: str) -> str:
+    """Return a text without secrets, on one line, cut to a readable length."""
+    text = hide_secrets(text)
+    if len(text) > _MAX_MESSAGE:
+        text = text[:_MAX_MESSAGE] + HIDDEN
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
