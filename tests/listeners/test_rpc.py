@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gateway.emulator import Fault
 from gateway.errors import Code
-from gateway.listeners.rpc import peer_address
+from gateway.listeners.replies import peer_address
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, Running, Start
 
@@ -191,13 +191,13 @@ async def test_spans_are_one_trace(start: Start, schema: Schema) -> None:
 @pytest.mark.parametrize(
     ("peer", "address"),
     [
-        ("ipv4:192.0.2.1:4711", "192.0.2.1"),
-        ("ipv6:%5B2001:db8::1%5D:4711", "2001:db8::1"),
-        ("ipv6:[::1]:4711", "::1"),
-        ("unix:/run/gateway.sock", ""),
-        ("unix-abstract:gateway:1", ""),
-        ("", ""),
+        ("ipv4:192.0.2.1:4711", ("192.0.2.1", 4711)),
+        ("ipv6:%5B2001:db8::1%5D:4711", ("2001:db8::1", 4711)),
+        ("ipv6:[::1]:4711", ("::1", 4711)),
+        ("unix:/run/gateway.sock", ("", 0)),
+        ("unix-abstract:gateway:1", ("", 0)),
+        ("", ("", 0)),
     ],
 )
-def test_the_address_of_a_peer(peer: str, address: str) -> None:
+def test_the_address_of_a_peer(peer: str, address: tuple[str, int]) -> None:
     assert peer_address(peer) == address

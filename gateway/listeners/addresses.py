@@ -1,0 +1,25 @@
+"""Who counts as one address when connections are bounded."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_SUBSCRIBER_BITS = 64
+"""Of an IPv6 address; a single host may take any of the addresses that share them."""
+
+
+def address_key(host: str) -> str:
+    """Return what connections of a host are counted under: an IPv4 address, or an IPv6 network of /64.
+
+    Args:
+        host: an IP address as a socket names its peer; anything else counts as itself.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), _SUBSCRIBER_BITS), strict=False))
