@@ -14,12 +14,16 @@ def address_key(host: str) -> str:
     Args:
         host: an IP address as a socket names its peer; anything else counts as itself.
     """
+    address = parse_host(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address), _SUBSCRIBER_BITS), strict=False))
+    return str(address or host)
+
+
+def parse_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address of a host, IPv4 also when IPv6 carries it; None when it is no address."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address), _SUBSCRIBER_BITS), strict=False))
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -107,11 +107,13 @@ class HttpServer:
         return answer
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        if request.version in _VERSIONS:
+        # Not by the property: it keeps what it was first asked for, and the answer would have that version.
+        if request._version in _VERSIONS:  # noqa: SLF001
             return self._handler(request)
-        return self._refuse_version()
+        return self._refuse_version(request)
 
-    async def _refuse_version(self) -> web.Response:
+    async def _refuse_version(self, request: BaseRequest) -> web.Response:
+        request._version = HttpVersion11  # noqa: SLF001
         return self.refuse(_MALFORMED)
 
 
@@ -209,7 +211,7 @@ class _Protocol(RequestHandler, Connection):
 
     def _is_waiting(self) -> bool:
         """Tell whether no request is under way: the head of the next one is not complete."""
-        return self._waiter is not None and not self._waiter.done()
+        return not self._request_count or (self._waiter is not None and not self._waiter.done())
 
     def _expect_head(self) -> None:
         """Give the next head its time; the keep-alive's is for a connection that sends nothing."""

@@ -9,7 +9,6 @@ duplicate, which looks to gRPC as if the peer had hung up.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import socket
@@ -19,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.listeners.addresses import address_key
+from gateway.listeners.addresses import address_key, parse_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from gateway.config import Address
 
@@ -89,6 +88,13 @@ class PeerConnections:
             if peer.is_ours and (peer.host, peer.port) == (host, port):
                 _shut_down(descriptor, peer.inode)
 
+    def close_others(self, peers: Collection[tuple[str, int]]) -> None:
+        """Close every connection but those of some peers."""
+        self._look()
+        for descriptor, peer in self._known.items():
+            if peer.is_ours and (peer.host, peer.port) not in peers:
+                _shut_down(descriptor, peer.inode)
+
     def _look(self) -> None:
         """Learn of new descriptors, forget those that are closed; a number may mean another one by now."""
         found: dict[int, os.stat_result] = {}
@@ -118,17 +124,14 @@ class PeerConnections:
                 is_ours = self._is_ours(*one.getsockname()[:2])
         except OSError:
             return None
-        return _Peer(inode, host, port, is_ours)
+        return _Peer(inode, str(parse_host(host) or host), port, is_ours)
 
     def _is_ours(self, host: str, port: int) -> bool:
         """Tell whether a socket's own address is the one listened on; a name or a wildcard is any host."""
         if port != self._listen.port:
             return False
-        try:
-            listens_on = ipaddress.ip_address(self._listen.host)
-        except ValueError:
-            return True
-        return listens_on.is_unspecified or address_key(host) == address_key(str(listens_on))
+        listens_on = parse_host(self._listen.host)
+        return listens_on is None or listens_on.is_unspecified or listens_on == parse_host(host)
 
 
 @contextmanager

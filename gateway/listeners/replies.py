@@ -10,6 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from gateway.listeners.addresses import parse_host
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,6 +57,10 @@ class UnreadReplies:
                 self._close(oldest)
         self._sent[context] = now
 
+    def peers(self) -> set[tuple[str, int]]:
+        """Return host and port of every caller with a call under way."""
+        return {peer_address(context.peer()) for context in self._timers}
+
     def _end(self, context: Any) -> None:
         self._timers.pop(context).cancel()
         self._sent.pop(context, None)
@@ -72,4 +78,5 @@ def peer_address(peer: str) -> tuple[str, int]:
     if family not in {"ipv4", "ipv6"}:
         return "", 0
     host, _, port = rest.rpartition(":")
-    return host.strip("[]"), int(port)
+    host = host.strip("[]")
+    return str(parse_host(host) or host), int(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _DETAILS = "grpc-status-details-bin"
+# Its word for a caller that went away while it was being answered: no fault, and a traceback for each.
+logging.getLogger("grpc._cython.cygrpc").addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
+)
+
+GOODBYE_S = 1.0
+"""Seconds that connections without calls have to close by themselves when the gateway stops."""
 _OTHER = "_OTHER"
 """Stands for a method that is not served: a caller could otherwise make up time series."""
 _MAX_WARNINGS = 3
@@ -59,6 +67,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self._requests = RequestReader(limits.concurrency, limits.body_bytes)
         self._unread = UnreadReplies(limits.concurrency, limits.deadline_s + SEND_S)
         self._server: grpc.aio.Server | None = None
+        self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, max_connections: int) -> Address:
@@ -83,15 +92,20 @@ class RpcListener(grpc.GenericRpcHandler):
             raise FaultsError([Fault(Position("grpc.listen"), target, "cannot listen here")]) from error
         await self._server.start()
         address = Address(host=listen.host, port=port)
-        peers = PeerConnections(address, self._section.max_connections_per_address)
-        self._unread.close = peers.close
-        self._watching = asyncio.create_task(peers.watch())
+        self._peers = PeerConnections(address, self._section.max_connections_per_address)
+        self._unread.close = self._peers.close
+        self._watching = asyncio.create_task(self._peers.watch())
         return address
 
     async def stop(self, timeout_s: float) -> None:
         """Stop listening; calls under way have so long to end."""
-        if self._server is not None:
-            await self._server.stop(timeout_s)
+        if self._server is None:
+            return
+        stopping = asyncio.ensure_future(self._server.stop(timeout_s))
+        done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
+        if not done and self._peers is not None:
+            self._peers.close_others(self._unread.peers())  # the library waits for handshakes as well
+        await stopping
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
