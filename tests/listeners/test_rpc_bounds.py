@@ -7,7 +7,6 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc.aio
 import pytest
 
 from gateway.listeners.addresses import address_key
@@ -172,11 +171,3 @@ async def test_requests_that_time_out_leave_nothing_behind(start: Start, opened:
 )
 def test_what_counts_as_one_address(host: str, key: str) -> None:
     assert address_key(host) == key
-
-
-async def test_clients_of_the_library_are_not_disturbed(start: Start) -> None:
-    """More calls at once than streams are allowed wait their turn."""
-    running = await start(grpc__max_streams=3)
-    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
-        call: Any = channel.unary_unary(f"/{http2.LIST.decode()[1:]}")
-        await asyncio.gather(*(call(b"\x0a\x0ab1gexample", timeout=GENEROUS_S) for _ in range(30)))
