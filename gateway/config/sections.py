@@ -122,7 +122,7 @@ class Grpc(Section):
     max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
     """The same for each IPv4 address or IPv6 /64 network, enforced each second; raise it behind a proxy."""
     max_streams: int = Field(100, ge=1, le=10_000)
-    """Calls under way at once on one connection; clients queue further ones."""
+    """Calls under way at once on one connection; further ones wait in the client or are refused."""
     idle_s: float = Field(300, ge=1, le=86400)
     """A connection without calls is closed after so many seconds."""
     age_s: float = Field(3600, ge=1, le=2_000_000)
