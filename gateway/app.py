@@ -16,7 +16,16 @@ from gateway.builder import Builder
 from gateway.bundles import LastGood
 from gateway.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
+from gateway.listeners import (
+    ActiveCalls,
+    AdminListener,
+    Front,
+    Health,
+    HttpServer,
+    RestListener,
+    RpcListener,
+    make_budget,
+)
 from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.reload import Reloader
 from gateway.settling import Settling
@@ -35,8 +44,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-DRAIN_S = 10.0
-"""Seconds that calls under way have to end when the gateway stops."""
+LAST_RESPONSES_S = 2.0
+"""Seconds to send the responses of the calls that the gateway's stop has ended."""
 
 _CLOSED_STDOUT = (
     "standard output is closed, so no decision could be recorded there; "
@@ -93,16 +102,22 @@ class Gateway:
             self._reloader.refuse(stand_in.faults)
         self._watching: asyncio.Task[None] | None = None
         metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
+        self._calls = ActiveCalls()
         front = Front(
-            serving=self._serving, metadata=metadata, tracing=tracing, metrics=metrics, limits=config.limits
+            serving=self._serving,
+            metadata=metadata,
+            tracing=tracing,
+            metrics=metrics,
+            limits=config.limits,
+            calls=self._calls,
         )
         rest = RestListener(front)
         admin = AdminListener(self._health, metrics, lambda: self._serving.surface.openapi)
         # Not the surface's writer: it would keep its descriptors for as long as the servers live.
         writer, header_bytes = JsonWriter(descriptor_pool.Default()), config.limits.header_bytes
-        self._rpc = RpcListener(front)
-        self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
-        self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)
+        self._rpc = RpcListener(front, config.grpc)
+        self._rest = HttpServer("rest", rest.handle, writer, header_bytes, new_request_id)
+        self._admin = HttpServer("admin", admin.handle, writer, header_bytes, new_request_id)
 
     def _keep(self, sources: Sources) -> None:
         policies = self._config.policies
@@ -115,15 +130,16 @@ class Gateway:
         Raises:
             FaultsError: an address is taken, or a TLS file cannot be used.
         """
+        budget, config = make_budget(self._config), self._config
         try:
-            admin = await self._admin.start(self._config.admin.listen, self._config.admin.tls)
-            rest = await self._rest.start(self._config.rest.listen, self._config.rest.tls)
-            rpc = await self._rpc.start(self._config.grpc.listen, self._config.grpc.tls)
+            admin = await self._admin.start(config.admin.listen, config.admin.tls, budget.admin)
+            rest = await self._rest.start(config.rest.listen, config.rest.tls, budget.rest)
+            rpc = await self._rpc.start(budget.grpc.max_connections)
         except FaultsError:
             await self.stop()
             raise
         await self._reloader.keep(self._sources)
-        if self._config.policies.reload:
+        if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
         self._health.is_ready = True
         return Addresses(rest=rest, grpc=rpc, admin=admin)
@@ -136,17 +152,31 @@ class Gateway:
         await self._reloader.reload()
 
     async def stop(self) -> None:
-        """Stop taking calls, let those under way end, close everything."""
+        """Stop taking calls, let those under way end, close everything.
+
+        A call has until its deadline, or for `limits.drain_s`; one that has not
+        ended then has an error as its response. A change that was forwarded is
+        waited for in any case: its outcome is logged.
+        """
         self._health.is_ready = False
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        await asyncio.gather(self._rest.stop(), self._rpc.stop(DRAIN_S))
+        await self._drain()
         await self._serving.surface.pipeline.drain()
         await self._channels.close()
         await self._decision_log.close()
-        await self._admin.stop()
+        await self._admin.stop(LAST_RESPONSES_S)
         await asyncio.to_thread(self._telemetry.shutdown)
+
+    async def _drain(self) -> None:
+        limits = self._config.limits
+        drain_s = limits.deadline_s + LAST_RESPONSES_S if limits.drain_s is None else limits.drain_s
+        self._calls.is_stopping = True
+        cut = asyncio.get_running_loop().call_later(drain_s, self._calls.cut)
+        timeout_s = drain_s + LAST_RESPONSES_S
+        await asyncio.gather(self._rest.stop(timeout_s), self._rpc.stop(timeout_s))
+        cut.cancel()
 
 
 async def serve(

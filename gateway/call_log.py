@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.policy import to_record
 from gateway.telemetry import trace_id_of
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor_pool import DescriptorPool
 
-    from gateway.call import Call, Reply
+    from gateway.call import Call
     from gateway.decision_log import DecisionLog
     from gateway.policy import Decision
     from gateway.source import Hosts
@@ -81,7 +81,7 @@ class CallLog:
                 metrics.record_mutation(mutation.policy)
 
 
-def report_abandoned(call: Call, task: asyncio.Task[Reply]) -> None:
+def report_abandoned(call: Call, task: asyncio.Task[Any]) -> None:
     """Log how a forwarded call ended whose caller had gone away."""
     if task.cancelled():
         outcome = "cancelled"

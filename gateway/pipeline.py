@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.call import ReplyStream
 from gateway.call_log import report_abandoned
 from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
+from gateway.upstream import DetachedStream
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.admission import Admission
-    from gateway.call import Call, Reply, ReplyStream
+    from gateway.admission import Admission, Slot
+    from gateway.call import Call, Reply
     from gateway.call_log import CallLog
     from gateway.errors import FieldViolation
     from gateway.policy import Decider, Decision
@@ -46,7 +48,6 @@ class Pipeline:
         self._log = log
         self._forwarder = forwarder
         self._shadow = shadow
-        self._forwarding = admission.forwarding
 
     async def handle(self, call: Call) -> Reply:
         """Return the upstream's answer to a call that is valid and allowed.
@@ -54,25 +55,25 @@ class Pipeline:
         Raises:
             GatewayError: the call ends otherwise.
         """
-        with self._admission.admit():
+        with self._admission.admit() as slot:
             decision = await self._pass(call)
             with _warned(decision):
-                reply = await self._forward(replace(call, request=decision.request))
+                reply = await self._forward(replace(call, request=decision.request), slot)
             return replace(reply, warnings=decision.warnings())
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
         """Open the upstream's stream of answers, as handle does for a single one."""
-        with self._admission.admit():
+        with self._admission.admit() as slot:
             decision = await self._pass(call)
             with _warned(decision):
-                async with self._forwarder.stream(replace(call, request=decision.request)) as replies:
+                async with self._forward_stream(replace(call, request=decision.request), slot) as replies:
                     yield replace(replies, warnings=decision.warnings())
 
     async def drain(self) -> None:
         """Wait for what was forwarded and has lost its caller."""
-        if self._forwarding:
-            await asyncio.wait(self._forwarding)
+        if self._admission.forwarding:
+            await asyncio.wait(self._admission.forwarding)
 
     async def _pass(self, call: Call) -> Decision:
         """Return the decision on a call that may go on; its record is kept by then."""
@@ -103,18 +104,33 @@ class Pipeline:
             violations += self._decider.find_oversized(method, request)
         return violations
 
-    async def _forward(self, call: Call) -> Reply:
+    async def _forward(self, call: Call, slot: Slot) -> Reply:
         """Forward a call; one that changes something goes on to its end when its caller goes away."""
         if call.method.is_read:
             return await self._forwarder.forward(call)
         task = asyncio.ensure_future(self._forwarder.forward(call))
-        self._forwarding.add(task)
-        task.add_done_callback(self._forwarding.discard)
+        slot.hold_for(task)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(lambda done: report_abandoned(call, done))
             raise
+
+    @asynccontextmanager
+    async def _forward_stream(self, call: Call, slot: Slot) -> AsyncIterator[ReplyStream]:
+        """Open a stream, with the same promise for one that changes something."""
+        if call.method.is_read:
+            async with self._forwarder.stream(call) as replies:
+                yield replies
+            return
+        stream = DetachedStream(self._forwarder.stream(call))
+        slot.hold_for(stream.task)
+        try:
+            yield ReplyStream(messages=stream.messages())
+        finally:
+            if not stream.task.done():
+                stream.task.add_done_callback(lambda done: report_abandoned(call, done))
+            stream.leave()
 
 
 def _may_be_filled_in(violations: list[FieldViolation]) -> bool:

@@ -1,6 +1,6 @@
 """What an operator configures: the sections, how they are read, and their reference."""
 
 from gateway.config.load import load_config
-from gateway.config.sections import Address, Config, Limits, ListenerTls, Policies, Upstream
+from gateway.config.sections import Address, Config, Grpc, Limits, ListenerTls, Policies, Upstream
 
-__all__ = ["Address", "Config", "Limits", "ListenerTls", "Policies", "Upstream", "load_config"]
+__all__ = ["Address", "Config", "Grpc", "Limits", "ListenerTls", "Policies", "Upstream", "load_config"]

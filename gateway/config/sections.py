@@ -104,6 +104,10 @@ class Rest(Section):
     """Serve TLS; plaintext when not set."""
     print_defaults: bool = False
     """Show fields of default value in replies; the cloud leaves them out."""
+    max_connections: int = Field(1024, ge=1, le=1_000_000)
+    """Connections open at once; one more takes the place of the longest idle one, or is refused with 503."""
+    max_connections_per_address: int = Field(256, ge=1, le=1_000_000)
+    """The same for each IPv4 address or IPv6 /64 network; raise it behind a proxy."""
 
 
 class Grpc(Section):
@@ -113,6 +117,16 @@ class Grpc(Section):
     """Address to listen on."""
     tls: ListenerTls | None = None
     """Serve TLS; plaintext when not set."""
+    max_connections: int = Field(512, ge=1, le=1_000_000)
+    """Connections open at once; one more is closed."""
+    max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
+    """The same for each IPv4 address or IPv6 /64 network, enforced each second; raise it behind a proxy."""
+    max_streams: int = Field(100, ge=1, le=10_000)
+    """Calls under way at once on one connection; further ones wait in the client or are refused."""
+    idle_s: float = Field(300, ge=1, le=86400)
+    """A connection without calls is closed after so many seconds."""
+    age_s: float = Field(3600, ge=1, le=2_000_000)
+    """A connection is closed after so many seconds, once its calls have ended; clients open another one."""
 
 
 class Admin(Section):
@@ -239,6 +253,8 @@ class Limits(Section):
     """Most elements of a list or map that policies evaluate, where the API's constraints set no bound."""
     deadline_s: float = Field(30, gt=0, le=3600)
     """Longest time for a call, in seconds; a caller may ask for less."""
+    drain_s: float | None = Field(None, ge=0, le=3600)
+    """Seconds that calls under way have to end when the gateway stops; `deadline_s` when not set."""
 
 
 class Config(Section):

@@ -67,6 +67,12 @@ def internal_error(trace_id: str) -> GatewayError:
     )
 
 
+def client_streaming_error() -> GatewayError:
+    """Return the answer to a call of a method that takes a stream of requests."""
+    message = "a stream of requests is served by neither listener"
+    return GatewayError(Code.UNIMPLEMENTED, "CLIENT_STREAMING", message)
+
+
 def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return an answer with a JSON body."""
     answer = web.Response(body=body, status=status, content_type=JSON, headers=headers)

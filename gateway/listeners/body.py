@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.web_exceptions import HTTPException
 
-from gateway.errors import Code, invalid_request
+from gateway.errors import Code, GatewayError, invalid_request
 from gateway.listeners.answers import HttpError
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
 # so it is not taken from one.
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
-# What aiohttp decompresses; it hands over anything else as it came.
-_ENCODINGS = {"", "identity", "gzip", "deflate"}
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_PLAIN = {"", "identity"}
+_ENCODINGS = {*_PLAIN, "gzip", "deflate"}
+_METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte that zlib writes, RFC 1950
 
 
 async def read_body(
@@ -48,7 +50,7 @@ async def read_body(
         return b""
     if (request.content_length or 0) > limit_bytes:
         raise _too_large(limit_bytes)
-    _check_encoding(request)
+    encoding = _read_encoding(request)
     _check_expectation(request)
     try:
         async with asyncio.timeout_at(deadline):
@@ -60,6 +62,8 @@ async def read_body(
             "BODY_TIMEOUT",
             "the body did not arrive within the call's deadline",
         ) from error
+    if encoding not in _PLAIN and body:
+        body = _decompress(body, encoding, limit_bytes)
     if body and is_json:
         _check_type(request)
     return body
@@ -73,8 +77,8 @@ async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
             if size > limit_bytes:
                 raise _too_large(limit_bytes)
             chunks.append(chunk)
-    except (web.RequestPayloadError, ContentEncodingError, HTTPException) as error:
-        raise invalid_request("the body is broken off, or not encoded as its headers say") from error
+    except (web.RequestPayloadError, HTTPException) as error:
+        raise _broken() from error
     return b"".join(chunks)
 
 
@@ -93,9 +97,9 @@ def _check_expectation(request: BaseRequest) -> None:
     request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def _check_encoding(request: BaseRequest) -> None:
-    given = ",".join(request.headers.getall("content-encoding", []))
-    if given.strip().lower() not in _ENCODINGS:
+def _read_encoding(request: BaseRequest) -> str:
+    given = ",".join(request.headers.getall("content-encoding", [])).strip().lower()
+    if given not in _ENCODINGS:
         raise HttpError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             Code.INVALID_ARGUMENT,
@@ -103,6 +107,26 @@ def _check_encoding(request: BaseRequest) -> None:
             "the body may be encoded with gzip or deflate, once",
             headers={"Accept-Encoding": "gzip, deflate"},
         )
+    return given
+
+
+def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """Return what one whole gzip member, or zlib stream, holds; some clients send deflate without a frame."""
+    bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
+    decompressor = zlib.decompressobj(bits)
+    try:
+        body = decompressor.decompress(data, limit_bytes + 1)
+    except zlib.error as error:
+        raise _broken() from error
+    if len(body) > limit_bytes:
+        raise _too_large(limit_bytes)
+    if not decompressor.eof or decompressor.unused_data:
+        raise _broken()
+    return body
+
+
+def _broken() -> GatewayError:
+    return invalid_request("the body is broken off, or not encoded as its headers say")
 
 
 def _check_type(request: BaseRequest) -> None:

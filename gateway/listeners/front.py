@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status, StatusCode
 
+from gateway.errors import Code, GatewayError
 from gateway.listeners.headers import request_id
 from gateway.telemetry import trace_id_of
 
@@ -24,6 +25,50 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class ActiveCalls:
+    """The calls under way on both listeners, so that each has its response before the gateway stops.
+
+    Attributes:
+        is_stopping: no further calls are wanted.
+        is_cut: those still under way end now.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self.is_cut = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def enter(self) -> asyncio.Task[Any] | None:
+        """Note the call of the current task, and return that."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        return task
+
+    def leave(self, task: asyncio.Task[Any] | None) -> None:
+        """Forget the call of a task."""
+        if task is not None:
+            self._tasks.discard(task)
+
+    def cut(self) -> None:
+        """Cancel every call; a listener responds to one that is_cut with stopping_error()."""
+        self.is_cut = True
+        for task in self._tasks:
+            task.cancel()
+
+
+def stopping_error() -> GatewayError:
+    """Return the error of a call that the gateway's stop has ended."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()  # there is a response to send yet
+    return GatewayError(
+        Code.UNAVAILABLE,
+        "STOPPING",
+        "the gateway stops; a change may have been carried out: repeat it with the same idempotency-key",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
     """What the REST and the gRPC listener share."""
@@ -33,6 +78,7 @@ class Front:
     tracing: Tracing
     metrics: Metrics
     limits: Limits
+    calls: ActiveCalls
 
 
 class Exchange:
@@ -62,6 +108,8 @@ class Exchange:
         self.span = front.tracing.start_server(name, headers, attributes)
         self.trace_id = trace_id_of(self.span)
         self.facts: dict[str, str] = {}
+        self._calls = front.calls
+        self._task = front.calls.enter()
 
     def headers(self) -> dict[str, str]:
         """Return the headers, or the metadata, that every answer has."""
@@ -73,6 +121,7 @@ class Exchange:
 
     def end(self, status: int | str, *, is_failure: bool) -> float:
         """End the span, log the answer, and return how long it took, in seconds."""
+        self._calls.leave(self._task)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
         if is_failure:
             self.span.set_status(Status(StatusCode.ERROR))

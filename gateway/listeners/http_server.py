@@ -10,12 +10,13 @@ import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Address, ListenerTls
-from gateway.errors import Code
+from gateway.errors import Code, GatewayError
 from gateway.faults import Fault, FaultsError, Position
+from gateway.listeners.acceptor import Acceptor, Connection
 from gateway.listeners.answers import HttpError, error_answer
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 
     from aiohttp.web_request import BaseRequest
 
+    from gateway.listeners.acceptor import Bounds
     from gateway.transcode import JsonWriter
 
-_KEEPALIVE_S = 75.0
-_LINGER_S = 1.0
-
+KEEPALIVE_S = 75.0
+"""Seconds after which a connection without requests is closed."""
 HEAD_S = 10.0
-"""Seconds that a new connection has to send the head of its first request."""
+"""Seconds that a TLS handshake, and then the head of a request, may take."""
+WRITE_S = 30.0
+"""Seconds after which a connection is closed whose peer does not read what is sent."""
+_LINGER_S = 1.0
+_VERSIONS = {HttpVersion10, HttpVersion11}
 
 
 class HttpServer:
@@ -38,91 +43,160 @@ class HttpServer:
 
     def __init__(
         self,
+        name: str,
         handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
         writer: JsonWriter,
         header_bytes: int,
         new_id: Callable[[], str],
-        drain_s: float,
     ) -> None:
         """Prepare.
 
         Args:
+            name: of the listener.
             handler: answers every request that could be parsed.
             writer: writes the answers to the others.
             header_bytes: longest request line, and longest header.
             new_id: gives the request ID of an answer to a request that could not be parsed.
-            drain_s: how long requests under way have to end when the server stops, in seconds.
         """
+        self._name = name
         self._handler = handler
         self._writer = writer
         self._header_bytes = header_bytes
         self._new_id = new_id
-        self._drain_s = drain_s
-        self._runner: web.ServerRunner | None = None
+        self._server: _Server | None = None
+        self._acceptor: Acceptor | None = None
 
-    async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
+    async def start(self, listen: Address, tls: ListenerTls | None, bounds: Bounds) -> Address:
         """Listen; return the address, with the port that was free when 0 was asked for.
+
+        Args:
+            listen: the address.
+            tls: serve TLS.
+            bounds: of the connections.
 
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.
         """
         context = _tls_context(tls) if tls else None
-        server = _Server(
-            self._handler,
-            self,
-            max_line_size=self._header_bytes,
-            max_field_size=self._header_bytes,
-            keepalive_timeout=_KEEPALIVE_S,
-            lingering_time=_LINGER_S,
-            access_log=None,
-        )
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._drain_s)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, listen.host or None, listen.port, ssl_context=context, backlog=1024)
+        server = self._server = _Server(self._dispatch, self, self._header_bytes)
+        refusal = to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
+        self._acceptor = Acceptor(self._name, bounds, server.connect, refusal, context, HEAD_S)
         try:
-            await site.start()
+            port = await self._acceptor.start(listen)
         except OSError as error:
             raise FaultsError([Fault(Position("listen"), str(listen), f"{error.strerror}")]) from error
-        port = self._runner.addresses[0][1]
         return Address(host=listen.host, port=port)
 
-    async def stop(self) -> None:
-        """Stop listening and let requests under way end."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+    async def stop(self, drain_s: float) -> None:
+        """Stop listening, close what is idle, and let requests under way end.
 
-    def refuse(self, error: BaseException | None) -> web.Response:
-        """Answer a request that is no HTTP, or ended in aiohttp's own hands."""
+        Args:
+            drain_s: how long they have, in seconds; their connections are closed after that.
+        """
+        if self._server is None or self._acceptor is None:
+            return
+        await self._acceptor.close()
+        self._server.pre_shutdown()
+        await self._server.shutdown(drain_s)
+
+    def refuse(self, error: GatewayError) -> web.Response:
+        """Answer a request that is no HTTP, or ended in aiohttp's own hands; the connection ends with it."""
         request_id = self._new_id()
-        return error_answer(_parse_error(error), self._writer, request_id, request_id.replace("-", ""))
+        answer = error_answer(error, self._writer, request_id, request_id.replace("-", ""))
+        answer.force_close()
+        return answer
+
+    def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
+        # Not by the property: it keeps what it was first asked for, and the answer would have that version.
+        if request._version in _VERSIONS:  # noqa: SLF001
+            return self._handler(request)
+        return self._refuse_version(request)
+
+    async def _refuse_version(self, request: BaseRequest) -> web.Response:
+        request._version = HttpVersion11  # noqa: SLF001
+        return self.refuse(_MALFORMED)
 
 
 class _Server(web.Server):
-    def __init__(self, handler: Any, owner: HttpServer, **options: Any) -> None:
+    def __init__(self, handler: Any, owner: HttpServer, header_bytes: int) -> None:
         # A handler is cancelled when its caller goes away; the pipeline knows what must go on all the same.
         super().__init__(handler, handler_cancellation=True)
         self._owner = owner
-        self._options = options
+        self._header_bytes = header_bytes
 
-    def __call__(self) -> RequestHandler:
-        return _Protocol(self, self._owner, loop=self._loop, **self._options)
+    def connect(self, on_lost: Callable[[Connection], None]) -> _Protocol:
+        return _Protocol(
+            self,
+            self._owner,
+            on_lost,
+            loop=self._loop,
+            max_line_size=self._header_bytes,
+            max_field_size=self._header_bytes,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=_LINGER_S,
+            access_log=None,
+            auto_decompress=False,
+        )
 
 
-class _Protocol(RequestHandler):
-    __slots__ = ("_owner",)
+class _Protocol(RequestHandler, Connection):
+    """One connection: aiohttp's, with a bound on every wait and no words of its own."""
 
-    def __init__(self, manager: web.Server, owner: HttpServer, **options: Any) -> None:
+    __slots__ = ("_on_lost", "_owner", "_timers")
+
+    def __init__(
+        self, manager: web.Server, owner: HttpServer, on_lost: Callable[[Connection], None], **options: Any
+    ) -> None:
         super().__init__(manager, **options)
         self._owner = owner
+        self._on_lost = on_lost
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    @property
+    def idle_since(self) -> float | None:
+        if self.transport is not None and not self._is_waiting():
+            return None
+        return self._next_keepalive_close_time - self._keepalive_timeout
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # Later requests have the keep-alive's time; for the first one the server would wait for ever.
-        self._loop.call_later(HEAD_S, self._close_without_request)
+        self._expect_head()
 
-    def _close_without_request(self) -> None:
-        if self._request_count == 0:
-            self.force_close()
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._on_lost(self)
+        super().connection_lost(exc)
+        for name in tuple(self._timers):
+            self._stop_timer(name)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001 - the parser's own failure; it may quote what was sent
+            self._refuse_bytes()
+            return
+        if self._is_waiting():
+            self._expect_head()  # a part of it has come
+        else:
+            self._stop_timer("head")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_timer("write", WRITE_S, self.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_timer("write")
+
+    def force_close(self) -> None:
+        transport = self.transport
+        super().force_close()
+        if transport is not None:  # closed, once all is sent; a peer that does not read could put that off
+            self._start_timer("close", WRITE_S, transport.abort)
 
     def handle_error(
         self,
@@ -133,17 +207,51 @@ class _Protocol(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
-        answer = self._owner.refuse(exc)
-        answer.force_close()
-        return answer
+        return self._owner.refuse(_parse_error(exc))
+
+    def _is_waiting(self) -> bool:
+        """Tell whether no request is under way: the head of the next one is not complete."""
+        return not self._request_count or (self._waiter is not None and not self._waiter.done())
+
+    def _expect_head(self) -> None:
+        """Give the next head its time; the keep-alive's is for a connection that sends nothing."""
+        if "head" not in self._timers:
+            self._start_timer("head", HEAD_S, self.force_close)
+
+    def _refuse_bytes(self) -> None:
+        """Answer what broke the parser, unless another answer is under way."""
+        if self._is_waiting() and self.transport is not None:
+            self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
+        self.force_close()
+
+    def _start_timer(self, name: str, timeout_s: float, act: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(timeout_s, act)
+
+    def _stop_timer(self, name: str) -> None:
+        if name in self._timers:
+            self._timers.pop(name).cancel()
+
+
+_MALFORMED = HttpError(
+    HTTPStatus.BAD_REQUEST, Code.INVALID_ARGUMENT, "MALFORMED_HTTP", "the request is not well-formed HTTP/1.1"
+)
+_TOO_MANY_CONNECTIONS = GatewayError(
+    Code.UNAVAILABLE, "TOO_MANY_CONNECTIONS", "too many connections are open; try again later"
+)
 
 
 def _parse_error(error: BaseException | None) -> HttpError:
-    if isinstance(error, http_exceptions.LineTooLong):
-        return headers_too_large()
-    return HttpError(
-        HTTPStatus.BAD_REQUEST, Code.INVALID_ARGUMENT, "MALFORMED_HTTP", "the request is not well-formed HTTP"
-    )
+    return headers_too_large() if isinstance(error, http_exceptions.LineTooLong) else _MALFORMED
+
+
+def to_bytes(answer: web.Response) -> bytes:
+    """Return an answer as it goes over a connection that ends with it."""
+    body = answer.body
+    if not isinstance(body, bytes):
+        raise TypeError("only an answer whose body is bytes")
+    headers = {**answer.headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def headers_too_large() -> HttpError:

@@ -15,6 +15,7 @@ from gateway.field_text import rename_fields
 from gateway.listeners.answers import (
     HttpError,
     add_warnings,
+    client_streaming_error,
     error_answer,
     internal_error,
     json_answer,
@@ -22,7 +23,7 @@ from gateway.listeners.answers import (
     warning_texts,
 )
 from gateway.listeners.body import read_body
-from gateway.listeners.front import Exchange
+from gateway.listeners.front import Exchange, stopping_error
 from gateway.listeners.headers import read_timeout
 from gateway.listeners.streams import choose_framing, open_stream
 from gateway.schema import descriptor_of
@@ -66,13 +67,17 @@ class RestListener:
         except GatewayError as error:
             error.rename_fields(exchange.json_path)
             answer = error_answer(error, surface.writer, exchange.id, exchange.trace_id)
-        except (asyncio.CancelledError, ConnectionError):  # the caller went away
-            exchange.finish(http_status(Code.CANCELLED))
-            raise
+        except (asyncio.CancelledError, ConnectionError) as error:
+            if isinstance(error, ConnectionError) or not self._front.calls.is_cut:  # the caller went away
+                exchange.finish(http_status(Code.CANCELLED))
+                raise
+            answer = error_answer(stopping_error(), surface.writer, exchange.id, exchange.trace_id)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             exchange.log_failure()
             failure = internal_error(exchange.trace_id)
             answer = error_answer(failure, surface.writer, exchange.id, exchange.trace_id)
+        if self._front.calls.is_stopping:
+            answer.force_close()
         exchange.finish(answer.status)
         return answer
 
@@ -86,9 +91,7 @@ class RestListener:
         exchange.enter(match.route)
         route = match.route
         if route.method.client_streaming:
-            raise GatewayError(
-                Code.UNIMPLEMENTED, "CLIENT_STREAMING", "a stream of requests is served by neither listener"
-            )
+            raise client_streaming_error()
         body = await read_body(
             request, self._front.limits.body_bytes, deadline, is_json=not route.takes_raw_body
         )
@@ -127,8 +130,12 @@ class RestListener:
             except GatewayError as error:
                 error.rename_fields(exchange.json_path)
                 await answer.write(_last(error, framing, exchange, surface.writer))
-            except (asyncio.CancelledError, ConnectionError):
+            except ConnectionError:
                 raise
+            except asyncio.CancelledError:
+                if not self._front.calls.is_cut:
+                    raise
+                await answer.write(_last(stopping_error(), framing, exchange, surface.writer))
             except Exception:  # noqa: BLE001 - as in handle; the answer's head has been sent already
                 exchange.log_failure()
                 await answer.write(

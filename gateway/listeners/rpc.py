@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -17,21 +17,34 @@ from gateway.caller import Caller
 from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners.answers import internal_error, shorten_warnings
-from gateway.listeners.front import Exchange
+from gateway.listeners.answers import client_streaming_error, internal_error, shorten_warnings
+from gateway.listeners.front import Exchange, stopping_error
+from gateway.listeners.peers import PeerConnections
+from gateway.listeners.replies import SEND_S, UnreadReplies, peer_address
+from gateway.listeners.requests import RequestReader
+from gateway.listeners.rpc_options import server_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
 
-    from gateway.config import ListenerTls
+    from gateway.config import Grpc, ListenerTls
     from gateway.listeners.front import Front
     from gateway.schema import Method
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _DETAILS = "grpc-status-details-bin"
+# Its word for a caller that went away while it was being answered: no fault, and a traceback for each.
+logging.getLogger("grpc._cython.cygrpc").addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
+)
+
+GOODBYE_S = 1.0
+"""Seconds that connections without calls have to close by themselves when the gateway stops."""
+_OTHER = "_OTHER"
+"""Stands for a method that is not served: a caller could otherwise make up time series."""
 _MAX_WARNINGS = 3
 # Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
 _MAX_DETAILS = 5000
@@ -40,27 +53,35 @@ _MAX_MESSAGE = 3000
 
 
 class RpcListener(grpc.GenericRpcHandler):
-    """Answers gRPC calls by way of the pipeline."""
+    """Answers gRPC calls by way of the pipeline.
 
-    def __init__(self, front: Front) -> None:
+    To the library every method takes a stream of requests. So a call begins with
+    its head, not with its message: it is bounded, timed and refused here, with
+    the details of the gateway's own errors.
+    """
+
+    def __init__(self, front: Front, section: Grpc) -> None:
         self._front = front
+        self._section = section
+        limits = front.limits
+        self._requests = RequestReader(limits.concurrency, limits.body_bytes)
+        self._unread = UnreadReplies(limits.concurrency, limits.deadline_s + SEND_S)
         self._server: grpc.aio.Server | None = None
+        self._peers: PeerConnections | None = None
+        self._watching: asyncio.Task[None] | None = None
 
-    async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
+    async def start(self, max_connections: int) -> Address:
         """Listen; return the address, with the port that was free when 0 was asked for.
+
+        Args:
+            max_connections: open at once.
 
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.
         """
-        self._server = grpc.aio.server(
-            handlers=[self],
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", self._front.limits.body_bytes),
-                ("grpc.max_metadata_size", self._front.limits.header_bytes),
-                ("grpc.absolute_max_metadata_size", self._front.limits.header_bytes),
-            ],
-        )
+        listen, tls = self._section.listen, self._section.tls
+        options = server_options(self._section, self._front.limits, max_connections)
+        self._server = grpc.aio.server(handlers=[self], options=options)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
         try:
             if tls:
@@ -70,40 +91,52 @@ class RpcListener(grpc.GenericRpcHandler):
         except RuntimeError as error:
             raise FaultsError([Fault(Position("grpc.listen"), target, "cannot listen here")]) from error
         await self._server.start()
-        return Address(host=listen.host, port=port)
+        address = Address(host=listen.host, port=port)
+        self._peers = PeerConnections(address, self._section.max_connections_per_address)
+        self._unread.close = self._peers.close
+        self._watching = asyncio.create_task(self._peers.watch())
+        return address
 
     async def stop(self, timeout_s: float) -> None:
         """Stop listening; calls under way have so long to end."""
-        if self._server is not None:
-            await self._server.stop(timeout_s)
+        if self._server is None:
+            return
+        stopping = asyncio.ensure_future(self._server.stop(timeout_s))
+        done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
+        if not done and self._peers is not None:
+            self._peers.close_others(self._unread.peers())  # the library waits for handshakes as well
+        await stopping
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Return what handles a call, or None for a method that is not served."""
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return what handles a call."""
         surface = self._front.serving.surface
         method = surface.methods.get(handler_call_details.method)
         if method is None or method.client_streaming:
-            return None
-        # Neither serializer: what cannot be parsed is answered here, not by the library.
+            return grpc.stream_unary_rpc_method_handler(
+                self._refuse if method is None else self._refuse_stream
+            )
+        # No serializer: what cannot be parsed is answered here, not by the library.
         if method.server_streaming:
 
-            async def stream(data: bytes, context: _Context) -> AsyncIterator[bytes]:
-                exchange = _Exchange(method, context, self._front)
+            async def stream(_: object, context: _Context) -> AsyncIterator[bytes]:
+                exchange = _Exchange(method.name, context, self._front)
                 async with self._ended_well(exchange, context):
-                    call = self._read(exchange, data, context)
+                    call = await self._read(exchange, method, context)
                     async with surface.pipeline.stream(call) as replies:
                         await context.send_initial_metadata(tuple(exchange.headers().items()))
                         context.set_trailing_metadata(_warnings(replies.warnings))
                         async for message in replies.messages:
                             yield message.SerializeToString()
 
-            return grpc.unary_stream_rpc_method_handler(stream)
+            return grpc.stream_stream_rpc_method_handler(stream)
 
-        async def handle(data: bytes, context: _Context) -> bytes:
-            exchange = _Exchange(method, context, self._front)
+        async def handle(_: object, context: _Context) -> bytes:
+            exchange = _Exchange(method.name, context, self._front)
             async with self._ended_well(exchange, context):
-                reply = await surface.pipeline.handle(self._read(exchange, data, context))
+                reply = await surface.pipeline.handle(await self._read(exchange, method, context))
                 await context.send_initial_metadata(
                     tuple((exchange.headers() | dict(reply.metadata)).items())
                 )
@@ -111,20 +144,40 @@ class RpcListener(grpc.GenericRpcHandler):
                 return reply.message.SerializeToString()
             raise AssertionError("a call that did not end well was aborted")
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
+
+    async def _refuse(self, _: object, context: _Context) -> bytes:
+        """Answer a call of a method that is not served; its name is the caller's text, so it is not kept."""
+        error = GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
+        return await self._end(error, context)
+
+    async def _refuse_stream(self, _: object, context: _Context) -> bytes:
+        return await self._end(client_streaming_error(), context)
+
+    async def _end(self, error: GatewayError, context: _Context) -> bytes:
+        async with self._ended_well(_Exchange(_OTHER, context, self._front), context):
+            raise error
+        raise AssertionError("a call that did not end well was aborted")
 
     @asynccontextmanager
     async def _ended_well(self, exchange: _Exchange, context: _Context) -> AsyncIterator[None]:
         """Answer with the error that ends the block, if one does; tell of the call in any case."""
         code = Code.CANCELLED
+        self._unread.begin(context)
         try:
             yield
+            self._unread.send(context)
             code = Code.OK
         except GatewayError as error:
             code = error.code
             await _abort(context, error, exchange)
-        except (asyncio.CancelledError, GeneratorExit):
+        except GeneratorExit:
             raise
+        except asyncio.CancelledError:
+            if not self._front.calls.is_cut:
+                raise
+            code = Code.UNAVAILABLE
+            await _abort(context, stopping_error(), exchange)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             code = Code.INTERNAL
             exchange.log_failure()
@@ -132,16 +185,18 @@ class RpcListener(grpc.GenericRpcHandler):
         finally:
             exchange.finish(code)
 
-    def _read(self, exchange: _Exchange, data: bytes, context: _Context) -> Call:
+    async def _read(self, exchange: _Exchange, method: Method, context: _Context) -> Call:
         left_s = cast("float | None", context.time_remaining())  # None without a deadline of the caller's
         limit_s = self._front.limits.deadline_s
+        deadline = exchange.started + (limit_s if left_s is None else min(left_s, limit_s))
+        metadata = self._front.metadata.read(exchange.metadata)
         return Call(
             id=exchange.id,
-            method=exchange.method,
-            caller=Caller(address=peer_address(context.peer())),
-            request=_parse(exchange.method, data),
-            metadata=self._front.metadata.read(exchange.metadata),
-            deadline=exchange.started + (limit_s if left_s is None else min(left_s, limit_s)),
+            method=method,
+            caller=Caller(address=peer_address(context.peer())[0]),
+            request=_parse(method, await self._requests.read(context.read, deadline)),
+            metadata=metadata,
+            deadline=deadline,
             span=exchange.span,
         )
 
@@ -149,25 +204,19 @@ class RpcListener(grpc.GenericRpcHandler):
 class _Exchange(Exchange):
     """One gRPC call while it is being answered."""
 
-    def __init__(self, method: Method, context: _Context, front: Front) -> None:
-        self.method = method
+    def __init__(self, method: str, context: _Context, front: Front) -> None:
+        self._method = method
         self.metadata: list[tuple[str, str | bytes]] = list(context.invocation_metadata() or ())
         headers = {name: value for name, value in self.metadata if isinstance(value, str)}
-        super().__init__(front, method.name, headers, {"rpc.system.name": "grpc", "rpc.method": method.name})
+        super().__init__(front, method, headers, {"rpc.system.name": "grpc", "rpc.method": method})
         self._metrics = front.metrics
-        self.facts = {"method": method.name}
+        self.facts = {"method": method}
 
     def finish(self, code: Code) -> None:
         """Tell of the answer in the trace, the metrics and the log."""
         self.span.set_attribute("rpc.response.status_code", code.name)
         duration_s = self.end(code.name, is_failure=code is not Code.OK)
-        self._metrics.record_call(duration_s, self.method.name, code.name)
-
-
-def peer_address(peer: str) -> str:
-    """Return the IP address of a peer, of `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`."""
-    family, _, rest = unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if family in {"ipv4", "ipv6"} else ""
+        self._metrics.record_call(duration_s, self._method, code.name)
 
 
 def _parse(method: Method, data: bytes) -> Message:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import IMAGES, Running, Start
+from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 
 BODY = b'{"uri": "x"}'
 HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: 12\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CREATE_BODY = json.dumps(GOOD_IMAGE).encode()
 CHUNKS = b"c\r\n" + BODY + b"\r\n0\r\n\r\n"
 
 REFUSED = {
@@ -24,6 +27,11 @@ REFUSED = {
     "tls to a plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "http 2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "unknown version": b"GET / HTTP/9.9\r\nHost: gateway\r\n\r\n",
+    "http 0.9": b"GET " + IMAGES.encode() + b"\r\n\r\n",
+    "http 2 without its preface": b"GET " + IMAGES.encode() + b" HTTP/2.0\r\nHost: gateway\r\n\r\n",
+    "later minor version": b"GET " + IMAGES.encode() + b" HTTP/1.2\r\nHost: gateway\r\n\r\n",
+    "length of many digits": HEAD + b"Content-Length: " + b"9" * 6000 + b"\r\n\r\n" + BODY,
+    "length that is no number": HEAD + b"Content-Length: twelve\r\n\r\n" + BODY,
     "length and chunks": HEAD + LENGTH + CHUNKED + b"\r\n" + CHUNKS,
     "chunks and length": HEAD + CHUNKED + LENGTH + b"\r\n" + CHUNKS,
     "two lengths": HEAD + LENGTH + b"Content-Length: 13\r\n\r\n" + BODY,
@@ -95,8 +103,13 @@ def answers_in(received: bytes) -> list[tuple[int, dict[str, object]]]:
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED.keys())
-async def test_ambiguous_bytes_are_refused(running: Running, data: bytes) -> None:
-    answers = answers_in(await exchange(running, data))
+async def test_ambiguous_bytes_are_refused(
+    running: Running, logs: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    received = await exchange(running, data)
+    answers = answers_in(received)
+    assert received.startswith((b"HTTP/1.0 ", b"HTTP/1.1 "))
+    assert not [one for one in logs.records if one.exc_info or one.levelname == "ERROR"]
     assert answers, "the connection was closed without an answer"
     for status, body in answers:
         assert 400 <= status < 500
@@ -145,12 +158,34 @@ async def test_a_slow_sender_is_timed_out(start: Start) -> None:
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_connection_without_a_request_is_closed(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.listeners.http_server.HEAD_S", 0.1)
-    running = await start()
-    assert await exchange(running, b"GET / HT") == b""
+MEMBER = gzip.compress(CREATE_BODY)
+ENCODED = {
+    "gzip": ("gzip", MEMBER, 200),
+    "upper case": ("GZIP", MEMBER, 200),
+    "zlib": ("deflate", zlib.compress(CREATE_BODY), 200),
+    "deflate without a frame": ("deflate", zlib.compress(CREATE_BODY)[2:-4], 200),
+    "identity": ("identity", CREATE_BODY, 200),
+    "gzip without its trailer": ("gzip", MEMBER[:-8], 400),
+    "gzip without its last byte": ("gzip", MEMBER[:-1], 400),
+    "gzip with a wrong checksum": ("gzip", MEMBER[:-8] + bytes(4) + MEMBER[-4:], 400),
+    "two members": ("gzip", MEMBER + MEMBER, 400),
+    "gzip and more": ("gzip", MEMBER + b"x", 400),
+    "zlib broken off": ("deflate", zlib.compress(CREATE_BODY)[:-1], 400),
+    "deflate broken off": ("deflate", zlib.compress(CREATE_BODY)[2:-6], 400),
+    "gzip said to be deflate": ("deflate", MEMBER, 400),
+    "brotli": ("br", b"x", 415),
+    "zstandard": ("zstd", b"x", 415),
+    "another": ("compress", b"x", 415),
+    "two encodings": ("gzip, gzip", MEMBER, 415),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body", "status"), ENCODED.values(), ids=ENCODED.keys())
+async def test_encoded_bodies(running: Running, encoding: str, body: bytes, status: int) -> None:
+    head = HEAD + f"Content-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    ((found, answer),) = answers_in(await exchange(running, head + body))
+    assert found == status, answer
+    assert len(running.emulator.calls) == (status == 200)
 
 
 async def test_a_broken_off_body_is_harmless(running: Running) -> None:

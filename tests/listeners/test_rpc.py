@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gateway.emulator import Fault
 from gateway.errors import Code
-from gateway.listeners.rpc import peer_address
+from gateway.listeners.replies import peer_address
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, Running, Start
 from tests.listeners.naming import write_bundle
@@ -223,13 +223,61 @@ async def test_spans_are_one_trace(start: Start, schema: Schema) -> None:
 @pytest.mark.parametrize(
     ("peer", "address"),
     [
-        ("ipv4:192.0.2.1:4711", "192.0.2.1"),
-        ("ipv6:%5B2001:db8::1%5D:4711", "2001:db8::1"),
-        ("ipv6:[::1]:4711", "::1"),
-        ("unix:/run/gateway.sock", ""),
-        ("unix-abstract:gateway:1", ""),
-        ("", ""),
+        ("ipv4:192.0.2.1:4711", ("192.0.2.1", 4711)),
+        ("ipv6:%5B2001:db8::1%5D:4711", ("2001:db8::1", 4711)),
+        ("ipv6:[::1]:4711", ("::1", 4711)),
+        ("unix:/run/gateway.sock", ("", 0)),
+        ("unix-abstract:gateway:1", ("", 0)),
+        ("", ("", 0)),
     ],
 )
-def test_the_address_of_a_peer(peer: str, address: str) -> None:
+def test_the_address_of_a_peer(peer: str, address: tuple[str, int]) -> None:
     assert peer_address(peer) == address
+
+
+def request_id_of(error: grpc.aio.AioRpcError) -> tuple[str, str]:
+    """The request ID of an error, as its details and as its metadata have it."""
+    info = error_details_pb2.RequestInfo()
+    for detail in status_of(error).details:
+        detail.Unpack(info)
+    trailing = {str(key): value for key, value in error.trailing_metadata() or ()}
+    return info.request_id, str(trailing["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "code"),
+    [
+        ("/x.Y/Z", b"", grpc.StatusCode.UNIMPLEMENTED),
+        (f"/{CREATE}", b"\x1a\x80\x80\x04" + b"x" * 65536, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (f"/{CREATE}", b"\x1a\x80\x88\x04" + b"x" * 66560, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+    ids=["unknown method", "too large", "larger"],
+)
+async def test_what_the_library_refused_has_the_same_details(
+    running: Running, channel: Any, path: str, data: bytes, code: grpc.StatusCode
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary(path)(data, metadata=[("x-request-id", "mine")], timeout=20)
+    assert caught.value.code() is code
+    assert request_id_of(caught.value) == ("mine", "mine")
+    assert not running.emulator.calls
+
+
+async def test_a_message_far_too_large_is_refused_without_a_traceback(
+    running: Running, channel: Any, logs: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary(f"/{CREATE}")(b"x" * 1_000_000, timeout=20)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not running.emulator.calls
+    async with running.client.get(running.url("/nothing")) as response:
+        assert response.status == 404
+    assert "Traceback" not in logs.text
+
+
+async def test_an_unknown_method_makes_no_time_series_of_its_own(running: Running, channel: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError):
+        await channel.unary_unary("/made.Up/Name")(b"", timeout=20)
+    text = running.metrics.expose().decode()
+    assert 'rpc_method="_OTHER"' in text
+    assert "made.Up" not in text

@@ -71,6 +71,7 @@ class Upstream:
         except asyncio.CancelledError:
             self.is_cancelled.set()
             raise
+        self.ended.append("Watch")
         if request.failure:
             await context.abort(grpc.StatusCode.DATA_LOSS, request.failure)
 

@@ -1,0 +1,254 @@
+"""Accepts the connections of an HTTP listener within bounds, each counted from its first byte to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.listeners.addresses import address_key
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine
+
+    from gateway.config import Address
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_PAUSE_S = 0.1
+"""Seconds to wait when the system has no descriptor for a connection."""
+_REPORT_S = 10.0
+"""Seconds between two reports of refused connections."""
+
+
+class Connection(asyncio.BaseProtocol):
+    """What serves one connection."""
+
+    __slots__ = ()
+
+    @property
+    def idle_since(self) -> float | None:
+        """When it last had a request under way, by the event loop's clock; None while it has one."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close it at once, whatever is still to be sent."""
+        raise NotImplementedError
+
+
+class Bounds(Protocol):
+    """How many connections may be open."""
+
+    @property
+    def max_connections(self) -> int:
+        """In all."""
+        ...
+
+    @property
+    def max_connections_per_address(self) -> int:
+        """Of one address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Of a connection among the others: the address that it is counted under, and the task that opens it."""
+
+    key: str
+    opening: asyncio.Task[None]
+
+
+class Acceptor:
+    """Listens at one address.
+
+    Whoever comes when a bound is reached takes the place of the connection that
+    has been idle for longest. When none is idle the newcomer is refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bounds: Bounds,
+        make_connection: Callable[[Callable[[Connection], None]], Connection],
+        refusal: bytes,
+        context: ssl.SSLContext | None,
+        handshake_s: float,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: of the listener, for the log.
+            bounds: of its connections.
+            make_connection: makes what serves one; it calls back once that has been lost.
+            refusal: is sent to a connection that is refused, in plaintext only.
+            context: for TLS.
+            handshake_s: how long a TLS handshake may take, in seconds.
+        """
+        self._name = name
+        self._bounds = bounds
+        self._make_connection = make_connection
+        self._refusal = refusal
+        self._context = context
+        self._handshake_s = handshake_s
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[Connection, _Place] = {}
+        self._counts: Counter[str] = Counter()
+        self._refused = 0
+        self._reported = float("-inf")
+
+    async def start(self, listen: Address) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            OSError: the address cannot be taken.
+        """
+        self._sockets = await _open_sockets(listen)
+        for one in self._sockets:
+            self._start(self._accept(one))
+        return int(self._sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Accept no more, and give up handshakes under way; open connections stay."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for one in self._sockets:
+            one.close()
+        self._sockets.clear()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, peer = await loop.sock_accept(listening)
+            except OSError as error:  # no descriptor is left, or the peer is gone already
+                _log.warning(
+                    "connection not accepted", extra={"listener": self._name, "reason": error.strerror}
+                )
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            key = address_key(str(peer[0]))
+            if self._has_place(key):
+                self._admit(accepted, key)
+            else:
+                self._refuse(accepted, key)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _admit(self, accepted: socket.socket, key: str) -> None:
+        connection = self._make_connection(self._forget)
+        self._counts[key] += 1
+        self._open[connection] = _Place(key, self._start(self._serve(accepted, connection)))
+
+    async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
+        """Hand a connection over to what serves it; TLS has its handshake first."""
+        loop = asyncio.get_running_loop()
+        timeout_s = self._handshake_s if self._context else None
+        try:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.connect_accepted_socket(
+                lambda: connection, accepted, ssl=self._context, ssl_handshake_timeout=timeout_s
+            )
+        except (OSError, asyncio.CancelledError) as error:
+            self._forget(connection)
+            accepted.close()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
+    def _has_place(self, key: str) -> bool:
+        """Tell whether one more may come from an address, once an idle one has made way if need be."""
+        if self._counts[key] >= self._bounds.max_connections_per_address:
+            return self._close_idle(key)
+        return len(self._open) < self._bounds.max_connections or self._close_idle(None)
+
+    def _close_idle(self, key: str | None) -> bool:
+        """Close the connection idle for longest, of one address if one is given; False when none is."""
+        idle = [
+            (since, connection)
+            for connection, place in self._open.items()
+            if key in {None, place.key} and (since := connection.idle_since) is not None
+        ]
+        if not idle:
+            return False
+        _, connection = min(idle, key=lambda one: one[0])
+        self._open[connection].opening.cancel()  # of no effect once it is open
+        self._forget(connection)
+        connection.abort()
+        return True
+
+    def _forget(self, connection: Connection) -> None:
+        place = self._open.pop(connection, None)
+        if place is None:
+            return
+        self._counts[place.key] -= 1
+        if not self._counts[place.key]:
+            del self._counts[place.key]
+
+    def _refuse(self, accepted: socket.socket, key: str) -> None:
+        try:
+            if self._context is None:
+                accepted.send(self._refusal)
+                accepted.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # whoever is refused need not hear of it
+        finally:
+            accepted.close()
+        if not self._counts[key]:
+            del self._counts[key]  # a Counter keeps what it was asked for
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._reported >= _REPORT_S:
+            self._reported = now
+            fields = {"listener": self._name, "address": key, "refused": self._refused}
+            _log.warning("too many connections: refused", extra=fields)
+            self._refused = 0
+
+
+async def _open_sockets(listen: Address) -> list[socket.socket]:
+    """Return listening sockets for each address of a host's name; of every interface when it is empty."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    port = listen.port
+    try:
+        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+            opened = _open_socket(family)
+            if opened is not None:
+                sockets.append(opened)
+                opened.bind((address[0], port, *address[2:]))
+                opened.listen(_BACKLOG)
+                port = opened.getsockname()[1]
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    if not sockets:
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    return sockets
+
+
+def _open_socket(family: int) -> socket.socket | None:
+    """Return a socket, or None for a family that this system has not."""
+    try:
+        one = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        return None
+    one.setblocking(False)  # noqa: FBT003 - the socket's own form
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return one

@@ -1,0 +1,78 @@
+"""File descriptors: as many as the bounds of the listeners need, or bounds that fit what there is."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+_log = logging.getLogger(__name__)
+
+ADMIN_CONNECTIONS = 32
+"""Connections of the admin listener: its own, whatever the others use up."""
+RESERVE = 96
+"""Descriptors for all that is no connection of a caller: upstreams, files, the event loops, exporters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionBounds:
+    """How many connections a listener may have open."""
+
+    max_connections: int
+    max_connections_per_address: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The bounds in effect."""
+
+    rest: ConnectionBounds
+    grpc: ConnectionBounds
+    admin: ConnectionBounds
+
+
+def make_budget(config: Config) -> Budget:
+    """Raise the limit on descriptors as far as the bounds need, and lower the bounds when it does not reach.
+
+    Lowered bounds are logged: the sum of all stays below the limit, so that the
+    admin listener can always be reached.
+    """
+    rest, grpc = config.rest.max_connections, config.grpc.max_connections
+    available = _raise_limit(rest + grpc + ADMIN_CONNECTIONS + RESERVE) - ADMIN_CONNECTIONS - RESERVE
+    if available < rest + grpc:
+        share = max(available, 0) / (rest + grpc)
+        rest, grpc = max(1, int(rest * share)), max(1, int(grpc * share))
+        _log.warning(
+            "connections bounded by the limit on open files; raise it (ulimit -n, LimitNOFILE)",
+            extra={"rest.max_connections": rest, "grpc.max_connections": grpc, "open_files": _hard_limit()},
+        )
+    return Budget(
+        rest=_bounds(rest, config.rest.max_connections_per_address),
+        grpc=_bounds(grpc, config.grpc.max_connections_per_address),
+        admin=_bounds(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS),
+    )
+
+
+def _bounds(total: int, per_address: int) -> ConnectionBounds:
+    return ConnectionBounds(max_connections=total, max_connections_per_address=min(per_address, total))
+
+
+def _raise_limit(wanted: int) -> int:
+    """Raise the soft limit to what is wanted, or to the hard limit; return what it is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    except (OSError, ValueError):  # a sandbox may forbid it
+        return soft
+    return reachable
+
+
+def _hard_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,0 +1,153 @@
+"""Closes connections of the gRPC listener, which its library accepts and does not let go of.
+
+gRPC bounds its connections in all, but knows no bound for each address, and gives
+Python no way to close one. Its sockets are descriptors of this process, though:
+they are found by the port that they are connected to, and shut down through a
+duplicate, which looks to gRPC as if the peer had hung up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.listeners.addresses import address_key, parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from gateway.config import Address
+
+_log = logging.getLogger(__name__)
+
+_FOLDER = "/dev/fd"
+INTERVAL_S = 1.0
+"""Seconds between two looks: so long may an address have more connections than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    inode: int
+    host: str
+    port: int
+    is_ours: bool
+
+
+class PeerConnections:
+    """The connections to one listening address of this process."""
+
+    def __init__(self, listen: Address, per_address: int) -> None:
+        """Prepare.
+
+        Args:
+            listen: where they are accepted.
+            per_address: most connections that one address may have.
+        """
+        self._listen = listen
+        self._per_address = per_address
+        self._known: dict[int, _Peer] = {}  # by descriptor, in the order in which they were seen
+
+    async def watch(self, interval_s: float = INTERVAL_S) -> None:
+        """Enforce the bound until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                self.enforce()
+            except OSError as error:
+                _log.warning("gRPC connections were not looked at", extra={"reason": error.strerror})
+
+    def enforce(self) -> int:
+        """Close the newest connections of each address that has too many; return how many were closed."""
+        self._look()
+        peers: defaultdict[str, list[int]] = defaultdict(list)
+        for descriptor, peer in self._known.items():
+            if peer.is_ours:
+                peers[address_key(peer.host)].append(descriptor)
+        closed = 0
+        for address, descriptors in peers.items():
+            excess = descriptors[self._per_address :]
+            for descriptor in excess:
+                _shut_down(descriptor, self._known.pop(descriptor).inode)
+            if excess:
+                fields = {"listener": "grpc", "address": address, "closed": len(excess)}
+                _log.warning("too many connections of one address", extra=fields)
+            closed += len(excess)
+        return closed
+
+    def close(self, host: str, port: int) -> None:
+        """Close the connection of a peer, if there is one."""
+        self._look()
+        for descriptor, peer in self._known.items():
+            if peer.is_ours and (peer.host, peer.port) == (host, port):
+                _shut_down(descriptor, peer.inode)
+
+    def close_others(self, peers: Collection[tuple[str, int]]) -> None:
+        """Close every connection but those of some peers."""
+        self._look()
+        for descriptor, peer in self._known.items():
+            if peer.is_ours and (peer.host, peer.port) not in peers:
+                _shut_down(descriptor, peer.inode)
+
+    def _look(self) -> None:
+        """Learn of new descriptors, forget those that are closed; a number may mean another one by now."""
+        found: dict[int, os.stat_result] = {}
+        for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
+            try:
+                found[int(name)] = os.fstat(int(name))
+            except OSError:  # closed meanwhile; the listing's own descriptor is one of these
+                continue
+        self._known = {
+            number: peer
+            for number, peer in self._known.items()
+            if number in found and found[number].st_ino == peer.inode
+        }
+        for number, status in found.items():
+            if number not in self._known and stat.S_ISSOCK(status.st_mode):
+                peer = self._identify(number, status.st_ino)
+                if peer is not None:
+                    self._known[number] = peer
+
+    def _identify(self, descriptor: int, inode: int) -> _Peer | None:
+        """Return whose socket it is; None when that cannot be said yet, or no more."""
+        try:
+            with _duplicate(descriptor) as one:
+                if one.family not in {socket.AF_INET, socket.AF_INET6}:
+                    return _Peer(inode, "", 0, is_ours=False)
+                host, port = one.getpeername()[:2]
+                is_ours = self._is_ours(*one.getsockname()[:2])
+        except OSError:
+            return None
+        return _Peer(inode, str(parse_host(host) or host), port, is_ours)
+
+    def _is_ours(self, host: str, port: int) -> bool:
+        """Tell whether a socket's own address is the one listened on; a name or a wildcard is any host."""
+        if port != self._listen.port:
+            return False
+        listens_on = parse_host(self._listen.host)
+        return listens_on is None or listens_on.is_unspecified or listens_on == parse_host(host)
+
+
+@contextmanager
+def _duplicate(descriptor: int) -> Iterator[socket.socket]:
+    """Yield the socket of a descriptor that someone else owns and may close at any time."""
+    one = socket.socket(fileno=os.dup(descriptor))
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def _shut_down(descriptor: int, inode: int) -> None:
+    try:
+        with _duplicate(descriptor) as one:
+            if os.fstat(one.fileno()).st_ino == inode:
+                one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already

@@ -1,0 +1,82 @@
+"""gRPC calls that do not end because their caller does not read: bounded in time and number.
+
+A caller may open a stream and give it a flow-control window of nothing; its
+response then stays in memory for as long as the caller likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from gateway.listeners.addresses import parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEND_S = 10.0
+"""Seconds beyond its deadline after which the connection of a call that has not ended is closed."""
+_PATIENCE_S = 1.0
+"""Seconds that a response may take before it counts as not being read."""
+
+
+class UnreadReplies:
+    """Closes the connections of callers that do not read; of too many at once, those that wait longest.
+
+    Attributes:
+        close: closes the connection of a peer, given its host and port.
+    """
+
+    def __init__(self, max_unread: int, timeout_s: float) -> None:
+        """Prepare.
+
+        Args:
+            max_unread: most responses that may wait to be read.
+            timeout_s: after which a call has to have ended, its response sent.
+        """
+        self.close: Callable[[str, int], None] = lambda _host, _port: None
+        self._max_unread = max_unread
+        self._timeout_s = timeout_s
+        self._timers: dict[Any, asyncio.TimerHandle] = {}
+        self._sent: dict[Any, float] = {}  # the one that waits longest comes first
+
+    def begin(self, context: Any) -> None:
+        """Note a call that begins."""
+        loop = asyncio.get_running_loop()
+        self._timers[context] = loop.call_later(self._timeout_s, self._close, context)
+        context.add_done_callback(self._end)
+
+    def send(self, context: Any) -> None:
+        """Note a call whose response is sent from now on."""
+        now = asyncio.get_running_loop().time()
+        if len(self._sent) >= self._max_unread:
+            oldest, since = next(iter(self._sent.items()))
+            if since + _PATIENCE_S < now:
+                del self._sent[oldest]
+                self._close(oldest)
+        self._sent[context] = now
+
+    def peers(self) -> set[tuple[str, int]]:
+        """Return host and port of every caller with a call under way."""
+        return {peer_address(context.peer()) for context in self._timers}
+
+    def _end(self, context: Any) -> None:
+        self._timers.pop(context).cancel()
+        self._sent.pop(context, None)
+
+    def _close(self, context: Any) -> None:
+        self.close(*peer_address(context.peer()))
+
+
+def peer_address(peer: str) -> tuple[str, int]:
+    """Return IP address and port of a peer, of `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
+
+    Without an IP address they are an empty text and 0.
+    """
+    family, _, rest = unquote(peer).partition(":")
+    if family not in {"ipv4", "ipv6"}:
+        return "", 0
+    host, _, port = rest.rpartition(":")
+    host = host.strip("[]")
+    return str(parse_host(host) or host), int(port)

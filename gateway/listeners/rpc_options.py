@@ -1,0 +1,42 @@
+"""What the gRPC library is told to bound by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.config import Grpc, Limits
+
+HEAD_S = 10.0
+"""Seconds that a new connection has for its handshakes, of TLS and of HTTP/2."""
+_KEEPALIVE_S = 60.0
+_GRACE_S = 10.0
+
+_OVERSIZE = 2
+"""A request of up to so many times the limit is read, so that it can be refused with details."""
+
+
+def server_options(section: Grpc, limits: Limits, max_connections: int) -> Sequence[tuple[str, int]]:
+    """Return the options of the server."""
+    return (
+        ("grpc.so_reuseport", 0),  # another process on the same port would silently get part of the calls
+        ("grpc.max_receive_message_length", _OVERSIZE * limits.body_bytes),
+        ("grpc.max_metadata_size", limits.header_bytes),
+        ("grpc.absolute_max_metadata_size", limits.header_bytes),
+        ("grpc.max_allowed_incoming_connections", max_connections),
+        ("grpc.max_concurrent_streams", section.max_streams),
+        ("grpc.max_connection_idle_ms", _ms(section.idle_s)),
+        ("grpc.max_connection_age_ms", _ms(section.age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(limits.deadline_s + _GRACE_S)),
+        ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
+        ("grpc.http2.settings_timeout", _ms(HEAD_S)),
+        # A peer that is gone without a word is noticed, and its connection given back.
+        ("grpc.keepalive_time_ms", _ms(_KEEPALIVE_S)),
+        ("grpc.keepalive_timeout_ms", _ms(HEAD_S)),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
