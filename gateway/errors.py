@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DOMAIN = "baremetal-gateway"
 """ErrorInfo.domain of every error that is the gateway's own, not the upstream's."""
 
+MORE = "MORE"
+"""FieldViolation.reason of the last violation where further ones are only counted."""
+
 _SUMMARIZED = 3
 _MAX_VIOLATIONS = 256
 _REQUEST_INFO = "google.rpc.RequestInfo"
@@ -124,7 +127,7 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
     shown = list(violations[:_MAX_VIOLATIONS])
     if len(violations) > len(shown):
         rest = f"{len(violations) - len(shown)} more violations are left out"
-        shown.append(FieldViolation(field="", description=rest, reason="MORE"))
+        shown.append(FieldViolation(field="", description=rest, reason=MORE))
     text = summarize(message, violations)
     return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", text, violations=shown)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote
 
@@ -15,10 +14,11 @@ from google.protobuf.message import DecodeError
 from gateway.call import Call
 from gateway.caller import Caller
 from gateway.config import Address
-from gateway.errors import Code, GatewayError, invalid_request, to_status
+from gateway.errors import Code, GatewayError, invalid_request
 from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners.answers import internal_error, shorten_warnings
+from gateway.listeners.answers import internal_error
 from gateway.listeners.front import Exchange
+from gateway.listeners.response_size import to_trailing_metadata, to_warning_metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
     from gateway.schema import Method
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-_DETAILS = "grpc-status-details-bin"
-_MAX_WARNINGS = 3
-# Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
-_MAX_DETAILS = 5000
-_VIOLATION_BYTES = 16  # of a violation, beside its texts
-_MAX_MESSAGE = 3000
 
 
 class RpcListener(grpc.GenericRpcHandler):
@@ -94,7 +87,7 @@ class RpcListener(grpc.GenericRpcHandler):
                     call = self._read(exchange, data, context)
                     async with surface.pipeline.stream(call) as replies:
                         await context.send_initial_metadata(tuple(exchange.headers().items()))
-                        context.set_trailing_metadata(_warnings(replies.warnings))
+                        context.set_trailing_metadata(to_warning_metadata(replies.warnings))
                         async for message in replies.messages:
                             yield message.SerializeToString()
 
@@ -107,7 +100,7 @@ class RpcListener(grpc.GenericRpcHandler):
                 await context.send_initial_metadata(
                     tuple((exchange.headers() | dict(reply.metadata)).items())
                 )
-                context.set_trailing_metadata(_warnings(reply.warnings))
+                context.set_trailing_metadata(to_warning_metadata(reply.warnings))
                 return reply.message.SerializeToString()
             raise AssertionError("a call that did not end well was aborted")
 
@@ -187,56 +180,9 @@ def _parse(method: Method, data: bytes) -> Message:
 
 
 async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None:
-    trailing = [
-        (_DETAILS, _status_bytes(error, exchange.id)),
-        *exchange.headers().items(),
-        *_warnings(error.warnings),
-    ]
+    message, trailing = to_trailing_metadata(error, exchange.id, exchange.headers())
     code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
-    await context.abort(code, _fit(error.message), tuple(trailing))
-
-
-def _fit(message: str) -> str:
-    """Cut a message to what clients take; gRPC writes each byte beyond printable ASCII as three."""
-    room = _MAX_MESSAGE
-    for index, char in enumerate(message):
-        room -= 1 if " " <= char <= "~" and char != "%" else 3 * len(char.encode(errors="replace"))
-        if room < 0:
-            return f"{message[:index]}…"
-    return message
-
-
-def _status_bytes(error: GatewayError, request_id: str) -> bytes:
-    """Return the details of an error, with fewer violations when all of them are more than a client takes."""
-    data: bytes = to_status(error, request_id).SerializeToString()
-    if len(data) <= _MAX_DETAILS or not error.violations:
-        return data
-    sizes = accumulate(
-        len(f"{one.field}{one.description}{one.reason}".encode(errors="replace")) + _VIOLATION_BYTES
-        for one in error.violations
-    )
-    room = _MAX_DETAILS - len(to_status(_with_violations(error, 0), request_id).SerializeToString())
-    kept = sum(size <= room for size in sizes)
-    shorter: bytes = to_status(_with_violations(error, kept), request_id).SerializeToString()
-    return shorter
-
-
-def _with_violations(error: GatewayError, count: int) -> GatewayError:
-    left_out = str(len(error.violations) - count)
-    return GatewayError(
-        error.code,
-        error.reason,
-        error.message,
-        violations=error.violations[:count],
-        metadata={**error.metadata, "violations_left_out": left_out},
-    )
-
-
-def _warnings(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text))
-        for text in shorten_warnings(texts, _MAX_WARNINGS)
-    )
+    await context.abort(code, message, trailing)
 
 
 def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 
     from gateway.config import Upstream
 
+METADATA_BYTES = 64 * 1024
+"""Largest metadata of an upstream's response."""
+
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
     # Retries are the gateway's own decision: only it knows which calls may be made twice.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Up to here an upstream's error keeps its code and details. By default, errors over 8 KiB become
+    # RESOURCE_EXHAUSTED at random, and those over 16 KiB always.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
