@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import Code, GatewayError
+from gateway.masking import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +181,8 @@ class DecisionLog:
             if self._refuses:
                 raise _unrecorded()
             return
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
+        text = escape_json(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+        line = text.encode(errors="replace") + b"\n"
         # Where the last write failed, each call tries for itself: it is refused, or finds the sink mended.
         waits = self._refuses and (self._sink.is_durable or self._is_failing)
         written = loop.create_future() if waits else None

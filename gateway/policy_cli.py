@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.faults import FaultsError
+from gateway.masking import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sized
@@ -395,4 +396,4 @@ def _write(path: Path, text: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)))

@@ -76,6 +76,18 @@ async def test_a_record_is_in_the_file_when_its_call_goes_on(tmp_path: Path, met
     await log.close()
 
 
+async def test_no_character_of_a_line_is_unseen(tmp_path: Path, metrics: Metrics) -> None:
+    path = tmp_path / "decisions.jsonl"
+    log = open_log(FileSink(path, survives_power_loss=False), metrics)
+    text = "a\x9b31m\u202eb\u2028c\x7fd\u200be\ufefff\U000e0041"
+    await log.write(RECORD | {text: [text]}, soon())
+    await log.close()
+    written = path.read_text()
+    assert written.removesuffix("\n").isprintable()
+    assert r"a\u009b31m\u202eb\u2028c\u007fd\u200be\ufefff\udb40\udc41" in written
+    assert json.loads(written) == RECORD | {text: [text]}
+
+
 async def test_many_callers_write_whole_lines(tmp_path: Path, metrics: Metrics) -> None:
     path = tmp_path / "decisions.jsonl"
     log = open_log(FileSink(path, survives_power_loss=False), metrics, capacity=1000)

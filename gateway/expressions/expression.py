@@ -13,7 +13,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from gateway.expressions.cel_types import is_failure
 from gateway.expressions.syntax import names_in
-from gateway.masking import mask
+from gateway.masking import redact_text
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -78,7 +78,7 @@ class Expression:
             return True
         if value is False:
             return False
-        raise EvaluationError(mask(str(value)))  # the value of an error is its text
+        raise EvaluationError(redact_text(str(value)))  # the value of an error is its text
 
 
 def evaluate(compiled: cel.Expression, activation: cel.Activation) -> Any:
@@ -92,7 +92,7 @@ def evaluate(compiled: cel.Expression, activation: cel.Activation) -> Any:
     except RuntimeError as error:
         raise _raised(error) from error
     if is_failure(result.type()):
-        raise EvaluationError(mask(str(result.value())))
+        raise EvaluationError(redact_text(str(result.value())))
     return result.plain_value()
 
 
@@ -121,7 +121,7 @@ def reads_of(checked: Any, container: str) -> frozenset[str]:
 
 def _raised(error: RuntimeError) -> EvaluationError:
     """Return what became of an evaluation; a used-up budget is raised, other errors are returned."""
-    return EvaluationError(mask(without_noise(str(error))))
+    return EvaluationError(redact_text(without_noise(str(error))))
 
 
 def without_noise(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
-from gateway.masking import mask
+from gateway.masking import redact_text
 
 # Libraries whose own lines about a request would repeat ours, or quote what a caller sent.
 _QUIET = ("aiohttp.access", "aiohttp.server")
@@ -48,7 +48,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return mask(value)
+        return redact_text(value)
     if isinstance(value, dict):
         return {name: _masked(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -44,6 +44,14 @@ def test_secrets_are_masked_wherever_they_stand(stream: io.StringIO) -> None:
     assert "abcdefghijkl" not in stream.getvalue()
 
 
+def test_no_character_of_a_line_is_unseen(stream: io.StringIO) -> None:
+    text = "a\x9b31m\u202eb\u2028c\x7fd"
+    logging.getLogger("x").info(text, extra={"field": text})
+    (line,) = stream.getvalue().split("\n")[:-1]
+    assert line.isprintable()
+    assert json.loads(line)["field"] == text
+
+
 def test_the_servers_own_lines_are_quiet(stream: io.StringIO) -> None:
     logging.getLogger("aiohttp.server").error("of a bad request")
     assert not stream.getvalue()
