@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.admission import Admission
 from gateway.builder import Builder
 from gateway.bundles import LastGood
+from gateway.config import find_plaintext
 from gateway.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import AdminListener, Front, Health, HttpServer, RestListener, RpcListener
@@ -19,7 +20,7 @@ from gateway.listeners.headers import MetadataReader, new_request_id
 from gateway.reload import Reloader
 from gateway.sources import Sources, read_sources
 from gateway.surface import Serving
-from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
+from gateway.telemetry import Telemetry, start_telemetry
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Gateway:
         self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
     ) -> None:
         self._config = config
-        self._telemetry = telemetry or _open_telemetry(environment)
+        self._telemetry = telemetry or start_telemetry(environment, __version__)
         tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
         self._channels = Channels(config.upstreams)
         self._decision_log = _open_decision_log(config, metrics)
@@ -103,18 +104,25 @@ class Gateway:
         Raises:
             FaultsError: an address is taken, or a TLS file cannot be used.
         """
-        try:
-            admin = await self._admin.start(self._config.admin.listen, self._config.admin.tls)
-            rest = await self._rest.start(self._config.rest.listen, self._config.rest.tls)
-            rpc = await self._rpc.start(self._config.grpc.listen, self._config.grpc.tls)
-        except FaultsError:
+        config, faults = self._config, list[Fault]()
+        addresses: dict[str, Address] = {}
+        for name, starting in (
+            ("admin", self._admin.start("admin", config.admin.listen, config.admin.tls)),
+            ("rest", self._rest.start("rest", config.rest.listen, config.rest.tls)),
+            ("grpc", self._rpc.start(config.grpc.listen, config.grpc.tls)),
+        ):
+            try:
+                addresses[name] = await starting
+            except FaultsError as error:
+                faults += error.faults
+        if faults:
             await self.stop()
-            raise
+            raise FaultsError(faults)
         await self._reloader.keep(self._sources)
         if self._config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
         self._health.is_ready = True
-        return Addresses(rest=rest, grpc=rpc, admin=admin)
+        return Addresses(**addresses)
 
     async def reload(self) -> None:
         """Put policies and descriptors in force anew if their files have changed; a fault changes nothing."""
@@ -161,6 +169,8 @@ async def serve(
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
+    for key, address in find_plaintext(config):
+        _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
     if "ledger" in config.model_fields_set:
         _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
     _log.info(
@@ -177,13 +187,6 @@ async def serve(
     await stopping.wait()
     _log.info("stopping")
     await gateway.stop()
-
-
-def _open_telemetry(environment: Mapping[str, str]) -> Telemetry:
-    try:
-        return start_telemetry(environment, __version__)
-    except TelemetryError as error:
-        raise FaultsError([Fault(Position("environment"), "", str(error))]) from error
 
 
 def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:

@@ -73,7 +73,8 @@ class Commands(click.Group):
                 raise
             # What is left in the buffer cannot be written either, when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise _WrongUsageError(f"reading or writing failed: {error.strerror}") from error
+            where = f" of {error.filename}" if error.filename else ""
+            raise _WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
 
 
 class _WrongUsageError(click.ClickException):

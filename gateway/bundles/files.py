@@ -25,7 +25,11 @@ def read_bundle(path: Path) -> BundleFiles:
     Raises:
         FaultsError: there is no bundle, or a file cannot be read.
     """
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # a folder above it may not be searched, or the name is too long
+        raise FaultsError([Fault(Position(str(path)), "", f"cannot be read: {error.strerror}")]) from error
+    if not is_there:
         raise FaultsError([Fault(Position(str(path)), "", "there is no bundle of policies here")])
     faults: list[Fault] = []
     found = sorted(_walk(path, faults)) if path.is_dir() else [path]

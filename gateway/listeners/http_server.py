@@ -15,7 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Address, ListenerTls
 from gateway.errors import Code
-from gateway.faults import Fault, FaultsError, Position
+from gateway.listeners.addresses import cannot_listen, read_tls, tls_fault
 from gateway.listeners.answers import HttpError, error_answer
 
 if TYPE_CHECKING:
@@ -60,13 +60,18 @@ class HttpServer:
         self._drain_s = drain_s
         self._runner: web.ServerRunner | None = None
 
-    async def start(self, listen: Address, tls: ListenerTls | None) -> Address:
+    async def start(self, name: str, listen: Address, tls: ListenerTls | None) -> Address:
         """Listen; return the address, with the port that was free when 0 was asked for.
+
+        Args:
+            name: of the listener's section in the configuration.
+            listen: where.
+            tls: plaintext without it.
 
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.
         """
-        context = _tls_context(tls) if tls else None
+        context = _tls_context(tls, f"{name}.tls") if tls else None
         server = _Server(
             self._handler,
             self,
@@ -82,7 +87,7 @@ class HttpServer:
         try:
             await site.start()
         except OSError as error:
-            raise FaultsError([Fault(Position("listen"), str(listen), f"{error.strerror}")]) from error
+            raise cannot_listen(name, listen, error) from error
         port = self._runner.addresses[0][1]
         return Address(host=listen.host, port=port)
 
@@ -156,15 +161,15 @@ def headers_too_large() -> HttpError:
     )
 
 
-def _tls_context(tls: ListenerTls) -> ssl.SSLContext:
+def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
+    _, _, roots = read_tls(tls, section)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca is not None:
-            context.load_verify_locations(tls.client_ca)
+        if roots is not None:
+            context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
             context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or "not a PEM file that fits"
-        raise FaultsError([Fault(Position(str(tls.certificate)), "tls", reason)]) from error
+    except ssl.SSLError as error:  # PEM files, but not what OpenSSL serves: a key that is too short
+        raise tls_fault(tls, section, error.reason or "cannot be used") from error
     return context

@@ -15,7 +15,7 @@ from gateway.call import Call
 from gateway.caller import Caller
 from gateway.config import Address
 from gateway.errors import Code, GatewayError, invalid_request
-from gateway.faults import Fault, FaultsError, Position
+from gateway.listeners.addresses import cannot_listen, read_tls, why_not_listening
 from gateway.listeners.answers import internal_error
 from gateway.listeners.front import Exchange
 from gateway.listeners.response_size import to_trailing_metadata, to_warning_metadata
@@ -61,7 +61,7 @@ class RpcListener(grpc.GenericRpcHandler):
             else:
                 port = self._server.add_insecure_port(target)
         except RuntimeError as error:
-            raise FaultsError([Fault(Position("grpc.listen"), target, "cannot listen here")]) from error
+            raise cannot_listen("grpc", listen, why_not_listening(listen)) from error
         await self._server.start()
         return Address(host=listen.host, port=port)
 
@@ -186,11 +186,5 @@ async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None
 
 
 def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:
-    try:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-        roots = tls.client_ca.read_bytes() if tls.client_ca else None
-    except OSError as error:
-        raise FaultsError(
-            [Fault(Position(str(error.filename)), "grpc.tls", f"cannot be read: {error.strerror}")]
-        ) from error
-    return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
+    chain, key, roots = read_tls(tls, "grpc.tls")
+    return grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)

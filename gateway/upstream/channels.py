@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from gateway.faults import Fault, FaultsError, Position
+from gateway.certificates import read_certificates
+from gateway.faults import Fault, FaultsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class Channels:
     """Opens channels lazily: nothing connects before the first call.
 
     Raises:
-        FaultsError: when made, if a file of root certificates cannot be read.
+        FaultsError: when made, if a file of root certificates cannot be read, or holds none.
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
@@ -59,14 +60,15 @@ class Channels:
 
 
 def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.ChannelCredentials]:
-    credentials, faults = {}, []
+    credentials: dict[str, grpc.ChannelCredentials] = {}
+    faults: list[Fault] = []
     for name, upstream in upstreams.items():
+        path, roots = upstream.root_certificates, None
         try:
-            roots = upstream.root_certificates.read_bytes() if upstream.root_certificates else None
-        except OSError as error:
-            key = f"upstreams.{name}.root_certificates"
-            message = f"cannot be read: {error.strerror}"
-            faults.append(Fault(Position(str(upstream.root_certificates)), key, message))
+            if path is not None:
+                roots = read_certificates(path, f"upstreams.{name}.root_certificates")
+        except FaultsError as error:
+            faults += error.faults
             continue
         credentials[name] = grpc.ssl_channel_credentials(roots)
     if faults:
