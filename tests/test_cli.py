@@ -80,8 +80,7 @@ def test_serve_without_a_bundle_does_not_start(tmp_path: Path) -> None:
 
 def test_a_fifo_as_decision_log_does_not_start(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    log = {"GATEWAY__DECISION_LOG__TYPE": "file", "GATEWAY__DECISION_LOG__PATH": str(tmp_path / "fifo")}
-    done = run("serve", **log)
+    done = run("serve", GATEWAY__DECISION_LOG__TYPE="file", GATEWAY__DECISION_LOG__PATH=f"{tmp_path}/fifo")
     assert done.returncode == 2
     assert f"{tmp_path}/fifo: decision_log.path: cannot be opened: neither a regular file" in done.stderr
 
