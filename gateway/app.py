@@ -14,6 +14,7 @@ from gateway import __version__
 from gateway.admission import Admission
 from gateway.builder import Builder
 from gateway.bundles import LastGood
+from gateway.config import find_plaintext
 from gateway.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners import (
@@ -32,7 +33,7 @@ from gateway.settling import Settling
 from gateway.sources import Sources, read_sources, stamp_sources
 from gateway.standard_streams import is_stdout_closed
 from gateway.surface import Serving
-from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
+from gateway.telemetry import Telemetry, start_telemetry
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
@@ -73,7 +74,7 @@ class Gateway:
         self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
     ) -> None:
         self._config = config
-        self._telemetry = telemetry or _open_telemetry(environment)
+        self._telemetry = telemetry or start_telemetry(environment, __version__)
         tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
         self._channels = Channels(config.upstreams)
         self._decision_log = _open_decision_log(config, metrics)
@@ -131,18 +132,25 @@ class Gateway:
             FaultsError: an address is taken, or a TLS file cannot be used.
         """
         budget, config = make_budget(self._config), self._config
-        try:
-            admin = await self._admin.start(config.admin.listen, config.admin.tls, budget.admin)
-            rest = await self._rest.start(config.rest.listen, config.rest.tls, budget.rest)
-            rpc = await self._rpc.start(budget.grpc.max_connections)
-        except FaultsError:
+        faults: list[Fault] = []
+        addresses: dict[str, Address] = {}
+        for name, starting in (
+            ("admin", self._admin.start(config.admin.listen, config.admin.tls, budget.admin)),
+            ("rest", self._rest.start(config.rest.listen, config.rest.tls, budget.rest)),
+            ("grpc", self._rpc.start(budget.grpc.max_connections)),
+        ):
+            try:
+                addresses[name] = await starting
+            except FaultsError as error:
+                faults += error.faults
+        if faults:
             await self.stop()
-            raise
+            raise FaultsError(faults)
         await self._reloader.keep(self._sources)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
         self._health.is_ready = True
-        return Addresses(rest=rest, grpc=rpc, admin=admin)
+        return Addresses(**addresses)
 
     async def reload(self) -> None:
         """Put policies and descriptors in force anew if their files have changed, once they have settled.
@@ -201,6 +209,8 @@ async def serve(
         loop.add_signal_handler(number, stopping.set)
     addresses = await gateway.start()
     reloading = asyncio.create_task(_reload_when(asked, gateway))
+    for key, address in find_plaintext(config):
+        _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
     if "ledger" in config.model_fields_set:
         _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
     _log.info(
@@ -227,13 +237,6 @@ async def _reload_when(asked: asyncio.Event, gateway: Gateway) -> None:
         await asked.wait()
         asked.clear()
         await gateway.reload()
-
-
-def _open_telemetry(environment: Mapping[str, str]) -> Telemetry:
-    try:
-        return start_telemetry(environment, __version__)
-    except TelemetryError as error:
-        raise FaultsError([Fault(Position("environment"), "", str(error))]) from error
 
 
 def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:

@@ -9,6 +9,7 @@ until its own is written.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import Code, GatewayError
+from gateway.masking import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MODE = 0o640
+_NO_FILE = "neither a regular file nor a character device; to write to a pipe, use decision_log.type: stdout"
 
 
 CLOSE_S = 5.0
@@ -80,10 +83,10 @@ class FileSink:
     is_durable = True
 
     def __init__(self, path: Path, *, survives_power_loss: bool) -> None:
-        """Open the file.
+        """Open the file; a character device, as /dev/null, will do.
 
         Raises:
-            OSError: that is not possible.
+            OSError: it cannot be opened, or is a pipe, a socket or anything else.
         """
         self._path = path
         self._survives_power_loss = survives_power_loss
@@ -109,7 +112,20 @@ class FileSink:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        """Open the file; without O_NONBLOCK, opening a FIFO would wait for whoever reads it."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            descriptor = os.open(self._path, flags, _MODE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a FIFO that nobody reads, or a socket
+                raise OSError(error.errno, _NO_FILE) from error
+            raise
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+            os.close(descriptor)
+            raise OSError(errno.ENXIO, _NO_FILE)
+        os.set_blocking(descriptor, True)
+        return descriptor
 
     def _follow(self) -> None:
         """Open the file that has the name now, if it is another one."""
@@ -180,7 +196,8 @@ class DecisionLog:
             if self._refuses:
                 raise _unrecorded()
             return
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
+        text = escape_json(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+        line = text.encode(errors="replace") + b"\n"
         # Where the last write failed, each call tries for itself: it is refused, or finds the sink mended.
         waits = self._refuses and (self._sink.is_durable or self._is_failing)
         written = loop.create_future() if waits else None

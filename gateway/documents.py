@@ -87,7 +87,9 @@ def load_documents(text: str, file: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = _position(file, mark) if mark else Position(file)
-        raise FaultsError([Fault(at, "", f"not valid YAML: {error.problem or error}")]) from error
+        is_tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+        problem = "a tab stands here; indent with spaces" if is_tab else error.problem or error
+        raise FaultsError([Fault(at, "", f"not valid YAML: {problem}")]) from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).partition("\n")[0]
         raise FaultsError([Fault(Position(file), "", f"not valid YAML: {reason}")]) from error

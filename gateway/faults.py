@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 
-from gateway.masking import HIDDEN, mask
+from gateway.masking import HIDDEN, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,7 +104,7 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _show(value: Any) -> str:
     """Return a value as a fault shows it: a database's URL may hold a password."""
-    shown = mask(repr(value))
+    shown = redact_text(repr(value))
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{HIDDEN}"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.faults import FaultsError
+from gateway.masking import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sized
@@ -72,7 +73,8 @@ class Commands(click.Group):
                 raise
             # What is left in the buffer cannot be written either, when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise _WrongUsageError(f"reading or writing failed: {error.strerror}") from error
+            where = f" of {error.filename}" if error.filename else ""
+            raise _WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
 
 
 class _WrongUsageError(click.ClickException):
@@ -367,4 +369,4 @@ def write_file(path: Path, text: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)))

@@ -58,8 +58,21 @@ async def test_a_bad_telemetry_variable_stops_the_start() -> None:
 async def test_a_taken_address_is_named(running: Running, listener: str) -> None:
     taken = getattr(running.addresses, listener)
     gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__listen": taken}), {})
-    with pytest.raises(FaultsError, match=str(taken.port)):
+    with pytest.raises(FaultsError) as caught:
         await gateway.start()
+    assert str(caught.value) == (
+        f"configuration: {listener}.listen: cannot listen on {taken}: address already in use"
+    )
+
+
+async def test_taken_addresses_are_named_together(running: Running) -> None:
+    taken = running.addresses
+    config = make_config(
+        "127.0.0.1:1", rest__listen=taken.rest, grpc__listen=taken.grpc, admin__listen=taken.admin
+    )
+    with pytest.raises(FaultsError) as caught:
+        await Gateway(config, {}).start()
+    assert {fault.key for fault in caught.value.faults} == {"rest.listen", "grpc.listen", "admin.listen"}
 
 
 async def test_calls_under_way_end_before_the_gateway_does(start: Start) -> None:
@@ -111,12 +124,25 @@ async def test_tls_and_client_certificates(start: Start, certificates: Path) -> 
             assert caught.value.code() is code
 
 
-@pytest.mark.parametrize("listener", ["rest", "grpc"])
-async def test_missing_certificates_are_named(listener: str) -> None:
-    tls = "{certificate: /nowhere/cert.pem, key: /nowhere/key.pem}"
+@pytest.mark.parametrize("listener", ["rest", "grpc", "admin"])
+async def test_bad_certificates_are_named(listener: str, certificates: Path) -> None:
+    cert = certificates / "cert.pem"
+    tls = f"{{certificate: {cert}, key: /nowhere/key.pem, client_ca: {ROOT}/README.md}}"
     gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__tls": tls}), {})
-    with pytest.raises(FaultsError, match="/nowhere/"):
+    with pytest.raises(FaultsError) as caught:
         await gateway.start()
+    key, authority = map(str, caught.value.faults)
+    assert key == f"/nowhere/key.pem: {listener}.tls.key: cannot be read: No such file or directory"
+    assert authority.startswith(
+        f"{ROOT}/README.md: {listener}.tls.client_ca: holds no certificate in PEM form"
+    )
+
+
+async def test_root_certificates_without_any_stop_the_start() -> None:
+    roots = f"{ROOT}/README.md"
+    assert f"{roots}: upstreams.operation.root_certificates: holds no certificate" in faults(
+        upstreams__operation__root_certificates=roots
+    )
 
 
 async def test_an_upstream_over_tls(start: Start) -> None:

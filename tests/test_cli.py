@@ -81,6 +81,37 @@ def test_serve_without_a_bundle_does_not_start(tmp_path: Path) -> None:
     assert "GATEWAY__POLICIES__PATH" in done.stderr
 
 
+def test_a_fifo_as_decision_log_does_not_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    done = run("serve", GATEWAY__DECISION_LOG__TYPE="file", GATEWAY__DECISION_LOG__PATH=f"{tmp_path}/fifo")
+    assert done.returncode == 2
+    assert f"{tmp_path}/fifo: decision_log.path: cannot be opened: neither a regular file" in done.stderr
+
+
+def test_a_path_that_cannot_be_searched_is_named(tmp_path: Path) -> None:
+    too_long = tmp_path / ("x" * 300)
+    done = run("serve", GATEWAY__POLICIES__PATH=str(too_long))
+    assert done.returncode == 2
+    assert done.stderr == f"{too_long}: cannot be read: File name too long\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may search every folder")
+def test_a_folder_that_may_not_be_searched_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    done = run("serve", GATEWAY__POLICIES__PATH=f"{tmp_path}/closed/policies")
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path}/closed/policies: cannot be read: Permission denied\n"
+
+
+def test_plaintext_beyond_loopback_is_warned_of() -> None:
+    upstream = "{address: 'api.example:1', tls: false}"
+    with serving("serve", GATEWAY__UPSTREAMS__BAREMETAL=upstream) as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    (warning,) = [json.loads(line) for line in err.splitlines() if "plaintext" in line]
+    assert (warning["level"], warning["key"]) == ("WARNING", "upstreams.baremetal.address")
+
+
 def test_policy_check_and_test_of_the_bundle_that_ships() -> None:
     checked = run("policy", "check", "policies")
     assert checked.returncode == 0

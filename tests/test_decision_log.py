@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,52 @@ async def test_a_record_is_in_the_file_when_its_call_goes_on(tmp_path: Path, met
     assert json.loads(path.read_text()) == RECORD | {"text": "a\nя"}
     assert path.read_bytes().endswith(b"}\n")
     await log.close()
+
+
+async def test_no_character_of_a_line_is_unseen(tmp_path: Path, metrics: Metrics) -> None:
+    path = tmp_path / "decisions.jsonl"
+    log = open_log(FileSink(path, survives_power_loss=False), metrics)
+    text = "a\x9b31m\u202eb\u2028c\x7fd\u200be\ufefff\U000e0041"
+    await log.write(RECORD | {text: [text]}, soon())
+    await log.close()
+    written = path.read_text()
+    assert written.removesuffix("\n").isprintable()
+    assert r"a\u009b31m\u202eb\u2028c\u007fd\u200be\ufefff\udb40\udc41" in written
+    assert json.loads(written) == RECORD | {text: [text]}
+
+
+def test_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="neither a regular file"):
+        FileSink(path, survives_power_loss=False)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="neither a regular file"):
+        FileSink(path, survives_power_loss=False)
+    os.close(reading)
+
+
+async def test_a_fifo_in_the_files_place_refuses_calls(tmp_path: Path, metrics: Metrics) -> None:
+    path = tmp_path / "decisions.jsonl"
+    log = open_log(FileSink(path, survives_power_loss=False), metrics)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(GatewayError, match="could not be recorded"):
+        await log.write(RECORD, soon())
+    await log.close()
+
+
+def test_other_files_are_refused_and_devices_taken(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Is a directory"):
+        FileSink(tmp_path, survives_power_loss=False)
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(tmp_path / "s"))
+    with pytest.raises(OSError, match="neither a regular file"):
+        FileSink(tmp_path / "s", survives_power_loss=False)
+    bound.close()
+    sink = FileSink(Path(os.devnull), survives_power_loss=False)
+    sink.write(b"x\n")
+    sink.close()
 
 
 async def test_many_callers_write_whole_lines(tmp_path: Path, metrics: Metrics) -> None:

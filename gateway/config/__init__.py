@@ -1,6 +1,17 @@
 """What an operator configures: the sections, how they are read, and their reference."""
 
 from gateway.config.load import load_config
+from gateway.config.plaintext import find_plaintext
 from gateway.config.sections import Address, Config, Grpc, Limits, ListenerTls, Policies, Upstream
 
-__all__ = ["Address", "Config", "Grpc", "Limits", "ListenerTls", "Policies", "Upstream", "load_config"]
+__all__ = [
+    "Address",
+    "Config",
+    "Grpc",
+    "Limits",
+    "ListenerTls",
+    "Policies",
+    "Upstream",
+    "find_plaintext",
+    "load_config",
+]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.config.sections import Config
 from gateway.documents import Document, load_documents
-from gateway.faults import Fault, FaultsError, Path, Position, validation_faults
+from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
 
 if TYPE_CHECKING:
     import pathlib
@@ -41,14 +41,13 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
     document = _read_file(file) if file else None
     values: dict[str, Any] = dict(document.value) if document else {}
     overrides = _read_environment(environment, values)
-    for override in overrides:
-        _put(values, override)
     place = _places(document, overrides)
+    faults = [fault for override in overrides if (fault := _put(values, override, place))]
     try:
         config = Config.model_validate(_with_defaults(values))
     except ValidationError as error:
-        raise FaultsError(validation_faults(error, Config, place)) from error
-    if faults := _disagreements(config, place):
+        raise FaultsError([*faults, *validation_faults(error, Config, place)]) from error
+    if faults := [*faults, *_disagreements(config, place)]:
         raise FaultsError(faults)
     return config
 
@@ -88,11 +87,18 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
     overrides, faults, defaults = [], [], Config().model_dump()
     for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
         path = _path_of(variable, values, defaults)
+        if "" in path:
+            faults.append(
+                Fault(Position(variable), "", "the variable names no key; use GATEWAY__SECTION__KEY")
+            )
+            continue
         try:
             documents = load_documents(environment[variable], variable)
         except FaultsError as error:
             faults += [Fault(Position(variable), "", fault.message) for fault in error.faults]
             continue
+        if len(documents) > 1:
+            faults.append(Fault(Position(variable), "", "the value of a variable is one document"))
         overrides.append(_Override(variable, path, documents[0].value if documents else None))
     if faults:
         raise FaultsError(faults)
@@ -111,15 +117,19 @@ def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) ->
     return tuple(path)
 
 
-def _put(values: dict[str, Any], override: _Override) -> None:
+def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | None:
+    """Set a value; return a fault when the key is inside of what is a value itself."""
     here = values
-    for key in override.path[:-1]:
+    for depth, key in enumerate(override.path[:-1], 1):
         inner = here.get(key)
         if inner is not None and not isinstance(inner, dict):
-            return  # a fault of the file's, and reported as one
+            outer = override.path[:depth]
+            message = f"has no effect: {key_of(outer)} is a value and no section ({place(outer)})"
+            return Fault(Position(override.variable), key_of(override.path), message)
         here[key] = dict(inner or {})
         here = here[key]
     here[override.path[-1]] = override.value
+    return None
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Rest(Section):
     listen: ListenAddress = _listen(8080)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set."""
+    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
     print_defaults: bool = False
     """Show fields of default value in replies; the cloud leaves them out."""
     max_connections: int = Field(1024, ge=1, le=1_000_000)
@@ -116,7 +116,7 @@ class Grpc(Section):
     listen: ListenAddress = _listen(8081)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set."""
+    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
     max_connections: int = Field(512, ge=1, le=1_000_000)
     """Connections open at once; one more is closed."""
     max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
@@ -135,7 +135,7 @@ class Admin(Section):
     listen: ListenAddress = _listen(9090)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set."""
+    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
 
 
 class Upstream(Section):
@@ -144,7 +144,7 @@ class Upstream(Section):
     address: TargetAddress
     """Host and port."""
     tls: bool = True
-    """Connect with TLS; `false` is plaintext, for tests and sidecars."""
+    """Connect with TLS; `false` is plaintext, for sidecars: beyond loopback a warning at the start."""
     root_certificates: Path | None = None
     """PEM file of the authorities to trust instead of the usual ones."""
 
@@ -190,7 +190,7 @@ class DecisionLog(Section):
     type: Literal["stdout", "file", "none"] = "stdout"
     """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
     path: Path = Path("decisions.jsonl")
-    """The file."""
+    """The file: a regular one, or a character device as /dev/null."""
     durability: Literal["power", "process"] = "process"
     """What a record in a file has to survive: loss of power, or of the process."""
     when_full: Literal["refuse", "drop"] = "refuse"

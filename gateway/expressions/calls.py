@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.expressions.definitions import Definitions
 from gateway.expressions.errors import EvaluationError
 from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
-from gateway.masking import hide_secrets
+from gateway.masking import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +111,7 @@ class ExternalCall:
         try:
             return self.function(*given)
         except (ValueError, TypeError) as error:
-            raise EvaluationError(hide_secrets(str(error))) from error
+            raise EvaluationError(redact_text(str(error))) from error
 
     def _fill(self, table: Any, activation: Activation, depth: int) -> None:
         """Compute the results of the turns of a loop, and of the loops within it."""

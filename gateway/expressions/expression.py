@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.expressions.cel_types import accept_all, is_failure
 from gateway.expressions.errors import EvaluationError
 from gateway.expressions.syntax import names_in
-from gateway.masking import mask
+from gateway.masking import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class Executable:
         if value is False:
             return False
         raise EvaluationError(
-            activation.explain(mask(str(value)), self.calls)
+            activation.explain(redact_text(str(value)), self.calls)
         )  # an error's value is its text
 
 
@@ -129,7 +129,7 @@ def read_value(
         raise _raised(error) from error
     kind = result.type()
     if is_failure(kind):
-        raise EvaluationError(mask(str(result.value())))
+        raise EvaluationError(redact_text(str(result.value())))
     if not accepts(kind):
         raise EvaluationError("No matching overloads found")
     return result.plain_value()
@@ -142,7 +142,7 @@ def reads_of(checked: Any, container: str) -> frozenset[str]:
 
 def _raised(error: RuntimeError) -> EvaluationError:
     """Return what became of an evaluation; a used-up budget is raised, other errors are returned."""
-    return EvaluationError(mask(without_noise(str(error))))
+    return EvaluationError(redact_text(without_noise(str(error))))
 
 
 def without_noise(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from gateway.errors import Code, GatewayError, to_status
+from gateway.listeners.response_size import to_warning_headers
 from gateway.transcode import JsonWriter, http_status
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 _SERVER = "baremetal-gateway"
-_MAX_WARNING = 512
-MAX_WARNINGS = 10
-"""Warning headers of an answer; clients take some hundred headers, and 8 KiB or more of them."""
-_UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
 
 
 class HttpError(GatewayError):
@@ -98,21 +94,5 @@ def raw_answer(body: bytes, content_type: str) -> web.Response:
 
 def add_warnings(answer: web.Response, warnings: tuple[str, ...]) -> None:
     """Add a Warning header for each text."""
-    for text in warning_texts(warnings):
+    for text in to_warning_headers(warnings):
         answer.headers.add("Warning", text)
-
-
-def warning_texts(warnings: tuple[str, ...]) -> list[str]:
-    """Return texts as Warning headers have them, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
-    return [f'299 - "{_quotable(text)}"' for text in shorten_warnings(warnings, MAX_WARNINGS)]
-
-
-def shorten_warnings(warnings: tuple[str, ...], limit: int) -> list[str]:
-    """Return so many warnings, each of a length that clients take, and how many are left out."""
-    shown = [text[:_MAX_WARNING] for text in warnings[:limit]]
-    left_out = len(warnings) - len(shown)
-    return [*shown, f"and {left_out} more, which the decision log has"] if left_out else shown
-
-
-def _quotable(text: str) -> str:
-    return _UNSAFE.sub(lambda match: f"\\{match[0]}" if match[0] in '"\\' else "?", text)

@@ -15,9 +15,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Address, ListenerTls
 from gateway.errors import Code, GatewayError
-from gateway.faults import Fault, FaultsError, Position
 from gateway.listeners.acceptor import Acceptor, Connection
 from gateway.listeners.answers import HttpError, error_answer
+from gateway.listeners.endpoints import cannot_listen, read_tls, tls_fault
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,14 +77,14 @@ class HttpServer:
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.
         """
-        context = _tls_context(tls) if tls else None
+        context = _tls_context(tls, f"{self._name}.tls") if tls else None
         server = self._server = _Server(self._dispatch, self, self._header_bytes)
         refusal = to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
         self._acceptor = Acceptor(self._name, bounds, server.connect, refusal, context, HEAD_S)
         try:
             port = await self._acceptor.start(listen)
         except OSError as error:
-            raise FaultsError([Fault(Position("listen"), str(listen), f"{error.strerror}")]) from error
+            raise cannot_listen(self._name, listen, error) from error
         return Address(host=listen.host, port=port)
 
     async def stop(self, drain_s: float) -> None:
@@ -264,15 +264,15 @@ def headers_too_large() -> HttpError:
     )
 
 
-def _tls_context(tls: ListenerTls) -> ssl.SSLContext:
+def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
+    _, _, roots = read_tls(tls, section)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca is not None:
-            context.load_verify_locations(tls.client_ca)
+        if roots is not None:
+            context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
             context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or "not a PEM file that fits"
-        raise FaultsError([Fault(Position(str(tls.certificate)), "tls", reason)]) from error
+    except ssl.SSLError as error:  # PEM files, but not what OpenSSL serves: a key that is too short
+        raise tls_fault(tls, section, error.reason or "cannot be used") from error
     return context

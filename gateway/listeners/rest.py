@@ -20,11 +20,11 @@ from gateway.listeners.answers import (
     internal_error,
     json_answer,
     raw_answer,
-    warning_texts,
 )
 from gateway.listeners.body import read_body
 from gateway.listeners.front import Exchange, stopping_error
 from gateway.listeners.headers import read_timeout
+from gateway.listeners.response_size import to_warning_headers
 from gateway.listeners.streams import choose_framing, open_stream
 from gateway.schema import descriptor_of
 from gateway.transcode import (
@@ -120,7 +120,9 @@ class RestListener:
         async with surface.pipeline.stream(call) as replies:
             first = await anext(replies.messages, None)
             headers = CIMultiDict(exchange.headers())
-            headers.extend(("Warning", text) for text in warning_texts(exchange.warnings(replies.warnings)))
+            headers.extend(
+                ("Warning", text) for text in to_warning_headers(exchange.warnings(replies.warnings))
+            )
             answer = await open_stream(request, framing, headers)
             try:
                 if first is not None:

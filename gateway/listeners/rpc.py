@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import grpc
@@ -15,13 +14,14 @@ from google.protobuf.message import DecodeError
 from gateway.call import Call
 from gateway.caller import Caller
 from gateway.config import Address
-from gateway.errors import Code, GatewayError, invalid_request, to_status
-from gateway.faults import Fault, FaultsError, Position
-from gateway.listeners.answers import client_streaming_error, internal_error, shorten_warnings
+from gateway.errors import Code, GatewayError, invalid_request
+from gateway.listeners.answers import client_streaming_error, internal_error
+from gateway.listeners.endpoints import cannot_listen, read_tls, why_not_listening
 from gateway.listeners.front import Exchange, stopping_error
 from gateway.listeners.peers import PeerConnections
 from gateway.listeners.replies import SEND_S, UnreadReplies, peer_address
 from gateway.listeners.requests import RequestReader
+from gateway.listeners.response_size import to_trailing_metadata, to_warning_metadata
 from gateway.listeners.rpc_options import server_options
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_DETAILS = "grpc-status-details-bin"
 # Its word for a caller that went away while it was being answered: no fault, and a traceback for each.
 logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
@@ -45,11 +44,6 @@ GOODBYE_S = 1.0
 """Seconds that connections without calls have to close by themselves when the gateway stops."""
 _OTHER = "_OTHER"
 """Stands for a method that is not served: a caller could otherwise make up time series."""
-_MAX_WARNINGS = 3
-# Clients take 8 KiB of metadata by default and fail the call over it: code and reasons would be lost.
-_MAX_DETAILS = 5000
-_VIOLATION_BYTES = 16  # of a violation, beside its texts
-_MAX_MESSAGE = 3000
 
 
 class RpcListener(grpc.GenericRpcHandler):
@@ -89,7 +83,7 @@ class RpcListener(grpc.GenericRpcHandler):
             else:
                 port = self._server.add_insecure_port(target)
         except RuntimeError as error:
-            raise FaultsError([Fault(Position("grpc.listen"), target, "cannot listen here")]) from error
+            raise cannot_listen("grpc", listen, why_not_listening(listen)) from error
         await self._server.start()
         address = Address(host=listen.host, port=port)
         self._peers = PeerConnections(address, self._section.max_connections_per_address)
@@ -127,7 +121,7 @@ class RpcListener(grpc.GenericRpcHandler):
                     call = await self._read(exchange, method, context)
                     async with surface.pipeline.stream(call) as replies:
                         await context.send_initial_metadata(tuple(exchange.headers().items()))
-                        context.set_trailing_metadata(_warnings(replies.warnings))
+                        context.set_trailing_metadata(to_warning_metadata(replies.warnings))
                         async for message in replies.messages:
                             yield message.SerializeToString()
 
@@ -140,7 +134,7 @@ class RpcListener(grpc.GenericRpcHandler):
                 await context.send_initial_metadata(
                     tuple((exchange.headers() | dict(reply.metadata)).items())
                 )
-                context.set_trailing_metadata(_warnings(reply.warnings))
+                context.set_trailing_metadata(to_warning_metadata(reply.warnings))
                 return reply.message.SerializeToString()
             raise AssertionError("a call that did not end well was aborted")
 
@@ -236,64 +230,11 @@ def _parse(method: Method, data: bytes) -> Message:
 
 
 async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None:
-    trailing = [
-        (_DETAILS, _status_bytes(error, exchange.id)),
-        *exchange.headers().items(),
-        *_warnings(error.warnings),
-    ]
+    message, trailing = to_trailing_metadata(error, exchange.id, exchange.headers())
     code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
-    await context.abort(code, _fit(error.message), tuple(trailing))
-
-
-def _fit(message: str) -> str:
-    """Cut a message to what clients take; gRPC writes each byte beyond printable ASCII as three."""
-    room = _MAX_MESSAGE
-    for index, char in enumerate(message):
-        room -= 1 if " " <= char <= "~" and char != "%" else 3 * len(char.encode(errors="replace"))
-        if room < 0:
-            return f"{message[:index]}…"
-    return message
-
-
-def _status_bytes(error: GatewayError, request_id: str) -> bytes:
-    """Return the details of an error, with fewer violations when all of them are more than a client takes."""
-    data: bytes = to_status(error, request_id).SerializeToString()
-    if len(data) <= _MAX_DETAILS or not error.violations:
-        return data
-    sizes = accumulate(
-        len(f"{one.field}{one.description}{one.reason}".encode(errors="replace")) + _VIOLATION_BYTES
-        for one in error.violations
-    )
-    room = _MAX_DETAILS - len(to_status(_with_violations(error, 0), request_id).SerializeToString())
-    kept = sum(size <= room for size in sizes)
-    shorter: bytes = to_status(_with_violations(error, kept), request_id).SerializeToString()
-    return shorter
-
-
-def _with_violations(error: GatewayError, count: int) -> GatewayError:
-    left_out = str(len(error.violations) - count)
-    return GatewayError(
-        error.code,
-        error.reason,
-        error.message,
-        violations=error.violations[:count],
-        metadata={**error.metadata, "violations_left_out": left_out},
-    )
-
-
-def _warnings(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        ("x-policy-warning", "".join(char if " " <= char <= "~" else "?" for char in text))
-        for text in shorten_warnings(texts, _MAX_WARNINGS)
-    )
+    await context.abort(code, message, trailing)
 
 
 def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:
-    try:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-        roots = tls.client_ca.read_bytes() if tls.client_ca else None
-    except OSError as error:
-        raise FaultsError(
-            [Fault(Position(str(error.filename)), "grpc.tls", f"cannot be read: {error.strerror}")]
-        ) from error
-    return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
+    chain, key, roots = read_tls(tls, "grpc.tls")
+    return grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)

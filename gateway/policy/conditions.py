@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
-from gateway.masking import hide_secrets
+from gateway.masking import redact_text
 from gateway.policy.decision import Violation
 from gateway.policy.model import CONDITION
 
@@ -34,6 +34,6 @@ def fail(binding: CompiledBinding, rule: str, severity: str, field: str, message
         severity=severity,
         field=field,
         value="",
-        message=hide_secrets(message),
+        message=redact_text(message),
         is_error=True,
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
-from gateway.masking import HIDDEN, hide_secrets, mask_signatures
+from gateway.masking import HIDDEN, redact_text
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.mutator import mutate
@@ -132,7 +132,7 @@ def _judge_rule(
         action=binding.action,
         severity=rule.severity,
         field=rule.field.text,
-        value=mask_signatures(rule.field.show(judged.request)),
+        value=rule.field.show(judged.request),
         message=_text(rule.message, activation) or f"does not meet: {rule.assertion.text.strip()}",
         fix=_text(rule.fix, activation),
     )
@@ -158,7 +158,7 @@ def _text(expression: Expression | None, activation: Activation) -> str:
     if expression is None:
         return ""
     try:
-        text = hide_secrets(str(expression.evaluate(activation))).strip()
+        text = redact_text(str(expression.evaluate(activation))).strip()
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
     return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + HIDDEN

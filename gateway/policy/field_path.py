@@ -53,12 +53,12 @@ class FieldPath:
         if field is None:
             return ""
         if self.key is not None:
-            return _show(value[self.key]) if self.key in value else NOT_SET
+            return _show(value[self.key], self.key) if self.key in value else NOT_SET
         if field.is_repeated:
-            return _show_list(value) if not is_map(field) else ""
+            return _show_list(value, self.names[-1]) if not is_map(field) else ""
         if field.message_type is not None:
             return ""
-        return _show(value) if value else NOT_SET
+        return _show(value, self.names[-1]) if value else NOT_SET
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,14 @@ def compile_target(text: str, descriptor: Descriptor) -> Target:
     return Target(path, cel.Type.List(returns) if is_list else returns)
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, name: str = "") -> str:
     if isinstance(value, str):
-        return quote(value)
+        return quote(value, name)
     return str(value) if isinstance(value, (int, float)) else ""
 
 
-def _show_list(values: Any) -> str:
-    shown = [_show(value) for value in values[:_MAX_ELEMENTS]]
+def _show_list(values: Any, name: str) -> str:
+    shown = [_show(value, name) for value in values[:_MAX_ELEMENTS]]
     more = ["…"] if len(values) > _MAX_ELEMENTS else []
     return f"[{', '.join([*shown, *more])}]" if all(shown) else ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
-from gateway.masking import mask_signatures
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Draft, Mutation, Violation
 
@@ -80,8 +79,8 @@ class _Drafting:
                 name=setting.name,
                 binding=binding.name,
                 field=path.text,
-                before=mask_signatures(path.show(self._request)),
-                after=mask_signatures(path.show(changed)),
+                before=path.show(self._request),
+                after=path.show(changed),
                 is_made=is_made,
             )
         )

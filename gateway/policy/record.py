@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from pydantic import Field, ValidationError
 
-from gateway.masking import HIDDEN, hide_secrets, mask_signatures, mask_value
+from gateway.masking import HIDDEN, redact_text, redact_value
 from gateway.policy.model import Moment, Part
 from gateway.policy.requests import RequestError, read_request
 from gateway.policy.suite_model import CallerFacts
@@ -64,11 +64,11 @@ def to_record(
         "trace_id": trace_id,
         "method": decision.method,
         "caller": {
-            "id": _hide(caller.id),
+            "id": redact_value(caller.id),
             "kind": caller.kind,
-            "groups": [_hide(group) for group in caller.groups],
+            "groups": [redact_value(group) for group in caller.groups],
             "address": caller.address,
-            "claims": {_hide(name): _hide(value) for name, value in caller.claims.items()},
+            "claims": {redact_text(name): redact_value(value, name) for name, value in caller.claims.items()},
         },
         "bundle": decision.bundle,
         "decision": decision.outcome,
@@ -109,10 +109,6 @@ def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], li
     return shown, left_out
 
 
-def _hide(text: str) -> str:
-    return mask_signatures(mask_value(text))
-
-
 def _violation(violation: Violation) -> dict[str, Any]:
     told = {
         "policy": violation.policy,
@@ -141,35 +137,43 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts) -> Any:
-    """Mask every text; note under its pointer (RFC 6901) until when a signed link is good."""
+def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: str = "") -> Any:
+    """Redact every text; note under its pointer (RFC 6901) until when a signed link is good.
+
+    Args:
+        value: JSON value.
+        pointer: to the value.
+        signed: pointer → when the link there expires.
+        hosts: of Object Storage.
+        name: key of the value: of a field, or in a map.
+    """
     if isinstance(value, str):
-        return _mask_text(value, pointer, signed, hosts)
+        return _mask_text(value, pointer, signed, hosts, name)
     if isinstance(value, dict):
         return {
-            hide_secrets(key): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts)
+            redact_text(key): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts, key)
             for key, one in value.items()
         }
     if isinstance(value, list):
-        return [_mask(one, f"{pointer}/{index}", signed, hosts) for index, one in enumerate(value)]
+        return [_mask(one, f"{pointer}/{index}", signed, hosts, name) for index, one in enumerate(value)]
     return value
 
 
-def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts) -> str:
-    shown = mask_value(text)
-    if "://" not in text:
-        return mask_signatures(shown)
+def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, name: str) -> str:
+    shown = redact_value(text, name)
+    if "://" not in text or shown == HIDDEN:
+        return shown
     try:
         link = parse_link(text, hosts)
     except LinkError:
-        return mask_signatures(shown)
+        return shown
     if link.expires:
         signed[pointer] = link.expires.isoformat()
-    return shown  # digits of its key are no signature: an object may be called by its checksum
+    return shown
 
 
 def _escape(key: str) -> str:
-    return hide_secrets(key).replace("~", "~0").replace("/", "~1")
+    return redact_text(key).replace("~", "~0").replace("/", "~1")
 
 
 class RecordError(ValueError):

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from gateway.caller import Caller
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, suggest, validation_faults
-from gateway.masking import HIDDEN, hide_secrets
+from gateway.masking import HIDDEN, redact_text
 from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
@@ -77,7 +77,7 @@ def _explain(error: str) -> str:
         near = get_close_matches(match[1], fields, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         error = f"there is no field {_cut(match[1])!r} in {match[2]}; {hint}fields: {', '.join(fields)}"
-    return _cut(hide_secrets(" ".join(error.split())))
+    return _cut(redact_text(" ".join(error.split())))
 
 
 def _cut(text: str) -> str:

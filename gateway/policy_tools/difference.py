@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.masking import HIDDEN, mask
+from gateway.masking import HIDDEN, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +89,7 @@ def _compare_values(title: str, old: dict[str, str], new: dict[str, str]) -> Ite
 
 def _show(before: str, after: str) -> tuple[str, str]:
     """Return two values masked, and the long ones cut to where they begin to differ."""
-    shown, other = mask(before), mask(after)
+    shown, other = redact_text(before), redact_text(after)
     if shown == other:
         return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a part that is hidden here differs)"
     same = next((index for index, (one, two) in enumerate(zip(shown, other, strict=False)) if one != two), 0)

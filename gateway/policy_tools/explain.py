@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from gateway.expressions import EvaluationError
 from gateway.expressions.syntax import children_of, localize, to_text
-from gateway.masking import HIDDEN, hide_secrets, mask_signatures
+from gateway.masking import HIDDEN, redact_text
 from gateway.policy.conditions import read_condition
 from gateway.policy_tools.validity import find_refused_mutations
 from gateway.validation import Validator
@@ -229,7 +229,7 @@ class _Tracer:
             if waiver.when is None or waiver.when.is_true(self._activation):
                 return f"applies; {waiver.owner} ({waiver.ticket}), until {until}"
         except EvaluationError as error:
-            return f"does not apply: its when cannot be evaluated: {mask_signatures(str(error))}"
+            return f"does not apply: its when cannot be evaluated: {error}"
         return "does not apply: its when is false"
 
     def _parts(self, expression: Expression) -> Iterator[Part]:
@@ -272,7 +272,7 @@ class _Tracer:
         try:
             return _show(find(), self._pool)
         except EvaluationError as error:
-            return f"{_ERROR}{mask_signatures(str(error))}"
+            return f"{_ERROR}{error}"
 
 
 def show_time(time: datetime) -> str:
@@ -281,7 +281,7 @@ def show_time(time: datetime) -> str:
 
 
 def _show(value: Any, pool: DescriptorPool) -> str:
-    text = hide_secrets(json.dumps(_to_json(value, pool), ensure_ascii=False))
+    text = redact_text(json.dumps(_to_json(value, pool), ensure_ascii=False))
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
 
 

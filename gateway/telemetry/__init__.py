@@ -6,14 +6,13 @@ https://opentelemetry.io/docs/specs/semconv/, where they have one.
 
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.setup import Telemetry, TelemetryError, start_telemetry
+from gateway.telemetry.setup import Telemetry, start_telemetry
 from gateway.telemetry.tracing import Span, Tracing, to_headers, trace_id_of
 
 __all__ = [
     "Metrics",
     "Span",
     "Telemetry",
-    "TelemetryError",
     "Tracing",
     "capture_other_output",
     "configure_logs",

@@ -17,7 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.masking import mask
+from gateway.masking import redact_text
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ class JsonFormatter(logging.Formatter):
             "time": self._time(record.created),
             "level": record.levelname,
             "logger": record.name,
-            "message": mask(record.getMessage()),
+            "message": redact_text(record.getMessage()),
         }
         for name, value in vars(record).items():
             if name not in _OWN:
                 fields[name] = _redacted(value)
         if record.exc_info:
-            fields["exc_info"] = mask(self.formatException(record.exc_info))
+            fields["exc_info"] = redact_text(self.formatException(record.exc_info))
         if record.stack_info:
-            fields["stack_info"] = mask(record.stack_info)
+            fields["stack_info"] = redact_text(record.stack_info)
         return _encode(fields).replace("\x7f", "\\u007f")
 
     def _time(self, created: float) -> str:
@@ -161,13 +161,13 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
 def _redacted(value: Any) -> Any:
     """Return a copy of a field's value that JSON can hold."""
     if isinstance(value, str):
-        return mask(value)
+        return redact_text(value)
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {mask(str(name)): _redacted(one) for name, one in value.items()}
+        return {redact_text(str(name)): _redacted(one) for name, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_redacted(one) for one in value]
-    return mask(str(value))
+    return redact_text(str(value))

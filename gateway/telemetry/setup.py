@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 
+from gateway.faults import Fault, FaultsError, Position
+from gateway.masking import redact_text
+from gateway.telemetry.environment import find_faults
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 
@@ -30,10 +33,6 @@ SHUTDOWN_S = 3.0
 
 _SERVICE = "baremetal-gateway"
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-
-
-class TelemetryError(Exception):
-    """An OTEL_* variable has a value that is not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,25 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     """Set telemetry up.
 
     Raises:
-        TelemetryError: naming the variable and what it accepts.
+        FaultsError: with each variable whose value is not accepted, and what it accepts.
     """
+    if _is_disabled(environment):
+        return Telemetry(Tracing(None), Metrics(Resource({"service.name": _SERVICE})))
+    if faults := find_faults(environment):
+        raise FaultsError(faults)
+    try:
+        return _start(environment, version)
+    except Exception as error:
+        # The SDK and its exporters read further variables, and raise whatever they like.
+        text = f"telemetry cannot be set up: {redact_text(str(error)) or type(error).__name__}"
+        raise FaultsError([Fault(Position("environment"), "OTEL_*", text)]) from error
+
+
+def _is_disabled(environment: Mapping[str, str]) -> bool:
+    return environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _start(environment: Mapping[str, str], version: str) -> Telemetry:
     resource = Resource.create(
         {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
     )
@@ -97,29 +113,21 @@ def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
 
 def _exporter(environment: Mapping[str, str], signal: str) -> Any:
     """Return the exporter that the environment asks for, or None."""
-    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return None
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
     has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    name = environment.get(variable) or ("otlp" if has_endpoint else "none")
+    name = environment.get(variable, "").strip().lower() or ("otlp" if has_endpoint else "none")
     if name == "none":
         return None
     if name == "otlp":
-        return _load(f"opentelemetry_{signal}_exporter", _otlp_name(environment, signal))
-    if name == "console":
-        return _load(f"opentelemetry_{signal}_exporter", name)
-    raise TelemetryError(f"{variable}: {name!r} is not accepted; use one of: otlp, console, none")
+        name = _otlp_name(environment, signal)
+    return _load(f"opentelemetry_{signal}_exporter", name)
 
 
 def _otlp_name(environment: Mapping[str, str], signal: str) -> str:
-    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
-    variable = own if own in environment else "OTEL_EXPORTER_OTLP_PROTOCOL"
-    protocol = environment.get(variable, "http/protobuf")
-    if protocol not in _OTLP_BY_PROTOCOL:
-        accepted = ", ".join(_OTLP_BY_PROTOCOL)
-        raise TelemetryError(f"{variable}: {protocol!r} is not accepted; use one of: {accepted}")
-    return _OTLP_BY_PROTOCOL[protocol]
+    own = environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "").strip()
+    protocol = own or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or "http/protobuf"
+    return _OTLP_BY_PROTOCOL[protocol.lower()]
 
 
 def _load(group: str, name: str) -> Any:

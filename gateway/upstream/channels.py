@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from gateway.faults import Fault, FaultsError, Position
+from gateway.certificates import read_certificates
+from gateway.faults import Fault, FaultsError
 from gateway.upstream.failure_log import FailureLog
 
 if TYPE_CHECKING:
@@ -15,11 +16,18 @@ if TYPE_CHECKING:
 
     from gateway.config import Upstream
 
+METADATA_BYTES = 64 * 1024
+"""Largest metadata of an upstream's response."""
+
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
     # Retries are the gateway's own decision: only it knows which calls may be made twice.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Up to here an upstream's error keeps its code and details. By default, errors over 8 KiB become
+    # RESOURCE_EXHAUSTED at random, and those over 16 KiB always.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -34,7 +42,7 @@ class Channels:
         failures: reports upstreams that fail; it outlives a reload, as the channels do.
 
     Raises:
-        FaultsError: when made, if a file of root certificates cannot be read.
+        FaultsError: when made, if a file of root certificates cannot be read, or holds none.
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
@@ -57,14 +65,15 @@ class Channels:
 
 
 def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.ChannelCredentials]:
-    credentials, faults = {}, []
+    credentials: dict[str, grpc.ChannelCredentials] = {}
+    faults: list[Fault] = []
     for name, upstream in upstreams.items():
+        path, roots = upstream.root_certificates, None
         try:
-            roots = upstream.root_certificates.read_bytes() if upstream.root_certificates else None
-        except OSError as error:
-            key = f"upstreams.{name}.root_certificates"
-            message = f"cannot be read: {error.strerror}"
-            faults.append(Fault(Position(str(upstream.root_certificates)), key, message))
+            if path is not None:
+                roots = read_certificates(path, f"upstreams.{name}.root_certificates")
+        except FaultsError as error:
+            faults += error.faults
             continue
         credentials[name] = grpc.ssl_channel_credentials(roots)
     if faults:

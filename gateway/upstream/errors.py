@@ -18,6 +18,8 @@ _DETAILS = "grpc-status-details-bin"
 
 # Said by the channel, of an answer that came. No back-off helps, and no retry.
 _TOO_LARGE = re.compile(r"CLIENT: Received message larger than max")
+# Metadata over the channel's own limit are dropped before anyone sees the status in them.
+_METADATA_TOO_LARGE = re.compile(r"received metadata size exceeds (?:soft|hard) limit")
 # What the channel itself says when it has no answer. Nothing else tells its words from an upstream's:
 # both arrive as the same exception. An address in the text is the channel's as well.
 _CHANNEL_WORDS = {
@@ -47,6 +49,11 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
     if _TOO_LARGE.search(error.details() or ""):
         message = f"the answer of the upstream {upstream} is too large; the call itself was carried out"
         return GatewayError(Code.INTERNAL, "REPLY_TOO_LARGE", message)
+    if _is_metadata_too_large(error, code):
+        message = f"the metadata of the response of the upstream {upstream} is too large to be read"
+        return GatewayError(
+            Code.INTERNAL, "REPLY_TOO_LARGE", f"{message}; whether the call was carried out is not known"
+        )
     if not _is_channels(error, code):
         return UpstreamError(code, _clean(error.details() or ""), _read_details(error))
     if code is Code.DEADLINE_EXCEEDED:
@@ -66,6 +73,15 @@ def unreadable_response(upstream: str) -> GatewayError:
     """Return the error for a response that is not of the method's type. The call was carried out."""
     message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
     return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
+
+
+def _is_metadata_too_large(error: grpc.aio.AioRpcError, code: Code) -> bool:
+    """Return whether the channel dropped the metadata of a response."""
+    return (
+        code is Code.RESOURCE_EXHAUSTED
+        and not error.trailing_metadata()
+        and _METADATA_TOO_LARGE.search(error.details() or "") is not None
+    )
 
 
 def _is_channels(error: grpc.aio.AioRpcError, code: Code) -> bool:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 from gateway.errors import Code, GatewayError, UpstreamError
-from gateway.masking import HIDDEN, hide_secrets
+from gateway.masking import HIDDEN, redact_text
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _reason(error: GatewayError) -> str:
 
 def _shown(text: str) -> str:
     """Return a text without secrets, on one line, cut to a readable length."""
-    text = hide_secrets(text)
+    text = redact_text(text)
     if len(text) > _MAX_MESSAGE:
         text = text[:_MAX_MESSAGE] + HIDDEN
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)

@@ -31,6 +31,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 
 # What an upstream says beside its answer that its caller can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
+_MAX_REPLY_METADATA = 128  # characters of a value: a longer one could make the response too large
 
 
 class Forwarder:
@@ -170,7 +171,11 @@ def _serialize(message: Message) -> bytes:
 
 
 def _reply_metadata(given: Any) -> dict[str, str]:
-    return {key: value for key, value in given or () if key in _REPLY_METADATA and isinstance(value, str)}
+    return {
+        key: value
+        for key, value in given or ()
+        if key in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA
+    }
 
 
 def _end(span: Span, parent: Span, code: Code) -> None:

@@ -155,9 +155,50 @@ def _unknown(start: str, near: str) -> str:
 
 
 def test_a_variable_inside_of_what_is_no_section_hides_no_fault(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, "rest: 5", REST__LISTEN=":80")
-    assert fault.startswith("gateway.yaml:1:1: rest: input should be a valid dictionary")
-    assert fault.endswith(", not 5")
+    first, second = faults(tmp_path, "rest: 5", REST__LISTEN=":80")
+    assert first == (
+        "GATEWAY__REST__LISTEN: rest.listen: has no effect: rest is a value and no section (gateway.yaml:1:1)"
+    )
+    assert second.startswith("gateway.yaml:1:1: rest: input should be a valid dictionary")
+    assert second.endswith(", not 5")
+
+
+@pytest.mark.parametrize("text", [None, "rest: {listen: ':80'}"])
+def test_a_variable_inside_of_a_value_is_a_fault(tmp_path: Path, text: str | None) -> None:
+    environment = {} if text else {"REST__LISTEN": ":80"}
+    (fault,) = faults(tmp_path, text, REST__LISTEN__X="1", **environment)
+    where = "gateway.yaml:1:8" if text else "GATEWAY__REST__LISTEN"
+    assert fault == (
+        "GATEWAY__REST__LISTEN__X: rest.listen.x: has no effect: rest.listen is a value and no section"
+        f" ({where})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("", "1", "GATEWAY__: the variable names no key"),
+        ("REST____LISTEN", ":80", "GATEWAY__REST____LISTEN: the variable names no key"),
+        ("REST__", "1", "GATEWAY__REST__: the variable names no key"),
+        ("REST__LISTEN", "", "GATEWAY__REST__LISTEN: rest.listen: None: an address is host:port"),
+        (
+            "LIMITS__BODY_BYTES",
+            "",
+            "GATEWAY__LIMITS__BODY_BYTES: limits.body_bytes: input should be a valid integer",
+        ),
+        ("LIMITS", "a:\tb: c", "GATEWAY__LIMITS: not valid YAML"),
+        ("LIMITS", "{concurrency: 1, concurrency: 2}", "GATEWAY__LIMITS: stands here a second time"),
+        ("LIMITS", "a: 1\n---\nb: 2", "GATEWAY__LIMITS: the value of a variable is one document"),
+    ],
+)
+def test_variables_without_meaning(tmp_path: Path, variable: str, value: str, expected: str) -> None:
+    (fault,) = faults(tmp_path, **{variable: value})
+    assert fault.startswith(expected)
+
+
+def test_a_tab_in_the_file_is_named_with_its_place(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "rest:\n\tlisten: ':80'\n")
+    assert fault == "gateway.yaml:2:1: not valid YAML: a tab stands here; indent with spaces"
 
 
 def test_what_a_variable_s_section_lacks_is_told_under_its_name(tmp_path: Path) -> None:

@@ -185,6 +185,25 @@ def test_no_secret_of_a_request_is_recorded(schema: Schema, name: str) -> None:
     assert record["is_masked"]
 
 
+def test_no_secret_that_an_author_pasted_is_recorded(schema: Schema) -> None:
+    pasted = (
+        "https://u:hun/ter2@h/ Api-Key hunter22 password=hunter2 SECRET_ACCESS_KEY=hunter2 //h?token=hunter2"
+    )
+    message = "'has ' + request.description"
+    decision = decide(
+        schema,
+        policy_text({"assert": "false", "message": message, "field": 'labels["db-password"]'}),
+        binding_text(),
+        description=pasted,
+        labels={"db-password": "hunter2", "owner": "me"},
+    )
+    record = record_of(schema, decision)
+    assert "hunter2" not in json.dumps(record)
+    assert "hun/ter2" not in json.dumps(record)
+    assert record["request"]["labels"] == {"db-password": "…", "owner": "me"}
+    assert record["violations"][0]["message"].startswith("has https://…@h/ Api-Key … password=… ")
+
+
 def test_no_secret_of_a_caller_is_recorded(schema: Schema) -> None:
     caller = Caller(
         id="Bearer pa55word.pa55word", groups=("t1.pa55word.pa55word",), claims={"a": LINK + "?b"}

@@ -12,7 +12,8 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from gateway.telemetry import Telemetry, TelemetryError, start_telemetry, trace_id_of
+from gateway.faults import FaultsError
+from gateway.telemetry import Telemetry, start_telemetry, trace_id_of
 from gateway.telemetry.tracing import to_headers
 
 
@@ -44,7 +45,7 @@ def test_off_unless_asked_for(environment: dict[str, str]) -> None:
     ],
 )
 def test_other_values_are_refused_by_name(environment: dict[str, str], variable: str) -> None:
-    with pytest.raises(TelemetryError, match=variable):
+    with pytest.raises(FaultsError, match=variable):
         start_telemetry(environment, "1")
 
 

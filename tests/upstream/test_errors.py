@@ -10,7 +10,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from gateway.config import Upstream
 from gateway.errors import Code, GatewayError, UpstreamError
+from gateway.upstream import Channels
 from gateway.upstream.errors import to_gateway_error
 
 METHOD = "/test.Service/Call"
@@ -105,6 +107,32 @@ async def test_an_answer_that_is_too_large_is_not_to_be_tried_again(server: Serv
     server.size = 5 * 1024 * 1024
     error = await fail(server.port)
     assert (error.code, error.reason) == (Code.INTERNAL, "REPLY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("size", [7000, 9000, 15_000, 17_000, 60_000])
+async def test_large_errors_of_an_upstream_keep_their_code_every_time(server: Server, size: int) -> None:
+    server.code, server.trailing = grpc.StatusCode.NOT_FOUND, (("some-bin", b"\xff" * size),)
+    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)})
+    callable_: Any = channels["a"].unary_unary(METHOD)
+    codes = set()
+    for _ in range(150):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await callable_(b"", timeout=10)
+        codes.add(to_gateway_error(caught.value, "somewhere").code)
+    await channels.close()
+    assert codes == {Code.NOT_FOUND}
+
+
+async def test_an_error_that_cannot_be_read_is_no_429(server: Server) -> None:
+    server.code, server.trailing = grpc.StatusCode.NOT_FOUND, (("some-bin", b"\xff" * 70_000),)
+    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)})
+    callable_: Any = channels["a"].unary_unary(METHOD)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await callable_(b"", timeout=10)
+    await channels.close()
+    error = to_gateway_error(caught.value, "somewhere")
+    assert (error.code, error.reason) == (Code.INTERNAL, "REPLY_TOO_LARGE")
+    assert "not known" in error.message
 
 
 async def test_the_connection_breaks() -> None:

@@ -1,0 +1,252 @@
+"""Bounds on what a response carries beside its body: gRPC metadata and Warning headers.
+
+gRPC clients accept 8 KiB of metadata by default. Over that they fail the call with RESOURCE_EXHAUSTED, some
+of them at random, and its code and reasons are lost. So message, details and warnings share one budget.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.errors import DOMAIN, MORE, GatewayError, to_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+_DETAILS = "grpc-status-details-bin"
+_WARNING = "x-policy-warning"
+
+# Of 8 KiB; the rest is for the headers that gRPC adds itself, and for those of proxies.
+_METADATA_BYTES = 7 * 1024
+# HTTP/2 counts this much for each header, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2.
+_HEADER_BYTES = 32
+_MESSAGE_BYTES = 2048
+_MARKER_BYTES = 160  # of the message's end that counts what is left out
+_RESERVED_FOR_WARNINGS = 1024
+_MIN_DETAIL_BYTES = 256  # a detail with less room than this is not worth cutting
+_FIELD_BYTES = 8  # of tag and length around a field, at most
+_MAX_REQUEST_ID = 256
+
+_MAX_WARNING = 512
+_MAX_HTTP_WARNINGS = 10
+_MAX_RPC_WARNINGS = 3
+# Proxies and clients accept some 8 KiB of headers in all, and some only 4 KiB: nginx by default.
+_HTTP_WARNING_BYTES = 3 * 1024
+_UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+def to_trailing_metadata(
+    error: GatewayError, request_id: str, headers: Mapping[str, str]
+) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
+    """Return the message and the trailing metadata of a call that an error ends.
+
+    Code, ErrorInfo and RequestInfo are always there. Where the rest is too large, the
+    message ends with how many violations and details are left out.
+
+    Args:
+        error: that ends the call.
+        request_id: for the RequestInfo.
+        headers: metadata that every response has.
+    """
+    room = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())
+    status = to_status(error, request_id)
+    status.message = fit_message(status.message, _MESSAGE_BYTES - _MARKER_BYTES)
+    warnings = to_warning_metadata(error.warnings)
+    reserved = min(sum(_header_size(*one) for one in warnings), _RESERVED_FOR_WARNINGS)
+    room -= _header_size("grpc-message", "") + _header_size(_DETAILS, "") + reserved
+    _shrink(status, (room - _wire_size(status.message)) * 3 // 4)
+    data: bytes = status.SerializeToString()
+    room -= _wire_size(status.message) + _base64_size(data) - reserved
+    return status.message, ((_DETAILS, data), *headers.items(), *to_warning_metadata(error.warnings, room))
+
+
+def to_warning_metadata(texts: Sequence[str], room: int = _METADATA_BYTES) -> tuple[tuple[str, str], ...]:
+    """Return the metadata of warnings, and how many of them are left out."""
+    shown = _choose(texts, _to_ascii, _MAX_RPC_WARNINGS, room, _header_size(_WARNING, ""))
+    return tuple((_WARNING, text) for text in shown)
+
+
+def to_warning_headers(texts: Sequence[str]) -> list[str]:
+    """Return the Warning headers of texts, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
+    overhead = len('Warning: 299 - ""\r\n')
+    shown = _choose(texts, _to_quotable, _MAX_HTTP_WARNINGS, _HTTP_WARNING_BYTES, overhead)
+    return [f'299 - "{text}"' for text in shown]
+
+
+def fit_message(message: str, room: int) -> str:
+    """Cut a message to so many bytes; gRPC writes each byte beyond printable ASCII as three."""
+    if len(message) <= room and _wire_size(message) <= room:
+        return message
+    sizes = accumulate(_wire_size(char) for char in message[:room])
+    kept = sum(size <= room - _wire_size("…") for size in sizes)
+    return f"{message[:kept]}…"
+
+
+def _wire_size(message: str) -> int:
+    """Return the size of a message in gRPC's percent-encoding."""
+    if message.isascii() and message.isprintable() and "%" not in message:
+        return len(message)
+    return sum(1 if b" "[0] <= byte <= b"~"[0] and byte != b"%"[0] else 3 for byte in _encode(message))
+
+
+def _encode(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _base64_size(data: bytes) -> int:
+    """Return the size of a binary value on the wire."""
+    return -(-len(data) * 4 // 3)
+
+
+def _header_size(name: str, value: str) -> int:
+    return _HEADER_BYTES + len(name) + len(value)
+
+
+# --- warnings
+
+
+def _choose(
+    texts: Sequence[str], encode: Callable[[str], str], limit: int, room: int, overhead: int
+) -> list[str]:
+    """Return the first texts that fit, encoded, and a last one that counts the others."""
+    if not texts:
+        return []
+    shown = [_cut(text, encode) for text in texts[:limit]]
+    sizes = list(accumulate(len(text) + overhead for text in shown))
+    if len(texts) <= limit and sizes[-1] <= room:
+        return shown
+    reserved = len(_left_out(len(texts))) + overhead
+    kept = sum(size <= room - reserved for size in sizes)
+    return [*shown[:kept], _left_out(len(texts) - kept)]
+
+
+def _left_out(count: int) -> str:
+    return f"and {count} more, which the decision log has"
+
+
+def _cut(text: str, encode: Callable[[str], str]) -> str:
+    shown = encode(text[:_MAX_WARNING])
+    if len(text) <= _MAX_WARNING and len(shown) <= _MAX_WARNING:
+        return shown
+    # An escape takes two characters, so that half as many always fit.
+    return encode(text[: _MAX_WARNING - 3 if len(shown) == _MAX_WARNING else _MAX_WARNING // 2 - 3]) + "..."
+
+
+def _to_ascii(text: str) -> str:
+    return _NOT_ASCII.sub("?", text)
+
+
+def _to_quotable(text: str) -> str:
+    return _UNSAFE.sub(lambda match: f"\\{match[0]}" if match[0] in '"\\' else "?", text)
+
+
+# --- details
+
+
+def _shrink(status: status_pb2.Status, room: int) -> None:
+    """Cut the details of a status to so many bytes, and say in its message what is left out."""
+    if status.ByteSize() <= room:
+        return
+    room -= len(_encode(status.message)) + _FIELD_BYTES + _MARKER_BYTES
+    kept: dict[int, AnyMessage] = {}
+    violations = 0
+    for index in sorted(range(len(status.details)), key=lambda index: _rank(status.details[index])):
+        shorter, cut = _shorten(status.details[index], room)
+        if shorter is not None:
+            kept[index] = shorter
+            room -= shorter.ByteSize() + _FIELD_BYTES
+            violations += cut
+    details = len(status.details) - len(kept)
+    shown = [kept[index] for index in sorted(kept)]
+    del status.details[:]
+    status.details.extend(_count_in_info(shown, violations))
+    status.message += _marker(violations, details)
+
+
+def _marker(violations: int, details: int) -> str:
+    counts = [
+        f"{count} {noun}{'s' if count > 1 else ''}"
+        for count, noun in ((violations, "violation"), (details, "detail"))
+        if count
+    ]
+    if not counts:
+        return ""
+    return f" ({' and '.join(counts)} left out: larger than what gRPC clients accept)"
+
+
+def _rank(detail: AnyMessage) -> int:
+    """Return the order in which details get room: what identifies the call and its failure comes first."""
+    for rank, kind in enumerate((error_details_pb2.RequestInfo, error_details_pb2.ErrorInfo)):
+        if detail.Is(kind.DESCRIPTOR):
+            return rank
+    return 2
+
+
+def _shorten(detail: AnyMessage, room: int) -> tuple[AnyMessage | None, int]:
+    """Return a detail that fits, or None, and how many violations it has lost."""
+    # An ErrorInfo leaves some room for the reasons in detail.
+    is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
+    if detail.ByteSize() + _FIELD_BYTES <= (room // 2 if is_info else room):
+        return detail, 0
+    try:
+        if is_info:
+            return _pack(_shorten_info(error_details_pb2.ErrorInfo.FromString(detail.value), room // 2)), 0
+        if detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR):
+            request_id = error_details_pb2.RequestInfo.FromString(detail.value).request_id
+            return _pack(error_details_pb2.RequestInfo(request_id=request_id[:_MAX_REQUEST_ID])), 0
+        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR) and room > _MIN_DETAIL_BYTES:
+            whole = error_details_pb2.BadRequest.FromString(detail.value)
+            request = _shorten_violations(whole, room - _MIN_DETAIL_BYTES // 2)
+            return _pack(request), len(whole.field_violations) - len(request.field_violations)
+    except DecodeError:  # an upstream may send anything under any name
+        pass
+    return None, 0
+
+
+def _shorten_info(info: error_details_pb2.ErrorInfo, room: int) -> error_details_pb2.ErrorInfo:
+    """Return an ErrorInfo with as many of its facts as fit."""
+    shorter = error_details_pb2.ErrorInfo(
+        reason=info.reason[:_MIN_DETAIL_BYTES], domain=info.domain[:_MIN_DETAIL_BYTES]
+    )
+    room -= shorter.ByteSize() + _FIELD_BYTES
+    for name, value in sorted(info.metadata.items()):
+        room -= len(_encode(name)) + len(_encode(value)) + 2 * _FIELD_BYTES
+        if room >= 0:
+            shorter.metadata[name] = value
+    return shorter
+
+
+def _shorten_violations(request: error_details_pb2.BadRequest, room: int) -> error_details_pb2.BadRequest:
+    """Return the violations that fit; first of all the one that counts those beyond them."""
+    whole = list(request.field_violations)
+    last = [one for one in whole[-1:] if one.reason == MORE]
+    sizes = accumulate(one.ByteSize() + _FIELD_BYTES for one in [*last, *whole[: len(whole) - len(last)]])
+    kept = sum(size <= room for size in sizes)
+    shown = [*whole[: kept - len(last)], *last] if kept else []
+    return error_details_pb2.BadRequest(field_violations=shown)
+
+
+def _count_in_info(details: Iterable[AnyMessage], violations: int) -> list[AnyMessage]:
+    """Add the number of violations left out to the gateway's own ErrorInfo, for programs."""
+    result = list(details)
+    for index, detail in enumerate(result):
+        info = error_details_pb2.ErrorInfo()
+        if violations and detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
+            info.metadata["violations_left_out"] = str(violations)
+            result[index] = _pack(info)
+    return result
+
+
+def _pack(message: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

@@ -1,0 +1,183 @@
+"""What the standard OTEL_* variables may hold.
+
+The SDK refuses some bad values with an exception that names no variable, logs others, and ignores the rest.
+Here all of them are faults, found together, before anything of the SDK is made.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gateway.faults import Fault, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_SAMPLERS = (
+    "always_on", "always_off", "traceidratio",
+    "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+)  # fmt: skip
+_LIMITS = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+)
+_QUEUE, _BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+_DEFAULT_QUEUE, _DEFAULT_BATCH = 2048, 512
+_PROTOCOLS = ("grpc", "http/protobuf")
+_GRPC = "grpc"
+
+
+def find_faults(environment: Mapping[str, str]) -> list[Fault]:
+    """Return a fault for each OTEL_* variable with a value that has no meaning.
+
+    Values are shown, but those of headers: they hold credentials.
+    """
+    faults = []
+    for variable, check in _CHECKS.items():
+        if variable not in environment:
+            continue
+        try:
+            check(environment[variable].strip())
+        except ValueError as error:
+            faults.append(Fault(Position(variable), "", str(error)))
+    return faults + [Fault(Position(name), "", text) for name, text in _disagreements(environment)]
+
+
+def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong only together with another variable."""
+    queue = _number(environment.get(_QUEUE, ""), _DEFAULT_QUEUE)
+    batch = _number(environment.get(_BATCH, ""), _DEFAULT_BATCH)
+    if batch > queue > 0:
+        name = _BATCH if _BATCH in environment else _QUEUE
+        yield name, f"a batch of {batch} spans does not fit in a queue of {queue}; set {_BATCH} and {_QUEUE}"
+    sampler = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    ratio = environment.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if ratio and sampler.endswith("traceidratio"):
+        try:
+            _read_ratio(ratio)
+        except ValueError as error:
+            yield "OTEL_TRACES_SAMPLER_ARG", str(error)
+    for signal in ("", "TRACES_", "METRICS_"):
+        variable = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
+        protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}PROTOCOL") or environment.get(
+            "OTEL_EXPORTER_OTLP_PROTOCOL", ""
+        )
+        if endpoint := environment.get(variable, "").strip():
+            try:
+                _check_endpoint(endpoint, has_scheme=protocol != _GRPC)
+            except ValueError as error:
+                yield variable, str(error)
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.strip().isdecimal() else default
+
+
+def _read_ratio(text: str) -> None:
+    ratio = _read_float(text)
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"{text!r} is not a ratio from 0 to 1")
+
+
+def _read_float(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
+
+
+def _check_endpoint(text: str, *, has_scheme: bool) -> None:
+    parts = urlsplit(text if has_scheme or "://" in text else f"http://{text}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in text:
+        shape = "http://host:port or https://host:port" + ("" if has_scheme else ", or host:port")
+        raise ValueError(f"an endpoint is {shape}")
+    parts.port  # noqa: B018 - raises ValueError for what is no port
+
+
+def _positive(text: str) -> None:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{text!r} is not accepted; use a whole number of 1 or more")
+
+
+def _not_negative(text: str) -> None:
+    if text and not text.isdecimal():
+        raise ValueError(f"{text!r} is not accepted; use a whole number of 0 or more")
+
+
+def _duration(text: str) -> None:
+    if _read_float(text) <= 0:
+        raise ValueError(f"{text!r} is not accepted; use a number above 0")
+
+
+def _one_of(*accepted: str) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if text and text.lower() not in accepted:
+            raise ValueError(f"{text!r} is not accepted; use one of: {', '.join(accepted)}")
+
+    return check
+
+
+def _sampler(text: str) -> None:
+    if text and not entry_points(group="opentelemetry_traces_sampler", name=text):
+        _one_of(*_SAMPLERS)(text)
+
+
+def _pairs(text: str) -> None:
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, _ = pair.partition("=")
+        if not equals or not name.strip() or " " in name.strip():
+            raise ValueError("is not a list of name=value pairs, separated by commas")
+
+
+def _file(text: str) -> None:
+    try:
+        if text:
+            Path(text).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read: {error.strerror}") from error
+
+
+def _each_signal(suffix: str, check: Callable[[str], None]) -> dict[str, Callable[[str], None]]:
+    return {f"OTEL_EXPORTER_OTLP_{signal}{suffix}": check for signal in ("", "TRACES_", "METRICS_")}
+
+
+_CHECKS: dict[str, Callable[[str], None]] = {
+    "OTEL_SDK_DISABLED": _one_of("true", "false"),
+    "OTEL_TRACES_EXPORTER": _one_of("otlp", "console", "none"),
+    "OTEL_METRICS_EXPORTER": _one_of("otlp", "console", "none"),
+    "OTEL_RESOURCE_ATTRIBUTES": _pairs,
+    "OTEL_TRACES_SAMPLER": _sampler,
+    _QUEUE: _positive,
+    _BATCH: _positive,
+    "OTEL_BSP_SCHEDULE_DELAY": _positive,
+    "OTEL_BSP_EXPORT_TIMEOUT": _positive,
+    "OTEL_METRIC_EXPORT_INTERVAL": _duration,
+    "OTEL_METRIC_EXPORT_TIMEOUT": _duration,
+    "OTEL_METRICS_EXEMPLAR_FILTER": _one_of("always_on", "always_off", "trace_based"),
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": _one_of("cumulative", "delta", "lowmemory"),
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": _one_of(
+        "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+    ),
+    **_each_signal("PROTOCOL", _one_of(*_PROTOCOLS)),
+    **_each_signal("HEADERS", _pairs),
+    **_each_signal("TIMEOUT", _duration),
+    **_each_signal("COMPRESSION", _one_of("gzip", "deflate", "none")),
+    **_each_signal("INSECURE", _one_of("true", "false")),
+    **_each_signal("CERTIFICATE", _file),
+    **_each_signal("CLIENT_KEY", _file),
+    **_each_signal("CLIENT_CERTIFICATE", _file),
+    **dict.fromkeys(_LIMITS, _not_negative),
+}
