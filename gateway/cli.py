@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway import __version__
-from gateway.policy_cli import (
+from gateway.command_line import (
     WRONG_CONFIGURATION,
     Commands,
     config_option,
     exit_on_faults,
     load_configuration,
-    policy,
 )
+from gateway.policy_cli import policy
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
