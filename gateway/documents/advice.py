@@ -18,6 +18,7 @@ _LINE = re.compile(
     r"(?P<before>\s*(?:- +)*(?:[{,].*?[{,] *|\{ *)?)(?P<key>[A-Za-z][\w-]*): +(?P<value>\S.*?)\s*"
 )
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'")
+_TAG = "to YAML a ! at the start is a tag"
 _MAX_SHOWN = 120
 _MAX_LINE = 1000
 
@@ -42,7 +43,8 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
     """Return `; …`: how to write a value that starts with `!`, which is a tag to YAML."""
-    return advise_on_line(lines, line) or "; put a value that starts with ! in quotes"
+    advice = advise_on_line(lines, line)
+    return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 
 
 def _quote(key: str, value: str) -> str:
@@ -58,7 +60,7 @@ def _reason(value: str) -> str:
     if quoted and quoted.end() < len(value) and not value[quoted.end() :].lstrip().startswith("#"):
         return "to YAML a value that starts with a quote ends at the next one"
     if value[0] == "!":
-        return "to YAML a ! at the start is a tag"
+        return _TAG
     if value[0] in "{[":
         return f"to YAML a {value[0]} at the start opens a {'mapping' if value[0] == '{' else 'list'}"
     if value[0] in "&*@`%|>":

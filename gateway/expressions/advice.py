@@ -29,16 +29,29 @@ _ON_A_VALUE = frozenset({
     "getMinutes", "getMonth", "getSeconds", "indexOf", "join", "lastIndexOf", "lowerAscii", "map", "replace",
     "split", "startsWith", "substring", "trim", "upperAscii",
 })  # fmt: skip
-_FUNCTIONS = _ON_THEIR_OWN | _ON_A_VALUE | {"matches", "size"}
+CEL_FUNCTIONS = _ON_THEIR_OWN | _ON_A_VALUE | {"matches", "size"}
+"""Functions and macros of the language that expressions can call."""
 # What other languages call it.
 _OTHER_WORDS = {
-    "any": "exists", "count": "size", "datetime": "timestamp", "date": "timestamp", "defined": "has",
-    "false": "false", "float": "double", "includes": "contains", "isset": "has", "len": "size",
-    "length": "size", "lower": "lowerAscii", "match": "matches", "nil": "null", "none": "null",
-    "null": "null", "regex": "matches", "some": "exists", "str": "string", "strip": "trim", "tolower": "lowerAscii",
-    "tolowercase": "lowerAscii", "toupper": "upperAscii", "touppercase": "upperAscii", "true": "true",
-    "upper": "upperAscii",
-}  # fmt: skip
+    other: name
+    for name, others in {
+        "exists": ("any", "some"),
+        "size": ("count", "len", "length"),
+        "timestamp": ("datetime", "date"),
+        "has": ("defined", "isset"),
+        "false": ("false",),
+        "double": ("float",),
+        "contains": ("includes",),
+        "lowerAscii": ("lower", "tolower", "tolowercase"),
+        "matches": ("match", "regex"),
+        "null": ("nil", "none", "null"),
+        "string": ("str",),
+        "trim": ("strip",),
+        "upperAscii": ("toupper", "touppercase", "upper"),
+        "true": ("true",),
+    }.items()
+    for other in others
+}
 # What CEL has no function for.
 _MISSING = {
     "get": 'read a key of a map as map["key"], where "key" in map is true',
@@ -47,6 +60,7 @@ _MISSING = {
     "hasKey": 'ask "key" in map',
     "containsKey": 'ask "key" in map',
     "isEmpty": "ask size(value) == 0",
+    "not": "write ! instead of not, as !(condition)",
 }
 
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
@@ -126,7 +140,7 @@ def _advise(text: str, problem: Problem, known: Known) -> Problem:
 
 
 def _suggest_name(name: str, text: str, problem: Problem, known: Known) -> str:
-    functions = _FUNCTIONS | set(known.functions)
+    functions = CEL_FUNCTIONS | set(known.functions)
     if name in functions:
         return _advise_on_form(name, text, problem)
     is_call = _is_call(text, problem)
@@ -173,6 +187,8 @@ def _line(text: str, line: int) -> str:
 def _start_of(text: str, problem: Problem, name: str) -> int:
     """Return the column of a name that the engine reports at its end, or within it."""
     line, offset = _line(text, problem.line), problem.column - 1
+    if line[offset : offset + 1] == "(":
+        offset = len(line[:offset].rstrip())
     start = line.rfind(name, 0, offset + len(name))
     return start + 1 if start >= 0 and offset <= start + len(name) else problem.column
 

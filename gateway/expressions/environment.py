@@ -239,7 +239,8 @@ class Environment:
             functions=OWN_NAMES - {FIND},
             fields_of=self._fields_of,
         )
-        return advise(text, problems, known, is_text=returns == cel.Type.STRING)
+        is_text = returns is not None and returns == cel.Type.STRING
+        return advise(text, problems, known, is_text=is_text)
 
     def _fields_of(self, message: str) -> Collection[str]:
         return descriptor_of(self._schema.message(message)).fields_by_name.keys()

@@ -92,7 +92,7 @@ def evaluate(
     expression: str, request_file: Any, file: Path | None, method: str, now: str | None, *, is_json: bool
 ) -> None:
     """Print the value of a CEL EXPRESSION for a request, and its type."""
-    from gateway.expressions import EvaluationError
+    from gateway.expressions.expression import EvaluationError, without_noise
     from gateway.policy_tools import evaluate_expression
     from gateway.sources import hosts_of
 
@@ -103,7 +103,8 @@ def evaluate(
         try:
             found = evaluate_expression(expression, question.asked, schema, hosts_of(config))
         except EvaluationError as error:
-            click.echo(f"the expression has no value for this request: {error}", err=True)
+            reason = without_noise(str(error))
+            click.echo(f"the expression has no value for this request: {reason}", err=True)
             sys.exit(FOUND_FAULTS)
     if is_json:
         print_json({"value": found.value, "type": found.type})

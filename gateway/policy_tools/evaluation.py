@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NO_PARAMETERS = "undeclared reference to 'params"
 _MAX_LENGTH = 4096
+_ENGINE_TYPE = re.compile(r"(?<![\w.])[A-Z][A-Z_]*(?![\w.])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Ho
         ),
     }
     value = expression.evaluate(environment.activate(values))
-    return Evaluation(_redact(to_json_value(value, schema.pool)), expression.returns.name())
+    return Evaluation(_redact(to_json_value(value, schema.pool)), _name_type(expression.returns))
 
 
 def _make_environment(asked: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
@@ -97,6 +99,12 @@ def _explain(message: str) -> str:
     if message.startswith(_NO_PARAMETERS):
         return "there are no parameters here, a binding gives them; write the value in their place"
     return message
+
+
+def _name_type(kind: cel.Type) -> str:
+    """Return the name of a type as CEL writes it: `list(string)` where the engine says `LIST<STRING>`."""
+    name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
+    return name.replace("<", "(").replace(">", ")")
 
 
 def _redact(value: Any) -> Any:

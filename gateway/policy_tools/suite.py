@@ -140,7 +140,7 @@ class _Runner:
         for one in expected:
             found = next((violation for violation in left if violation.reason == one.rule), None)
             if found is None:
-                yield f"{what} {one.rule}: {self._names.explain_absent(one.rule, decision)}"
+                yield f"{what} {one.rule}: {self._names.explain_absent(what, one.rule, decision)}"
                 continue
             left.remove(found)
             got = {"field": found.field, "message": found.description, "waiver": found.waiver}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.policy.decision import Decision, Violation
     from gateway.policy.program import CompiledBinding
 
-_GROUPS = {"deny": "violations", "warn": "warnings", "audit": "audits"}
+_GROUPS = {"deny": "violation", "warn": "warning", "audit": "audit"}
 
 
 class SuiteNames:
@@ -35,19 +35,28 @@ class SuiteNames:
             if binding.spec.when is not None:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")
 
-    def explain_absent(self, rule: str, decision: Decision) -> str:
-        """Return why an expected rule is not among the broken ones of its group."""
+    def explain_absent(self, what: str, rule: str, decision: Decision) -> str:
+        """Return why a rule is not among the broken ones of a group, or not as often as a case says.
+
+        Args:
+            what: the group, as `violation`.
+            rule: that the case expects there.
+            decision: that was made.
+        """
         if rule not in self._rules:
             return self._explain_unknown(rule)
-        return self._explain_known(rule, decision)
+        return self._explain_known(what, rule, decision)
 
-    def _explain_known(self, rule: str, decision: Decision) -> str:
+    def _explain_known(self, what: str, rule: str, decision: Decision) -> str:
         bindings = [one for one in self._bindings_of(decision) if one.policy == rule.partition("/")[0]]
         if not bindings:
             return f"expected, but no binding of its policy is about {decision.method}"
         found = [one for one in (*decision.violations, *decision.waived) if one.reason == rule]
-        if found:
-            return f"expected here, but the rule is {' and '.join(dict.fromkeys(map(_group_of, found)))}"
+        groups = dict.fromkeys(map(_group_of, found))
+        if what in groups:
+            return "expected more often than the rule was broken"
+        if groups:
+            return f"expected, but the rule was broken as {' and as '.join(groups)}"
         if rule.endswith((f"/{CONDITION}", "]")):  # what is expected of these is that they fail
             return "expected, but it could be evaluated"
         if not self._applies(bindings, decision):
@@ -99,6 +108,5 @@ class SuiteNames:
 
 
 def _group_of(violation: Violation) -> str:
-    """Return the key of a case under which a violation is expected."""
-    key = "waived" if violation.waiver else _GROUPS[violation.action]
-    return f"among the {key}" if key != "waived" else "waived"
+    """Return the group of a case in which a violation is expected."""
+    return "waived" if violation.waiver else _GROUPS[violation.action]
