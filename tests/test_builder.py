@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -36,7 +35,7 @@ async def test_a_bundle_that_reads_what_callers_do_not_have_is_served_with_a_war
     assert fault.startswith("p.yaml:")
     assert "reads caller.groups: " in fault
     assert "\n" not in fault
-    async with running.client.post(running.url(IMAGES), data=json.dumps(GOOD_IMAGE)) as answer:
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as answer:
         assert answer.status == 403
 
 
