@@ -23,7 +23,7 @@ def init(folder: Path) -> None:
     No file is overwritten: where one of them is there already, nothing is written.
     """
     files = dict(_files(resources.files("gateway") / "starter_bundle"))
-    taken = [str(folder / name) for name in files if (folder / name).exists()]
+    taken = [str(path) for name in files if (path := folder / name).exists() or path.is_symlink()]
     if taken:
         raise WrongUsageError(f"nothing is written, since there is already: {', '.join(taken)}")
     for name, text in files.items():

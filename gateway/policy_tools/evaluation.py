@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
@@ -68,7 +70,7 @@ def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Ho
         ),
     }
     value = expression.evaluate(environment.activate(values))
-    return Evaluation(_redact(to_json_value(value, schema.pool)), _name_type(expression.returns))
+    return Evaluation(_redact(to_json_value(_encode(value), schema.pool)), _name_type(expression.returns))
 
 
 def _make_environment(asked: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
@@ -105,6 +107,19 @@ def _name_type(kind: cel.Type) -> str:
     """Return the name of a type as CEL writes it: `list(string)` where the engine says `LIST<STRING>`."""
     name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
     return name.replace("<", "(").replace(">", ")")
+
+
+def _encode(value: Any) -> Any:
+    """Write what JSON has no form for as protobuf does: bytes in base64, infinity and not a number as text."""
+    if isinstance(value, (bytes, bytearray)):
+        return b64encode(value).decode()
+    if isinstance(value, float) and not isfinite(value):
+        return str(value).replace("inf", "Infinity").replace("nan", "NaN")
+    if isinstance(value, list):
+        return [_encode(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _encode(one) for key, one in value.items()}
+    return value
 
 
 def _redact(value: Any) -> Any:

@@ -45,6 +45,13 @@ def test_overwrites_nothing(tmp_path: Path, name: str) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_writes_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/params.yaml").symlink_to(tmp_path / "elsewhere")
+    assert run("init", tmp_path / "rules").returncode == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_leaves_other_files_alone(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     assert run("init", tmp_path).returncode == 0

@@ -44,6 +44,11 @@ VALUES: dict[str, tuple[Any, str]] = {
     ),
     "objectStorage(request.uri).bucket": ("golden-images", "string"),
     "dyn(1)": (1, "dyn"),
+    'b"\\xff"': ("/w==", "bytes"),
+    "-1.0 / 0.0": ("-Infinity", "double"),
+    "0.0 / 0.0": ("NaN", "double"),
+    "18446744073709551615u": (18446744073709551615, "uint"),
+    "{1: [2]}": ({"1": [2]}, "map(int, list(int))"),
 }
 
 
