@@ -110,7 +110,7 @@ def _name_type(kind: cel.Type) -> str:
 
 
 def _encode(value: Any) -> Any:
-    """Write what JSON has no form for as protobuf does: bytes in base64, infinity and not a number as text."""
+    """Write what JSON has no form for as protobuf does: bytes in base64, infinity and NaN as text."""
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
     if isinstance(value, float) and not isfinite(value):
