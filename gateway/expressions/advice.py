@@ -57,9 +57,9 @@ _MISSING = {
     "get": 'read a key of a map as map["key"], where "key" in map is true',
     "keys": "a map is a list of its keys already, as map.exists(key, …)",
     "values": "the values of a map are map.map(key, map[key])",
-    "hasKey": 'ask "key" in map',
-    "containsKey": 'ask "key" in map',
-    "isEmpty": "ask size(value) == 0",
+    "hasKey": 'use "key" in map',
+    "containsKey": 'use "key" in map',
+    "isEmpty": "use size(value) == 0",
     "not": "write ! instead of not, as !(condition)",
 }
 
@@ -220,9 +220,9 @@ def _advise_on_types(function: str, left: str, right: str, text: str, problem: P
     if function in _COMPARISONS:
         return _advise_on_comparison(types, text, problem)
     advice = {
-        "_+_": ("string" in types, "make a text of the other value with string(…)"),
-        "@in": (right == "string", "a text is looked for in a text with contains, as text.contains(part)"),
-        "contains": (left.startswith("list("), "a value is looked for in a list with in, as value in list"),
+        "_+_": ("string" in types, "convert the other value with string(…)"),
+        "@in": (right == "string", "to find a part of a text, use text.contains(part)"),
+        "contains": (left.startswith("list("), "to find a value in a list, use value in list"),
     }
     is_meant, how = advice.get(function, (False, ""))
     return f"; {how}" if is_meant else ""
@@ -234,7 +234,7 @@ def _advise_on_comparison(types: set[str], text: str, problem: Problem) -> str:
     if _DURATION in types:
         return f"; compare a duration with a duration, as {_duration_of(text, problem)}"
     if "null_type" in types:
-        return '; a field that is not set is empty and not null: ask has(request.field), or compare with ""'
+        return '; a field that is not set is empty and not null: use has(request.field), or compare with ""'
     if types == {"string", "int"}:
         return "; compare values of one type: int(…) reads a number, string(…) writes one"
     return ""

@@ -75,7 +75,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 def _check_expression(value: Any) -> Any:
     """Refuse what YAML reads as another kind of value, and tell how an expression is written."""
     if value is None:
-        raise ValueError("an expression stands here; leave the key out to have none")
+        raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
         word = str(value).lower() if isinstance(value, bool) else str(value)
         raise ValueError(f"an expression is text: put it in quotes, as '{word}'")  # noqa: TRY004 - pydantic takes it

@@ -176,18 +176,18 @@ def test_a_duration_compared_with_a_text(environment: Environment, name: str) ->
 
 
 TYPES = {
-    "a text and a number": ("request.name + 1 == ''", "make a text of the other value with string(…)"),
+    "a text and a number": ("request.name + 1 == ''", "convert the other value with string(…)"),
     "a text in a text": (
         "'x' in request.name",
-        "a text is looked for in a text with contains, as text.contains(part)",
+        "to find a part of a text, use text.contains(part)",
     ),
     "contains of a list": (
         "params.names.contains('x')",
-        "a value is looked for in a list with in, as value in list",
+        "to find a value in a list, use value in list",
     ),
     "null": (
         "request.name == null",
-        'a field that is not set is empty and not null: ask has(request.field), or compare with ""',
+        'a field that is not set is empty and not null: use has(request.field), or compare with ""',
     ),
     "a number and a text": (
         "request.name == 1",

@@ -145,7 +145,7 @@ ASSERTIONS: dict[str, tuple[Any, str]] = {
     "false": (False, "to refuse every request put it in quotes, as 'false'"),
     "a number": (5, "an expression is text: put it in quotes, as '5'"),
     "a list": (["a"], "an expression is text: put one that starts with a bracket in quotes"),
-    "nothing": (None, "an expression stands here; leave the key out to have none"),
+    "nothing": (None, "an expression is expected; leave the key out to have none"),
 }
 
 
