@@ -154,7 +154,7 @@ def find_bundle(config: Config, path: Path | None) -> Path:
     return bundle
 
 
-def write_text(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Write a file; that it cannot be written ends the command."""
     try:
         path.write_text(text, encoding="utf-8")

@@ -25,7 +25,7 @@ from gateway.command_line import (
     open_schema,
     print_json,
     show_fault,
-    write_text,
+    write_file,
 )
 from gateway.faults import FaultsError
 from gateway.policy_commands import COMMANDS
@@ -135,7 +135,7 @@ def sign(path: Path | None, file: Path | None, key: Path) -> None:
         files = read_bundle(bundle)
     with exit_on_faults(WRONG_CONFIGURATION):
         signature = sign_bundle(files, key)
-    write_text(signature_path(bundle), f"{signature}\n")
+    write_file(signature_path(bundle), f"{signature}\n")
     click.echo(f"signed {files.hash}: {signature_path(bundle)}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.command_line import WrongUsageError, write_text
+from gateway.command_line import WrongUsageError, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def init(folder: Path) -> None:
         raise WrongUsageError(f"nothing is written, since there is already: {', '.join(taken)}")
     for name, text in files.items():
         _make_folder((folder / name).parent)
-        write_text(folder / name, text)
+        write_file(folder / name, text)
         click.echo(f"wrote {folder / name}")
     click.echo(f"\nbaremetal-gateway policy check {folder}")
     click.echo(f"baremetal-gateway policy test {folder} --coverage 100")

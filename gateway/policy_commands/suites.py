@@ -15,7 +15,7 @@ from gateway.command_line import (
     json_option,
     open_bundle,
     print_json,
-    write_text,
+    write_file,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test(
     results = run_suites(bundle, schema, containing)
     coverage = measure_coverage(bundle, results)
     if junit is not None:
-        write_text(junit, to_junit(results))
+        write_file(junit, to_junit(results))
     if is_json:
         print_json(_results_to_json(bundle, results, coverage, is_partial=bool(containing)))
     else:
