@@ -8,6 +8,8 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from google.protobuf import descriptor_pool
+
 from gateway import __version__
 from gateway.admission import Admission
 from gateway.builder import Builder
@@ -20,6 +22,7 @@ from gateway.reload import Reloader
 from gateway.sources import Sources, read_sources
 from gateway.surface import Serving
 from gateway.telemetry import Telemetry, TelemetryError, start_telemetry
+from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
@@ -87,7 +90,8 @@ class Gateway:
         )
         rest = RestListener(front)
         admin = AdminListener(self._health, metrics, lambda: self._serving.surface.openapi)
-        writer, header_bytes = self._serving.surface.writer, config.limits.header_bytes
+        # Not the surface's writer: it would keep its descriptors for as long as the servers live.
+        writer, header_bytes = JsonWriter(descriptor_pool.Default()), config.limits.header_bytes
         self._rpc = RpcListener(front)
         self._rest = HttpServer(rest.handle, writer, header_bytes, new_request_id, DRAIN_S)
         self._admin = HttpServer(admin.handle, writer, header_bytes, new_request_id, drain_s=1.0)

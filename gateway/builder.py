@@ -10,7 +10,7 @@ from gateway.bundles import LastGood
 from gateway.call_log import CallLog
 from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
-from gateway.policy import Decider, load_bundle
+from gateway.policy import Decider
 from gateway.policy_tools import find_absent_caller_fields
 from gateway.schema import SchemaError
 from gateway.shadow import Shadow
@@ -18,6 +18,7 @@ from gateway.sources import (
     Sources,
     build_bundle,
     build_schema,
+    compile_bundle,
     describe,
     hosts_of,
     read_sources,
@@ -80,7 +81,8 @@ class Builder:
         config, telemetry = self.config, self.telemetry
         schema = build_schema(config, sources.descriptor_sets)
         try:
-            router, validator = build_router(schema), Validator(schema)
+            limit = config.limits.elements
+            router, validator = build_router(schema, limit), Validator(schema, limit)
         except SchemaError as error:
             raise schema_faults(error) from error
         bundle = build_bundle(config, schema, sources.bundle)
@@ -105,7 +107,7 @@ class Builder:
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
-            bundle = load_bundle(sources.shadow, schema, hosts_of(self.config))
+            bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
         self._warn_of_absent_fields(bundle)

@@ -6,23 +6,30 @@ own; anything else is a fault of the gateway and answers with a fixed text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
+from gateway.field_text import FieldName, field_text, rename_fields
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from google.protobuf.message import Message
 
 DOMAIN = "baremetal-gateway"
 """ErrorInfo.domain of every error that is the gateway's own, not the upstream's."""
 
+MAX_VIOLATIONS = 256
+"""Violations that one error names. Whatever looks for them stops behind so many: see Violations."""
+MORE = "MORE"
+"""Reason of the last violation when there are more than an error names."""
+
 _SUMMARIZED = 3
-_MAX_VIOLATIONS = 256
+_MAX_FIELD = 500
 _REQUEST_INFO = "google.rpc.RequestInfo"
 
 
@@ -53,14 +60,38 @@ class FieldViolation:
     """One thing wrong with one field of a request.
 
     Attributes:
-        field: path from the request, `labels["Bad Key"]`; empty for the whole.
-        description: what is wrong, with the value, and how to mend it.
+        field: path from the request, `labels["Bad Key"]`; empty for the whole. Names are those of the .proto
+            file, but for names within an Any, which are those of its JSON.
+        description: what is wrong, with the value, and how to fix it.
         reason: the rule that was broken, in UPPER_SNAKE_CASE or `<policy>/<rule>`.
     """
 
     field: str
     description: str
     reason: str
+
+
+class EnoughViolationsError(Exception):
+    """The search for violations ends: an error names no more, or finding the rest costs too much."""
+
+
+class Violations:
+    """Collects what is wrong with one request, up to the number that an error names."""
+
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found: list[FieldViolation] = []
+
+    def add(self, field: str, description: str, reason: str) -> None:
+        """Add a violation.
+
+        Raises:
+            EnoughViolationsError: this one is more than an error names; GatewayError says so in its place.
+        """
+        self.found.append(FieldViolation(field=field, description=description, reason=reason))
+        if len(self.found) > MAX_VIOLATIONS:
+            raise EnoughViolationsError
 
 
 class GatewayError(Exception):
@@ -70,7 +101,7 @@ class GatewayError(Exception):
         code: the canonical code.
         reason: UPPER_SNAKE_CASE, constant for one kind of error.
         message: for the caller; never holds a secret.
-        violations: everything wrong with the request, not only the first find.
+        violations: everything wrong with the request, up to MAX_VIOLATIONS, and that there are more.
         metadata: further facts about the reason.
         warnings: texts of rules that warn, beside what ended the call.
     """
@@ -88,10 +119,25 @@ class GatewayError(Exception):
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.message = message
-        self.violations = tuple(violations)
+        self.message = str(message)  # gRPC takes no subclass of str
+        self._named = message
+        self.violations = _bounded(violations)
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
+
+    def rename_fields(self, rename: Callable[[str], str]) -> None:
+        """Write every field path in the form of another protocol: of violations, message and warnings.
+
+        Args:
+            rename: a field path with the names of the .proto file → the path to show.
+        """
+        self._named = rename_fields(self._named, rename)
+        self.message = str(self._named)
+        self.warnings = tuple(rename_fields(text, rename) for text in self.warnings)
+        self.violations = tuple(
+            replace(one, field=rename(one.field), description=rename_fields(one.description, rename))
+            for one in self.violations
+        )
 
     def details(self) -> list[AnyMessage]:
         """Return what explains the status, without the request's own ID."""
@@ -119,21 +165,30 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
 
     Args:
         message: what is wrong; the first violations are added to it, for clients that show nothing else.
-        violations: all of them; beyond a number that no one reads, the rest is counted.
+        violations: all that were found.
     """
-    shown = list(violations[:_MAX_VIOLATIONS])
-    if len(violations) > len(shown):
-        rest = f"{len(violations) - len(shown)} more violations are left out"
-        shown.append(FieldViolation(field="", description=rest, reason="MORE"))
     text = summarize(message, violations)
-    return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", text, violations=shown)
+    return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", text, violations=violations)
 
 
 def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
     """Return a message with the first violations behind it."""
-    shown = [": ".join(filter(None, (one.field, one.description))) for one in violations[:_SUMMARIZED]]
-    more = len(violations) - len(shown)
-    return "; ".join([": ".join([message, *shown[:1]]), *shown[1:], *([f"and {more} more"] if more else [])])
+    parts: list[str] = [message]
+    for index, one in enumerate(violations[:_SUMMARIZED]):
+        parts.append("; " if index else ": ")
+        parts += [FieldName(shorten_path(one.field)), ": "] if one.field else []
+        parts.append(one.description)
+    more = len(violations) - _SUMMARIZED
+    if len(violations) > MAX_VIOLATIONS:
+        parts.append(f"; and more than {MAX_VIOLATIONS - _SUMMARIZED} others")
+    elif more > 0:
+        parts.append(f"; and {more} more")
+    return field_text(*parts)
+
+
+def shorten_path(path: str) -> str:
+    """Return a field path of a length that a person reads: keys of maps may make it as long as a request."""
+    return path if len(path) <= _MAX_FIELD else path[:_MAX_FIELD] + "…"
 
 
 def to_status(error: GatewayError, request_id: str) -> status_pb2.Status:
@@ -144,11 +199,20 @@ def to_status(error: GatewayError, request_id: str) -> status_pb2.Status:
     return status_pb2.Status(code=int(error.code), message=error.message, details=details)
 
 
+def _bounded(violations: Sequence[FieldViolation]) -> tuple[FieldViolation, ...]:
+    if len(violations) <= MAX_VIOLATIONS or violations[MAX_VIOLATIONS].reason == MORE:
+        return tuple(violations)
+    more = FieldViolation(
+        field="", description=f"there are more violations; the first {MAX_VIOLATIONS} are listed", reason=MORE
+    )
+    return (*violations[:MAX_VIOLATIONS], more)
+
+
 def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(
         field_violations=[
             error_details_pb2.BadRequest.FieldViolation(
-                field=one.field, description=one.description, reason=one.reason
+                field=shorten_path(one.field), description=one.description, reason=one.reason
             )
             for one in violations
         ]

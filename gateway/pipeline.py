@@ -9,16 +9,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.call_log import report_abandoned
-from gateway.errors import GatewayError, invalid_request
+from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from google.protobuf.message import Message
+
     from gateway.admission import Admission
     from gateway.call import Call, Reply, ReplyStream
     from gateway.call_log import CallLog
+    from gateway.errors import FieldViolation
     from gateway.policy import Decider, Decision
     from gateway.shadow import Shadow
     from gateway.upstream import Forwarder
@@ -83,16 +86,19 @@ class Pipeline:
 
     def _decide(self, call: Call) -> Decision:
         """Let policies fill the request in, then judge it; no policy sees what the API would not take."""
-        violations = self._validator.validate(call.request)
-        if any(one.reason != REQUIRED for one in violations):
+        violations = self._find_violations(call.method.name, call.request)
+        if len(violations) > MAX_VIOLATIONS or any(one.reason != REQUIRED for one in violations):
             raise invalid_request("the request is not valid", violations)
         asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
         draft = self._decider.mutate(asked)
         if draft.mutations:
-            violations = self._validator.validate(draft.request)
+            violations = self._find_violations(call.method.name, draft.request)
         if violations:
             raise invalid_request("the request is not valid", draft.tell_authors(violations))
         return self._decider.judge(draft)
+
+    def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:
+        return self._validator.validate(request) + self._decider.find_oversized(method, request)
 
     async def _forward(self, call: Call) -> Reply:
         """Forward a call; one that changes something goes on to its end when its caller goes away."""

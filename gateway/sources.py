@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway import __version__
 from gateway.bundles import load_public_key, read_bundle
+from gateway.expressions import InputLimits
 from gateway.faults import Fault, FaultsError, Position
 from gateway.openapi import build_document, read_comments, to_json
 from gateway.policy import load_bundle
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from gateway.bundle_files import BundleFiles
     from gateway.config import Config
     from gateway.policy import Bundle
+
+_SMALLEST_BODY = (
+    65536  # estimates do not become lower with a smaller limit: some values do not come from bodies
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +99,21 @@ def open_bundle(
     files = read_bundle(path or config.policies.path)
     if is_trusted:
         return build_bundle(config, schema, files, str(path or config.policies.path))
-    return load_bundle(files, schema, hosts_of(config))
+    return compile_bundle(config, schema, files)
+
+
+def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
+    """Compile a bundle with what the configuration says of its inputs.
+
+    Raises:
+        FaultsError: with every fault in the bundle.
+    """
+    limits = InputLimits(
+        text=config.limits.policy_text,
+        elements=config.limits.policy_elements,
+        message=max(config.limits.body_bytes, _SMALLEST_BODY),
+    )
+    return load_bundle(files, schema, hosts_of(config), limits)
 
 
 def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
@@ -111,7 +130,7 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
     """
     if config.policies.public_key is not None:
         load_public_key(config.policies.public_key).check(files, name)
-    return load_bundle(files, schema, hosts_of(config))
+    return compile_bundle(config, schema, files)
 
 
 def describe_api(config: Config) -> bytes:

@@ -9,13 +9,16 @@ from google.rpc import error_details_pb2
 from gateway.errors import (
     DOMAIN,
     Code,
+    EnoughViolationsError,
     FieldViolation,
     GatewayError,
     UpstreamError,
+    Violations,
     invalid_request,
     summarize,
     to_status,
 )
+from gateway.field_text import FieldName, field_text
 
 
 def _violations(count: int) -> list[FieldViolation]:
@@ -86,5 +89,33 @@ def test_violations_beyond_number_are_counted() -> None:
     many = [FieldViolation(field=f"f{number}", description="bad", reason="R") for number in range(1000)]
     error = invalid_request("no", many)
     assert len(error.violations) == 257
-    assert error.violations[-1].description == "744 more violations are left out"
-    assert error.message.endswith("and 997 more")
+    assert error.violations[-1].description == "there are more violations; the first 256 are listed"
+    assert error.message.endswith("f2: bad; and more than 253 others")
+    assert GatewayError(error.code, "R", "no", violations=error.violations).violations == error.violations
+    assert invalid_request("no", many[:256]).violations == tuple(many[:256])
+
+
+def test_a_search_for_violations_ends_when_an_error_names_no_more() -> None:
+    found = Violations()
+    for number in range(256):
+        found.add(f"f{number}", "bad", "R")
+    with pytest.raises(EnoughViolationsError):
+        found.add("one more", "bad", "R")
+    assert invalid_request("no", found.found).violations[-1].reason == "MORE"
+
+
+def test_a_path_is_of_a_length_that_a_person_reads() -> None:
+    error = invalid_request("no", [FieldViolation(field="a." * 10_000, description="bad", reason="R")])
+    assert len(to_status(error, "x").SerializeToString()) < 2000
+
+
+def test_fields_are_renamed_in_every_text_and_nowhere_else() -> None:
+    described = field_text("set one of: ", FieldName("a_b"), ", ", FieldName("c_d"), '; "a_b" is a value')
+    violation = FieldViolation(field="a_b", description=described, reason="a_b/c_d")
+    error = invalid_request("a_b", [violation])
+    error.warnings = (field_text("p/r: ", described), "a_b")
+    error.rename_fields(str.upper)
+    text = 'set one of: A_B, C_D; "a_b" is a value'
+    assert error.violations == (FieldViolation(field="A_B", description=text, reason="a_b/c_d"),)
+    assert error.message == f"a_b: A_B: {text}"
+    assert error.warnings == (f"p/r: {text}", "a_b")

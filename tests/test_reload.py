@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import shutil
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.reload import Reloader
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
+
+CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 
 
 @pytest.fixture
@@ -65,6 +70,23 @@ async def test_a_bad_bundle_leaves_the_last_good_one(
     (bundle / "naming.yaml").write_text(good)
     await running.gateway.reload()
     assert "reload_faults" not in await facts(running)
+
+
+async def test_nothing_keeps_a_surface_that_was_replaced(start: Start, bundle: Path) -> None:
+    running = await start(policies__path=bundle)
+    replaced: list[weakref.ref[Any]] = []
+    for number in range(3):
+        surface = running.gateway._serving.surface  # noqa: SLF001
+        replaced += [weakref.ref(surface.writer), weakref.ref(surface.methods[f"/{CREATE}"].request)]
+        del surface
+        assert await status_of_a_create(running) == (403 if number else 200)
+        async with running.client.post(running.url(IMAGES), json={"labels": {"a": 1}, "no": 1}) as answer:
+            assert answer.status == 400
+        approve(bundle, f"bucket-{number}")
+        await running.gateway.reload()
+    await asyncio.sleep(0)  # the last exchange's task
+    gc.collect()
+    assert not any(one() for one in replaced)
 
 
 async def test_a_vanished_bundle_leaves_the_last_good_one(start: Start, bundle: Path) -> None:

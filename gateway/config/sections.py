@@ -233,8 +233,14 @@ class Limits(Section):
     """Largest request body, also after decompression."""
     header_bytes: int = Field(16384, ge=1024, le=1024 * 1024)
     """Largest request line, largest header, and all headers together."""
+    elements: int = Field(4096, ge=1, le=1_000_000)
+    """Elements that the lists, maps and field masks of one request may have together; more is 400."""
     concurrency: int = Field(256, ge=1, le=1_000_000)
     """Calls under way at once; one more is answered 429."""
+    policy_text: int = Field(4096, ge=64, le=1024 * 1024)
+    """Longest text that policies evaluate, in characters, where the API's constraints set no bound."""
+    policy_elements: int = Field(256, ge=1, le=65536)
+    """Most elements of a list or map that policies evaluate, where the API's constraints set no bound."""
     deadline_s: float = Field(30, gt=0, le=3600)
     """Longest time for a call, in seconds; a caller may ask for less."""
 

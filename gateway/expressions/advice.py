@@ -17,17 +17,18 @@ from gateway.expressions.word_advice import find_word_advice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.expressions.environment import Problem
+    from gateway.expressions.errors import Problem
 
-# https://github.com/google/cel-spec/blob/master/doc/langdef.md, and the engine's strings extension.
+# https://github.com/google/cel-spec/blob/master/doc/langdef.md, and the engine's extensions.
 _ON_THEIR_OWN = frozenset({
     "bool", "bytes", "double", "duration", "dyn", "has", "int", "string", "timestamp", "type", "uint",
 })  # fmt: skip
 _ON_A_VALUE = frozenset({
-    "all", "charAt", "contains", "endsWith", "exists", "exists_one", "filter", "format", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds",
-    "getMinutes", "getMonth", "getSeconds", "indexOf", "join", "lastIndexOf", "lowerAscii", "map", "replace",
-    "split", "startsWith", "substring", "trim", "upperAscii",
+    "all", "charAt", "contains", "distinct", "endsWith", "exists", "exists_one", "filter", "first", "flatten",
+    "format", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours",
+    "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "indexOf", "join", "last", "lastIndexOf",
+    "lowerAscii", "map", "replace", "reverse", "slice", "sort", "split", "startsWith", "substring", "trim",
+    "upperAscii",
 })  # fmt: skip
 CEL_FUNCTIONS = _ON_THEIR_OWN | _ON_A_VALUE | {"matches", "size"}
 """Functions and macros of the language that expressions can call."""

@@ -7,6 +7,7 @@ from typing import Any
 from cel_expr_python import cel
 
 _FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once: each look-up makes an object
+_STRING = cel.Type.STRING
 
 
 def is_failure(kind: cel.Type) -> bool:
@@ -32,3 +33,47 @@ def type_of(value: Any) -> cel.Type:
 def _common_type(values: list[Any]) -> cel.Type:
     kinds = {kind.name(): kind for kind in map(type_of, values)}
     return next(iter(kinds.values())) if len(kinds) == 1 else cel.Type.DYN
+
+
+def accept_all(_: cel.Type) -> bool:
+    """Accept a result of any type."""
+    return True
+
+
+def is_text(kind: cel.Type) -> bool:
+    """Whether a result is a text."""
+    return bool(kind == _STRING)
+
+
+def is_constant_type(kind: Any, variables: int) -> bool:
+    """Whether the elements of a list or map are of a type that is known when a policy is loaded.
+
+    Others may be null, which the engine hands to Python without counting the reference.
+
+    Args:
+        kind: of the list or map, a cel.expr.Type; None when it is not known itself.
+        variables: of the loop over it, one or two.
+    """
+    if kind is None:
+        return False
+    if kind.HasField("list_type"):
+        return _is_never_null(kind.list_type.elem_type)
+    if kind.HasField("map_type"):
+        values = [kind.map_type.value_type] if variables > 1 else []
+        return all(map(_is_never_null, [kind.map_type.key_type, *values]))
+    return False
+
+
+def _is_never_null(kind: Any) -> bool:
+    match kind.WhichOneof("type_kind"):
+        case "primitive":
+            return True
+        case "well_known":
+            return bool(kind.well_known != kind.ANY)
+        case "message_type":
+            return not str(kind.message_type).startswith("google.protobuf.")
+        case "list_type":
+            return _is_never_null(kind.list_type.elem_type)
+        case "map_type":
+            return _is_never_null(kind.map_type.value_type)
+    return False

@@ -9,27 +9,25 @@ once, when it is needed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_strings
 
+from gateway.expressions.activation import Activation
 from gateway.expressions.advice import Known, advise
-from gateway.expressions.bounds import TooHeavyError, weigh_expression, weigh_value
+from gateway.expressions.bounds import TooHeavyError, weigh_expression
+from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
-from gateway.expressions.expression import (
-    EvaluationError,
-    Expression,
-    evaluate,
-    pack,
-    reads_of,
-    unpack,
-    without_noise,
-)
-from gateway.expressions.functions import FIND, OWN_NAMES, PATTERN_KINDS, declare_functions
+from gateway.expressions.checked import CHECKED, part_of, unpack
+from gateway.expressions.editing import Editor
+from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
+from gateway.expressions.expression import Executable, Expression, reads_of, without_noise
+from gateway.expressions.functions import OWN_NAMES, PATTERN_KINDS, declare_functions
+from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused
+from gateway.expressions.linker import Linker
 from gateway.expressions.patterns import PatternError
 from gateway.expressions.syntax import walk
+from gateway.expressions.weights import weigh_value
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -40,26 +38,8 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_CHECKED = "cel.expr.CheckedExpr"
 _MAX_COMPOSED = 65536
 _MAX_VARIABLES = 24  # each is a level of nesting, of which the engine takes 32
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an expression is refused, and where in its text; line and column count from 1."""
-
-    line: int
-    column: int
-    message: str
-
-
-class ExpressionError(ValueError):
-    """An expression does not compile."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = problems
 
 
 class Environment:
@@ -72,6 +52,7 @@ class Environment:
         variables: Mapping[str, cel.Type],
         parameters: Mapping[str, Any] | None = None,
         container: str = "b",
+        calls: Calls | None = None,
     ) -> None:
         """Prepare.
 
@@ -81,37 +62,40 @@ class Environment:
             variables: that every binding has.
             parameters: of this binding.
             container: sets the binding's own names apart from those of others.
+            calls: of the method, shared by its bindings; of this binding alone when left out.
         """
         self._schema = schema
         self._tools = tools
         self.container = container
-        self._checked_class = schema.message(_CHECKED)
+        self._checked_class = schema.message(CHECKED)
+        self._text_class = schema.message("google.protobuf.StringValue")
         self.parameters = {self._full(f"params.{name}"): value for name, value in (parameters or {}).items()}
         self._types = dict(variables) | {name: type_of(value) for name, value in self.parameters.items()}
         self._weights = {name: weigh_value(value) for name, value in self.parameters.items()}
         self._constants: dict[str, Any] = dict(self.parameters)
         self._variables: dict[str, Expression] = {}
         self._refused: set[str] = set()
-        self._functions = declare_functions(tools)
-        self._alone = self._make(ext_strings.ExtStrings())
-        self._composed = self._make(ext_strings.ExtStrings(), ext_bindings.ExtBindings())
+        self._functions = declare_functions()
+        self._calls = calls or Calls(schema, tools)
+        self._alone = self._make(AUTHORS)
+        self._composed = self._make(COMPOSED)
 
     def _full(self, name: str) -> str:
         return f"{self.container}.{name}"
 
-    def _make(self, *extensions: cel.CelExtensionBase) -> cel.Env:
+    def _make(self, config: cel.EnvConfig) -> cel.Env:
         return cel.NewEnv(
             descriptor_pool=self._schema.pool,
+            config=config,
             variables=self._types,
             functions=self._functions,
-            extensions=list(extensions),
             container=self.container,
         )
 
     def declare(self, name: str, expression: Expression | None) -> None:
         """Add a variable for the expressions compiled from now on; None stands for one that is refused."""
         self._types[self._full(name)] = expression.returns if expression else cel.Type.DYN
-        self._alone = self._make(ext_strings.ExtStrings())
+        self._alone = self._make(AUTHORS)
         if expression is None or expression.reads & self._refused:
             self._refused.add(name)
             return
@@ -127,17 +111,17 @@ class Environment:
         known = {self._full(name) for name in expression.reads} | expression.reads
         return not (known & self._types.keys()) - self._constants.keys()
 
-    def activate(self, values: Mapping[str, Any]) -> cel.Activation:
+    def activate(self, values: Mapping[str, Any]) -> Activation:
         """Return what expressions are evaluated in: a value for each variable."""
-        return self._composed.Activation(values)
+        return Activation(self._composed, values, self._text_class)
 
     def full_name(self, variable: str) -> str:
         """Return the name of a variable of the policy in an activation."""
         return self._full(variable)
 
-    def part(self, expression: Expression, node: Node) -> cel.Expression:
+    def part(self, expression: Expression, node: Node) -> Executable:
         """Return a part of an expression, to be evaluated with the policy's variables in the activation."""
-        return self._alone.deserialize(pack(expression.checked, node))
+        return self._link(self._alone, part_of(expression.checked, node))[0]
 
     def compile(self, text: str, returns: cel.Type | None = None) -> Expression:
         """Compile and type-check an expression.
@@ -161,13 +145,13 @@ class Environment:
         if returns is not None and alone.return_type() != returns and not is_open:
             given = alone.return_type().name()
             raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
+        self._refuse(text, checked)
         self._add_patterns(text, checked)
-        _borrow_no_regex(checked)
-        # What needs a refused variable is not run; that it is of the right type is all there is to know.
-        compiled, steps = (alone, 0) if is_open else self.compose(text, reads)
-        return Expression(text, compiled, alone.return_type(), checked, reads, steps)
+        # What needs a refused variable is not evaluated: that its type is right is all there is to know.
+        executable, steps = (Executable(alone, ()), 0) if is_open else self.compose(text, reads)
+        return Expression(text, executable, alone.return_type(), checked, reads, steps)
 
-    def compose(self, text: str, reads: frozenset[str]) -> tuple[cel.Expression, int]:
+    def compose(self, text: str, reads: frozenset[str]) -> tuple[Executable, int]:
         """Compile an expression with the variables that it needs; return it with the steps that it may take.
 
         The variables are bound outermost. In the engine, a loop that ends early leaves its element where the
@@ -190,12 +174,17 @@ class Environment:
             checked = unpack(self._composed.compile(composed), self._checked_class)
         except (RuntimeError, ValueError) as error:
             raise ExpressionError([Problem(1, 1, one.message) for one in _problems(str(error))]) from error
+        return self._link(self._composed, checked)
+
+    def _link(self, environment: cel.Env, checked: Any) -> tuple[Executable, int]:
+        """Return what is evaluated, with the steps that it may take; the checked form is changed."""
+        editor = Editor(checked)
+        self._calls.definitions.expand(editor, checked.expr)
         try:
-            weight = weigh_expression(checked, self._weights, OWN_NAMES)
+            steps = weigh_expression(checked, self._weights, self._schema, self._tools.limits).steps
         except TooHeavyError as error:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
-        _borrow_no_regex(checked)
-        return self._composed.deserialize(pack(checked)), weight.steps
+        return Linker(editor, self._calls, environment).link(), steps
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
         """Return the variables that names lead to, directly or by others, in their order."""
@@ -205,6 +194,16 @@ class Environment:
                 needed.add(name)
                 reads |= self._variables[name].reads
         return [name for name in self._variables if name in needed]
+
+    def _refuse(self, text: str, checked: Any) -> None:
+        """Refuse what policies may not use."""
+        positions = checked.source_info.positions
+        refused = [
+            Problem(*_place(text, positions.get(node.id, 0)), message)
+            for node, message in find_refused(checked.expr)
+        ]
+        if refused:
+            raise ExpressionError(refused)
 
     def _add_patterns(self, text: str, checked: Any) -> None:
         problems = []
@@ -223,7 +222,8 @@ class Environment:
 
     def _constant_of(self, checked: Any, node: Node) -> str:
         try:
-            value = evaluate(self._alone.deserialize(pack(checked, node)), self.activate(self._constants))
+            executable, _ = self._link(self._alone, part_of(checked, node))
+            value = executable.evaluate(self.activate(self._constants))
         except EvaluationError:
             value = None
         if not isinstance(value, str):
@@ -236,7 +236,7 @@ class Environment:
         known = Known(
             variables=[name.removeprefix(f"{self.container}.") for name in self._types],
             request_fields=self._fields_of(request.name()) if request else (),
-            functions=OWN_NAMES - {FIND},
+            functions=OWN_NAMES,
             fields_of=self._fields_of,
         )
         is_text = returns is not None and returns == cel.Type.STRING
@@ -244,19 +244,6 @@ class Environment:
 
     def _fields_of(self, message: str) -> Collection[str]:
         return descriptor_of(self._schema.message(message)).fields_by_name.keys()
-
-
-def _borrow_no_regex(checked: Any) -> None:
-    """Put the gateway's own function in the place of CEL's `matches`."""
-    for node in walk(checked.expr):
-        call = node.call_expr
-        if call.function != "matches":
-            continue
-        call.function = FIND
-        if not call.HasField("target"):  # matches(text, pattern)
-            call.target.CopyFrom(call.args[0])
-            del call.args[0]
-        checked.reference_map[node.id].overload_id[:] = ["find_string_string"]
 
 
 def _problems(text: str) -> list[Problem]:

@@ -9,22 +9,63 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.any_pb2 import Any as AnyMessage
-
-from gateway.expressions.cel_types import is_failure
+from gateway.expressions.cel_types import accept_all, is_failure
+from gateway.expressions.errors import EvaluationError
 from gateway.expressions.syntax import names_in
 from gateway.masking import mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cel_expr_python import cel
 
-    from gateway.expressions.syntax import Node
+    from gateway.expressions.activation import Activation
+    from gateway.expressions.calls import ExternalCall
 
 _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\)| \[[A-Z_]+\]$")
 
 
-class EvaluationError(Exception):
-    """An expression gave an error instead of a value; the text is masked."""
+class Executable:
+    """An expression that the engine evaluates, once the gateway has computed the calls in it.
+
+    Attributes:
+        calls: in the order in which they are computed.
+    """
+
+    __slots__ = ("_compiled", "calls")
+
+    def __init__(self, compiled: cel.Expression, calls: tuple[ExternalCall, ...]) -> None:
+        self._compiled = compiled
+        self.calls = calls
+
+    def evaluate(self, activation: Activation) -> Any:
+        """Return the value.
+
+        Raises:
+            EvaluationError: there is none.
+        """
+        try:
+            return read_value(self._compiled, activation.prepare(self.calls), accept_all)
+        except EvaluationError as error:
+            raise EvaluationError(activation.explain(str(error), self.calls)) from error
+
+    def is_true(self, activation: Activation) -> bool:
+        """Evaluate a condition.
+
+        Raises:
+            EvaluationError: it is neither true nor false.
+        """
+        try:
+            value = self._compiled.eval(activation.prepare(self.calls)).value()
+        except RuntimeError as error:
+            raise _raised(error) from error
+        if value is True:
+            return True
+        if value is False:
+            return False
+        raise EvaluationError(
+            activation.explain(mask(str(value)), self.calls)
+        )  # an error's value is its text
 
 
 class Expression:
@@ -35,15 +76,16 @@ class Expression:
         returns: the type that the checker found.
         reads: names that it refers to: variables, and parameters as `params.<name>`.
         checked: its checked form, a cel.expr.CheckedExpr, in which variables of the policy are names.
+        executable: what is evaluated, with the policy's variables bound inside of it.
         steps: that it may take, see bounds.py.
     """
 
-    __slots__ = ("_compiled", "checked", "reads", "returns", "steps", "text")
+    __slots__ = ("checked", "executable", "reads", "returns", "steps", "text")
 
     def __init__(
         self,
         text: str,
-        compiled: cel.Expression,
+        executable: Executable,
         returns: cel.Type,
         checked: Any,
         reads: frozenset[str],
@@ -53,65 +95,44 @@ class Expression:
         self.returns = returns
         self.reads = reads
         self.checked = checked
+        self.executable = executable
         self.steps = steps
-        self._compiled = compiled
 
-    def evaluate(self, activation: cel.Activation) -> Any:
+    def evaluate(self, activation: Activation) -> Any:
         """Return the value.
 
         Raises:
             EvaluationError: there is none.
         """
-        return evaluate(self._compiled, activation)
+        return self.executable.evaluate(activation)
 
-    def is_true(self, activation: cel.Activation) -> bool:
+    def is_true(self, activation: Activation) -> bool:
         """Evaluate a condition.
 
         Raises:
             EvaluationError: it is neither true nor false.
         """
-        try:
-            value = self._compiled.eval(activation).value()
-        except RuntimeError as error:
-            raise _raised(error) from error
-        if value is True:
-            return True
-        if value is False:
-            return False
-        raise EvaluationError(mask(str(value)))  # the value of an error is its text
+        return self.executable.is_true(activation)
 
 
-def evaluate(compiled: cel.Expression, activation: cel.Activation) -> Any:
+def read_value(
+    compiled: cel.Expression, activation: cel.Activation, accepts: Callable[[cel.Type], bool]
+) -> Any:
     """Return the value of what the engine compiled.
 
     Raises:
-        EvaluationError: there is none.
+        EvaluationError: there is none, or it is of a type that is not accepted.
     """
     try:
         result = compiled.eval(activation)
     except RuntimeError as error:
         raise _raised(error) from error
-    if is_failure(result.type()):
+    kind = result.type()
+    if is_failure(kind):
         raise EvaluationError(mask(str(result.value())))
+    if not accepts(kind):
+        raise EvaluationError("No matching overloads found")
     return result.plain_value()
-
-
-def unpack(compiled: cel.Expression, checked_class: Any) -> Any:
-    """Return the checked form of what the engine compiled."""
-    return checked_class.FromString(AnyMessage.FromString(compiled.serialize()).value)
-
-
-def pack(checked: Any, root: Node | None = None) -> bytes:
-    """Return a checked form, or a part of it, as the engine takes it back."""
-    if root is not None:
-        part = type(checked)()
-        part.CopyFrom(checked)
-        part.expr.CopyFrom(root)
-        checked = part
-    packed = AnyMessage(
-        type_url=f"type.googleapis.com/{checked.DESCRIPTOR.full_name}", value=checked.SerializeToString()
-    )
-    return packed.SerializeToString()
 
 
 def reads_of(checked: Any, container: str) -> frozenset[str]:

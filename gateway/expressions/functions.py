@@ -1,7 +1,11 @@
-"""Functions that policies have beside those of CEL.
+"""Functions that policies have in addition to those of CEL.
 
-Each is total: for any argument it returns or raises, it never hangs. What it is
-for, and an example that is run as a test, stand beside it in the table, which
+The gateway computes them outside of the engine, which never releases what it passes
+to a Python function (see calls.py). In a loop that takes arguments which are texts;
+a function with other arguments is defined in CEL too, for loops that it depends on.
+
+Each function is total: for any argument it returns or raises, it never hangs.
+What it is for, and an example that is run as a test, stand in the table, which
 docs/policies.md shows.
 """
 
@@ -15,19 +19,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cel_expr_python import cel
 from semver import Version
 
+from gateway.expressions.input_limits import InputLimits
 from gateway.source import DEFAULT_HOSTS, Hosts, LinkError, parse_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from google.protobuf.message import Message
 
     from gateway.expressions.patterns import Patterns
 
 LINK_TYPE = "baremetal_gateway.v1.ObjectStorageLink"
-FIND = "@find"
-"""What CEL's own `matches` becomes: a name that no author can write."""
-
+TABLE_TYPE = "baremetal_gateway.v1.Table"
 _TEXT, _TRUTH, _INT = cel.Type.STRING, cel.Type.BOOL, cel.Type.INT
 _TEXTS, _LABELS = cel.Type.List(cel.Type.STRING), cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 _MAX_VERSION = 256
@@ -41,14 +44,40 @@ class Toolbox:
         link_class: class of LINK_TYPE in the pool that expressions are checked against.
         patterns: of the bundle.
         hosts: names of Object Storage.
+        limits: the largest inputs that expressions are evaluated with.
     """
 
     link_class: type[Message]
     patterns: Patterns
     hosts: Hosts = DEFAULT_HOSTS
+    limits: InputLimits = InputLimits()  # noqa: RUF009 - it is immutable
 
 
-Make: TypeAlias = "Callable[[Toolbox], Callable[..., Any]]"
+Implement: TypeAlias = "Callable[[Toolbox], Callable[..., Any]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overload:
+    """One form of a function.
+
+    Attributes:
+        id: name of the form; no two functions share one.
+        parameters: name → type, in order.
+        returns: type of the result.
+        compute: returns the Python function.
+        definition: the same as a CEL expression over the parameters, where not all of them are texts.
+    """
+
+    id: str
+    parameters: Mapping[str, cel.Type]
+    returns: cel.Type
+    compute: Implement
+    definition: str | None = None
+
+    @property
+    def others(self) -> list[int]:
+        """Positions of the parameters that are no texts."""
+        return [index for index, kind in enumerate(self.parameters.values()) if kind != _TEXT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +87,9 @@ class Function:
     Attributes:
         name: as expressions call it.
         form: a call of it, for people.
-        gives: what it gives, a sentence.
+        gives: what it returns, a sentence.
         examples: expressions that are true.
-        overloads: name, parameters, result and implementation of each form.
+        overloads: its forms.
         is_member: it is called on its first parameter.
     """
 
@@ -68,28 +97,21 @@ class Function:
     form: str
     gives: str
     examples: tuple[str, ...]
-    overloads: tuple[tuple[str, list[cel.Type], cel.Type, Make], ...]
+    overloads: tuple[Overload, ...]
     is_member: bool = True
 
-    def declare(self, tools: Toolbox) -> cel.FunctionDecl:
-        """Return the declaration that the engine takes."""
+    def declare(self) -> cel.FunctionDecl:
+        """Return the declaration that the type checker needs; there is nothing for the engine to call."""
         overloads = [
-            cel.Overload(name, returns, parameters, self.is_member, make(tools))
-            for name, parameters, returns, make in self.overloads
+            cel.Overload(one.id, one.returns, list(one.parameters.values()), self.is_member)
+            for one in self.overloads
         ]
         return cel.FunctionDecl(self.name, overloads)
 
 
-def declare_functions(tools: Toolbox) -> list[cel.FunctionDecl]:
-    """Return the declarations with their implementations."""
-    find = cel.Overload(
-        id="find_string_string",
-        return_type=_TRUTH,
-        parameters=[_TEXT, _TEXT],
-        is_member=True,
-        impl=tools.patterns.find,
-    )
-    return [*(function.declare(tools) for function in FUNCTIONS), cel.FunctionDecl(FIND, [find])]
+def declare_functions() -> list[cel.FunctionDecl]:
+    """Return the declarations of all functions."""
+    return [function.declare() for function in FUNCTIONS]
 
 
 def in_cidr(address: str, network: str) -> bool:
@@ -101,7 +123,7 @@ def in_cidr(address: str, network: str) -> bool:
     return ipaddress.ip_address(address) in _network(network)
 
 
-def in_any_cidr(address: str, networks: list[str]) -> bool:
+def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
     """Tell whether an IP address lies in any of several networks; see in_cidr."""
     parsed = ipaddress.ip_address(address)
     return any(parsed in _network(network) for network in networks)
@@ -132,14 +154,14 @@ def _version(text: str) -> Version:
     return Version.parse(text)
 
 
-def missing_labels(labels: dict[str, str], required: list[str]) -> list[str]:
+def missing_labels(labels: Mapping[str, str], required: Sequence[str]) -> list[str]:
     """Return the required keys that are absent or have an empty value, in their order."""
-    return [key for key in required if not labels.get(key)]
+    return [key for key in required if key not in labels or not labels[key]]
 
 
-def unknown_labels(labels: dict[str, str], known: list[str]) -> list[str]:
+def unknown_labels(labels: Mapping[str, str], known: Sequence[str]) -> list[str]:
     """Return the keys that are not among the known ones, sorted."""
-    return sorted(labels.keys() - set(known))
+    return sorted(set(labels) - set(known))
 
 
 def _reads_link(tools: Toolbox) -> Callable[[str], Message]:
@@ -164,6 +186,11 @@ def _reads_link(tools: Toolbox) -> Callable[[str], Message]:
     return object_storage
 
 
+def _of_texts(name: str, returns: cel.Type, compute: Implement) -> Overload:
+    """Return a form that takes two texts."""
+    return Overload(id=name, parameters={"text": _TEXT, "other": _TEXT}, returns=returns, compute=compute)
+
+
 FUNCTIONS = (
     Function(
         name="objectStorage",
@@ -178,7 +205,14 @@ FUNCTIONS = (
             'objectStorage("https://golden.storage.yandexcloud.net/b/a.ISO").extension == "iso"',
             'objectStorage("https://example.com/a.iso").problem != ""',
         ),
-        overloads=(("object_storage_string", [_TEXT], cel.Type(LINK_TYPE), _reads_link),),
+        overloads=(
+            Overload(
+                id="object_storage_string",
+                parameters={"text": _TEXT},
+                returns=cel.Type(LINK_TYPE),
+                compute=_reads_link,
+            ),
+        ),
         is_member=False,
     ),
     Function(
@@ -186,14 +220,7 @@ FUNCTIONS = (
         form="text.fullMatch(pattern)",
         gives="whether an RE2 pattern matches all of the text",
         examples=('"db-1".fullMatch("[a-z]+-[0-9]")', '!"db-12".fullMatch("[a-z]+-[0-9]")'),
-        overloads=(
-            (
-                "string_full_match_string",
-                [_TEXT, _TEXT],
-                _TRUTH,
-                lambda tools: tools.patterns.full_match,
-            ),
-        ),
+        overloads=(_of_texts("string_full_match_string", _TRUTH, lambda tools: tools.patterns.full_match),),
     ),
     Function(
         name="glob",
@@ -205,7 +232,7 @@ FUNCTIONS = (
             '!"iso/old/ubuntu.iso".glob("iso/*.iso")',
             '"iso/old/ubuntu.iso".glob("iso/**.iso")',
         ),
-        overloads=(("string_glob_string", [_TEXT, _TEXT], _TRUTH, lambda tools: tools.patterns.glob),),
+        overloads=(_of_texts("string_glob_string", _TRUTH, lambda tools: tools.patterns.glob),),
     ),
     Function(
         name="inCidr",
@@ -216,8 +243,14 @@ FUNCTIONS = (
             '!"192.0.2.1".inCidr(["10.0.0.0/8", "2001:db8::/32"])',
         ),
         overloads=(
-            ("string_in_cidr_string", [_TEXT, _TEXT], _TRUTH, lambda _: in_cidr),
-            ("string_in_cidr_list", [_TEXT, _TEXTS], _TRUTH, lambda _: in_any_cidr),
+            _of_texts("string_in_cidr_string", _TRUTH, lambda _: in_cidr),
+            Overload(
+                id="string_in_cidr_list",
+                parameters={"address": _TEXT, "networks": _TEXTS},
+                returns=_TRUTH,
+                compute=lambda _: in_any_cidr,
+                definition="networks.exists(network, address.inCidr(network))",
+            ),
         ),
     ),
     Function(
@@ -225,32 +258,71 @@ FUNCTIONS = (
         form="text.isVersion()",
         gives="whether the text is a [semantic version](https://semver.org)",
         examples=('"1.4.0-rc.1".isVersion()', '!"24.04".isVersion()'),
-        overloads=(("string_is_version", [_TEXT], _TRUTH, lambda _: is_version),),
+        overloads=(
+            Overload(
+                id="string_is_version",
+                parameters={"text": _TEXT},
+                returns=_TRUTH,
+                compute=lambda _: is_version,
+            ),
+        ),
     ),
     Function(
         name="compareVersion",
         form="text.compareVersion(other)",
         gives="-1, 0 or 1 as one semantic version comes before another, is equal to it, or comes after",
         examples=('"1.10.0".compareVersion("1.9.3") > 0', '"1.0.0-rc.1".compareVersion("1.0.0") == -1'),
-        overloads=(("string_compare_version", [_TEXT, _TEXT], _INT, lambda _: compare_versions),),
+        overloads=(_of_texts("string_compare_version", _INT, lambda _: compare_versions),),
     ),
     Function(
         name="missing",
         form="labels.missing(keys)",
         gives="those of the keys that are not among the labels, or have an empty value",
         examples=('{"env": "prod", "owner": ""}.missing(["env", "owner", "team"]) == ["owner", "team"]',),
-        overloads=(("map_missing_list", [_LABELS, _TEXTS], _TEXTS, lambda _: missing_labels),),
+        overloads=(
+            Overload(
+                id="map_missing_list",
+                parameters={"labels": _LABELS, "keys": _TEXTS},
+                returns=_TEXTS,
+                compute=lambda _: missing_labels,
+                definition='keys.filter(key, !(key in labels) || labels[key] == "")',
+            ),
+        ),
     ),
     Function(
         name="unknown",
         form="labels.unknown(keys)",
         gives="the labels' keys that are not among the keys, sorted",
         examples=('{"env": "prod", "tmp": "x", "a": ""}.unknown(["env", "owner"]) == ["a", "tmp"]',),
-        overloads=(("map_unknown_list", [_LABELS, _TEXTS], _TEXTS, lambda _: unknown_labels),),
+        overloads=(
+            Overload(
+                id="map_unknown_list",
+                parameters={"labels": _LABELS, "keys": _TEXTS},
+                returns=_TEXTS,
+                compute=lambda _: unknown_labels,
+                definition="labels.filter(key, !(key in keys))",
+            ),
+        ),
     ),
 )
 
-OWN_NAMES = frozenset({FIND, *(function.name for function in FUNCTIONS)})
+OVERLOADS: Mapping[str, Overload] = {one.id: one for function in FUNCTIONS for one in function.overloads} | {
+    name: _of_texts(name, _TRUTH, lambda tools: tools.patterns.find) for name in ("matches", "matches_string")
+}
+"""Every form that the gateway computes, by its ID. CEL's own `matches` is among them: the engine compiles its
+pattern at each evaluation."""
+
+_FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
+
+FIELDS: Mapping[str, str] = {
+    name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if not form.others
+}
+"""Form of a function of texts → the field of a table that holds its results."""
+
+OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
+
+COMPUTED_NAMES = OWN_NAMES | {"matches"}
+"""Names of the functions that the gateway computes."""
 
 PATTERN_KINDS = {"matches": "regex", "fullMatch": "regex", "glob": "glob"}
 """Functions whose argument is a pattern: it has to be known when the bundle is loaded."""
@@ -268,5 +340,49 @@ BORROWED = (
     ("text.substring(start, end)", "a part of the text", '"golden".substring(0, 4) == "gold"'),
     ("text.lowerAscii()", "the text in lower case; `upperAscii()` in upper case", '"A".lowerAscii() == "a"'),
     ("text.trim()", "the text without white space around it", '" a ".trim() == "a"'),
+    ("list.sort()", "the elements in ascending order", '["b", "a"].sort() == ["a", "b"]'),
+    ("list.distinct()", "the elements without repetitions", '["a", "b", "a"].distinct() == ["a", "b"]'),
+    ("list.slice(start, end)", "a part of the list", '["a", "b", "c"].slice(0, 2) == ["a", "b"]'),
+    ("list.flatten()", "the elements of the list's lists", '[["a"], ["b"]].flatten() == ["a", "b"]'),
+    ("list.reverse()", "the elements from the last to the first", '["a", "b"].reverse() == ["b", "a"]'),
+    (
+        "sets.contains(list, other)",
+        "whether every element of the other list is in the list; also `sets.equivalent`, `sets.intersects`",
+        'sets.contains(["a", "b"], ["b"])',
+    ),
+    (
+        "list.all(index, element, test)",
+        (
+            "a loop with two variables: index and element of a list, key and value of a map; also `exists`, "
+            "`existsOne`"
+        ),
+        '{"env": "prod"}.all(key, value, key != "" && value != "")',
+    ),
+    (
+        "map.transformList(key, value, result)",
+        (
+            "a list with a result for each entry, in the order of the keys; with a test before the result, "
+            "of the entries that meet it"
+        ),
+        '{"b": "2", "a": "1"}.transformList(key, value, key + value) == ["a1", "b2"]',
+    ),
+    (
+        "map[?key].orValue(other)",
+        (
+            "the value of a key, or the other value where there is no such key; also `list[?index]`, "
+            "`message.?field`, `hasValue()`, `or`, `optional.of`, `optional.none`"
+        ),
+        '{"a": "1"}[?"b"].orValue("none") == "none"',
+    ),
+    (
+        "math.greatest(numbers…)",
+        "the greatest number; also `least`, `abs`, `ceil`, `floor`, `round`, `sign`",
+        "math.greatest(1, 3, 2) == 3",
+    ),
+    (
+        "base64.encode(bytes)",
+        "the bytes in base64; `base64.decode(text)` reads it",
+        'base64.encode(b"a") == "YQ=="',
+    ),
 )
-"""What CEL and its strings extension have and policies often need: form, meaning, an example that is true."""
+"""What CEL and its extensions have and policies often need: form, meaning, an example that is true."""

@@ -35,8 +35,10 @@ _INFIX = {
 }
 _PREFIX = {"!_": "!", "-_": "-"}
 _CONDITION, _UNARY, _PRIMARY = 0, 6, 7
-_UNUSED = "#unused"
-_WRITTEN = {"@find": "matches"}  # what stands for a function of CEL that is replaced
+UNUSED = "#unused"
+"""Name of the variable of a loop that only binds a variable."""
+
+_RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # what macros expand to
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INFINITE = "1e999"
 _PLAIN_BYTES = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
@@ -63,6 +65,12 @@ def children_of(node: Node) -> Iterator[Node]:
             yield from (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result)
 
 
+def arguments_of(node: Node) -> list[Node]:
+    """Return what a function is called with, the target of a member function first."""
+    call = node.call_expr
+    return [call.target, *call.args] if call.HasField("target") else list(call.args)
+
+
 def walk(node: Node) -> Iterator[Node]:
     """Yield an expression and every part of it, the outer before the inner."""
     stack = [node]
@@ -74,7 +82,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 def is_variable_binding(node: Node) -> bool:
     """Tell whether a loop is what `cel.bind(name, value, expression)` expands to."""
-    return bool(node.comprehension_expr.iter_var == _UNUSED)
+    return bool(node.comprehension_expr.iter_var == UNUSED)
 
 
 def to_text(node: Node) -> str:
@@ -93,9 +101,12 @@ def _write(node: Node) -> tuple[str, int]:
 
 
 def _select(select: Any) -> str:
-    field = select.field if _IDENTIFIER.fullmatch(select.field) else f"`{select.field}`"
-    text = f"{_within(select.operand, _PRIMARY)}.{field}"
+    text = f"{_within(select.operand, _PRIMARY)}.{_field(select.field)}"
     return f"has({text})" if select.test_only else text
+
+
+def _field(name: str) -> str:
+    return name if _IDENTIFIER.fullmatch(name) else f"`{name}`"
 
 
 def _within(node: Node, level: int) -> str:
@@ -143,14 +154,24 @@ def _call(call: Any) -> tuple[str, int]:
     if function == "_?_:_":
         test, then = _within(arguments[0], 1), _within(arguments[1], 1)
         return f"{test} ? {then} : {_within(arguments[2], _CONDITION)}", _CONDITION
-    if function == "_[_]":
-        return f"{_within(arguments[0], _PRIMARY)}[{to_text(arguments[1])}]", _PRIMARY
+    if function in {"_[_]", "_[?_]"}:
+        optional = "?" if function == "_[?_]" else ""
+        return f"{_within(arguments[0], _PRIMARY)}[{optional}{to_text(arguments[1])}]", _PRIMARY
+    if function == "_?._":
+        return f"{_within(arguments[0], _PRIMARY)}.?{_field(arguments[1].const_expr.string_value)}", _PRIMARY
     target = f"{_within(call.target, _PRIMARY)}." if call.HasField("target") else ""
-    return f"{target}{_WRITTEN.get(function, function)}({_joined(arguments)})", _PRIMARY
+    return f"{target}{_RENAMED.get(function, function)}({_joined(arguments)})", _PRIMARY
+
+
+def _elements(made: Any) -> Iterator[str]:
+    optional = set(made.optional_indices)
+    for index, element in enumerate(made.elements):
+        yield f"{'?' if index in optional else ''}{to_text(element)}"
 
 
 def _struct(struct: Any) -> str:
     entries = [
+        f"{'?' if entry.optional_entry else ''}"
         f"{to_text(entry.map_key) if entry.HasField('map_key') else entry.field_key}: {to_text(entry.value)}"
         for entry in struct.entries
     ]
@@ -158,25 +179,31 @@ def _struct(struct: Any) -> str:
 
 
 def _loop(loop: Any) -> str:
-    if loop.iter_var == _UNUSED:
+    if loop.iter_var == UNUSED:
         return f"cel.bind({loop.accu_var}, {to_text(loop.accu_init)}, {to_text(loop.result)})"
     over, step = _within(loop.iter_range, _PRIMARY), loop.loop_step.call_expr
-    gathers = loop.accu_init.WhichOneof("expr_kind") == "list_expr"
-    macro, parts = _fold_list(loop.iter_var, step) if gathers else _fold_test(step)
-    return f"{over}.{macro}({', '.join([loop.iter_var, *map(to_text, parts)])})"
+    names = [name for name in (loop.iter_var, loop.iter_var2) if name]
+    match loop.accu_init.WhichOneof("expr_kind"):
+        case "list_expr" if loop.iter_var2:
+            macro, parts = "transformList", _fold_list(None, step)[1]
+        case "list_expr":
+            macro, parts = _fold_list(loop.iter_var, step)
+        case _:
+            macro, parts = _fold_test(step, len(names))
+    return f"{over}.{macro}({', '.join([*names, *map(to_text, parts)])})"
 
 
-def _fold_test(step: Any) -> tuple[str, list[Node]]:
+def _fold_test(step: Any, variables: int) -> tuple[str, list[Node]]:
     if step.function == "_?_:_":
-        return "exists_one", [step.args[0]]
+        return ("exists_one" if variables == 1 else "existsOne"), [step.args[0]]
     return ("all" if step.function == "_&&_" else "exists"), [step.args[1]]
 
 
-def _fold_list(name: str, step: Any) -> tuple[str, list[Node]]:
+def _fold_list(name: str | None, step: Any) -> tuple[str, list[Node]]:
     if step.function != "_?_:_":
         return "map", [step.args[1].list_expr.elements[0]]
     element = step.args[1].call_expr.args[1].list_expr.elements[0]
-    if element.ident_expr.name == name:
+    if name is not None and element.ident_expr.name == name:
         return "filter", [step.args[0]]
     return "map", [step.args[0], element]
 
@@ -185,7 +212,7 @@ _PRIMARIES: dict[str, Callable[[Any], str]] = {
     "const_expr": _constant,
     "ident_expr": lambda ident: str(ident.name),
     "select_expr": _select,
-    "list_expr": lambda made: f"[{_joined(made.elements)}]",
+    "list_expr": lambda made: f"[{', '.join(_elements(made))}]",
     "struct_expr": _struct,
     "comprehension_expr": _loop,
 }
@@ -204,10 +231,11 @@ def _free(node: Node, bound: frozenset[str]) -> Iterator[str]:
         case "comprehension_expr":
             loop = node.comprehension_expr
             inner = bound | {loop.accu_var}
+            turn = inner | {loop.iter_var, loop.iter_var2}
             yield from _free(loop.iter_range, bound)
             yield from _free(loop.accu_init, bound)
-            yield from _free(loop.loop_condition, inner | {loop.iter_var})
-            yield from _free(loop.loop_step, inner | {loop.iter_var})
+            yield from _free(loop.loop_condition, turn)
+            yield from _free(loop.loop_step, turn)
             yield from _free(loop.result, inner)
         case _:
             for part in children_of(node):

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from gateway.call import Call
 from gateway.caller import Caller
 from gateway.errors import Code, GatewayError, to_status
+from gateway.field_text import rename_fields
 from gateway.listeners.answers import (
     HttpError,
     add_warnings,
@@ -24,7 +25,16 @@ from gateway.listeners.body import read_body
 from gateway.listeners.front import Exchange
 from gateway.listeners.headers import read_timeout
 from gateway.listeners.streams import choose_framing, open_stream
-from gateway.transcode import Match, UnprintableError, WrongVerb, http_status, parse_target, read_raw
+from gateway.schema import descriptor_of
+from gateway.transcode import (
+    Match,
+    UnprintableError,
+    WrongVerb,
+    http_status,
+    parse_target,
+    read_raw,
+    to_json_path,
+)
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -54,6 +64,7 @@ class RestListener:
         try:
             answer = await self._answer(request, exchange, surface)
         except GatewayError as error:
+            error.rename_fields(exchange.json_path)
             answer = error_answer(error, surface.writer, exchange.id, exchange.trace_id)
         except (asyncio.CancelledError, ConnectionError):  # the caller went away
             exchange.finish(http_status(Code.CANCELLED))
@@ -95,7 +106,7 @@ class RestListener:
         reply = await surface.pipeline.handle(call)
         answer = _write(reply.message, route, surface.writer)
         answer.headers.update(exchange.headers() | dict(reply.metadata))
-        add_warnings(answer, reply.warnings)
+        add_warnings(answer, exchange.warnings(reply.warnings))
         return answer
 
     async def _stream(
@@ -106,7 +117,7 @@ class RestListener:
         async with surface.pipeline.stream(call) as replies:
             first = await anext(replies.messages, None)
             headers = CIMultiDict(exchange.headers())
-            headers.extend(("Warning", text) for text in warning_texts(replies.warnings))
+            headers.extend(("Warning", text) for text in warning_texts(exchange.warnings(replies.warnings)))
             answer = await open_stream(request, framing, headers)
             try:
                 if first is not None:
@@ -114,6 +125,7 @@ class RestListener:
                 async for message in replies.messages:
                     await answer.write(framing.frame(_text(message, surface.writer)))
             except GatewayError as error:
+                error.rename_fields(exchange.json_path)
                 await answer.write(_last(error, framing, exchange, surface.writer))
             except (asyncio.CancelledError, ConnectionError):
                 raise
@@ -175,15 +187,25 @@ class _Exchange(Exchange):
         super().__init__(front, self._shown_verb, request.headers, attributes)
         self._metrics = front.metrics
         self._template = ""
+        self._request: type[Message] | None = None
         self.facts = {"verb": self._shown_verb}
 
     def enter(self, route: Route) -> None:
         """Note what is called."""
         self._template = route.rule.template
+        self._request = route.method.request
         self.facts |= {"route": self._template, "method": route.method.name}
         self.span.update_name(f"{self._shown_verb} {self._template}")
         self.span.set_attribute("http.route", self._template)
         self.span.set_attribute("rpc.method", route.method.name)
+
+    def json_path(self, path: str) -> str:
+        """Return a field path of the request as every HTTP response writes it: with the names of JSON."""
+        return path if self._request is None else to_json_path(path, descriptor_of(self._request))
+
+    def warnings(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return warnings with the paths of fields as HTTP responses write them."""
+        return tuple(rename_fields(text, self.json_path) for text in texts)
 
     def finish(self, status: int) -> None:
         """Tell of the answer in the trace, the metrics and the log."""

@@ -8,7 +8,7 @@ from gateway.openapi.keywords import Empty, Schema, join
 from gateway.openapi.messages import Path, emptiness, key_keywords, list_keywords, size_keywords
 from gateway.openapi.values import TEXTUAL, remarks, textual_schema
 from gateway.schema import entry_of, is_map, read_constraints
-from gateway.transcode.json_reader import SPECIAL
+from gateway.transcode.well_known import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.openapi.keywords import Empty, Schema, is_portable, join, number_keywords, text_keywords
-from gateway.transcode.json_reader import SPECIAL, WRAPPERS
+from gateway.transcode.well_known import SPECIAL, WRAPPERS
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor

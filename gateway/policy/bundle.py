@@ -7,14 +7,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.expressions.bounds import MAX_STEPS_OF_A_METHOD
+from gateway.expressions import InputLimits
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
+from gateway.expressions.weights import MAX_STEPS_OF_A_METHOD
 from gateway.faults import Fault, FaultsError, Position, key_of, suggest
 from gateway.policy.compiler import BindingSource, Compiler
+from gateway.policy.input_size import InputSize
 from gateway.policy.method_names import suggest_method
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
+from gateway.schema import descriptor_of
 from gateway.source import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
@@ -58,19 +61,25 @@ class Bundle:
         return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
-def load_bundle(files: BundleFiles, schema: Schema, hosts: Hosts = DEFAULT_HOSTS) -> Bundle:
+def load_bundle(
+    files: BundleFiles,
+    schema: Schema,
+    hosts: Hosts = DEFAULT_HOSTS,
+    limits: InputLimits = InputLimits(),  # noqa: B008 - it is immutable
+) -> Bundle:
     """Compile a bundle.
 
     Args:
         files: every YAML file.
         schema: that requests are checked against.
         hosts: of Object Storage, for objectStorage().
+        limits: the largest requests that policies evaluate.
 
     Raises:
         FaultsError: with every fault of every file.
     """
     documents, faults = read_documents(files.texts)
-    linker = _Linker(documents, schema, hosts)
+    linker = _Linker(documents, schema, hosts, limits)
     programs = linker.link()
     faults += linker.faults
     if not faults and not documents.bindings:
@@ -83,12 +92,14 @@ def load_bundle(files: BundleFiles, schema: Schema, hosts: Hosts = DEFAULT_HOSTS
 class _Linker:
     """Puts the documents of a bundle together, gathering what does not fit."""
 
-    def __init__(self, documents: Documents, schema: Schema, hosts: Hosts) -> None:
+    def __init__(self, documents: Documents, schema: Schema, hosts: Hosts, limits: InputLimits) -> None:
         self.faults: list[Fault] = []
         self._documents = documents
         self._schema = schema
         link_class = schema.message(LINK_TYPE)
-        self._compiler = Compiler(schema, Toolbox(link_class=link_class, patterns=Patterns(), hosts=hosts))
+        tools = Toolbox(link_class=link_class, patterns=Patterns(), hosts=hosts, limits=limits)
+        self._compiler = Compiler(schema, tools)
+        self._sizes = InputSize(limits)
 
     def link(self) -> dict[str, Program]:
         self._check_rules()
@@ -105,10 +116,12 @@ class _Linker:
             )
             self._compile(source, compiled)
         self.faults += self._compiler.faults
+        return {name: self._program(name, bindings) for name, bindings in compiled.items() if bindings}
+
+    def _program(self, method: str, bindings: list[CompiledBinding]) -> Program:
+        request = descriptor_of(self._schema.known[method].request)
         caller_class = self._schema.message(CALLER_TYPE)
-        return {
-            name: Program(tuple(bindings), caller_class) for name, bindings in compiled.items() if bindings
-        }
+        return Program(tuple(bindings), caller_class, self._sizes.compile(request))
 
     def _check_rules(self) -> None:
         for policy, document in self._documents.policies.values():

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 
-from gateway.expressions.environment import Environment, ExpressionError, Problem
+from gateway.expressions import Environment, ExpressionError, Problem
+from gateway.expressions.calls import Calls
+from gateway.expressions.definitions import Definitions
 from gateway.faults import Fault, Path, key_of, suggest
 from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
 from gateway.policy.program import CALLER_TYPE, CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.documents import Document
-    from gateway.expressions.expression import Expression
-    from gateway.expressions.functions import Toolbox
+    from gateway.expressions import Executable, Expression, Toolbox
     from gateway.policy.model import Binding, Policy, Rule, Setting, Waiver
     from gateway.schema import Method, Schema
 
@@ -47,6 +48,8 @@ class Compiler:
     def __init__(self, schema: Schema, tools: Toolbox) -> None:
         self._schema = schema
         self._tools = tools
+        self._definitions = Definitions(schema)
+        self._calls: dict[str, Calls] = {}
         self.faults: list[Fault] = []
 
     def compile(self, method: Method, source: BindingSource, container: str) -> CompiledBinding | None:
@@ -64,7 +67,8 @@ class Compiler:
             "now": cel.Type.TIMESTAMP,
             "caller": cel.Type(CALLER_TYPE),
         }
-        environment = Environment(self._schema, self._tools, types, source.parameters, container)
+        calls = self._calls.setdefault(method.name, Calls(self._schema, self._tools, self._definitions))
+        environment = Environment(self._schema, self._tools, types, source.parameters, container, calls)
         compiled = _Compilation(environment, self.faults, method, source).run()
         return compiled if len(self.faults) == faults else None
 
@@ -154,7 +158,7 @@ class _Compilation:
             return None
         return CompiledSetting(name=f"set[{index}]", target=target, value=value, when=when)
 
-    def _checks(self, rules: tuple[CompiledRule, ...]) -> list[cel.Expression]:
+    def _checks(self, rules: tuple[CompiledRule, ...]) -> list[Executable]:
         """Return expressions that are true when the binding's rules are all met, many rules in each."""
         groups: list[list[CompiledRule]] = [[]] if rules else []
         for rule in rules:
@@ -169,7 +173,7 @@ class _Compilation:
                 self._fault(self._policy_document, ("spec", "rules"), problem)
             return []
 
-    def _check(self, rules: list[CompiledRule]) -> list[cel.Expression]:
+    def _check(self, rules: list[CompiledRule]) -> list[Executable]:
         """Compile a group of rules as one; in two halves when together they weigh too much."""
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))

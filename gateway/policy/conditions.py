@@ -10,12 +10,11 @@ from gateway.policy.decision import Violation
 from gateway.policy.model import CONDITION
 
 if TYPE_CHECKING:
-    from cel_expr_python import cel
-
+    from gateway.expressions import Activation
     from gateway.policy.program import CompiledBinding
 
 
-def read_condition(binding: CompiledBinding, activation: cel.Activation) -> tuple[bool, Violation | None]:
+def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bool, Violation | None]:
     """Tell whether a binding applies. In doubt it does, and the doubt is a broken rule of its own."""
     if binding.when is None:
         return True, None

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.expressions.expression import EvaluationError
+from gateway.expressions import EvaluationError
 from gateway.masking import HIDDEN, hide_secrets, mask_signatures
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
@@ -20,9 +20,10 @@ from gateway.policy.mutator import mutate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cel_expr_python import cel
+    from google.protobuf.message import Message
 
-    from gateway.expressions.expression import Expression
+    from gateway.errors import FieldViolation
+    from gateway.expressions import Activation, Expression
     from gateway.policy.bundle import Bundle
     from gateway.policy.program import (
         CompiledBinding,
@@ -45,6 +46,13 @@ class Decider:
     def decide(self, asked: PolicyInput) -> Decision:
         """Make every mutation, then judge."""
         return self.judge(self.mutate(asked))
+
+    def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
+        """Return what is too large in a request for policies to evaluate; such a request must not be."""
+        program = self._programs.get(method)
+        if program is None or program.find_oversized is None:
+            return []
+        return program.find_oversized(request)
 
     def mutate(self, asked: PolicyInput) -> Draft:
         """Return the request as policies fill it in; nothing is judged yet."""
@@ -84,18 +92,18 @@ def _judge(program: Program, draft: Draft) -> Iterator[Violation]:
             yield from _judge_binding(binding, activation, draft, has_applied=has_applied)
 
 
-def _meets_all(binding: CompiledBinding, activation: cel.Activation, *, has_applied: bool) -> bool:
+def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
     """Tell in few evaluations whether nothing is broken and nothing fails, as most requests come to."""
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
-        return all(check.eval(activation).value() is True for check in binding.checks)
-    except (EvaluationError, RuntimeError):  # a used-up budget is raised; rule by rule there is one for each
+        return all(check.is_true(activation) for check in binding.checks)
+    except EvaluationError:  # also a used-up budget; rule by rule there is one for each
         return False
 
 
 def _judge_binding(
-    binding: CompiledBinding, activation: cel.Activation, draft: Draft, *, has_applied: bool
+    binding: CompiledBinding, activation: Activation, draft: Draft, *, has_applied: bool
 ) -> Iterator[Violation]:
     """Judge rule by rule. No mutation takes a request out of a binding that applied before it."""
     applies, doubt = read_condition(binding, activation)
@@ -109,7 +117,7 @@ def _judge_binding(
 
 
 def _judge_rule(
-    binding: CompiledBinding, rule: CompiledRule, activation: cel.Activation, judged: PolicyInput
+    binding: CompiledBinding, rule: CompiledRule, activation: Activation, judged: PolicyInput
 ) -> Violation | None:
     try:
         if rule.assertion.is_true(activation):
@@ -133,7 +141,7 @@ def _judge_rule(
 
 
 def find_waiver(
-    binding: CompiledBinding, rule: CompiledRule, activation: cel.Activation, judged: PolicyInput
+    binding: CompiledBinding, rule: CompiledRule, activation: Activation, judged: PolicyInput
 ) -> CompiledWaiver | None:
     """Return the first waiver that lets a broken rule through; one that cannot be evaluated does not."""
     for waiver in binding.waivers:
@@ -146,7 +154,7 @@ def find_waiver(
     return None
 
 
-def _text(expression: Expression | None, activation: cel.Activation) -> str:
+def _text(expression: Expression | None, activation: Activation) -> str:
     if expression is None:
         return ""
     try:

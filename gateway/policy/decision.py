@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import Code, FieldViolation, GatewayError, summarize
+from gateway.field_text import FieldName, field_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +53,11 @@ class Violation:
 
     @property
     def description(self) -> str:
-        """What is wrong, how to mend it, and what the field holds."""
-        shown = f"{self.field} is {self.value}" if self.value else ""
-        return "; ".join(part for part in (self.message, self.fix, shown) if part)
+        """What is wrong, how to mend it, and what the field holds; it knows where it names the field."""
+        text = "; ".join(part for part in (self.message, self.fix) if part)
+        if not self.value:
+            return text
+        return field_text(f"{text}; " if text else "", FieldName(self.field), f" is {self.value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,9 @@ class Draft(NamedTuple):
         """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
-            replace(one, description=f"{one.description} (the policy {authors[one.field]} set it)")
+            replace(
+                one, description=field_text(one.description, f" (the policy {authors[one.field]} set it)")
+            )
             if one.field in authors
             else one
             for one in violations
@@ -182,7 +187,7 @@ class Decision:
         """Return a text for each broken rule that only warns."""
         if not self.violations:
             return ()
-        return tuple(f"{one.reason}: {one.description}" for one in self.by_action("warn"))
+        return tuple(field_text(f"{one.reason}: ", one.description) for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
         """Return the answer to a denied call, naming every broken rule."""

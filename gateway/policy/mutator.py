@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.expressions.expression import EvaluationError
+from gateway.expressions import EvaluationError
 from gateway.masking import mask_signatures
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Draft, Mutation, Violation
 
 if TYPE_CHECKING:
-    from cel_expr_python import cel
-
+    from gateway.expressions import Activation
     from gateway.policy.program import CompiledBinding, CompiledSetting, PolicyInput, Program
 
 AUDIT = "audit"
@@ -65,7 +64,7 @@ class _Drafting:
                 field, message = setting.target.path.text, f"the field cannot be set: {error}"
                 self._errors.append(fail(binding, setting.name, "high", field, message))
 
-    def _make(self, binding: CompiledBinding, setting: CompiledSetting, activation: cel.Activation) -> None:
+    def _make(self, binding: CompiledBinding, setting: CompiledSetting, activation: Activation) -> None:
         if setting.when is not None and not setting.when.is_true(activation):
             return
         changed = type(self._request)()

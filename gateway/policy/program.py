@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from cel_expr_python import cel
     from google.protobuf.message import Message
 
     from gateway.caller import Caller
-    from gateway.expressions.environment import Environment
-    from gateway.expressions.expression import Expression
+    from gateway.errors import FieldViolation
+    from gateway.expressions import Activation, Environment, Executable, Expression
+    from gateway.expressions.calls import ExternalCall
     from gateway.policy.field_path import FieldPath, Target
 
 CALLER_TYPE = "baremetal_gateway.v1.Caller"
@@ -105,7 +105,7 @@ class CompiledBinding:
     rules: tuple[CompiledRule, ...]
     settings: tuple[CompiledSetting, ...]
     waivers: tuple[CompiledWaiver, ...]
-    checks: tuple[cel.Expression, ...]
+    checks: tuple[Executable, ...]
 
     @property
     def reads(self) -> frozenset[str]:
@@ -116,6 +116,14 @@ class CompiledBinding:
     def steps(self) -> int:
         """The steps that one call may take, when every rule is broken; see bounds.py."""
         return sum(one.steps for one in self._judged() if one is not None)
+
+    @property
+    def calls_of_every_request(self) -> Iterator[ExternalCall]:
+        """Yield the calls of its condition and its checks; the texts of rules are seldom needed."""
+        if self.when is not None:
+            yield from self.when.executable.calls
+        for check in self.checks:
+            yield from check.calls
 
     def _judged(self) -> Iterator[Expression | None]:
         """Yield every expression that a call may need; variables are parts of those that read them."""
@@ -135,7 +143,20 @@ class Program:
     the request once for all of them.
     """
 
-    def __init__(self, bindings: tuple[CompiledBinding, ...], caller_class: type[Message]) -> None:
+    def __init__(
+        self,
+        bindings: tuple[CompiledBinding, ...],
+        caller_class: type[Message],
+        find_oversized: Callable[[Message], list[FieldViolation]] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            bindings: of the method.
+            caller_class: class of CALLER_TYPE.
+            find_oversized: finds what is too large in a request; None where nothing can be.
+        """
+        self.find_oversized = find_oversized
         self.bindings = bindings
         self.mutating = tuple(binding for binding in bindings if binding.settings)
         self._caller_class = caller_class
@@ -145,8 +166,12 @@ class Program:
         }
         reads = frozenset[str]().union(*(binding.reads for binding in bindings))
         self._reads_caller = "caller" in reads
+        # What every request needs is computed before the engine takes the request, which it then does once.
+        self._calls: tuple[ExternalCall, ...] = tuple(
+            dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
+        )
 
-    def activate(self, judged: PolicyInput, further: Mapping[str, Any] | None = None) -> cel.Activation:
+    def activate(self, judged: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
         """Return what the expressions of every binding are evaluated in.
 
         Args:
@@ -157,7 +182,9 @@ class Program:
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}
         if self._reads_caller:
             values["caller"] = self._to_message(caller)
-        return self._environment.activate(values)
+        activation = self._environment.activate(values)
+        activation.prepare(self._calls)
+        return activation
 
     def _to_message(self, caller: Caller) -> Message:
         return self._caller_class(

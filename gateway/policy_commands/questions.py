@@ -92,7 +92,8 @@ def evaluate(
     expression: str, request_file: Any, file: Path | None, method: str, now: str | None, *, is_json: bool
 ) -> None:
     """Print the value of a CEL EXPRESSION for a request, and its type."""
-    from gateway.expressions.expression import EvaluationError, without_noise
+    from gateway.expressions import EvaluationError
+    from gateway.expressions.expression import without_noise
     from gateway.policy_tools import evaluate_expression
     from gateway.sources import hosts_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.message import DecodeError, Message
 
-from gateway.expressions.expression import EvaluationError, evaluate
+from gateway.expressions import EvaluationError
 from gateway.expressions.syntax import children_of, localize, to_text
 from gateway.masking import HIDDEN, hide_secrets, mask_signatures
 from gateway.policy.conditions import read_condition
@@ -21,10 +21,9 @@ from gateway.validation import Validator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cel_expr_python import cel
     from google.protobuf.descriptor_pool import DescriptorPool
 
-    from gateway.expressions.expression import Expression
+    from gateway.expressions import Activation, Expression
     from gateway.expressions.syntax import Node
     from gateway.policy.decider import Decider
     from gateway.policy.decision import Decision
@@ -137,16 +136,15 @@ def explain(decider: Decider, asked: PolicyInput, schema: Schema) -> Explanation
     program = decider.bundle.programs.get(asked.method)
     judged = asked._replace(request=decision.request)
     traces = []
-    for binding in program.bindings if program else ():
-        activation = program.activate(judged) if program else None
-        further = _variables(binding, activation)
-        within = program.activate(judged, further) if program else None
-        traces.append(_Tracer(binding, within, judged, decision, schema.pool).trace())
+    if program is not None:
+        for binding in program.bindings:
+            within = program.activate(judged, _variables(binding, program.activate(judged)))
+            traces.append(_Tracer(binding, within, judged, decision, schema.pool).trace())
     refused = tuple(find_refused_mutations(Validator(schema), decision))
     return Explanation(decision=decision, refused=refused, bindings=tuple(traces))
 
 
-def _variables(binding: CompiledBinding, activation: cel.Activation) -> dict[str, Any]:
+def _variables(binding: CompiledBinding, activation: Activation) -> dict[str, Any]:
     values = {}
     for name, expression in binding.variables:
         try:
@@ -162,7 +160,7 @@ class _Tracer:
     def __init__(
         self,
         binding: CompiledBinding,
-        activation: cel.Activation,
+        activation: Activation,
         judged: PolicyInput,
         decision: Decision,
         pool: DescriptorPool,
@@ -243,8 +241,8 @@ class _Tracer:
         if text in told:
             return
         told.add(text)
-        compiled = self._binding.environment.part(expression, node)
-        value = self._value(lambda: evaluate(compiled, self._activation))
+        executable = self._binding.environment.part(expression, node)
+        value = self._value(partial(executable.evaluate, self._activation))
         if value.startswith(_ERROR) and not outer.value.startswith(_ERROR):
             value = f"not needed ({value})"
         part = Part(outer.depth + 1, text, value)

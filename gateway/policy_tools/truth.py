@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.expressions.expression import EvaluationError, evaluate
+from gateway.expressions import EvaluationError
 from gateway.expressions.syntax import names_in, to_text
 
 if TYPE_CHECKING:
-    from gateway.expressions.expression import Expression
+    from gateway.expressions import Expression
     from gateway.expressions.syntax import Node
     from gateway.policy.program import CompiledBinding
 
@@ -112,7 +112,7 @@ class _Folder:
             return None
         environment = self._binding.environment
         try:
-            value = evaluate(environment.part(self._condition, node), environment.activate(self._parameters))
+            value = environment.part(self._condition, node).evaluate(environment.activate(self._parameters))
         except (EvaluationError, RuntimeError):
             return None
         return value if isinstance(value, bool) else None

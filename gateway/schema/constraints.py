@@ -161,6 +161,16 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
     return constraints if constraints != _NOTHING else None
 
 
+def describe_size(count: int, size: Range) -> str:
+    """Return what is wrong with a list or a map that has so many elements."""
+    return f"has {count} elements; the number of elements must be {size.text}"
+
+
+def describe_elements(limit: int) -> str:
+    """Return what is wrong with a request that has more elements than the gateway takes."""
+    return f"has too many elements: the lists and maps of one request may have {limit} together; send fewer"
+
+
 def requires_one(oneof: OneofDescriptor) -> bool:
     """Tell whether one member of a oneof has to be set."""
     return bool(options_of(oneof).get(f"{_PREFIX}exactly_one", False))

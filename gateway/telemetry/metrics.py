@@ -118,7 +118,7 @@ class Metrics:
         self._mutations.add(1, {"policy": policy})
 
     def record_shadow(self, outcome: str) -> None:
-        """Count a decision of the shadow bundle: `same`, `would deny`, `would allow`, `other` or `failed`."""
+        """Count a decision of the shadow bundle; its outcomes are in docs/policies.md."""
         self._shadows.add(1, {"outcome": outcome})
 
     def record_lost_records(self, count: int) -> None:

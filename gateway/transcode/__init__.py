@@ -6,6 +6,7 @@ the JSON mapping, https://protobuf.dev/programming-guides/json/.
 """
 
 from gateway.transcode.binder import Binder
+from gateway.transcode.field_names import to_json_path
 from gateway.transcode.http_body import read_raw
 from gateway.transcode.json_writer import JsonWriter, UnprintableError
 from gateway.transcode.router import Match, Router, WrongVerb
@@ -27,4 +28,5 @@ __all__ = [
     "http_status",
     "parse_target",
     "read_raw",
+    "to_json_path",
 ]

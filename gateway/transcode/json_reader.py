@@ -1,300 +1,246 @@
-"""JSON values → the tree that a message is made of, with every violation found.
+"""JSON values → messages, with every violation found.
 
 json_format stops at the first fault and lets some through: an array where a
-message is due, a field under both of its names, lax numbers, bad base64. So the
-tree is checked here first. What comes out is keyed by field names as the
-.proto file has them, and json_format takes it as it is.
+message is due, a field under both of its names, lax numbers, bad base64; and it
+takes ten times as long as the constructor of a message does. So the tree that a
+constructor takes is made and checked here, keyed by the names of the .proto file.
+
+A JsonReader holds what it knows of each message type. It is made with a schema and
+goes with it: nothing here outlives the descriptors that it was made of.
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
-from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
+from google.protobuf.message import DecodeError, EncodeError, Message
 
-from gateway.errors import FieldViolation
-from gateway.masking import quote
 from gateway.schema import entry_of, is_map
-from gateway.transcode.scalars import (
-    SCALAR_READERS,
-    UnfitError,
-    parse_text,
-    read_bool,
-    read_double,
-    read_scalar,
-    read_string,
-    show,
+from gateway.transcode.json_path import plain_name
+from gateway.transcode.json_values import (
+    Reading,
+    ValueReader,
+    any_json_reader,
+    converting,
+    list_reader,
+    map_reader,
+    or_null,
+    text_type_reader,
+    wrapper_reader,
 )
+from gateway.transcode.scalars import list_names, scalar_reader, show
+from gateway.transcode.well_known import ANY, NULL, SPECIAL, TEXT_TYPES, VALUE, WRAPPERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
 
-# The message's own parser takes more than the mapping allows: "1_0s", "+1s", full-width digits.
-_TEXT_TYPES = {
-    "google.protobuf.Timestamp": (
-        re.compile(
-            r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-            r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])"
-        ),
-        "a time as 2026-01-31T12:00:00Z",
-    ),
-    "google.protobuf.Duration": (re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s"), "a duration as 3.5s"),
-    "google.protobuf.FieldMask": (
-        re.compile(r"([A-Za-z0-9]+(\.[A-Za-z0-9]+)*(,[A-Za-z0-9]+(\.[A-Za-z0-9]+)*)*)?"),
-        "a field mask as name,description",
-    ),
-}
-WRAPPERS = {
-    f"google.protobuf.{kind}Value"
-    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
-}
-SPECIAL = {
-    *_TEXT_TYPES,
-    *WRAPPERS,
-    *(f"google.protobuf.{kind}" for kind in ("Any", "Struct", "ListValue", "Value")),
-}
-"""Message types whose JSON is not an object of their fields."""
+    from gateway.transcode.json_path import Path, Step
 
 _TYPE_URL = re.compile(r"[!-~]*/([A-Za-z0-9_.]+)", re.ASCII)
-_MAX_NAME = 64
-_ANY = "google.protobuf.Any"
-_STRUCT = "google.protobuf.Struct"
-_LIST = "google.protobuf.ListValue"
-_VALUE = "google.protobuf.Value"
 
 
-class JsonReader:
-    """Reads one request. Violations gather in `violations` while the reading goes on."""
+class FieldReader:
+    """What is known of one field, and the reader of its value.
 
-    def __init__(self) -> None:
-        self.violations: list[FieldViolation] = []
+    Attributes:
+        holds_any: its values, or elements, are of the type google.protobuf.Any.
+        oneof: name of the oneof that it is a member of; empty when it is in none.
+        skips_null: null is the same as not set.
+        read: reads the value of the whole field.
+    """
 
-    def read_message(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        """Return the tree of a message.
+    __slots__ = ("descriptor", "holds_any", "json_name", "name", "oneof", "read", "skips_null")
 
-        Args:
-            descriptor: its type.
-            value: as parse_json gives it.
-            path: of the message within the request; empty for the request.
-        """
-        special = self._special(descriptor)
-        if special is not None:
-            return special(descriptor, value, path)
+    def __init__(self, field: FieldDescriptor, read: ValueReader) -> None:
+        self.descriptor = field
+        self.name = field.name
+        self.json_name = field.json_name
+        self.holds_any = _value_type(field) == ANY
+        self.oneof = field.containing_oneof.name if field.containing_oneof else ""
+        self.skips_null = field.is_repeated or not _takes_null(field)
+        self.read = read
+
+
+class MessageReader:
+    """What is known of one message type, and the reader of its JSON.
+
+    Attributes:
+        make: the class of its messages.
+        fields: JSON name, and name as the .proto file has it, → field; the latter goes first.
+        read: reads a value of the type.
+    """
+
+    __slots__ = ("descriptor", "fields", "make", "read")
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self.descriptor = descriptor
+        self.make: type[Message] = message_factory.GetMessageClass(descriptor)
+        # A dict of our own: the descriptor's reads a name only up to a NUL, and crashes on a lone surrogate.
+        self.fields: dict[str, FieldReader] = {}
+        self.read: ValueReader = self._read_object
+
+    def _read_object(self, reading: Reading, value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
-            return self._refuse(path, f"{show(value)} is not an object")
-        return self._read_fields(descriptor, value, path)
+            return reading.refuse(path, f"{show(value)} is not an object")
+        return self.read_fields(reading, value, path)
 
-    def read_field(self, field: FieldDescriptor, value: Any, path: str) -> Any:
-        """Return the tree of a field's value.
-
-        Args:
-            field: its descriptor.
-            value: as parse_json gives it.
-            path: of the field, with its own name.
-        """
-        if is_map(field):
-            return self._read_map(field, value, path)
-        if field.is_repeated:
-            if not isinstance(value, list):
-                return self._refuse(path, f"{show(value)} is not an array")
-            return [self._read_one(field, one, f"{path}[{index}]") for index, one in enumerate(value)]
-        return self._read_one(field, value, path)
-
-    def _special(self, descriptor: Descriptor) -> Callable[[Descriptor, Any, str], Any] | None:
-        name = descriptor.full_name
-        if name in _TEXT_TYPES:
-            return self._read_text_type
-        if name in WRAPPERS:
-            return self._read_wrapper
-        return {
-            _ANY: self._read_any,
-            _STRUCT: self._read_struct,
-            _LIST: self._read_list,
-            _VALUE: self._read_value,
-        }.get(name)
-
-    def _read_fields(self, descriptor: Descriptor, value: Mapping[str, Any], path: str) -> dict[str, Any]:
-        self._check_duplicates(value, path)
+    def read_fields(self, reading: Reading, value: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Return the tree of an object whose names are those of fields."""
+        reading.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
-        oneofs: dict[str, str] = {}
+        oneofs: dict[str, FieldReader] = {}
         for name, one in value.items():
-            field = find_field(descriptor, name)
+            field = self.fields.get(name)
             if field is None:
-                self._refuse(_join(path, name), _unknown(descriptor))
+                own = (path, plain_name(name))
+                reading.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
                 continue
-            own = _join(path, field.name)
             if field.name in seen:  # also when one of the two is null
-                self._refuse(own, f"stands here as {field.json_name} and as {field.name}; keep one")
-            elif one is None and (field.is_repeated or not _takes_null(field)):
-                pass  # null is the same as not set
-            elif other := _other_of_oneof(field, oneofs):
-                self._refuse(own, f"{other} is set as well; set one of them")
+                names = f"{field.json_name} and as {field.name}"
+                reading.refuse((path, field), f"stands here as {names}; keep one")
+            elif one is None and field.skips_null:
+                pass
+            elif field.oneof and (other := oneofs.setdefault(field.oneof, field)) is not field:
+                reading.refuse((path, field), f"{other.json_name} is set as well; set one of them")
             else:
-                tree[field.name] = self.read_field(field, one, own)
+                tree[field.name] = field.read(reading, one, (path, field))
             seen.add(field.name)
         return tree
 
-    def _read_map(self, field: FieldDescriptor, value: Any, path: str) -> Any:
-        if not isinstance(value, dict):
-            return self._refuse(path, f"{show(value)} is not an object")
-        self._check_duplicates(value, path)
-        key_field, value_field = entry_of(field)
-        tree: dict[str, Any] = {}
-        for name, one in value.items():
-            own = f"{path}[{quote(name)}]"
-            key = self._read_key(key_field, name, own)
-            if key in tree:
-                self._refuse(own, "the same key stands here a second time; keep one")
-            tree[key] = self._read_one(value_field, one, own)
-        return tree
+    def to_message(self, tree: Any) -> Message:
+        """Return the message of a tree that was read without a violation.
 
-    def _read_key(self, field: FieldDescriptor, name: str, path: str) -> str:
-        """Return a map's key in the one form that json_format reads back the same."""
-        try:
-            if field.type == field.TYPE_BOOL:
-                return "true" if read_bool(parse_text(field, name)) else "false"
-            return str(SCALAR_READERS[field.type](name))
-        except UnfitError as error:
-            self._refuse(path, f"as a key, {error}")
-            return name
+        Raises:
+            DecodeError: it is nested too deeply.
+        """
+        return tree if isinstance(tree, Message) else self.make(**tree)
 
-    def _read_one(self, field: FieldDescriptor, value: Any, path: str) -> Any:
-        if field.message_type is not None:
-            return self.read_message(field.message_type, value, path)
-        if value is None and _takes_null(field):
-            return 0
-        return self._fit(path, lambda: read_scalar(field, value))
+    def step(self, name: str) -> Step:
+        """Return the last step of the path to a name in the type's JSON."""
+        return self.fields.get(name) or plain_name(name)
 
-    def _read_text_type(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        pattern, form = _TEXT_TYPES[descriptor.full_name]
-        text = self._fit(path, lambda: read_string(value))
-        if text is None:
-            return None
-        if not pattern.fullmatch(text) or not _parses(descriptor, text):
-            return self._refuse(path, f"{show(text)} is not {form}")
-        return text
+    def _names(self) -> str:
+        return f"fields here: {list_names(one.json_name for one in self.descriptor.fields)}"
 
-    def _read_wrapper(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        return self._fit(path, lambda: read_scalar(descriptor.fields_by_name["value"], value))
 
-    def _read_any(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        if not isinstance(value, dict):
-            return self._refuse(path, f"{show(value)} is not an object")
-        self._check_duplicates(value, path)
-        if not value:
-            return {}
+class JsonReader:
+    """Reads requests of one schema."""
+
+    def __init__(self, max_elements: int | None = None) -> None:
+        """Prepare.
+
+        Args:
+            max_elements: that the lists and maps of one request may have together; None for any number.
+        """
+        self._types: dict[str, MessageReader] = {}
+        self._packed: dict[str, MessageReader] = {}
+        self._max_elements = max_elements
+
+    def start(self) -> Reading:
+        """Begin to read a request."""
+        return Reading(self._max_elements)
+
+    def message_reader(self, descriptor: Descriptor) -> MessageReader:
+        """Return the reader of a message type; with it those of all types within it are made."""
+        known = self._types.get(descriptor.full_name)
+        if known is None:
+            # Entered before its fields are: types may hold themselves.
+            known = self._types[descriptor.full_name] = MessageReader(descriptor)
+            if descriptor.full_name in SPECIAL:
+                known.read = self._special(descriptor)
+            else:
+                fields = [FieldReader(field, self._field(field)) for field in descriptor.fields]
+                by_json_name = {field.json_name: field for field in fields}
+                known.fields = by_json_name | {field.name: field for field in fields}
+        return known
+
+    def find_field(self, descriptor: Descriptor, name: str) -> FieldReader | None:
+        """Return the field of a JSON name or of a name as the .proto file has it."""
+        return self.message_reader(descriptor).fields.get(name)
+
+    def _field(self, field: FieldDescriptor) -> ValueReader:
+        if is_map(field):
+            return map_reader(field, self._one(entry_of(field)[1]))
+        return list_reader(field, self._one(field)) if field.is_repeated else self._one(field)
+
+    def _one(self, field: FieldDescriptor) -> ValueReader:
+        """Return the reader of one value of a field: itself, an element, or a value of a map."""
+        kind = field.message_type
+        if kind is not None:
+            return self.message_reader(kind).read
+        read = converting(scalar_reader(field))
+        return or_null(read) if _takes_null(field) else read
+
+    def _special(self, descriptor: Descriptor) -> ValueReader:
+        name = descriptor.full_name
+        if name in TEXT_TYPES:
+            return text_type_reader(descriptor)
+        if name in WRAPPERS:
+            return wrapper_reader(descriptor)
+        return self._any(descriptor) if name == ANY else any_json_reader(descriptor)
+
+    def _any(self, descriptor: Descriptor) -> ValueReader:
+        pool = descriptor.file.pool
+        new_any = message_factory.GetMessageClass(descriptor)
+
+        def read(reading: Reading, value: Any, path: Path) -> Any:
+            if not isinstance(value, dict):
+                return reading.refuse(path, f"{show(value)} is not an object")
+            inner = self._packed_type(pool, reading, value, path)
+            reading.refuse_duplicates(value, path, inner.step if inner else plain_name)
+            if inner is None:
+                return None if value else new_any()
+            tree = _read_packed(inner, reading, value, path)
+            if reading.violations.found:
+                return None
+            try:
+                packed = inner.to_message(tree).SerializeToString()
+            except (DecodeError, EncodeError):
+                return reading.refuse(path, "lacks a required field, or is nested too deeply")
+            return new_any(type_url=value["@type"], value=packed)
+
+        return read
+
+    def _packed_type(
+        self, pool: DescriptorPool, reading: Reading, value: dict[str, Any], path: Path
+    ) -> MessageReader | None:
+        """Return the reader of the type that an Any names; None if there is none, which is noted."""
         url = value.get("@type")
-        if not isinstance(url, str) or not (match := _TYPE_URL.fullmatch(url)):
-            return self._refuse(path, 'needs "@type", as type.googleapis.com/google.protobuf.Duration')
-        try:
-            inner = descriptor.file.pool.FindMessageTypeByName(match[1])
-        except KeyError:
-            return self._refuse(_join(path, "@type"), f"{show(url)} is no known type")
+        match = _TYPE_URL.fullmatch(url) if isinstance(url, str) else None
+        if match is None:
+            if value:
+                reading.refuse(path, 'needs "@type", as type.googleapis.com/google.protobuf.Duration')
+            return None
+        known = self._packed.get(match[1])
+        if known is None:
+            try:
+                known = self.message_reader(pool.FindMessageTypeByName(match[1]))
+            except KeyError:
+                reading.refuse((path, "@type"), f"{show(url)} is no known type")
+                return None
+            self._packed[match[1]] = known
+        return known
+
+
+def _read_packed(inner: MessageReader, reading: Reading, value: dict[str, Any], path: Path) -> Any:
+    """Read what is in an Any beside "@type": a type with a form of its own is in "value"."""
+    if inner.descriptor.full_name not in SPECIAL:
         rest = {name: one for name, one in value.items() if name != "@type"}
-        return {"@type": url, **self._read_packed(inner, rest, path)}
-
-    def _read_packed(self, inner: Descriptor, value: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Read what stands in an Any beside "@type": a type with a form of its own stands in "value"."""
-        if self._special(inner) is None:
-            return self._read_fields(inner, value, path)
-        if value.keys() != {"value"}:
-            self._refuse(path, 'needs "value" and nothing else beside "@type"')
-            return {}
-        return {"value": self.read_message(inner, value["value"], _join(path, "value"))}
-
-    def _read_struct(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        if not isinstance(value, dict):
-            return self._refuse(path, f"{show(value)} is not an object")
-        return self._read_value(descriptor, value, path)
-
-    def _read_list(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        if not isinstance(value, list):
-            return self._refuse(path, f"{show(value)} is not an array")
-        return self._read_value(descriptor, value, path)
-
-    def _read_value(self, descriptor: Descriptor, value: Any, path: str) -> Any:
-        """Read JSON of any form, down to its leaves."""
-        if isinstance(value, dict):
-            self._check_duplicates(value, path)
-            tree = {}
-            for name, one in value.items():
-                own = f"{path}[{quote(name)}]"
-                self._fit(own, partial(read_string, name))
-                tree[name] = self._read_value(descriptor, one, own)
-            return tree
-        if isinstance(value, list):
-            return [self._read_value(descriptor, one, f"{path}[{index}]") for index, one in enumerate(value)]
-        if isinstance(value, str):
-            return self._fit(path, lambda: read_string(value))
-        if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-            return self._fit(path, lambda: read_double(value))
-        return value
-
-    def _fit(self, path: str, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except UnfitError as error:
-            return self._refuse(path, str(error))
-
-    def _check_duplicates(self, value: Mapping[str, Any], path: str) -> None:
-        for name in getattr(value, "duplicates", ()):
-            self._refuse(_join(path, name), "stands here more than once; keep one")
-
-    def _refuse(self, path: str, description: str) -> None:
-        self.violations.append(FieldViolation(field=path, description=description, reason="MALFORMED"))
+        return inner.read_fields(reading, rest, path)
+    if value.keys() != {"@type", "value"}:
+        return reading.refuse(path, 'needs "value" and nothing else beside "@type"')
+    return inner.read(reading, value["value"], (path, "value"))
 
 
-def find_field(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
-    """Return the field of a JSON name or of a name as the .proto file has it."""
-    return _fields_of(descriptor).get(name)
-
-
-@cache
-def _fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
-    # A dict of our own: the descriptor's reads a name only up to a NUL, and crashes on a lone surrogate.
-    by_json_name = {field.json_name: field for field in descriptor.fields}
-    return by_json_name | {field.name: field for field in descriptor.fields}
-
-
-def to_message(tree: Any, message: Any, pool: Any) -> Any:
-    """Fill a message from a tree that was read without a violation."""
-    return json_format.ParseDict(tree, message, descriptor_pool=pool)
-
-
-def _parses(descriptor: Descriptor, text: str) -> bool:
-    message: Any = message_factory.GetMessageClass(descriptor)()
-    try:
-        message.FromJsonString(text)
-    except ValueError:
-        return False
-    return True
+def _value_type(field: FieldDescriptor) -> str:
+    kind = entry_of(field)[1].message_type if is_map(field) else field.message_type
+    return kind.full_name if kind is not None else ""
 
 
 def _takes_null(field: FieldDescriptor) -> bool:
     kind = field.message_type or field.enum_type
-    return kind is not None and kind.full_name in {_VALUE, "google.protobuf.NullValue"}
-
-
-def _other_of_oneof(field: FieldDescriptor, seen: dict[str, str]) -> str | None:
-    """Return the member of the field's oneof that is set already, and note this one."""
-    oneof = field.containing_oneof
-    if oneof is None:
-        return None
-    other = seen.setdefault(oneof.name, field.name)
-    return other if other != field.name else None
-
-
-def _unknown(descriptor: Descriptor) -> str:
-    return f"no such field; fields here: {', '.join(field.json_name for field in descriptor.fields)}"
-
-
-def _join(path: str, name: str) -> str:
-    is_plain = len(name) <= _MAX_NAME and name.isascii() and name.replace("_", "").isalnum()
-    shown = name if is_plain or name == "@type" else quote(name)
-    return f"{path}.{shown}" if path else shown
+    return kind is not None and kind.full_name in {VALUE, NULL}

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from gateway.schema import descriptor_of, entry_of, field_of, is_map
-from gateway.transcode.json_reader import SPECIAL
+from gateway.transcode.well_known import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

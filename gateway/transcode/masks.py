@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.schema import descriptor_of, is_map
-from gateway.transcode.json_reader import SPECIAL, find_field
+from gateway.transcode.well_known import MASK, SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,41 +18,44 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-    from gateway.schema import HttpRule
-
-_MASK = "google.protobuf.FieldMask"
-
-
-def infer_mask(rule: HttpRule, message: Message, body: Any) -> None:
-    """Fill in the mask of a request that has one field for it, left empty.
-
-    Args:
-        rule: that the request came by.
-        message: the request.
-        body: its JSON, as it was read without a violation.
-    """
-    if rule.verb != "PATCH" or rule.body in {"", "*"} or not isinstance(body, dict):
-        return
-    descriptor = descriptor_of(message)
-    masks = [
-        field for field in descriptor.fields if field.message_type and field.message_type.full_name == _MASK
-    ]
-    target = descriptor.fields_by_name[rule.body].message_type
-    if len(masks) != 1 or masks[0].is_repeated or message.HasField(masks[0].name) or target is None:
-        return
-    getattr(message, masks[0].name).paths.extend(_paths(target, body, ""))
+    from gateway.schema import HttpRule, Method
+    from gateway.transcode.json_reader import JsonReader
 
 
-def _paths(descriptor: Descriptor, value: dict[str, Any], prefix: str) -> Iterator[str]:
-    for name, one in value.items():
-        field = find_field(descriptor, name)
-        if field is None:
-            continue
-        inner = _inner(field)
-        if inner is not None and isinstance(one, dict) and one:
-            yield from _paths(inner, one, f"{prefix}{field.name}.")
-        else:
-            yield f"{prefix}{field.name}"
+class MaskRule:
+    """Fills in the field mask of one HTTP rule's requests; of most rules it has nothing to fill in."""
+
+    def __init__(self, method: Method, rule: HttpRule, reader: JsonReader) -> None:
+        self._reader = reader
+        self._mask = ""
+        if rule.verb != "PATCH" or rule.body in {"", "*"}:
+            return
+        descriptor = descriptor_of(method.request)
+        masks = [one for one in descriptor.fields if one.message_type and one.message_type.full_name == MASK]
+        target = descriptor.fields_by_name[rule.body].message_type
+        if len(masks) == 1 and not masks[0].is_repeated and target is not None:
+            self._mask, self._target = masks[0].name, target
+
+    def infer(self, message: Message, body: Any) -> None:
+        """Fill in the mask of a request, if it is not set.
+
+        Args:
+            message: the request.
+            body: its JSON, as it was read without a violation.
+        """
+        if self._mask and isinstance(body, dict) and not message.HasField(self._mask):
+            getattr(message, self._mask).paths.extend(self._paths(self._target, body, ""))
+
+    def _paths(self, descriptor: Descriptor, value: dict[str, Any], prefix: str) -> Iterator[str]:
+        for name, one in value.items():
+            field = self._reader.find_field(descriptor, name)
+            if field is None:
+                continue
+            inner = _inner(field.descriptor)
+            if inner is not None and isinstance(one, dict) and one:
+                yield from self._paths(inner, one, f"{prefix}{field.name}.")
+            else:
+                yield f"{prefix}{field.name}"
 
 
 def _inner(field: FieldDescriptor) -> Descriptor | None:

@@ -93,7 +93,9 @@ class Router(Generic[T]):
         if colon and custom_verb:  # a registered custom verb goes before a colon that is data
             attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
         for candidate, suffix in attempts:
-            leaf = search.run(self._root, [unquote(segment) for segment in candidate], suffix)
+            leaf = search.run(
+                self._root, [unquote(segment) if "%" in segment else segment for segment in candidate], suffix
+            )
             if leaf:
                 captures = tuple((one, _capture(one, candidate)) for one in leaf.template.variables)
                 return Match(leaf.route, captures)

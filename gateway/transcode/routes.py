@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.schema import SchemaError
 from gateway.transcode.binder import Binder, RuleError
 from gateway.transcode.http_body import gives_raw_body, takes_raw_body
+from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.router import RouteConflictError, Router
 from gateway.transcode.template import TemplateError, parse_template
 
@@ -37,19 +38,24 @@ class Route:
         return f"{self.method.name} ({self.rule.verb} {self.rule.template})"
 
 
-def build_router(schema: Schema) -> Router[Route]:
+def build_router(schema: Schema, max_elements: int | None = None) -> Router[Route]:
     """Return the router of all methods.
+
+    Args:
+        schema: whose methods they are.
+        max_elements: that the lists and maps of one request may have together; None for any number.
 
     Raises:
         SchemaError: with every bad template, every rule that does not fit its types and every conflict.
     """
     router: Router[Route] = Router()
+    reader = JsonReader(max_elements)
     faults: list[str] = []
     for method in schema.methods.values():
         for rule in method.rules:
             try:
                 template = parse_template(rule.template)
-                route = Route(method=method, rule=rule, binder=Binder(method, rule, template))
+                route = Route(method=method, rule=rule, binder=Binder(method, rule, template, reader))
                 router.add(rule.verb, template, route)
             except (TemplateError, RuleError, RouteConflictError) as error:
                 faults.append(f"{method.name}: {error}")

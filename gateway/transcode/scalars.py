@@ -1,7 +1,7 @@
 """JSON values → scalar field values, exactly as the JSON mapping allows.
 
-https://protobuf.dev/programming-guides/json/. Each reader returns the value in
-the form that json_format takes without a choice of its own, or raises Unfit.
+https://protobuf.dev/programming-guides/json/. Each reader returns the value that
+the field holds, or raises UnfitError. Its cost is linear in the text of the value.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import binascii
 import math
 import re
 import struct
-from decimal import Decimal, InvalidOperation
+import sys
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.masking import quote
+from gateway.transcode.json_text import JsonNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from google.protobuf.descriptor import EnumDescriptor
 
 _ENUM_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})", re.ASCII)
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
 _NON_FINITE = {"NaN", "Infinity", "-Infinity"}
-_MAX_DIGITS = 400  # more than any number type holds
+_MAX_DIGITS = 40  # more than any integer type holds
+_MAX_SHOWN = 32
+_MAX_NAMES = 20
+_MAX_EXPONENT_DIGITS = 9
+_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 class UnfitError(ValueError):
@@ -42,14 +47,25 @@ def show(value: Any) -> str:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, dict):
         return "an object"
-    return "an array" if isinstance(value, list) else str(value)[:32]
+    if isinstance(value, list):
+        return "an array"
+    text = value.text if isinstance(value, JsonNumber) else str(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return names for a message, with a count of those that would make it too long."""
+    every = list(names)
+    more = len(every) - _MAX_NAMES
+    return ", ".join([*every[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def read_integer(low: int, high: int) -> Callable[[Any], int]:
     """Return a reader of whole numbers from low to high: numbers, or decimal text as for 64 bits."""
 
     def read(value: Any) -> int:
-        number = _whole(value)
+        # bool is a subclass of int, and no number in JSON
+        number = value if type(value) is int else _whole(value)
         if number is None:
             raise UnfitError(f"{show(value)} is not a whole number")
         if not low <= number <= high:
@@ -60,49 +76,70 @@ def read_integer(low: int, high: int) -> Callable[[Any], int]:
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
-            return None
-        try:
-            value = Decimal(value)
-        except InvalidOperation:  # an exponent of twenty digits
-            return None
-    if isinstance(value, Decimal):
-        if value.adjusted() > _MAX_DIGITS or value != value.to_integral_value():
-            return None
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return a whole number, one beyond every range if it has too many digits; None if it is not whole."""
+    text = _text_of(value)
+    match = _NUMBER.fullmatch(text) if text is not None else None
+    if match is None:
+        return None
+    sign, whole, fraction, exponent = match.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return 0
+    significant = digits.rstrip("0")
+    shift = _exponent(exponent) - len(fraction) + len(digits) - len(significant)
+    if shift < 0:
+        return None
+    if len(significant) + shift > _MAX_DIGITS:
+        significant, shift = "1", _MAX_DIGITS
+    number: int = int(significant) * 10**shift
+    return -number if sign else number
 
 
-def read_double(value: Any) -> float | str:
-    """Read a 64-bit floating point number; what is not finite stays the text that it is written as."""
-    if isinstance(value, str):
-        if value in _NON_FINITE:
-            return value
-        is_number = _NUMBER.fullmatch(value) is not None
-    else:
-        is_number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
-    if not is_number:
-        raise UnfitError(f"{show(value)} is not a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if math.isinf(number):
-        raise UnfitError(f"{show(value)} is out of range")
-    return number
+def _exponent(text: str) -> int:
+    """Return an exponent, cut to a number that no count of digits in a request makes up for."""
+    digits = text.lstrip("+-").lstrip("0")
+    size = int(digits or "0") if len(digits) <= _MAX_EXPONENT_DIGITS else 10**_MAX_EXPONENT_DIGITS
+    return -size if text.startswith("-") else size
 
 
-def read_float(value: Any) -> float | str:
+def _text_of(value: Any) -> str | None:
+    if isinstance(value, JsonNumber):
+        return value.text
+    return value if isinstance(value, str) else None
+
+
+def read_double(value: Any) -> float:
+    """Read a 64-bit floating point number."""
+    return _read_real(value, sys.float_info.max)
+
+
+def read_float(value: Any) -> float:
     """Read a 32-bit floating point number."""
-    number = read_double(value)
-    if isinstance(number, str):
-        return number
+    number = _read_real(value, _FLOAT_MAX)
     try:
         # Rounded as the field will hold it: the shortest text of the largest float lies above it.
         return float(struct.unpack("<f", struct.pack("<f", number))[0])
     except OverflowError as error:
-        raise UnfitError(f"{show(value)} is out of range") from error
+        raise _out_of_range(value, _FLOAT_MAX) from error
+
+
+def _read_real(value: Any, largest: float) -> float:
+    if type(value) is int:
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise _out_of_range(value, largest) from error
+    text = _text_of(value)
+    if text is None or not (_NUMBER.fullmatch(text) or (text in _NON_FINITE and isinstance(value, str))):
+        raise UnfitError(f"{show(value)} is not a number")
+    number = float(text)
+    if math.isinf(number) and text not in _NON_FINITE:
+        raise _out_of_range(value, largest)
+    return number
+
+
+def _out_of_range(value: Any, largest: float) -> UnfitError:
+    return UnfitError(f"{show(value)} is out of range; it must be from {-largest!r} to {largest!r}")
 
 
 def read_bool(value: Any) -> bool:
@@ -124,8 +161,8 @@ def read_string(value: Any) -> str:
     return value
 
 
-def read_bytes(value: Any) -> str:
-    """Read base64 of either alphabet, padded or not; return it in the standard form."""
+def read_bytes(value: Any) -> bytes:
+    """Read base64 of either alphabet, padded or not."""
     if not isinstance(value, str) or not _BASE64.fullmatch(value):
         raise UnfitError(f"{show(value)} is not base64 text")
     digits = value.rstrip("=").replace("-", "+").replace("_", "/")
@@ -133,25 +170,27 @@ def read_bytes(value: Any) -> str:
     if len(value) != len(digits) and len(value) != len(padded):
         raise UnfitError(f"{show(value)} is not base64 text: its padding is wrong")
     try:
-        decoded = base64.b64decode(padded, validate=True)
+        return base64.b64decode(padded, validate=True)
     except binascii.Error as error:
         raise UnfitError(f"{show(value)} is not base64 text") from error
-    return base64.b64encode(decoded).decode()
 
 
-def read_enum(enum: EnumDescriptor) -> Callable[[Any], str | int]:
+def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
     """Return a reader of an enum's values: by name, or by number."""
     by_number = read_integer(-(2**31), 2**31 - 1)
-    names = [one.name for one in enum.values]
+    # Dicts of our own: a descriptor's reads a name only up to a NUL.
+    numbers = {one.name: one.number for one in enum.values}
+    known = frozenset(numbers.values())
+    is_closed, names = enum.is_closed, list_names(numbers)
 
-    def read(value: Any) -> str | int:
+    def read(value: Any) -> int:
         if isinstance(value, str):
-            if value not in names:
-                raise UnfitError(f"{show(value)} is not accepted; use one of: {', '.join(names)}")
-            return value
+            if value not in numbers:
+                raise UnfitError(f"{show(value)} is not accepted; use one of: {names}")
+            return numbers[value]
         number = by_number(value)
-        if enum.is_closed and number not in enum.values_by_number:
-            raise UnfitError(f"{number} is not accepted; use one of: {', '.join(names)}")
+        if is_closed and number not in known:
+            raise UnfitError(f"{number} is not accepted; use one of: {names}")
         return number
 
     return read
@@ -182,19 +221,16 @@ SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
 """Type of a field → its reader; enums have read_enum."""
 
 
-def read_scalar(field: FieldDescriptor, value: Any) -> Any:
-    """Read the value of a field that is no message.
+def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
+    """Return the reader of the values of a field that is no message.
 
-    Raises:
-        UnfitError: the field does not take the value.
+    It raises UnfitError for a value that the field does not take.
     """
-    if field.enum_type is not None:
-        return read_enum(field.enum_type)(value)
-    return SCALAR_READERS[field.type](value)
+    return read_enum(field.enum_type) if field.enum_type is not None else SCALAR_READERS[field.type]
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Return the JSON value that a parameter's text stands for; the field's reader judges it."""
+    """Return the JSON value that a parameter's text stands for; the field's reader decides on it."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

@@ -47,9 +47,11 @@ def parse_target(raw: str) -> Target:
         raise invalid_request("the request target has to begin with '/'")
     if "#" in raw:
         raise invalid_request("the request target has a fragment; leave out what follows '#'")
-    for segment in path.split("/"):
-        decode(segment, "the path")
-    return Target(path, tuple(path[1:].split("/")), tuple(_parse_query(query)))
+    segments = path.split("/")
+    if not _is_plain(path):
+        for segment in segments:
+            decode(segment, "the path")
+    return Target(path, tuple(segments[1:]), tuple(_parse_query(query)))
 
 
 def decode(text: str, what: str, *, plus: bool = False) -> str:
@@ -60,7 +62,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
     """
     if plus:
         text = text.replace("+", " ")
-    if "%" not in text and "\0" not in text and text.isascii():
+    if _is_plain(text):
         return text
     if _BAD_ESCAPE.search(text):
         raise invalid_request(
@@ -74,6 +76,11 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
     if "\0" in decoded:
         raise invalid_request(f"{what} has a NUL character; leave it out")
     return decoded
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether nothing in a text needs decoding or is refused."""
+    return "%" not in text and "\0" not in text and text.isascii()
 
 
 def _parse_query(query: str) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The single checks that validators are compiled of, each from one option of a field.
 
-A check takes a value and its path, or a message and the path before its fields,
-and yields what is wrong.
+A check takes a value, or a message, and yields what is wrong. The paths of its
+violations begin there: whoever holds the value puts its own before them, with
+`within`, so that a valid request costs no text.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import re2
 
 from gateway.errors import FieldViolation
+from gateway.field_text import FieldName, field_text, rename_fields
 from gateway.masking import quote
-from gateway.schema import Range, SchemaError
+from gateway.schema import Range, SchemaError, describe_size
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
 Violations: TypeAlias = Iterator[FieldViolation]
 """What is wrong, one by one."""
-ValueCheck: TypeAlias = Callable[[Any, str], Violations]
-"""Value, its path → violations."""
-FieldCheck: TypeAlias = "Callable[[Message, str], Violations]"
-"""Message, path before its fields → violations."""
+ValueCheck: TypeAlias = Callable[[Any], Violations]
+"""Value → violations; those of the value itself have no path."""
+FieldCheck: TypeAlias = "Callable[[Message], Violations]"
+"""Message → violations, with paths that begin at its fields."""
 
 REQUIRED = "REQUIRED"
 """Reason of the violation that a field is not set: a policy may still fill it in."""
@@ -33,28 +35,43 @@ REQUIRED = "REQUIRED"
 _NANOS_PER_SECOND = 10**9
 
 
+def within(prefix: str, violation: FieldViolation) -> FieldViolation:
+    """Return a violation of a value, or of a field in it, with the value's own path before its path."""
+
+    def join(path: str) -> str:
+        return f"{prefix}.{path}" if path else prefix
+
+    return FieldViolation(
+        field=join(violation.field),
+        description=rename_fields(violation.description, join),
+        reason=violation.reason,
+    )
+
+
 def required_check(field: FieldDescriptor) -> FieldCheck:
     """Return a check that a field is set."""
     name, has_presence = field.name, field.has_presence
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         if not (message.HasField(name) if has_presence else getattr(message, name)):
-            yield FieldViolation(field=prefix + name, description="is required; set it", reason=REQUIRED)
+            yield FieldViolation(field=name, description="is required; set it", reason=REQUIRED)
 
     return check
 
 
-def size_check(name: str, size: Range) -> FieldCheck:
-    """Return a check of how many elements a repeated field or a map has."""
+def sized_check(name: str, size: Range, others: tuple[FieldCheck, ...]) -> FieldCheck:
+    """Return a check of how many elements a repeated field or a map has, and then of the elements.
 
-    def check(message: Message, prefix: str) -> Violations:
+    The elements of one that has too many, or too few, are not looked at: any number of them may be wrong.
+    """
+
+    def check(message: Message) -> Violations:
         count = len(getattr(message, name))
         if count and count not in size:
-            yield FieldViolation(
-                field=prefix + name,
-                description=f"has {count} elements; the number of elements must be {size.text}",
-                reason="SIZE",
-            )
+            yield FieldViolation(field=name, description=describe_size(count, size), reason="SIZE")
+            return
+        for other in others:
+            yield from other(message)
 
     return check
 
@@ -62,14 +79,14 @@ def size_check(name: str, size: Range) -> FieldCheck:
 def unique_check(name: str) -> FieldCheck:
     """Return a check that elements differ."""
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         seen: set[Any] = set()
         for index, value in enumerate(getattr(message, name)):
             # Messages cannot be hashed; their serialized form stands for them.
             key = value.SerializeToString(deterministic=True) if hasattr(value, "DESCRIPTOR") else value
             if key in seen:
                 yield FieldViolation(
-                    field=f"{prefix}{name}[{index}]",
+                    field=f"{name}[{index}]",
                     description="is there a second time; elements must differ",
                     reason="UNIQUE",
                 )
@@ -80,13 +97,13 @@ def unique_check(name: str) -> FieldCheck:
 
 def oneof_check(oneof: OneofDescriptor) -> FieldCheck:
     """Return a check that one member of a oneof is set."""
-    name, members = oneof.name, ", ".join(field.name for field in oneof.fields)
+    name, members = oneof.name, [field.name for field in oneof.fields]
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         if message.WhichOneof(name) is None:
-            yield FieldViolation(
-                field=prefix + name, description=f"set exactly one of: {members}", reason="EXACTLY_ONE"
-            )
+            paths = [part for member in members for part in (", ", FieldName(member))]
+            description = field_text("set exactly one of: ", *paths[1:])
+            yield FieldViolation(field=name, description=description, reason="EXACTLY_ONE")
 
     return check
 
@@ -112,10 +129,10 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck
     except re2.error as error:
         raise SchemaError([f"{field.full_name}: {pattern!r} is no RE2 pattern: {error}"]) from error
 
-    def check(value: Any, path: str) -> Violations:
+    def check(value: Any) -> Violations:
         if matches(value) is None:
             yield FieldViolation(
-                field=path,
+                field="",
                 description=f"the {what} {_show(value)} does not match the pattern {pattern}",
                 reason="PATTERN",
             )
@@ -130,12 +147,12 @@ def _show(value: str | bytes) -> str:
 def length_check(length: Range, what: str) -> ValueCheck:
     """Return a check of how long a value is: text in code points, bytes in bytes."""
 
-    def check(value: Any, path: str) -> Violations:
+    def check(value: Any) -> Violations:
         count = len(value)  # of a str: Unicode code points
         if count not in length:
             unit = "bytes" if isinstance(value, bytes) else "characters"
             yield FieldViolation(
-                field=path,
+                field="",
                 description=f"the {what} is {count} {unit} long; its length must be {length.text}",
                 reason="LENGTH",
             )
@@ -146,10 +163,10 @@ def length_check(length: Range, what: str) -> ValueCheck:
 def number_check(allowed: Range) -> ValueCheck:
     """Return a check of a number."""
 
-    def check(value: Any, path: str) -> Violations:
+    def check(value: Any) -> Violations:
         if value not in allowed:
             yield FieldViolation(
-                field=path, description=f"{value} is not allowed; it must be {allowed.text}", reason="VALUE"
+                field="", description=f"{value} is not allowed; it must be {allowed.text}", reason="VALUE"
             )
 
     return check
@@ -158,10 +175,10 @@ def number_check(allowed: Range) -> ValueCheck:
 def seconds_check(allowed: Range) -> ValueCheck:
     """Return a check of a Duration or a Timestamp."""
 
-    def check(value: Any, path: str) -> Violations:
+    def check(value: Any) -> Violations:
         if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
             yield FieldViolation(
-                field=path,
+                field="",
                 description=f"{_show_seconds(value)} is not allowed; it must be {allowed.text}",
                 reason="VALUE",
             )
@@ -179,12 +196,12 @@ def _show_seconds(value: Any) -> str:
 def bytes_check(allowed: Range) -> ValueCheck:
     """Return a check of how many bytes a value takes."""
 
-    def check(value: Any, path: str) -> Violations:
+    def check(value: Any) -> Violations:
         encoded = value.encode() if isinstance(value, str) else value
         count = len(encoded) if isinstance(encoded, bytes) else value.ByteSize()
         if count not in allowed:
             yield FieldViolation(
-                field=path,
+                field="",
                 description=f"takes {count} bytes; it must be {allowed.text}",
                 reason="BYTES",
             )

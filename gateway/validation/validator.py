@@ -6,9 +6,10 @@ nothing but `required`; of the fields that are set, every violation is found.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.masking import quote
+from gateway.errors import MAX_VIOLATIONS
 from gateway.schema import (
     FieldConstraints,
     SchemaError,
@@ -27,10 +28,12 @@ from gateway.validation.checks import (
     oneof_check,
     required_check,
     seconds_check,
-    size_check,
+    sized_check,
     text_checks,
     unique_check,
+    within,
 )
+from gateway.validation.elements import ElementCounter, show_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +55,14 @@ class Validator:
         SchemaError: when made, if an option of any request type cannot be read.
     """
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, max_elements: int | None = None) -> None:
+        """Compile the checks.
+
+        Args:
+            schema: of the methods.
+            max_elements: that the lists and maps of one request may have together; None for any number.
+        """
+        self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, _MessageValidator] = {}
         faults: list[str] = []
         for method in schema.methods.values():
@@ -64,8 +74,14 @@ class Validator:
             raise SchemaError(dict.fromkeys(faults))
 
     def validate(self, message: Message) -> list[FieldViolation]:
-        """Return every violation, in the order of the fields; empty when the message is valid."""
-        return list(self._of(descriptor_of(message)).check(message, ""))
+        """Return the violations, in the order of the fields; empty when the message is valid.
+
+        They are all that there are, up to one more than an error names. Of a message with too many
+        elements only that is told.
+        """
+        if self._counter is not None and (excess := self._counter.find_excess(message)):
+            return [excess]
+        return list(islice(self._of(descriptor_of(message)).check(message), MAX_VIOLATIONS + 1))
 
     def _of(self, descriptor: Descriptor) -> _MessageValidator:
         validator = self._types.get(descriptor.full_name)
@@ -88,9 +104,9 @@ class _MessageValidator:
     def __init__(self) -> None:
         self.checks: tuple[FieldCheck, ...] = ()
 
-    def check(self, message: Message, prefix: str) -> Violations:
+    def check(self, message: Message) -> Violations:
         for check in self.checks:
-            yield from check(message, prefix)
+            yield from check(message)
 
 
 _Compiled: TypeAlias = "Callable[[Descriptor], _MessageValidator]"
@@ -130,11 +146,12 @@ def _singular_checks(
     if not value_checks:
         return
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         value = getattr(message, name)
         if message.HasField(name) if has_presence else value:
             for value_check in value_checks:
-                yield from value_check(value, prefix + name)
+                for one in value_check(value):
+                    yield within(name, one)
 
     yield check
 
@@ -143,16 +160,15 @@ def _repeated_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[FieldCheck]:
     name = field.name
-    yield from _collection_checks(field, constraints)
     value_checks = tuple(_value_checks(field, constraints, compiled))
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         for index, value in enumerate(getattr(message, name)):
             for value_check in value_checks:
-                yield from value_check(value, f"{prefix}{name}[{index}]")
+                for one in value_check(value):
+                    yield within(f"{name}[{index}]", one)
 
-    if value_checks:
-        yield check
+    return _collection_checks(field, constraints, check if value_checks else None)
 
 
 def _map_checks(
@@ -160,35 +176,36 @@ def _map_checks(
 ) -> Iterable[FieldCheck]:
     name = field.name
     _, value_field = entry_of(field)
-    yield from _collection_checks(field, constraints)
     key = constraints.key if constraints else None
     key_checks = tuple(text_checks(field, key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (number_check(key.value),)
     value_checks = tuple(_value_checks(value_field, constraints, compiled))
 
-    def check(message: Message, prefix: str) -> Violations:
+    def check(message: Message) -> Violations:
         entries = getattr(message, name)
-        for one in sorted(entries):
-            path = f"{prefix}{name}[{quote(one) if isinstance(one, str) else str(one).lower()}]"
-            for key_check in key_checks:
-                yield from key_check(one, path)
-            for value_check in value_checks:
-                yield from value_check(entries[one], path)
+        for key in sorted(entries):
+            of_key = (one for check_key in key_checks for one in check_key(key))
+            of_value = (one for check_value in value_checks for one in check_value(entries[key]))
+            for one in chain(of_key, of_value):
+                yield within(f"{name}[{show_key(key)}]", one)
 
-    if key_checks or value_checks:
-        yield check
+    return _collection_checks(field, constraints, check if key_checks or value_checks else None)
 
 
-def _collection_checks(field: FieldDescriptor, constraints: FieldConstraints | None) -> Iterable[FieldCheck]:
-    if constraints is None:
-        return
-    if constraints.required:
+def _collection_checks(
+    field: FieldDescriptor, constraints: FieldConstraints | None, elements: FieldCheck | None
+) -> Iterable[FieldCheck]:
+    """Compile what holds for a list or a map: what is cheap to check goes first, and may end the check."""
+    if constraints and constraints.required:
         yield required_check(field)
-    if constraints.size:
-        yield size_check(field.name, constraints.size)
-    if constraints.unique:
-        yield unique_check(field.name)
+    checks = (elements,) if elements else ()
+    if constraints and constraints.unique:
+        checks = (unique_check(field.name), *checks)
+    if constraints and constraints.size:
+        yield sized_check(field.name, constraints.size, checks)
+    else:
+        yield from checks
 
 
 def _value_checks(
@@ -212,7 +229,7 @@ def _message_checks(
 ) -> Iterable[ValueCheck]:
     if not kind.full_name.startswith(_WRAPPERS):
         nested = compiled(kind)
-        yield lambda value, path: nested.check(value, f"{path}.")
+        yield nested.check
     elif constraints and kind.full_name in _SECONDS and constraints.value:
         yield seconds_check(constraints.value)
     elif constraints and kind.full_name.endswith("Value") and "value" in kind.fields_by_name:
@@ -224,4 +241,4 @@ def _message_checks(
 
 
 def _unwrapped(check: ValueCheck) -> ValueCheck:
-    return lambda value, path: check(value.value, path)
+    return lambda value: check(value.value)

@@ -132,7 +132,9 @@ policys: {}
 """
     address = "an address is host:port, as 127.0.0.1:8080 or [::1]:8080"
     integer = "input should be a valid integer, unable to parse string as an integer"
-    limits = "did you mean body_bytes? accepted here: body_bytes, concurrency, deadline_s, header_bytes"
+    limits = (
+        "did you mean body_bytes? accepted here: body_bytes, concurrency, deadline_s, elements, header_bytes"
+    )
     assert faults(tmp_path, text, LIMITS__CONCURRENCY="none", GRPC__LISTEN="x", NO__SUCH="1") == [
         f"gateway.yaml:6:3: rest.listen: 'nowhere': {address}",
         "gateway.yaml:7:3: rest.tls.certificate: is required",

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cel_expr_python import cel
 
-from gateway.expressions.bounds import MAX_BYTES, MAX_STEPS, Weight, weigh_value
-from gateway.expressions.environment import Environment, ExpressionError
+from gateway.expressions import Environment, ExpressionError
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
+from gateway.expressions.weights import MAX_BYTES, MAX_STEPS, Weight, weigh_value
 
 if TYPE_CHECKING:
     from gateway.schema import Schema

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cel_expr_python import cel
 
+from gateway.expressions import Environment, EvaluationError, Expression, ExpressionError
 from gateway.expressions.cel_types import type_of
-from gateway.expressions.environment import Environment, ExpressionError
-from gateway.expressions.expression import EvaluationError, Expression
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
 from tests.policy.making import CREATE

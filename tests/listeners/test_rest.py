@@ -17,6 +17,7 @@ from gateway.emulator import Fault
 from gateway.errors import Code
 from gateway.transcode import HTTP_STATUS
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.listeners.naming import write_bundle
 from tests.signed import sign_link
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
@@ -139,8 +140,70 @@ async def test_an_invalid_request_names_every_field(running: Running) -> None:
     wrong = {"folderId": "B1G", "name": "x", "labels": {"Bad Key": "ok", "ok": "Bad Value"}}
     status, body, _ = await call(running, "POST", IMAGES, json=wrong)
     assert (status, body["code"]) == (400, 3)
-    assert violations(body).keys() == {"folder_id", "name", "uri", 'labels["Bad Key"]', 'labels["ok"]'}
+    assert violations(body).keys() == {"folderId", "name", "uri", 'labels["Bad Key"]', 'labels["ok"]'}
+    assert "folderId: the value" in body["message"]
     assert not running.emulator.calls
+
+
+async def test_fields_have_the_names_of_json_in_every_response(start: Start, tmp_path: Path) -> None:
+    running = await start(policies__path=write_bundle(tmp_path))
+    image = GOOD_IMAGE | {"labels": {"folder_id": "x"}}
+    status, body, headers = await call(running, "POST", IMAGES, json=image)
+    assert status == 403
+    value = 'folderId is "b1gexample"'
+    assert violations(body) == {
+        "folderId": f"folder_id is wrong; {value}",
+        'labels["folder_id"]': 'not x; labels["folder_id"] is "x"',
+    }
+    assert body["message"].startswith(f"denied by policy: folderId: folder_id is wrong; {value}; labels")
+    assert headers["Warning"] == f'299 - "warned/warned: warned; {value.replace(chr(34), chr(92) + chr(34))}"'
+    status, body, _ = await call(
+        running, "PATCH", f"{IMAGES}/{AN_ID}", json={"updateMask": "name", "name": "ab"}
+    )
+    assert (status, list(violations(body))) == (403, ["updateMask"])
+    status, body, headers = await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"folderId": "b1gwarned"})
+    assert status == 200
+    assert "folderId is" in headers["Warning"]
+
+
+async def test_thousands_of_labels_are_refused_for_their_number(running: Running) -> None:
+    labels = {f"B{number}": "" for number in range(4500)}
+    status, body, _ = await call(running, "POST", IMAGES, json={"uri": "x", "labels": labels})
+    assert status == 400
+    assert violations(body) == {"labels": "has 4500 elements; the number of elements must be <=64"}
+
+
+async def test_violations_beyond_256_are_not_looked_for(running: Running) -> None:
+    status, body, _ = await call(
+        running, "POST", IMAGES, json={f"field_{number}": 1 for number in range(3000)}
+    )
+    assert status == 400
+    found = details(body)["BadRequest"]["fieldViolations"]
+    assert len(found) == 257
+    assert found[-1] == {
+        "description": "there are more violations; the first 256 are listed",
+        "reason": "MORE",
+    }
+    assert body["message"].endswith("; and more than 253 others")
+
+
+async def test_elements_are_bounded_by_the_configuration(start: Start) -> None:
+    running = await start(limits__elements=3)
+    path = f"{IMAGES}/{AN_ID}"
+    status, body, _ = await call(running, "PATCH", path, json={"updateMask": "name,labels,description,name"})
+    assert (status, list(violations(body))) == (400, ["updateMask"])
+    assert "may have 3 together" in body["message"]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9223372036854775808", "1" + "0" * 5000])
+async def test_a_number_out_of_range_is_told_with_its_field_and_its_range(
+    running: Running, number: str
+) -> None:
+    status, body, _ = await call(running, "GET", f"{IMAGES}?folderId=b1g&pageSize={number}")
+    assert status == 400
+    assert violations(body)["pageSize"].endswith(
+        f"is out of range; it must be from {-(2**63)} to {2**63 - 1}"
+    )
 
 
 BAD_INPUT = [

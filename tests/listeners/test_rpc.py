@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from gateway.errors import Code
 from gateway.listeners.rpc import peer_address
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, Running, Start
+from tests.listeners.naming import write_bundle
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 GOOD = {"folder_id": "b1gexample"} | {name: value for name, value in GOOD_IMAGE.items() if name != "folderId"}
@@ -95,6 +97,36 @@ async def test_an_invalid_request_names_every_field(running: Running, channel: A
         'labels["Bad Key"]': "PATTERN",
     }
     assert not running.emulator.calls
+
+
+async def test_thousands_of_labels_are_refused_for_their_number(channel: Any, schema: Schema) -> None:
+    labels = {f"B{number}": "" for number in range(4500)}
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await create(channel, schema, **(GOOD | {"labels": labels}))
+    assert bad_fields(caught.value) == {"labels": "SIZE"}
+
+
+async def test_thousands_of_paths_are_refused_for_their_number(channel: Any, schema: Schema) -> None:
+    method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Update"]
+    request = method.request(image_id="a" * 20, update_mask={"paths": ["name"] * 4097})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary(method.path)(request.SerializeToString())
+    assert bad_fields(caught.value) == {"update_mask.paths": "SIZE"}
+
+
+async def test_fields_have_the_names_of_the_proto_files_in_every_response(
+    start: Start, schema: Schema, tmp_path: Path
+) -> None:
+    running = await start(policies__path=write_bundle(tmp_path))
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await create(channel, schema, **(GOOD | {"labels": {"folder_id": "x"}}))
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert bad_fields(caught.value) == {"folder_id": "names/denied", 'labels["folder_id"]': "names/label"}
+        text = 'folder_id is wrong; folder_id is "b1gexample"'
+        assert (caught.value.details() or "").startswith(f"denied by policy: folder_id: {text}")
+        trailing = dict(caught.value.trailing_metadata() or ())
+        assert trailing["x-policy-warning"] == 'warned/warned: warned; folder_id is "b1gexample"'
 
 
 @pytest.mark.parametrize(

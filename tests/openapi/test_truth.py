@@ -10,7 +10,7 @@ import pytest
 
 from gateway.openapi.messages import Messages
 from gateway.schema import Schema, descriptor_of
-from gateway.transcode.json_reader import JsonReader, to_message
+from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.json_text import parse_json
 from gateway.validation import Validator
 
@@ -108,9 +108,11 @@ def test_schema_and_gateway_agree(
 
 def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
     reader = JsonReader()
-    tree = reader.read_message(descriptor_of(kind), parse_json(json.dumps(value).encode()), "")
-    if reader.violations:
+    reading = reader.start()
+    kind_reader = reader.message_reader(descriptor_of(kind))
+    tree = kind_reader.read(reading, parse_json(json.dumps(value).encode()), None)
+    if reading.violations.found:
         return False
-    message = to_message(tree, kind(), schema.pool)
+    message = kind_reader.to_message(tree)
     validator = Validator(schema)
-    return not list(validator._of(descriptor_of(kind)).check(message, ""))  # noqa: SLF001
+    return not list(validator._of(descriptor_of(kind)).check(message))  # noqa: SLF001

@@ -12,6 +12,9 @@ KEYS = ("a", "env", "owner", "ё", "x-1")
 SELECTABLE = ("a", "env", "owner")
 PATTERNS = ("^a", "b$", "[a-z]+-[0-9]", "^$", "ё", "^[^a-z]+$", "a.b", "(a+)+$")
 FIELDS = ("folder_id", "name", "description", "uri")
+GLOBS = ("*", "a*", "**b", "?-[0-9]", "*-?", "ё?")
+ADDRESSES = ("10.1.2.3", "192.0.2.1", "2001:db8::1", "10.1.2", "")
+NETWORKS = ("10.0.0.0/8", "2001:db8::/32", "10.0.0.1/8")
 NUMBERS = (0, 1, 2, 3, -1, -2, 7, 2**62, 2**63 - 1, -(2**63))
 _ORDERED: tuple[Kind, ...] = ("int", "text")
 _ELEMENTS: dict[Kind, Kind] = {"texts": "text", "bag": "text", "map": "text", "ints": "int"}
@@ -130,6 +133,7 @@ class Grower:
                 self._choice_of("texts"),
                 self._filter_of("texts"),
                 self._map_of("texts"),
+                self._key_test,
             ],
             "ints": [self._list_of("ints"), self._filter_of("ints"), self._map_of("ints")],
             "bag": [self._filter_of("bag"), self._map_of("bag")],
@@ -139,7 +143,7 @@ class Grower:
     def _conditions(self) -> list[Callable[[int], Tree]]:
         joined = [self._join, self._join, self._join, self._not]
         compared = [self._equality, self._equality, self._order, self._order, self._membership]
-        texts = [self._text_test, self._text_test, self._match]
+        texts = [self._text_test, self._text_test, self._match, self._match, self._glob, self._in_network]
         return [*joined, *compared, *texts, self._loop, self._loop, self._choice_of("bool")]
 
     def _join(self, depth: int) -> Tree:
@@ -174,6 +178,32 @@ class Grower:
         if words and self._random.random() < 0.3:
             pattern = Tree("parameter", "text", (), self._random.choice(words))
         return Tree("matches", "bool", (self.grow("text", depth), pattern))
+
+    def _glob(self, depth: int) -> Tree:
+        pattern = Tree("literal", "text", (), self._random.choice(GLOBS))
+        return Tree("glob", "bool", (self.grow("text", depth), pattern))
+
+    def _in_network(self, depth: int) -> Tree:
+        address = Tree("literal", "text", (), self._random.choice(ADDRESSES))
+        if self._random.random() < 0.3:
+            address = self.grow("text", depth)
+        network = Tree("literal", "text", (), self._random.choice(NETWORKS))
+        return Tree("inCidr", "bool", (address, network))
+
+    def _key_test(self, _depth: int) -> Tree:
+        """Return the keys that a map lacks, or has beyond those of a list; in a loop of its element."""
+        keys = self._random.choice(self._constant_texts())()
+        return Tree(self._random.choice(("missing", "unknown")), "texts", (self._map(), keys))
+
+    def _constant_texts(self) -> list[Callable[[], Tree]]:
+        named: list[Callable[[], Tree]] = [
+            lambda name=name: Tree("parameter", "texts", (), name)  # type: ignore[misc]
+            for name, kind in self._parameters.items()
+            if kind == "texts"
+        ]
+        names = [name for name, kind in self._locals.items() if kind == "text"]
+        of_turn = [lambda: Tree("list", "texts", (Tree("local", "text", (), self._random.choice(names)),))]
+        return [*named, self._literals, *(of_turn if names else [])]
 
     def _loop(self, depth: int) -> Tree:
         operator = self._random.choice(("all", "all", "exists", "exists", "exists_one"))

@@ -5,6 +5,7 @@ It shares nothing with the engine: https://github.com/google/cel-spec/blob/maste
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,22 @@ def _index(whole: Any, key: Any) -> Any:
     return whole[key]
 
 
+_TOKENS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _glob(text: str, pattern: str) -> bool:
+    parts = re.findall(r"\*\*|.", pattern, re.DOTALL)
+    translated = "".join(_TOKENS.get(part, re.escape(part)) for part in parts)
+    return re.fullmatch(translated, text, re.DOTALL) is not None
+
+
+def _in_cidr(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network)
+    except ValueError as error:
+        raise CelError from error
+
+
 _FORMS: dict[str, Form] = {
     "literal": lambda tree, _world, _scope: tree.value,
     "field": lambda tree, world, _: world.request.fields[str(tree.value)],
@@ -226,4 +243,8 @@ _STRICT: dict[str, Callable[..., Any]] = {
     "contains": lambda text, part: part in text,
     "matches": lambda text, pattern: re.search(pattern.replace("$", _END), text) is not None,
     "index": _index,
+    "glob": _glob,
+    "inCidr": _in_cidr,
+    "missing": lambda entries, keys: [key for key in keys if entries.get(key, "") == ""],
+    "unknown": lambda entries, keys: sorted(key for key in entries if key not in keys),
 }

@@ -15,7 +15,7 @@ import cel
 from tests.policy.making import CREATE
 from tests.policy_fuzz.case import Binding
 from tests.policy_fuzz.oracle import Form, Outcome, Request, Scope, World, evaluate, judge, scopes
-from tests.policy_fuzz.tree import LOOPS, Tree, to_cel, walk
+from tests.policy_fuzz.tree import LOOPS, OWN, Tree, to_cel, walk
 
 _OUTCOMES: dict[bool, Outcome] = {True: "true", False: "false"}
 _LEAST = -(2**63)
@@ -90,8 +90,10 @@ class Reader:
         return None if self._hides(tree) else cel.compile(to_cel(tree, self._inlined))
 
     def _hides(self, tree: Tree) -> bool:
-        """Tell whether a loop names its element as a variable: its text cannot stand in its place."""
-        return any(one.operator in LOOPS and one.value in self._trees for one in self._parts(tree))
+        """Tell whether it is out of reach: of a function of ours, or where a loop hides a variable's name."""
+        parts = self._parts(tree)
+        hides = any(one.operator in LOOPS and one.value in self._trees for one in parts)
+        return hides or any(one.operator in OWN for one in parts)
 
     def explain(self, tree: Tree, request: Request, found: Outcome) -> str | None:
         """Return which known differences lead to what the engine says, or None when they do not."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.expressions.expression import EvaluationError, Expression
+from gateway.expressions import EvaluationError, Expression
 from gateway.policy import decider
 from gateway.schema import Schema
 from tests.policy_fuzz.__main__ import LEAST_SHARE, OUTCOMES

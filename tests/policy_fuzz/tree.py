@@ -14,7 +14,9 @@ Value: TypeAlias = "bool | int | str | list[str] | list[int] | dict[str, str]"
 
 LOOPS = ("all", "exists", "exists_one", "map", "filter")
 _INFIX = {"==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%", "&&", "||"}
-_METHODS = {"startsWith", "endsWith", "contains", "matches"}
+OWN = {"glob", "inCidr", "missing", "unknown"}
+"""Functions that the gateway adds to CEL."""
+_METHODS = {"startsWith", "endsWith", "contains", "matches", *OWN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Schema:
+def descriptor_set(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     target = tmp_path_factory.mktemp("descriptors") / "library.binpb"
-    data = compile_protos(Path(__file__).parent / "protos", target)
-    return load_schema(["test.v1.Library"], {"test": data})
+    return compile_protos(Path(__file__).parent / "protos", target)
+
+
+@pytest.fixture(scope="session")
+def schema(descriptor_set: bytes) -> Schema:
+    return load_schema(["test.v1.Library"], {"test": descriptor_set})
 
 
 @pytest.fixture(scope="session")

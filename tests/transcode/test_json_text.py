@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from gateway.errors import Code, GatewayError
-from gateway.transcode.json_text import parse_json
+from gateway.transcode.json_text import JsonNumber, parse_json
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
         (b"{}", {}),
-        (b" [1, 2.50, true, null] ", [1, Decimal("2.50"), True, None]),
+        (b" [1, true, null] ", [1, True, None]),
         (b'"\xd1\x8f\\u044f"', "яя"),
         (b'"\\ud83d\\ude00"', "😀"),
         (b'"\\u0000"', "\0"),
         (b"-0", 0),
-        (b"1e5", Decimal(100000)),
         (b"12345678901234567890123", 12345678901234567890123),
-        (b"0.1000000000000000055511151231257827", Decimal("0.1000000000000000055511151231257827")),
-        (b"1e-400", Decimal("1e-400")),
     ],
 )
 def test_values(text: bytes, value: Any) -> None:
     assert parse_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2.50", "1e5", "0.1000000000000000055511151231257827", "1e-400", "1e999", "-1e999",
+        "1e-99999999999999999999", "0e99999999999999999999", "9" * 60_000,
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_integer_stays_as_it_is_written(text: str) -> None:
+    value = parse_json(text.encode())
+    assert isinstance(value, JsonNumber)
+    assert value.text == text
 
 
 BAD = {
@@ -43,18 +52,6 @@ BAD = {
     "NaN": (b'{"a":NaN}', "the body is not JSON: NaN is no JSON number"),
     "Infinity": (b"[Infinity]", "the body is not JSON: Infinity is no JSON number"),
     "-Infinity": (b"-Infinity", "the body is not JSON: -Infinity is no JSON number"),
-    "1e999": (b'{"a":1e999}', "the body is not JSON: the number 1e999 is out of range"),
-    "-1e999": (b"-1e999", "the body is not JSON: the number -1e999 is out of range"),
-    "exponent of twenty digits": (
-        b"1e-99999999999999999999",
-        "the body is not JSON: the number 1e-99999999999999999999 is out of range",
-    ),
-    "zero with a huge exponent": (
-        b"0e99999999999999999999",
-        "the body is not JSON: the number 0e99999999999",
-    ),
-    "huge int": (b"9" * 401, "the body is not JSON: a number has too many digits"),
-    "int of many digits": (b"9" * 60_000, "the body is not JSON: a number has too many digits"),
     "01": (b"01", "the body is not JSON: extra data at line 1, column 2"),
     "+1": (b"+1", "the body is not JSON: expecting value"),
     "1.": (b"1.", "the body is not JSON: extra data"),

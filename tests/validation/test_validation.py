@@ -194,7 +194,7 @@ def test_required(validator: Validator, schema: Schema) -> None:
         ({"list": ["a"]}, "has 1 elements; the number of elements must be 2-3"),
         ({"list": ["a", "a"]}, "is there a second time; elements must differ"),
         ({"labels": {"A": ""}}, 'the key "A" does not match the pattern [a-z][-_0-9a-z]*'),
-        ({"both": {}}, "set exactly one of: a, b"),
+        ({"both": {}}, "set exactly one of: both.a, both.b"),
         ({"y": {}}, "is required; set it"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import Code, GatewayError
-from gateway.schema import Schema, load_schema
+from gateway.schema import Schema, descriptor_of, load_schema
 from gateway.transcode import (
     HTTP_STATUS,
     JsonWriter,
@@ -20,6 +20,7 @@ from gateway.transcode import (
     WrongVerb,
     build_router,
     parse_target,
+    to_json_path,
 )
 from tests.conftest import ROOT
 from tests.wire.conftest import LIBRARY
@@ -51,8 +52,10 @@ def answer(router: Router[Route], writer: JsonWriter, verb: str, raw: str, body:
             return "405", ", ".join(found.allowed)
         if not isinstance(found, Match):
             return "404", ""
+        kind = descriptor_of(found.route.method.request)
         message = found.route.binder.bind(found.captures, target.query, body.encode())
     except GatewayError as error:
+        error.rename_fields(lambda path: to_json_path(path, kind))
         return str(HTTP_STATUS[error.code]), ", ".join(sorted(one.field for one in error.violations))
     return found.route.method.name.rpartition(".")[2], writer.to_tree(message)
 

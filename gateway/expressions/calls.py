@@ -1,0 +1,186 @@
+"""Calls of the gateway's functions, computed outside of the engine before their results are needed.
+
+The engine never releases what it passes to a Python function, nor what that returns,
+so it must not call one. When an expression is loaded (see linker.py), each call is
+replaced:
+
+- outside of loops by a variable, which is set to the result;
+- in a loop by a look-up in a table that holds the result for the text of each turn.
+  The engine finds the text by itself, so a result can only ever be that of the text
+  it is needed for.
+
+A call that fails leaves its variable unset, or its text out of the table. That is
+an error only where the engine needs the value, as an error of the function would be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.expressions.definitions import Definitions
+from gateway.expressions.errors import EvaluationError
+from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
+from gateway.masking import hide_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.protobuf.message import Message
+
+    from gateway.expressions.activation import Activation
+    from gateway.expressions.functions import Toolbox
+    from gateway.expressions.readers import Reading
+    from gateway.schema import Schema
+
+KEYS = "@keys"
+"""Stands for the form of a function: the keys of a map, in ascending order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop around a call.
+
+    Attributes:
+        key: the same for loops over the same values.
+        variables: names of its one or two variables in a turn.
+        values: what it goes over.
+        is_readable: its values are of a type that is known, so that they can leave the engine.
+    """
+
+    key: str
+    variables: tuple[str, ...]
+    values: Reading
+    is_readable: bool
+
+    def turns(self, activation: Activation) -> Iterator[None]:
+        """Set the variables for each turn.
+
+        Raises:
+            EvaluationError: there is nothing to go over.
+        """
+        values = self.values.read(activation)
+        turn, names = activation.turn, self.variables
+        if len(names) == 1:
+            for turn[names[0]] in values:
+                yield
+            return
+        for pair in values.items() if hasattr(values, "items") else enumerate(values):
+            turn[names[0]], turn[names[1]] = pair
+            yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalCall:
+    """A call that the gateway computes.
+
+    Attributes:
+        name: of the variable that holds the result, or the table of results.
+        function: takes texts.
+        arguments: of the call.
+        loops: that the arguments depend on, the outer ones first; none outside of loops.
+        keys: which arguments depend on them; the table is looked up by these.
+        field: of the table, which holds results of the function's type.
+        table_class: class of TABLE_TYPE.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Reading, ...]
+    loops: tuple[Loop, ...] = ()
+    keys: tuple[int, ...] = ()
+    field: str = ""
+    table_class: type[Message]
+
+    def find(self, activation: Activation) -> Any:
+        """Return the result, or the table of results.
+
+        Raises:
+            EvaluationError: there is none.
+        """
+        if not self.loops:
+            return self._call(self._read(activation))
+        table = self.table_class()
+        self._fill(table, activation, 0)
+        return table
+
+    def _read(self, activation: Activation) -> list[Any]:
+        return [argument.read(activation) for argument in self.arguments]
+
+    def _call(self, given: list[Any]) -> Any:
+        try:
+            return self.function(*given)
+        except (ValueError, TypeError) as error:
+            raise EvaluationError(hide_secrets(str(error))) from error
+
+    def _fill(self, table: Any, activation: Activation, depth: int) -> None:
+        """Compute the results of the turns of a loop, and of the loops within it."""
+        if depth == len(self.loops):
+            self._add(table, activation)
+            return
+        try:
+            for _ in self.loops[depth].turns(activation):
+                self._fill(table, activation, depth + 1)
+        except EvaluationError as error:
+            if not depth:
+                raise
+            activation.note(self.name, "", str(error))
+
+    def _add(self, table: Any, activation: Activation) -> None:
+        """Compute the result of one turn."""
+        key = ""
+        try:
+            given = self._read(activation)
+            *outer, key = (given[index] for index in self.keys)
+            for one in outer:
+                table = table.rows[one]
+            results = getattr(table, self.field)
+            if key in results:
+                return
+            result = self._call(given)
+        except (EvaluationError, TypeError) as error:  # a key may be no text
+            activation.note(self.name, str(key), str(error))
+            return
+        if self.field == "links":
+            results[key].CopyFrom(result)
+        else:
+            results[key] = result
+
+
+class Calls:
+    """The calls of all expressions of a method; one that stands in several places is computed once."""
+
+    def __init__(self, schema: Schema, tools: Toolbox, definitions: Definitions | None = None) -> None:
+        """Prepare.
+
+        Args:
+            schema: whose types expressions are checked against.
+            tools: that the functions work with.
+            definitions: of the functions that are defined in CEL; made anew when left out.
+        """
+        self.schema = schema
+        self.definitions = definitions or Definitions(schema)
+        self._table_class = schema.message(TABLE_TYPE)
+        self._functions = {name: form.compute(tools) for name, form in OVERLOADS.items()} | {KEYS: sorted}
+        self._known: dict[str, ExternalCall] = {}
+
+    def is_computed(self, overload: str) -> bool:
+        """Whether the gateway computes a form of a function."""
+        return overload in self._functions
+
+    def add(
+        self, overload: str, arguments: tuple[Reading, ...], loops: tuple[Loop, ...], keys: tuple[int, ...]
+    ) -> ExternalCall:
+        """Return the call of a form of a function."""
+        key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
+        if key not in self._known:
+            self._known[key] = ExternalCall(
+                name=f"@{len(self._known)}",
+                function=self._functions[overload],
+                arguments=arguments,
+                loops=loops,
+                keys=keys,
+                field=FIELDS.get(overload, ""),
+                table_class=self._table_class,
+            )
+        return self._known[key]

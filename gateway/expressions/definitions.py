@@ -1,0 +1,62 @@
+"""Functions that are defined in CEL: how calls are replaced by definitions when an expression is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cel_expr_python import cel
+
+from gateway.expressions.checked import CHECKED, unpack
+from gateway.expressions.functions import OVERLOADS, declare_functions
+from gateway.expressions.libraries import AUTHORS
+from gateway.expressions.syntax import UNUSED, arguments_of, children_of, names_in
+
+if TYPE_CHECKING:
+    from gateway.expressions.editing import Editor
+    from gateway.expressions.syntax import Node
+    from gateway.schema import Schema
+
+
+class Definitions:
+    """The definitions, compiled once for a bundle."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Compile them, against the types of a schema."""
+        self._compiled: dict[str, Any] = {}
+        functions, checked_class = declare_functions(), schema.message(CHECKED)
+        for overload in OVERLOADS.values():
+            if overload.definition is not None:
+                environment = cel.NewEnv(
+                    descriptor_pool=schema.pool,
+                    config=AUTHORS,
+                    variables=dict(overload.parameters),
+                    functions=functions,
+                )
+                compiled = environment.compile(overload.definition)
+                self._compiled[overload.id] = unpack(compiled, checked_class)
+
+    def expand(self, editor: Editor, node: Node, turn: frozenset[str] = frozenset()) -> None:
+        """Replace each call that depends on a loop by more than texts, the inner ones first.
+
+        Args:
+            editor: of the expression.
+            node: a part of it.
+            turn: variables of the loops around the part.
+        """
+        loop = node.comprehension_expr
+        if node.WhichOneof("expr_kind") == "comprehension_expr":
+            self.expand(editor, loop.iter_range, turn)
+            self.expand(editor, loop.accu_init, turn)
+            inner = turn | {name for name in (loop.iter_var, loop.iter_var2) if name and name != UNUSED}
+            self.expand(editor, loop.loop_step, inner)
+            self.expand(editor, loop.result, turn)
+            return
+        for child in children_of(node):
+            self.expand(editor, child, turn)
+        overload = editor.overload_of(node)
+        definition = self._compiled.get(overload)
+        if definition is not None:
+            given, form = arguments_of(node), OVERLOADS[overload]
+            if any(names_in(given[index]) & turn for index in form.others):
+                editor.graft(node, definition, dict(zip(form.parameters, given, strict=True)))
+                self.expand(editor, node, turn)

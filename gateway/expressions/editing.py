@@ -1,0 +1,231 @@
+"""Changes to the checked form of an expression, which keep its references and types complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.expressions.checked import last_id, rename
+from gateway.expressions.functions import TABLE_TYPE
+from gateway.expressions.syntax import is_variable_binding, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.expressions.syntax import Node
+
+_RESULT = "@result"
+_STRING = 5  # PrimitiveType.STRING
+
+
+class Editor:
+    """Changes one expression in place.
+
+    The engine finds what a name or a call stands for by the ID of its node, so
+    each node that is added has an ID of its own, with its reference and its type.
+
+    Attributes:
+        checked: the expression, a cel.expr.CheckedExpr.
+    """
+
+    def __init__(self, checked: Any) -> None:
+        self.checked = checked
+        self._last = last_id(checked)
+
+    def type_of(self, node: Node) -> Any:
+        """Return the type of a node, a cel.expr.Type; None when it is only known at evaluation."""
+        return self.checked.type_map.get(node.id)
+
+    def overload_of(self, node: Node) -> str:
+        """Return the ID of the only form of a function that a call can stand for; empty without one."""
+        found = self.checked.reference_map.get(node.id)
+        return str(found.overload_id[0]) if found is not None and len(found.overload_id) == 1 else ""
+
+    def set_name(self, node: Node, name: str, kind: Any = None) -> None:
+        """Turn a node into a name.
+
+        Args:
+            node: to change.
+            name: that it becomes.
+            kind: type of the value; that of the node when left out.
+        """
+        kept = self.type_of(node) if kind is None else kind
+        self._reset(node, kept)
+        node.ident_expr.name = name
+        self.checked.reference_map[node.id].name = name
+
+    def set_lookup(self, node: Node, table: str, field: str, keys: list[Node]) -> None:
+        """Turn a node into `table.field[key]`, or `table.rows[key].field[key]`.
+
+        Args:
+            node: to change.
+            table: name of a variable of TABLE_TYPE.
+            field: that holds the values.
+            keys: parts of the node.
+        """
+        kind = self.type_of(node)
+        copies = [self.copy(key) for key in keys]
+        self._reset(node, kind)
+        place = self._set_entry(node, field, copies.pop(), kind)
+        if copies:
+            place = self._set_entry(place, "rows", copies.pop(), self.type_of(place))
+        self._name(place, table)
+        self.checked.type_map[place.id].message_type = TABLE_TYPE
+
+    def _set_entry(self, node: Node, field: str, key: Node, kind: Any) -> Node:
+        """Turn a node into `….field[key]`, with a value of a type; return the node before the field."""
+        self._set_index(node, key)
+        entries = node.call_expr.args[0]
+        entries.id = self._new_id()
+        entries.select_expr.field = field
+        known = self.checked.type_map[entries.id].map_type
+        known.key_type.primitive = _STRING
+        if kind is not None:
+            known.value_type.CopyFrom(kind)
+        place = entries.select_expr.operand
+        place.id = self._new_id()
+        self.checked.type_map[place.id].message_type = TABLE_TYPE
+        return place
+
+    def has_sortable_keys(self, node: Node) -> bool:
+        """Whether a node is a map with keys of one type."""
+        kind = self.type_of(node)
+        return kind is not None and kind.map_type.key_type.primitive in _SORTED
+
+    def replace_values(self, node: Node) -> None:
+        """Turn a loop over keys and values of a map into one over its keys, which looks the values up."""
+        self._freshen(node)
+        loop = node.comprehension_expr
+        name, loop.iter_var2 = loop.iter_var2, ""
+        for one in list(walk(loop.loop_step)):
+            if one.WhichOneof("expr_kind") == "ident_expr" and one.ident_expr.name == name:
+                whole = self.copy(loop.iter_range)
+                key = type(node)()
+                self._name(key, loop.iter_var)
+                self._reset(one, self.type_of(one))
+                self._set_index(one, key)
+                one.call_expr.args[0].CopyFrom(whole)
+
+    def _freshen(self, node: Node) -> None:
+        """Give the variables of all loops in a part names that nothing else has."""
+        for one in walk(node):
+            loop = one.comprehension_expr
+            names = {name: f"@{name}{self._new_id()}" for name in (loop.iter_var, loop.iter_var2) if name}
+            if one.WhichOneof("expr_kind") != "comprehension_expr" or is_variable_binding(one):
+                continue
+            loop.iter_var, loop.iter_var2 = names[loop.iter_var], names.get(loop.iter_var2, "")
+            for part in (loop.loop_condition, loop.loop_step, loop.result):
+                rename(self.checked, part, names)
+
+    def set_key_list(self, node: Node, name: str) -> None:
+        """Turn a map into a name that stands for the list of its keys."""
+        keys = self.type_of(node).map_type.key_type
+        kind = type(self.type_of(node))()
+        kind.list_type.elem_type.CopyFrom(keys)
+        self.set_name(node, name, kind)
+
+    def sort_keys(self, node: Node) -> None:
+        """Turn a map with keys of one type into the list of its keys, in ascending order."""
+        keys = self.type_of(node).map_type.key_type
+        whole = self.copy(node)
+        self._reset(node, None)
+        self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)
+        self._set_overload(node, f"list_{_SORTED[keys.primitive]}_sort")
+        node.call_expr.function = "sort"
+        self._gather_keys(node.call_expr.target, whole, keys)
+
+    def graft(self, node: Node, definition: Any, arguments: Mapping[str, Node]) -> None:
+        """Turn a node into another expression.
+
+        Args:
+            node: to change.
+            definition: the other expression, a cel.expr.CheckedExpr.
+            arguments: names that the definition reads → what stands in their place.
+        """
+        copies = {name: self._detached(one) for name, one in arguments.items()}
+        grafted = self._adopt(definition, definition.expr)
+        self._freshen(grafted)
+        for one in list(walk(grafted)):
+            if one.WhichOneof("expr_kind") == "ident_expr" and one.ident_expr.name in copies:
+                one.CopyFrom(self._adopt(self.checked, copies[one.ident_expr.name]))
+        kept = node.id
+        self.checked.reference_map.pop(kept, None)
+        node.CopyFrom(grafted)
+        if kept in self.checked.type_map:
+            self.checked.type_map[node.id].CopyFrom(self.checked.type_map[kept])
+
+    def copy(self, node: Node) -> Node:
+        """Return a copy of a part, with IDs of its own."""
+        return self._adopt(self.checked, node)
+
+    def _detached(self, node: Node) -> Node:
+        copied = type(node)()
+        copied.CopyFrom(node)
+        return copied
+
+    def _adopt(self, source: Any, node: Node) -> Node:
+        """Return a copy of a node of some expression, with what that expression knows of it."""
+        copied = self._detached(node)
+        for one in walk(copied):
+            known, one.id = one.id, self._new_id()
+            for facts, own in (
+                (source.reference_map, self.checked.reference_map),
+                (source.type_map, self.checked.type_map),
+            ):
+                if known in facts:
+                    own[one.id].CopyFrom(facts[known])
+        return copied
+
+    def _reset(self, node: Node, kind: Any) -> None:
+        """Empty a node and give it a new ID, and a type where it is known."""
+        kept = None
+        if kind is not None:
+            kept = type(kind)()
+            kept.CopyFrom(kind)
+        node.Clear()
+        node.id = self._new_id()
+        if kept is not None:
+            self.checked.type_map[node.id].CopyFrom(kept)
+
+    def _set_index(self, node: Node, key: Node) -> None:
+        node.call_expr.function = "_[_]"
+        node.call_expr.args.add()
+        node.call_expr.args.add().CopyFrom(key)
+        self._set_overload(node, "index_map")
+
+    def _gather_keys(self, node: Node, whole: Node, keys: Any) -> None:
+        """Turn a node into `whole.map(key, key)`."""
+        node.id = self._new_id()
+        self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)
+        loop = node.comprehension_expr
+        loop.iter_var = f"@key{node.id}"
+        loop.iter_range.CopyFrom(whole)
+        loop.accu_var = _RESULT
+        loop.accu_init.id = self._new_id()
+        loop.accu_init.list_expr.SetInParent()
+        loop.loop_condition.id = self._new_id()
+        loop.loop_condition.const_expr.bool_value = True
+        step = loop.loop_step
+        step.id = self._new_id()
+        step.call_expr.function = "_+_"
+        self._set_overload(step, "add_list")
+        self._name(step.call_expr.args.add(), _RESULT)
+        elements = step.call_expr.args.add()
+        elements.id = self._new_id()
+        self._name(elements.list_expr.elements.add(), loop.iter_var)
+        self._name(loop.result, _RESULT)
+
+    def _name(self, node: Node, name: str) -> None:
+        node.id = self._new_id()
+        node.ident_expr.name = name
+        self.checked.reference_map[node.id].name = name
+
+    def _set_overload(self, node: Node, overload: str) -> None:
+        self.checked.reference_map[node.id].overload_id.append(overload)
+
+    def _new_id(self) -> int:
+        self._last += 1
+        return self._last
+
+
+_SORTED = {1: "bool", 2: "int", 3: "uint", 5: "string"}
+"""Types that keys of maps can have, by their number in PrimitiveType, as `sort()` names its forms."""

@@ -1,0 +1,20 @@
+"""How large the inputs of expressions can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputLimits:
+    """The largest inputs that policies evaluate, where the constraints of the API set no bound.
+
+    Attributes:
+        text: characters of a text, or bytes of a bytes field.
+        elements: of a list or map.
+        message: bytes of the whole request.
+    """
+
+    text: int = 4096
+    elements: int = 256
+    message: int = 65536

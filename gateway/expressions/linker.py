@@ -1,0 +1,202 @@
+"""Prepares a checked expression for evaluation: calls of the gateway's functions, and the order of maps."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from gateway.expressions.calls import KEYS, Loop
+from gateway.expressions.cel_types import accept_all, is_constant_type, is_text
+from gateway.expressions.checked import add_binding, pack, part_of, rename
+from gateway.expressions.errors import ExpressionError, Problem
+from gateway.expressions.expression import Executable, read_value
+from gateway.expressions.functions import OVERLOADS
+from gateway.expressions.readers import Bound, ReaderCompiler, Reading
+from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cel_expr_python import cel
+
+    from gateway.expressions.activation import Activation
+    from gateway.expressions.calls import Calls, ExternalCall
+    from gateway.expressions.editing import Editor
+    from gateway.expressions.readers import Names
+    from gateway.expressions.syntax import Node
+
+
+class Linker:
+    """Links one expression: its editor's checked form is changed in place."""
+
+    def __init__(self, editor: Editor, calls: Calls, environment: cel.Env) -> None:
+        """Prepare.
+
+        Args:
+            editor: of the expression, in which definitions are expanded.
+            calls: of the method.
+            environment: that the engine evaluates in.
+        """
+        self._editor = editor
+        self._calls = calls
+        self._environment = environment
+        self._readers = ReaderCompiler(editor, calls.schema)
+        self._found: dict[str, ExternalCall] = {}
+
+    def link(self) -> Executable:
+        """Return what is evaluated.
+
+        Raises:
+            ExpressionError: a call cannot be computed outside of the engine.
+        """
+        checked = self._editor.checked
+        self._visit(checked.expr, {}, {})
+        return Executable(self._environment.deserialize(pack(checked)), tuple(self._found.values()))
+
+    def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
+        """Replace the calls in a part, the inner ones first.
+
+        Args:
+            node: the part.
+            names: that loops and variables around it declare.
+            loops: name of a loop's variable in a turn → the loop.
+        """
+        kind = node.WhichOneof("expr_kind")
+        if kind == "comprehension_expr":
+            self._visit_loop(node, names, loops)
+            return
+        for child in children_of(node):
+            self._visit(child, names, loops)
+        if kind == "call_expr" and self._calls.is_computed(overload := self._editor.overload_of(node)):
+            self._replace(node, overload, names, loops)
+
+    def _visit_loop(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
+        part = node.comprehension_expr
+        self._visit(part.accu_init, names, loops)
+        if is_variable_binding(node):
+            self._visit(part.result, {**names, part.accu_var: Bound(part.accu_init, names)}, loops)
+            return
+        self._visit(part.iter_range, names, loops)
+        own = [name for name in (part.iter_var, part.iter_var2) if name]
+        values = self._reading(part.iter_range, names, accept_all)
+        key = f"{len(loops)} {values.key}"
+        variables = tuple(f"@{index}{_digest(key.encode())}" for index in range(len(own)))
+        is_readable = is_constant_type(self._editor.type_of(part.iter_range), len(own))
+        loop = Loop(key, variables, values, is_readable=is_readable)
+        inner: Names = {**names, **dict(zip(own, variables, strict=True))}
+        self._visit(part.loop_step, inner, {**loops, **dict.fromkeys(variables, loop)})
+        if self._editor.has_sortable_keys(part.iter_range):
+            self._sort(node, self._readers.compile(part.iter_range, names))
+
+    def _sort(self, node: Node, values: Reading | None) -> None:
+        """Let a loop go over a map in the order of its keys: the engine's own differs between processes.
+
+        The keys of a map that is read without the engine are sorted without it, once for all loops. Of other
+        maps only those whose order shows in a list are sorted.
+        """
+        loop = node.comprehension_expr
+        gathers = loop.accu_init.HasField("list_expr")
+        if loop.iter_var2 and not gathers:
+            return  # a test does not show the order
+        if loop.iter_var2:
+            self._editor.replace_values(node)
+        if (
+            values is not None
+            and not values.turns
+            and is_constant_type(self._editor.type_of(loop.iter_range), 2)
+        ):
+            keys = self._calls.add(KEYS, (values,), (), ())
+            self._found[keys.name] = keys
+            self._editor.set_key_list(loop.iter_range, keys.name)
+        elif gathers:
+            self._editor.sort_keys(loop.iter_range)
+
+    def _replace(self, node: Node, overload: str, names: Names, loops: dict[str, Loop]) -> None:
+        given, others = arguments_of(node), OVERLOADS[overload].others
+        arguments = tuple(
+            self._reading(one, names, accept_all if index in others else is_text)
+            for index, one in enumerate(given)
+        )
+        around = _loops_around(frozenset[str]().union(*(one.turns for one in arguments)), loops)
+        keys = tuple(index for index, one in enumerate(arguments) if one.turns)
+        added = self._calls.add(overload, arguments, around, keys)
+        self._found[added.name] = added
+        if around:
+            self._editor.set_lookup(node, added.name, added.field, [given[index] for index in keys])
+        else:
+            self._editor.set_name(node, added.name)
+
+    def _reading(self, node: Node, names: Names, accepts: Callable[[cel.Type], bool]) -> Reading:
+        """Return how a part is found: without the engine where that is possible."""
+        found = self._readers.compile(node, names)
+        if found is not None:
+            return found
+        turns = _turns_of(node, names)
+        alone = _alone(self._editor.checked, node, names)
+        compiled = self._environment.deserialize(pack(alone))
+
+        def read(activation: Activation) -> Any:
+            engine = activation.engine_of_turn(turns) if turns else activation.engine()
+            return read_value(compiled, engine, accepts)
+
+        return Reading(_digest(_without_ids(alone.expr)), read, turns)
+
+
+def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:
+    """Return the loops that variables belong to, with those whose elements these loops go over."""
+    found: list[Loop] = []
+    for loop in reversed(dict.fromkeys(loops.values())):
+        if not needed & set(loop.variables):
+            continue
+        if not loop.is_readable:
+            message = (
+                "a function cannot be called in a loop over values whose type is only known at evaluation; "
+                "convert them first, as list.map(value, string(value))"
+            )
+            raise ExpressionError([Problem(1, 1, message)])
+        found.append(loop)
+        needed |= loop.values.turns
+    return tuple(reversed(found))
+
+
+def _turns_of(node: Node, names: Names) -> frozenset[str]:
+    """Return the variables of loops that a part depends on, by their names in a turn."""
+    found = frozenset[str]()
+    for name in names_in(node):
+        meaning = names.get(name)
+        if isinstance(meaning, Bound):
+            found |= _turns_of(meaning.node, meaning.names)
+        elif meaning is not None:
+            found |= {meaning}
+    return found
+
+
+def _alone(checked: Any, node: Node, names: Names) -> Any:
+    """Return a part as an expression of its own, with the variables that it needs."""
+    alone = part_of(checked, node)
+    rename(alone, alone.expr, {name: one for name, one in names.items() if isinstance(one, str)})
+    for name, bound in reversed(_bound(node, names).items()):
+        add_binding(alone, name, bound.node)
+    return alone
+
+
+def _bound(node: Node, names: Names) -> dict[str, Bound]:
+    """Return the variables of the policy that a part needs, directly or by others, in their order."""
+    needed = set(names_in(node))
+    for name, meaning in reversed(list(names.items())):
+        if name in needed and isinstance(meaning, Bound):
+            needed |= names_in(meaning.node)
+    return {name: one for name, one in names.items() if name in needed and isinstance(one, Bound)}
+
+
+def _without_ids(node: Node) -> bytes:
+    copied = type(node)()
+    copied.CopyFrom(node)
+    for one in walk(copied):
+        one.id = 0
+    text: bytes = copied.SerializeToString(deterministic=True)
+    return text
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]

@@ -1,0 +1,151 @@
+"""Values that the gateway reads without the engine: fields of the request, parameters, entries of maps.
+
+They are what most arguments of functions are. Everything else is evaluated by the
+engine (see calls.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway.expressions.errors import EvaluationError
+from gateway.schema import descriptor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from google.protobuf.descriptor import FieldDescriptor
+
+    from gateway.expressions.activation import Activation
+    from gateway.expressions.editing import Editor
+    from gateway.expressions.syntax import Node
+    from gateway.schema import Schema
+
+Read: TypeAlias = "Callable[[Activation], Any]"
+
+WELL_KNOWN = "google.protobuf."
+"""Message types that CEL takes for other values than messages."""
+
+_KEYS = {"int64_value", "string_value", "bool_value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a value is found.
+
+    Attributes:
+        key: the same for two readings that find the same value.
+        read: returns the value; raises EvaluationError when there is none.
+        turns: variables of loops that the value depends on, by their names in a turn.
+    """
+
+    key: str
+    read: Read
+    turns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A variable of the policy within an expression that is composed with it.
+
+    Attributes:
+        node: its value.
+        names: that it can refer to.
+    """
+
+    node: Node
+    names: Names
+
+
+Names: TypeAlias = "Mapping[str, str | Bound]"
+"""Names that are not variables of the activation: of loops, by their name in a turn, and of the policy."""
+
+
+class ReaderCompiler:
+    """Compiles the parts of one expression that can be read without the engine."""
+
+    def __init__(self, editor: Editor, schema: Schema) -> None:
+        self._editor = editor
+        self._schema = schema
+
+    def compile(self, node: Node, names: Names) -> Reading | None:
+        """Return how a part is read, or None when it takes the engine."""
+        match node.WhichOneof("expr_kind"):
+            case "ident_expr":
+                return self._name(str(node.ident_expr.name), names)
+            case "const_expr":
+                return _constant(node.const_expr)
+            case "select_expr" if not node.select_expr.test_only:
+                return self._select(node.select_expr, names)
+            case "call_expr" if node.call_expr.function == "_[_]":
+                return self._index(*node.call_expr.args, names=names)
+        return None
+
+    def _name(self, name: str, names: Names) -> Reading | None:
+        found = names.get(name)
+        if isinstance(found, Bound):
+            return self.compile(found.node, found.names)
+        if found is not None:
+            return Reading(found, lambda activation: activation.turn[found], frozenset({found}))
+        return Reading(name, lambda activation: _variable(activation, name))
+
+    def _select(self, select: Any, names: Names) -> Reading | None:
+        whole = self.compile(select.operand, names)
+        kind = self._editor.type_of(select.operand)
+        if whole is None or kind is None:
+            return None
+        name = str(select.field)
+        if kind.HasField("map_type"):
+            return _entry(whole, Reading(repr(name), lambda _: name))
+        if not kind.message_type or kind.message_type.startswith(WELL_KNOWN):
+            return None
+        field = descriptor_of(self._schema.message(kind.message_type)).fields_by_name.get(name)
+        if field is None or _is_well_known(field):
+            return None
+        read = whole.read
+        return Reading(f"{whole.key}.{name}", lambda activation: getattr(read(activation), name), whole.turns)
+
+    def _index(self, node: Node, key: Node, *, names: Names) -> Reading | None:
+        kind = self._editor.type_of(node)
+        if kind is None or not kind.HasField("map_type"):
+            return None
+        whole, index = self.compile(node, names), self.compile(key, names)
+        return None if whole is None or index is None else _entry(whole, index)
+
+
+def _variable(activation: Activation, name: str) -> Any:
+    try:
+        return activation.values[name]
+    except KeyError:
+        raise EvaluationError(f'No value with name "{name}" found in Activation') from None
+
+
+def _constant(constant: Any) -> Reading | None:
+    kind = constant.WhichOneof("constant_kind")
+    if kind not in _KEYS:
+        return None
+    value = getattr(constant, kind)
+    return Reading(repr(value), lambda _: value)
+
+
+def _entry(whole: Reading, index: Reading) -> Reading:
+    read_whole, read_index = whole.read, index.read
+
+    def read(activation: Activation) -> Any:
+        entries, key = read_whole(activation), read_index(activation)
+        if key not in entries:  # a map of messages would make an entry of its own
+            raise EvaluationError(f'Key not found in map : "{key}"')
+        return entries[key]
+
+    return Reading(f"{whole.key}[{index.key}]", read, whole.turns | index.turns)
+
+
+def _is_well_known(field: FieldDescriptor) -> bool:
+    """Tell whether a field, or what its map or list holds, is another value for CEL than for Python."""
+    kind = field.message_type
+    if kind is None:
+        return False
+    if kind.GetOptions().map_entry:
+        return _is_well_known(kind.fields_by_name["value"])
+    return kind.full_name.startswith(WELL_KNOWN)

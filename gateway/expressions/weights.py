@@ -1,0 +1,154 @@
+"""What values weigh, and what functions return: see bounds.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_STEPS = 400_000
+"""A step is some 50 ns, so this is some 20 ms for one expression."""
+
+MAX_STEPS_OF_A_METHOD = 4_000_000
+"""Of all expressions that one call may need: a bundle that passes rule by rule may be too much as a whole."""
+
+MAX_BYTES = 2 * 1024 * 1024
+"""Of one value; what an expression makes stays in memory until the decision is made."""
+
+SCALAR_BYTES = 32
+ELEMENT_BYTES = 64  # what an element takes beside the bytes of its text
+_CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number: %.1000f
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An upper estimate of a value and of what it takes to find it.
+
+    Attributes:
+        count: elements of a list or map, characters of a text.
+        size: bytes of all that it holds.
+        steps: taken to find it.
+    """
+
+    count: int
+    size: int
+    steps: int = 1
+
+    def after(self, steps: int) -> Weight:
+        """Return the same value, found after further steps."""
+        return Weight(self.count, self.size, self.steps + steps)
+
+    @property
+    def fault(self) -> str | None:
+        """Why this is too much, or None."""
+        if self.steps > MAX_STEPS:
+            return (
+                f"takes too long: up to {self.steps:,} steps, {MAX_STEPS:,} are allowed; nest fewer loops, "
+                "and call functions outside of them"
+            )
+        if self.size > MAX_BYTES:
+            return (
+                f"makes texts too large: up to {self.size:,} bytes, {MAX_BYTES:,} are allowed; put texts "
+                "together fewer times"
+            )
+        return None
+
+
+SCALAR = Weight(1, SCALAR_BYTES)
+
+
+def weigh_value(value: Any) -> Weight:
+    """Weigh the value of a parameter; in a collection every element counts as the largest one."""
+    if isinstance(value, str):
+        return Weight(len(value), len(value.encode()))
+    if isinstance(value, (list, dict)):
+        elements = [*value, *value.values()] if isinstance(value, dict) else value
+        largest = max((weigh_value(one).size for one in elements), default=0)
+        return Weight(len(value), len(elements) * (largest + ELEMENT_BYTES))
+    return SCALAR
+
+
+def _together(given: list[Weight]) -> Weight:
+    size = sum(one.size for one in given)
+    return Weight(size, size)
+
+
+def concatenated(given: list[Weight]) -> Weight:
+    """Weigh lists put together; every element counts as the largest one."""
+    count = sum(one.count for one in given)
+    return Weight(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
+
+
+def _format(given: list[Weight]) -> Weight:
+    template, arguments = given
+    size = template.size + 2 * arguments.size + arguments.count * _CLAUSE_BYTES  # %x doubles a text
+    return Weight(size, size)
+
+
+def same(given: list[Weight]) -> Weight:
+    """Weigh what gives a part of what it is given, or a value of one machine word."""
+    return Weight(
+        max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
+    )
+
+
+def _coded(given: list[Weight]) -> Weight:
+    return Weight(given[0].size * 2, given[0].size * 2)  # base64, in either direction
+
+
+def _flat(given: list[Weight]) -> Weight:
+    count = given[0].size // ELEMENT_BYTES + 1
+    return Weight(count, given[0].size)
+
+
+def _scalar(_given: list[Weight]) -> Weight:
+    return SCALAR
+
+
+def _replace(given: list[Weight]) -> Weight:
+    text, _, new = given[:3]
+    # Every character may be one to replace, and an empty text stands between all of them.
+    size = (text.size + 1) * (new.size + 1)
+    return Weight(size, size)
+
+
+def _join(given: list[Weight]) -> Weight:
+    separator = given[1].size if len(given) > 1 else 0
+    texts = max(given[0].size - given[0].count * ELEMENT_BYTES, 0)
+    size = texts + given[0].count * separator
+    return Weight(size, size)
+
+
+def _split(given: list[Weight]) -> Weight:
+    count = given[0].size + 1
+    return Weight(count, given[0].size + count * ELEMENT_BYTES)
+
+
+def _quote(given: list[Weight]) -> Weight:
+    return Weight(given[0].count * 2, given[0].size * 2)
+
+
+READS_NOTHING = {"_&&_", "_||_", "!_", "_?_:_", "_+_", "@not_strictly_false", "dyn"}
+COMPARISONS = {"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"}
+SETS = {"sets.contains", "sets.equivalent", "sets.intersects"}
+SEARCHES = {"contains", "indexOf", "lastIndexOf", "split", "replace"}
+
+RESULTS: dict[str, Callable[[list[Weight]], Weight]] = {
+    "_+_": _together,
+    "format": _format,
+    **dict.fromkeys(
+        ("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_&&_", "_||_", "!_", "size", "startsWith",
+         "endsWith", "contains", "indexOf", "lastIndexOf", "@not_strictly_false", "int", "uint", "double",
+         "hasValue", "sets.contains", "sets.equivalent", "sets.intersects"),
+        _scalar,
+    ),
+    "replace": _replace,
+    "join": _join,
+    "split": _split,
+    "strings.quote": _quote,
+    "base64.encode": _coded,
+    "base64.decode": _coded,
+    "flatten": _flat,
+}  # fmt: skip

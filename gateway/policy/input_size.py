@@ -1,0 +1,132 @@
+"""Requests that are too large for policies.
+
+The constraints of the API bound most fields. The others are bounded here, so that
+the cost of a bundle, which is estimated when it is loaded, is that of every
+request (see gateway/expressions/bounds.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway.errors import FieldViolation
+from gateway.masking import quote
+from gateway.schema import descriptor_of, entry_of, is_map, read_sizes
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+    from gateway.expressions import InputLimits
+
+TOO_LARGE = "TOO_LARGE_FOR_POLICIES"
+
+_ANY = "google.protobuf.Any"
+
+Violations: TypeAlias = Iterator[FieldViolation]
+Check: TypeAlias = Callable[[Any, str], Violations]
+"""A value and its path → what is too large."""
+
+
+class InputSize:
+    """Finds what is too large in messages; compiled once for each message type."""
+
+    def __init__(self, limits: InputLimits) -> None:
+        self._limits = limits
+        self._types: dict[str, dict[str, Check]] = {}
+
+    def compile(self, descriptor: Descriptor) -> Callable[[Message], list[FieldViolation]] | None:
+        """Return what checks messages of a type; None where constraints bound every field of it."""
+        self._checks(descriptor)
+        if not _is_open(descriptor, set()):
+            return None
+        return lambda message: list(self._message(message, ""))
+
+    def _checks(self, descriptor: Descriptor) -> dict[str, Check]:
+        checks = self._types.get(descriptor.full_name)
+        if checks is None:
+            checks = self._types[descriptor.full_name] = {}  # entered first: a type may hold itself
+            for field in descriptor.fields:
+                if _is_open_field(field, set()):
+                    checks[field.name] = self._field(field)
+        return checks
+
+    def _field(self, field: FieldDescriptor) -> Check:
+        sizes = read_sizes(field)
+        if is_map(field):
+            value = self._value(entry_of(field)[1], sizes.text)
+            return self._map(self._text if sizes.key is None else _nothing, value, sizes.elements)
+        value = self._value(field, sizes.text)
+        return self._list(value, sizes.elements) if field.is_repeated else value
+
+    def _value(self, field: FieldDescriptor, bound: int | None) -> Check:
+        if field.message_type is None:
+            return self._text if bound is None else _nothing
+        if field.message_type.full_name == _ANY:
+            return lambda value, path: self._text(value.value, path)
+        self._checks(field.message_type)
+        return lambda value, path: self._message(value, f"{path}.")
+
+    def _message(self, message: Message, prefix: str) -> Violations:
+        checks = self._types[descriptor_of(message).full_name]
+        for field, value in message.ListFields():
+            check = checks.get(field.name)
+            if check is not None:
+                yield from check(value, prefix + field.name)
+
+    def _text(self, value: str | bytes, path: str) -> Violations:
+        if len(value) > self._limits.text:
+            unit = "bytes" if isinstance(value, bytes) else "characters"
+            yield self._violation(path, f"is {len(value):,} {unit} long", self._limits.text, "policy_text")
+
+    def _elements(self, value: Any, path: str, bound: int | None) -> Violations:
+        if bound is None and len(value) > self._limits.elements:
+            yield self._violation(
+                path, f"has {len(value):,} elements", self._limits.elements, "policy_elements"
+            )
+
+    def _list(self, check: Check, bound: int | None) -> Check:
+        def check_list(values: Any, path: str) -> Violations:
+            too_many = list(self._elements(values, path, bound))
+            yield from too_many
+            for index, value in enumerate(values if not too_many else ()):
+                yield from check(value, f"{path}[{index}]")
+
+        return check_list
+
+    def _map(self, key_check: Check, value_check: Check, bound: int | None) -> Check:
+        def check_map(values: Any, path: str) -> Violations:
+            too_many = list(self._elements(values, path, bound))
+            yield from too_many
+            for key in sorted(values) if not too_many else ():
+                place = f"{path}[{quote(key) if isinstance(key, str) else str(key).lower()}]"
+                yield from key_check(key, place)
+                yield from value_check(values[key], place)
+
+        return check_map
+
+    def _violation(self, path: str, found: str, most: int, key: str) -> FieldViolation:
+        description = f"{found}; policies evaluate at most {most:,} (limits.{key} of the gateway)"
+        return FieldViolation(field=path, description=description, reason=TOO_LARGE)
+
+
+def _nothing(_value: Any, _path: str) -> Violations:
+    """Find nothing: what constraints bound."""
+    return iter(())
+
+
+def _is_open(descriptor: Descriptor, seen: set[str]) -> bool:
+    """Whether some field, of the message or within it, has no bound."""
+    if descriptor.full_name in seen:
+        return False
+    seen.add(descriptor.full_name)
+    return any(_is_open_field(field, seen) for field in descriptor.fields)
+
+
+def _is_open_field(field: FieldDescriptor, seen: set[str]) -> bool:
+    sizes = read_sizes(field)
+    if sizes.text is None or sizes.key is None or (field.is_repeated and sizes.elements is None):
+        return True
+    kind = (entry_of(field)[1] if is_map(field) else field).message_type
+    return kind is not None and (kind.full_name == _ANY or _is_open(kind, seen))

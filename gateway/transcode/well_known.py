@@ -1,0 +1,120 @@
+"""The well-known types whose JSON is not an object of their fields: texts → field values.
+
+Stricter than the message types' own parsers, which take "1_0s", "+1s" and full-width digits.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ANY = "google.protobuf.Any"
+STRUCT = "google.protobuf.Struct"
+LIST = "google.protobuf.ListValue"
+VALUE = "google.protobuf.Value"
+NULL = "google.protobuf.NullValue"
+MASK = "google.protobuf.FieldMask"
+
+WRAPPERS = frozenset(
+    f"google.protobuf.{kind}Value"
+    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
+)
+
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:Z|([-+])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
+_DURATION = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?s")
+_MASK = re.compile(r"(?:[A-Za-z0-9]+(?:[.,][A-Za-z0-9]+)*)?")
+_SNAKE_CASE = {ord(letter): f"_{letter.lower()}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is subtracted as a number
+_DAY_S = 86400
+_FIRST_S, _LAST_S = -62135596800, 253402300799  # years 1 to 9999
+_LONGEST_S = 315_576_000_000
+
+
+def parse_time(text: str) -> dict[str, Any] | None:
+    """Return the fields of a Timestamp, or None if the text is no time of the years 1 to 9999."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+    try:
+        since = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second)) - _EPOCH  # noqa: DTZ001
+    except ValueError:  # 30 February
+        return None
+    seconds = since.days * _DAY_S + since.seconds
+    if sign:
+        offset_s = int(hours) * 3600 + int(minutes) * 60
+        seconds += offset_s if sign == "-" else -offset_s
+    if not _FIRST_S <= seconds <= _LAST_S:
+        return None
+    return {"seconds": seconds, "nanos": _nanos(fraction)}
+
+
+def parse_duration(text: str) -> dict[str, Any] | None:
+    """Return the fields of a Duration, or None if the text is none."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[2]) > _LONGEST_S:
+        return None
+    sign = -1 if match[1] else 1
+    return {"seconds": sign * int(match[2]), "nanos": sign * _nanos(match[3])}
+
+
+def parse_mask(text: str) -> dict[str, Any] | None:
+    """Return the fields of a FieldMask, or None if the text is none."""
+    if not _MASK.fullmatch(text):
+        return None
+    return {"paths": text.translate(_SNAKE_CASE).split(",") if text else []}
+
+
+def _nanos(fraction: str | None) -> int:
+    return int(fraction.ljust(9, "0")) if fraction else 0
+
+
+TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
+    "google.protobuf.Timestamp": (parse_time, "a time as 2026-01-31T12:00:00Z"),
+    "google.protobuf.Duration": (parse_duration, "a duration as 3.5s"),
+    MASK: (parse_mask, "a field mask as name,description"),
+}
+"""Type → its parser, and what its text looks like."""
+
+SPECIAL = frozenset({*TEXT_TYPES, *WRAPPERS, ANY, STRUCT, LIST, VALUE})
+"""Message types whose JSON is not an object of their fields."""
+
+
+def fill_value(message: Any, value: Any) -> None:
+    """Fill a google.protobuf.Value with JSON of any form: numbers as float, no other type of number."""
+    if value is None:
+        message.null_value = 0
+    elif isinstance(value, bool):
+        message.bool_value = value
+    elif isinstance(value, str):
+        message.string_value = value
+    elif isinstance(value, dict):
+        message.struct_value.SetInParent()
+        fill_struct(message.struct_value, value)
+    elif isinstance(value, list):
+        message.list_value.SetInParent()
+        fill_list(message.list_value, value)
+    else:
+        message.number_value = value
+
+
+def fill_struct(message: Any, value: Mapping[str, Any]) -> None:
+    """Fill a google.protobuf.Struct."""
+    fields = message.fields
+    for name, one in value.items():
+        fill_value(fields[name], one)
+
+
+def fill_list(message: Any, value: list[Any]) -> None:
+    """Fill a google.protobuf.ListValue."""
+    add = message.values.add
+    for one in value:
+        fill_value(add(), one)
