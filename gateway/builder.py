@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from gateway.call_log import CallLog
 from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
+from gateway.policy_tools import find_absent_caller_fields
 from gateway.schema import SchemaError
 from gateway.shadow import Shadow
 from gateway.sources import (
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
     from gateway.admission import Admission
     from gateway.config import Config
     from gateway.decision_log import DecisionLog
+    from gateway.policy import Bundle
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
     from gateway.upstream import Channels
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,7 @@ class Builder:
         except SchemaError as error:
             raise schema_faults(error) from error
         bundle = build_bundle(config, schema, sources.bundle)
+        self._warn_of_absent_fields(bundle)
         shadow, shadow_faults = self._build_shadow(sources, schema)
         forwarder = Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics)
         log = CallLog(self.decision_log, telemetry.metrics, schema.pool, hosts_of(config))
@@ -106,4 +112,15 @@ class Builder:
             bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
+        self._warn_of_absent_fields(bundle)
         return Shadow(Decider(bundle), self.telemetry.metrics), ()
+
+    def _warn_of_absent_fields(self, bundle: Bundle) -> None:
+        """Log what a bundle reads of callers and never finds: it may be meant to allow or deny by it."""
+        found = find_absent_caller_fields(bundle, self.config.callers.fields)
+        if found:
+            faults = [str(one.fault) for one in found]
+            _log.warning(
+                "policies read facts about callers that the configured callers do not have",
+                extra={"bundle": bundle.hash, "callers": self.config.callers.type, "faults": faults},
+            )

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway import __version__
-from gateway.bundle_cli import print_hash, sign
-from gateway.policy_cli import (
+from gateway.command_line import (
     WRONG_CONFIGURATION,
     Commands,
     config_option,
     exit_on_faults,
     load_configuration,
-    policy,
 )
+from gateway.policy_cli import policy
 from gateway.standard_streams import reserve_closed_streams
 
 if TYPE_CHECKING:
@@ -94,8 +93,6 @@ def version() -> None:
     click.echo(__version__)
 
 
-policy.add_command(print_hash)
-policy.add_command(sign)
 main.add_command(policy)
 
 

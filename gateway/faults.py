@@ -6,7 +6,7 @@ place, the key and how to mend it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _MAX_SHOWN = 200
+_YAML_WORDS = {True: "true", False: "false", None: "null"}
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the root of a document."""
@@ -28,11 +29,16 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in what was written; line and column count from 1, 0 for the file as a whole."""
+    """A place in what was written; line and column count from 1, 0 for the file as a whole.
+
+    Attributes:
+        source: the text of the line, to be shown below a fault; it is no part of the place.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    source: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -104,7 +110,9 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _show(value: Any) -> str:
     """Return a value as a fault shows it: a database's URL may hold a password."""
-    shown = redact_text(repr(value))
+    shown = redact_text(
+        _YAML_WORDS.get(value, "") if isinstance(value, bool) or value is None else repr(value)
+    )
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{HIDDEN}"
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from gateway import __version__
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
+from tests.policy.making import binding_text, policy_text
 
 COMMAND = [sys.executable, "-m", "gateway"]
 
@@ -217,6 +218,19 @@ def test_serve_with_the_configuration_that_ships() -> None:
         _, err = process.communicate(timeout=30)
         assert process.returncode == 0
     assert "Traceback" not in err
+
+
+def test_a_rule_that_reads_what_callers_do_not_have_is_warned_of_at_the_start(tmp_path: Path) -> None:
+    bundle = tmp_path / "p.yaml"
+    bundle.write_text(policy_text("'admins' in caller.groups") + binding_text())
+    with serving("serve", GATEWAY__POLICIES__PATH=str(bundle)) as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    (line,) = [told for told in map(json.loads, err.splitlines()) if told["level"] == "WARNING"]
+    assert line["callers"] == "none"
+    (fault,) = line["faults"]
+    assert fault.startswith("p.yaml:11:")
+    assert "reads caller.groups: " in fault
 
 
 def test_a_ledger_that_is_not_kept_is_warned_of() -> None:

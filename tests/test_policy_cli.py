@@ -78,8 +78,9 @@ def test_check_names_every_fault_with_its_place(bundle: Path) -> None:
     write(bundle / "broken.yaml", "a: [")
     done = run("check", bundle)
     assert (done.returncode, done.stdout) == (1, "")
-    places = [line.partition(": ")[0] for line in done.stderr.splitlines()]
-    assert places == ["broken.yaml:2:1", "policy.yaml:9:3", "policy.yaml:20:3", "other.yaml:11:20"]
+    places = [line.partition(": ")[0] for line in done.stderr.splitlines() if not line.startswith(" ")]
+    assert places == ["broken.yaml:2:1", "policy.yaml:9:3", "policy.yaml:20:3", "other.yaml:11:21"]
+    assert "\n  9 |   ruls: 1\n    |   ^\n" in done.stderr
     assert "did you mean rules?" in done.stderr
     assert "did you mean uri?" in done.stderr
 
@@ -209,6 +210,25 @@ def test_test_as_json_and_as_junit(bundle: Path, tmp_path: Path) -> None:
 def test_the_bundle_that_ships_is_covered_wholly() -> None:
     done = run("test", "policies", "--coverage", "100")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_reports_what_callers_do_not_have(tmp_path: Path) -> None:
+    """It passes its tests, which name callers of their own, and can never be true in service."""
+    write(tmp_path / "p.yaml", policy_text('"admins" in caller.groups') + binding_text())
+    cases = [
+        {"name": "admin", "caller": {"groups": ["admins"]}},
+        {"name": "other", "expect": {"decision": "deny", "violations": [{"rule": "p/r0"}]}},
+    ]
+    write(tmp_path / "tests.yaml", suite_text(*cases))
+    assert run("test", tmp_path, "--coverage", "100").returncode == 0
+    done = run("check", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.endswith(": 1 rule for 1 method, 1 warning\n")
+    assert done.stderr.startswith("warning: p.yaml:11:26: spec.rules[0].assert: reads caller.groups: ")
+    line = """    assert: '"admins" in caller.groups'"""
+    assert done.stderr.endswith(f"\n  11 | {line}\n     | {' ' * 25}^\n")
+    (finding,) = json.loads(run("check", tmp_path, "--json").stdout)["findings"]
+    assert (finding["level"], finding["line"]) == ("warning", 11)
 
 
 # explain

@@ -118,7 +118,7 @@ def test_every_step_of_the_page_is_true(tmp_path_factory: pytest.TempPathFactory
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     outputs = re.split(f"^{MARK}\\d+\n", done.stdout, flags=re.MULTILINE)[1:]

@@ -220,11 +220,19 @@ class Credentials(Section):
     """`passthrough`: the caller's own `authorization` is passed on."""
 
 
+_CALLER_FIELDS = {"none": frozenset({"address"})}
+
+
 class Callers(Section):
     """How callers are told apart."""
 
     type: Literal["none"] = "none"
     """`none`: anyone who reaches a listener may call; the upstream judges their credentials."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of `caller` that the callers of this configuration have; policies find others empty."""
+        return _CALLER_FIELDS[self.type]
 
 
 class Ledger(Section):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from cel_expr_python import cel
 
 from gateway.expressions.activation import Activation
+from gateway.expressions.advice import Known, advise
 from gateway.expressions.bounds import TooHeavyError, weigh_expression
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
@@ -27,19 +28,16 @@ from gateway.expressions.linker import Linker
 from gateway.expressions.patterns import PatternError
 from gateway.expressions.syntax import walk
 from gateway.expressions.weights import weigh_value
-from gateway.faults import suggest
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from gateway.expressions.functions import Toolbox
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
-_UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _MAX_COMPOSED = 65536
 _MAX_VARIABLES = 24  # each is a level of nesting, of which the engine takes 32
 
@@ -138,7 +136,7 @@ class Environment:
         try:
             alone = self._alone.compile(text)
         except (RuntimeError, ValueError) as error:
-            raise ExpressionError([self._advise(one) for one in _problems(str(error))]) from error
+            raise ExpressionError(self._advise(text, _problems(str(error)), returns)) from error
         checked = unpack(alone, self._checked_class)
         reads = reads_of(checked, self.container)
         is_open = bool(
@@ -232,16 +230,20 @@ class Environment:
             raise PatternError("a pattern is a literal or made of parameters, so that it is compiled once")
         return value
 
-    def _advise(self, problem: Problem) -> Problem:
-        """Add the name that was probably meant."""
-        known: Iterable[str] = ()
-        if match := _UNDECLARED.match(problem.message):
-            known = [name.removeprefix(f"{self.container}.") for name in self._types]
-            known += OWN_NAMES
-        elif match := _UNDEFINED.match(problem.message):
-            known = descriptor_of(self._schema.message(match[2])).fields_by_name
-        hint = suggest(match[1], known) if match else ""
-        return Problem(problem.line, problem.column, problem.message + hint)
+    def _advise(self, text: str, problems: list[Problem], returns: cel.Type | None) -> list[Problem]:
+        """Add what was probably meant."""
+        request = self._types.get("request")
+        known = Known(
+            variables=[name.removeprefix(f"{self.container}.") for name in self._types],
+            request_fields=self._fields_of(request.name()) if request else (),
+            functions=OWN_NAMES,
+            fields_of=self._fields_of,
+        )
+        is_text = returns is not None and returns == cel.Type.STRING
+        return advise(text, problems, known, is_text=is_text)
+
+    def _fields_of(self, message: str) -> Collection[str]:
+        return descriptor_of(self._schema.message(message)).fields_by_name.keys()
 
 
 def _problems(text: str) -> list[Problem]:

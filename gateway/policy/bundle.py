@@ -14,6 +14,7 @@ from gateway.expressions.weights import MAX_STEPS_OF_A_METHOD
 from gateway.faults import Fault, FaultsError, Position, key_of, suggest
 from gateway.policy.compiler import BindingSource, Compiler
 from gateway.policy.input_size import InputSize
+from gateway.policy.method_names import suggest_method
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
 from gateway.schema import descriptor_of
@@ -193,7 +194,7 @@ class _Linker:
         for index, pattern in enumerate(policy.spec.methods):
             found = [method for name, method in self._schema.known.items() if _is_named(name, pattern)]
             if not found:
-                hint = suggest(pattern, self._schema.known)
+                hint = suggest_method(pattern, self._schema.known)
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
             methods |= {method.name: method for method in found}
         return list(methods.values())

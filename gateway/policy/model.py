@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from calendar import month_name, monthrange
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -71,8 +72,46 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
     return value
 
 
+def _check_expression(value: Any) -> Any:
+    """Refuse what YAML reads as another kind of value, and tell how an expression is written."""
+    if value is None:
+        raise ValueError("an expression is expected; leave the key out to have none")
+    if isinstance(value, (bool, int, float)):
+        word = str(value).lower() if isinstance(value, bool) else str(value)
+        raise ValueError(f"an expression is text: put it in quotes, as '{word}'")  # noqa: TRY004 - pydantic takes it
+    if isinstance(value, (dict, list)):
+        raise ValueError("an expression is text: put one that starts with a bracket in quotes")  # noqa: TRY004
+    return value
+
+
+def _check_assertion(value: Any) -> Any:
+    if value is True:
+        raise ValueError("every request would meet it; write a condition, as 'request.name != \"\"'")
+    if value is False:
+        raise ValueError("to refuse every request put it in quotes, as 'false'")
+    return value
+
+
+def _impossible_date(text: str) -> str:
+    """Return why a date or a time of the right form does not exist; or nothing."""
+    match = _DATE.match(text)
+    if match is None:
+        return ""
+    year, month, day = map(int, match[0].split("-"))
+    if not MINYEAR <= year <= MAXYEAR:
+        return f"there is no year {year}"
+    if month not in range(1, 13):
+        return f"there is no month {month}"
+    last = monthrange(year, month)[1]
+    if day not in range(1, last + 1):
+        return f"there is no such day: {month_name[month]} {year} has {last} days"
+    return ""
+
+
 def _read_moment(value: Any) -> datetime:
     """Read a date or a time; a time without its zone could be read in two ways."""
+    if isinstance(value, str) and (reason := _impossible_date(value)):
+        raise ValueError(reason)
     try:
         if isinstance(value, str) and _DATE.fullmatch(value):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
@@ -90,7 +129,8 @@ ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
 Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema({"type": "string"})]
 ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
 Parameters = dict[ParameterName, ParameterValue]
-Expression = Annotated[str, Field(min_length=1, max_length=4096)]
+Expression = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(_check_expression)]
+Assertion = Annotated[Expression, BeforeValidator(_check_assertion)]
 Action = Literal["deny", "warn", "audit"]
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -126,7 +166,7 @@ class Rule(Part):
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
-    assertion: Expression = Field(alias="assert", description="CEL; true when the request meets the rule.")
+    assertion: Assertion = Field(alias="assert", description="CEL; true when the request meets the rule.")
     field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
     message: Expression | None = Field(None, description="CEL giving a text: what is wrong.")
     fix: Expression | None = Field(None, description="CEL giving a text: how to mend it.")

@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 
 from gateway.caller import Caller
 from gateway.documents import load_documents
-from gateway.faults import Fault, FaultsError, Position, suggest, validation_faults
+from gateway.faults import Fault, FaultsError, Position, validation_faults
 from gateway.masking import HIDDEN, redact_text
+from gateway.policy.method_names import suggest_method
 from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
@@ -52,7 +53,7 @@ def read_request(
     """
     known = schema.known.get(method)
     if known is None:
-        raise RequestError(f"{method!r} is no known method{_near_method(method, schema)}")
+        raise RequestError(f"{method!r} is no known method{suggest_method(method, schema.known)}")
     try:
         message = json_format.ParseDict(request, known.request(), descriptor_pool=schema.pool)
     except _UNFIT as error:
@@ -61,12 +62,6 @@ def read_request(
             f"the request does not fit {known.request.DESCRIPTOR.full_name}: {reason}"
         ) from error
     return PolicyInput(known.name, message, to_caller(caller), now)
-
-
-def _near_method(method: str, schema: Schema) -> str:
-    """Suggest the method that was meant; its last word may be all that was written."""
-    ends = [name for name in schema.known if method and name.endswith((f"/{method}", f".{method}"))]
-    return suggest(method, schema.known) or (f"; did you mean {ends[0]}?" if ends else "")
 
 
 def _explain(error: str) -> str:

@@ -281,17 +281,18 @@ def show_time(time: datetime) -> str:
 
 
 def _show(value: Any, pool: DescriptorPool) -> str:
-    text = redact_text(json.dumps(_to_json(value, pool), ensure_ascii=False))
+    text = redact_text(json.dumps(to_json_value(value, pool), ensure_ascii=False))
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
 
 
-def _to_json(value: Any, pool: DescriptorPool) -> Any:
+def to_json_value(value: Any, pool: DescriptorPool) -> Any:
+    """Return a value of the engine as JSON values."""
     if isinstance(value, Message):
         return _message_to_json(value, pool)
     if isinstance(value, list):
-        return [_to_json(one, pool) for one in value]
+        return [to_json_value(one, pool) for one in value]
     if isinstance(value, dict):
-        return {str(key): _to_json(one, pool) for key, one in value.items()}
+        return {str(key): to_json_value(one, pool) for key, one in value.items()}
     if isinstance(value, datetime):
         return show_time(value)
     if isinstance(value, timedelta):

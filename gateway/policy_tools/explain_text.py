@@ -11,13 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateway.policy.decision import Decision
+    from gateway.policy.record import Recorded
     from gateway.policy_tools.explain import BindingTrace, Explanation, Part, RuleTrace
 
 
-def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation as JSON values."""
+_ALTERED = "the record hides parts of the request, so values may be others than in the call"
+
+
+def explanation_to_json(explanation: Explanation, recorded: Recorded | None = None) -> dict[str, Any]:
+    """Return an explanation as JSON values.
+
+    Args:
+        explanation: of a decision.
+        recorded: the record of an earlier decision that it was made from.
+    """
     decision = explanation.decision
+    earlier = recorded and {
+        "id": recorded.id,
+        "decision": recorded.outcome,
+        "is_altered": recorded.is_altered,
+    }
     return {
+        **({"recorded": earlier} if earlier else {}),
         "method": decision.method,
         "decision": decision.outcome,
         "bundle": decision.bundle,
@@ -31,9 +46,16 @@ def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def explanation_to_text(explanation: Explanation) -> str:
-    """Return an explanation as lines for a terminal: what came out, then how, binding by binding."""
+def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
+    """Return an explanation as lines for a terminal: what came out, then how, binding by binding.
+
+    Args:
+        explanation: of a decision.
+        recorded: the record of an earlier decision that it was made from.
+    """
     lines = [*_head(explanation.decision)]
+    if recorded is not None:
+        lines[2:2] = _recorded(recorded, explanation.decision)
     lines += [f"  answered 400 in service: {reason}" for reason in explanation.refused]
     for binding in explanation.bindings:
         lines += ["", *_binding(binding)]
@@ -55,6 +77,13 @@ def _head(decision: Decision) -> Iterator[str]:
         yield f"  {one.action}: {one.reason} ({one.binding}): {one.description}"
     for one in decision.waived:
         yield f"  waived by {one.waiver}: {one.reason} ({one.binding}): {one.description}"
+
+
+def _recorded(recorded: Recorded, decision: Decision) -> Iterator[str]:
+    is_same = recorded.outcome == decision.outcome
+    yield f"recorded as {recorded.outcome}{'' if is_same else ', which would change'}: decision {recorded.id}"
+    if recorded.is_altered:
+        yield f"  {_ALTERED}"
 
 
 def _binding(binding: BindingTrace) -> Iterator[str]:

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from gateway.expressions import EvaluationError
-from gateway.faults import Fault, Position, key_of
+from gateway.faults import Fault, Position
 from gateway.policy.mutator import AUDIT
+from gateway.policy_tools.finding import Finding, make_finding
+from gateway.policy_tools.truth import ERROR, find_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from gateway.documents import Document
-    from gateway.expressions import Expression
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
+    from gateway.policy.model import Waiver
     from gateway.policy.program import CompiledBinding, CompiledSetting
     from gateway.schema import Method, Schema
 
-_ERROR = "error"
 _SOON = timedelta(days=14)
 _CREATE_WORDS = ("Create", "Add", "Import", "Register", "Clone", "Copy", "Restore")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to look at.
-
-    Attributes:
-        level: `warning` is to be mended; `note` may be meant.
-    """
-
-    level: Literal["warning", "note"]
-    fault: Fault
-
-    def __str__(self) -> str:
-        return f"{self.level}: {self.fault}"
 
 
 def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Finding]:
@@ -92,9 +77,19 @@ class _Linter:
                 message = (
                     f"expired, so the waiver has no effect; take it away, or agree on a new one with {owner}"
                 )
-                yield _finding("warning", document, path, message)
+                yield make_finding("warning", document, path, message)
             elif spec.expires <= self._now + _SOON:
-                yield _finding("note", document, path, f"the waiver of {owner} expires soon")
+                yield make_finding("note", document, path, f"the waiver of {owner} expires soon")
+            yield from self._constant_waiver(waiver, document)
+
+    def _constant_waiver(self, waiver: Waiver, document: Document) -> Iterator[Finding]:
+        values = {
+            find_truth(binding, one.when)
+            for binding in self._compiled[waiver.spec.binding]
+            for one in binding.waivers
+            if one.name == waiver.metadata.name and one.when
+        }
+        yield from _constant_condition(values, document, ("spec", "when"), "the waiver has no effect")
 
     def params(self) -> Iterator[Finding]:
         users = defaultdict(list)
@@ -103,14 +98,14 @@ class _Linter:
                 users[name].append(binding)
         for name, (params, document) in self._documents.params.items():
             if not users[name]:
-                yield _finding(
+                yield make_finding(
                     "warning", document, ("metadata", "name"), f"no binding takes the Params {name!r}"
                 )
                 continue
             read = {one for user in users[name] for one in self._read_by(user.metadata.name)}
             for key in params.spec:
                 if f"params.{key}" not in read:
-                    yield _finding(
+                    yield make_finding(
                         "warning", document, ("spec", key), f"no policy reads the parameter {key!r}"
                     )
 
@@ -123,11 +118,11 @@ class _Linter:
             said = binding.spec.model_dump_json()
             if said in seen:
                 message = f"the binding says the same as {seen[said]}; keep one"
-                yield _finding("warning", document, ("metadata", "name"), message)
+                yield make_finding("warning", document, ("metadata", "name"), message)
             seen.setdefault(said, name)
             if name not in self._used:
                 message = f"no method that the policy {binding.spec.policy} is about is served"
-                yield _finding("warning", document, ("spec", "policy"), message)
+                yield make_finding("warning", document, ("spec", "policy"), message)
             yield from _constant_when(self._compiled[name], document)
 
     def policies(self) -> Iterator[Finding]:
@@ -136,9 +131,13 @@ class _Linter:
             for variable in policy.spec.variables:
                 if not any(variable in one.reads for one in compiled):
                     key = ("spec", "variables", variable)
-                    yield _finding("warning", document, key, "nothing reads the variable")
+                    yield make_finding("warning", document, key, "nothing reads the variable")
             for index in range(len(policy.spec.rules)):
                 yield from _constant_rule(compiled, index, document)
+            for index in range(len(policy.spec.settings)):
+                values = {find_truth(one, when) for one in compiled if (when := one.settings[index].when)}
+                path = ("spec", "set", index, "when")
+                yield from _constant_condition(values, document, path, "the field is never set")
 
     def settings(self) -> Iterator[Finding]:
         told: set[tuple[str, str]] = set()
@@ -158,7 +157,7 @@ class _Linter:
                 )
                 document = self._documents.policies[binding.policy][1]
                 path = ("spec", "set", binding.settings.index(setting), "field")
-                yield _finding("warning", document, path, message)
+                yield make_finding("warning", document, path, message)
 
 
 def _find_overwriting(
@@ -173,39 +172,33 @@ def _find_overwriting(
 
 
 def _constant_when(compiled: list[CompiledBinding], document: Document) -> Iterator[Finding]:
-    values = {_constant(one, one.when) for one in compiled if one.when}
-    path = ("spec", "when")
+    values = {find_truth(one, one.when) for one in compiled if one.when}
+    yield from _constant_condition(values, document, ("spec", "when"), "the binding has no effect")
+
+
+def _constant_condition(
+    values: set[bool | str | None], document: Document, path: Path, without_effect: str
+) -> Iterator[Finding]:
+    """Tell of a condition that selects no requests, or all of them."""
     if values == {True}:
-        yield _finding("warning", document, path, "is true for every request; leave it out")
+        yield make_finding("warning", document, path, "is true for every request; leave it out")
     elif values == {False}:
-        message = "is false for every request, so the binding has no effect"
-        yield _finding("warning", document, path, message)
-    elif values == {_ERROR}:
-        yield _finding("warning", document, path, "fails for every request")
+        message = f"is false for every request, so {without_effect}"
+        yield make_finding("warning", document, path, message)
+    elif values == {ERROR}:
+        yield make_finding("warning", document, path, "fails for every request")
 
 
 def _constant_rule(compiled: list[CompiledBinding], index: int, document: Document) -> Iterator[Finding]:
     """Tell of a rule that asks nothing of requests; one that is always false may be there to forbid all."""
-    values = {_constant(one, one.rules[index].assertion) for one in compiled}
+    values = {find_truth(one, one.rules[index].assertion) for one in compiled}
     path = ("spec", "rules", index, "assert")
     if values == {True}:
-        yield _finding("warning", document, path, "is true for every request, so the rule has no effect")
+        message = "is true for every request, so the rule has no effect"
+        yield make_finding("warning", document, path, message)
     elif values == {False}:
+        is_plain = all(one.environment.is_constant(one.rules[index].assertion) for one in compiled)
         message = "is false for every request: whatever the binding is for breaks it"
-        yield _finding("note", document, path, message)
-    elif _ERROR in values:
-        yield _finding("warning", document, path, "fails for every request")
-
-
-def _constant(binding: CompiledBinding, condition: Expression) -> bool | str | None:
-    """Return what a condition gives for every request, _ERROR, or None when that depends on the request."""
-    if not binding.environment.is_constant(condition):
-        return None
-    try:
-        return condition.is_true(binding.environment.activate(binding.environment.parameters))
-    except EvaluationError:
-        return _ERROR
-
-
-def _finding(level: Literal["warning", "note"], document: Document, path: Path, message: str) -> Finding:
-    return Finding(level, Fault(document.position(path), key_of(path), message))
+        yield make_finding("note" if is_plain else "warning", document, path, message)
+    elif ERROR in values:
+        yield make_finding("warning", document, path, "fails for every request")

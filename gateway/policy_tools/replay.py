@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.policy.decider import Decider
-from gateway.policy.record import KIND, RecordError, read_record
+from gateway.policy.record import RecordError
 from gateway.policy_tools.explain import LEFT
+from gateway.policy_tools.record_line import read_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -95,7 +95,7 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
         if not line.strip():
             continue
         try:
-            recorded = _read(line, schema)
+            recorded = read_line(line, schema)
         except RecordError as error:
             result.unreadable.append(f"line {number}: {error}")
             continue
@@ -107,26 +107,6 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
         if change is not None:
             result.changes.append(change)
     return result
-
-
-def _is_text(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        return False
-    return True
-
-
-def _read(line: str, schema: Schema) -> Recorded | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise RecordError("not JSON") from error
-    if not isinstance(value, dict) or value.get("kind") != KIND:
-        return None
-    if "\\ud" in line.lower() and not _is_text(value):
-        raise RecordError("holds half of a character, which is no text")
-    return read_record(value, schema)
 
 
 def _compare(recorded: Recorded, decision: Decision) -> Change | None:

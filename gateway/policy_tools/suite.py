@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.policy.decider import Decider
 from gateway.policy.requests import RequestError, read_request
+from gateway.policy_tools.suite_names import SuiteNames
 from gateway.policy_tools.validity import find_refused_mutations
 from gateway.validation import Validator
 
@@ -65,11 +66,21 @@ class Coverage:
         return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 
-def run_suites(bundle: Bundle, schema: Schema) -> list[CaseResult]:
-    """Run every case of every suite, in order."""
-    decider, validator = Decider(bundle), Validator(schema)
-    cases = ((file, case) for file, suite in bundle.suites.items() for case in suite.cases)
-    return [_run(file, case, decider, validator, schema) for file, case in cases]
+def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[CaseResult]:
+    """Run the cases of every suite, in order.
+
+    Args:
+        bundle: with its suites.
+        schema: that knows the methods.
+        containing: a text that the name of a case, of its suite or of its file has to contain.
+    """
+    runner = _Runner(bundle, schema)
+    return [
+        runner.run(file, case)
+        for file, suite in bundle.suites.items()
+        for case in suite.cases
+        if any(containing in name for name in (file, suite.metadata.name, case.name))
+    ]
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
@@ -83,19 +94,81 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
     return Coverage(wanted=frozenset(wanted), reached=reached & wanted)
 
 
-def _run(file: str, case: Case, decider: Decider, validator: Validator, schema: Schema) -> CaseResult:
-    try:
-        asked = read_request(schema, case.method, case.request, case.caller, case.now)
-    except RequestError as error:
-        return CaseResult(file=file, case=case.name, differences=(str(error),))
-    decision = decider.decide(asked)
-    return CaseResult(
-        file=file,
-        case=case.name,
-        differences=(*_differences(case, decision), *find_refused_mutations(validator, decision)),
-        decision=decision,
-        touched=frozenset(_touched(decision)),
-    )
+class _Runner:
+    """Runs the cases of one bundle."""
+
+    def __init__(self, bundle: Bundle, schema: Schema) -> None:
+        self._decider = Decider(bundle)
+        self._validator = Validator(schema)
+        self._schema = schema
+        self._names = SuiteNames(bundle)
+
+    def run(self, file: str, case: Case) -> CaseResult:
+        try:
+            asked = read_request(self._schema, case.method, case.request, case.caller, case.now)
+        except RequestError as error:
+            return CaseResult(file=file, case=case.name, differences=(str(error),))
+        decision = self._decider.decide(asked)
+        refused = find_refused_mutations(self._validator, decision)
+        return CaseResult(
+            file=file,
+            case=case.name,
+            differences=(*self._differences(case, decision), *refused),
+            decision=decision,
+            touched=frozenset(_touched(decision)),
+        )
+
+    def _differences(self, case: Case, decision: Decision) -> Iterator[str]:
+        expected = case.expect
+        if decision.outcome != expected.decision:
+            yield f"decision: expected {expected.decision}, got {decision.outcome}"
+        groups = {
+            "violation": (expected.violations, decision.by_action("deny")),
+            "warning": (expected.warnings, decision.by_action("warn")),
+            "audit": (expected.audits, decision.by_action("audit")),
+            "waived": (expected.waived, decision.waived),
+        }
+        for what, (wanted, given) in groups.items():
+            yield from self._compare(what, wanted, given, decision)
+        if expected.mutations is not None:
+            yield from self._compare_mutations(expected.mutations, decision)
+
+    def _compare(
+        self, what: str, expected: list[ExpectedViolation], given: tuple[Violation, ...], decision: Decision
+    ) -> Iterator[str]:
+        left = list(given)
+        for one in expected:
+            found = next((violation for violation in left if violation.reason == one.rule), None)
+            if found is None:
+                yield f"{what} {one.rule}: {self._names.explain_absent(what, one.rule, decision)}"
+                continue
+            left.remove(found)
+            got = {"field": found.field, "message": found.description, "waiver": found.waiver}
+            for name, value in got.items():
+                wanted = getattr(one, name)
+                if wanted is not None and wanted != value:
+                    hint = self._hint(name, wanted, decision)
+                    yield f"{what} {one.rule}: expected the {name} {wanted!r}{hint}"
+                    yield f"{what} {one.rule}:      got the {name} {value!r}"
+        for violation in left:
+            yield f"{what} {violation.reason}: not expected: {violation.description}"
+
+    def _hint(self, name: str, wanted: str, decision: Decision) -> str:
+        """Tell that what a case names is not there at all."""
+        if name == "waiver":
+            return self._names.explain_waiver(wanted)
+        return self._names.explain_field(wanted, decision) if name == "field" else ""
+
+    def _compare_mutations(self, expected: list[ExpectedMutation], decision: Decision) -> Iterator[str]:
+        made = [one for one in decision.mutations if one.is_made]
+        wanted_fields, got_fields = [one.field for one in expected], [one.field for one in made]
+        if wanted_fields != got_fields:
+            hints = (self._names.explain_field(one, decision) for one in wanted_fields)
+            yield f"mutations: expected {wanted_fields}, got {got_fields}{''.join(filter(None, hints))}"
+            return
+        for wanted, got in zip(expected, made, strict=True):
+            if wanted.value is not None and wanted.value != got.after:
+                yield f"mutation of {got.field}: expected {wanted.value}, got {got.after}"
 
 
 def _touched(decision: Decision) -> Iterator[str]:
@@ -108,44 +181,3 @@ def _touched(decision: Decision) -> Iterator[str]:
     for mutation in decision.mutations:
         yield f"{mutation.policy}/{mutation.name}"
         yield f"binding {mutation.binding}"
-
-
-def _differences(case: Case, decision: Decision) -> Iterator[str]:
-    expected = case.expect
-    if decision.outcome != expected.decision:
-        yield f"decision: expected {expected.decision}, got {decision.outcome}"
-    yield from _compare("violation", expected.violations, decision.by_action("deny"))
-    yield from _compare("warning", expected.warnings, decision.by_action("warn"))
-    yield from _compare("audit", expected.audits, decision.by_action("audit"))
-    yield from _compare("waived", expected.waived, decision.waived)
-    if expected.mutations is not None:
-        yield from _compare_mutations(expected.mutations, decision)
-
-
-def _compare(what: str, expected: list[ExpectedViolation], given: tuple[Violation, ...]) -> Iterator[str]:
-    left = list(given)
-    for one in expected:
-        found = next((violation for violation in left if violation.reason == one.rule), None)
-        if found is None:
-            yield f"{what} {one.rule}: expected, but the rule was met"
-            continue
-        left.remove(found)
-        got = {"field": found.field, "message": found.description, "waiver": found.waiver}
-        for name, value in got.items():
-            wanted = getattr(one, name)
-            if wanted is not None and wanted != value:
-                yield f"{what} {one.rule}: expected the {name} {wanted!r}"
-                yield f"{what} {one.rule}:      got the {name} {value!r}"
-    for violation in left:
-        yield f"{what} {violation.reason}: not expected: {violation.description}"
-
-
-def _compare_mutations(expected: list[ExpectedMutation], decision: Decision) -> Iterator[str]:
-    made = [one for one in decision.mutations if one.is_made]
-    wanted_fields, got_fields = [one.field for one in expected], [one.field for one in made]
-    if wanted_fields != got_fields:
-        yield f"mutations: expected {wanted_fields}, got {got_fields}"
-        return
-    for wanted, got in zip(expected, made, strict=True):
-        if wanted.value is not None and wanted.value != got.after:
-            yield f"mutation of {got.field}: expected {wanted.value}, got {got.after}"

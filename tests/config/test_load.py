@@ -209,8 +209,11 @@ def test_what_a_variable_s_section_lacks_is_told_under_its_name(tmp_path: Path) 
 
 def test_faults_of_several_variables_are_told_at_once(tmp_path: Path) -> None:
     assert faults(tmp_path, REST="[", GRPC="a: b: c", LIMITS="!x 5") == [
-        "GATEWAY__GRPC: not valid YAML: mapping values are not allowed in this context",
-        "GATEWAY__LIMITS: the tag !x has no meaning here",
+        (
+            "GATEWAY__GRPC: not valid YAML: mapping values are not allowed in this context; "
+            "to YAML a colon and a space start another key: write a: 'b: c'"
+        ),
+        "GATEWAY__LIMITS: the tag !x has no meaning here; put a value that starts with ! in quotes",
         "GATEWAY__REST: not valid YAML: did not find expected node content",
     ]
 

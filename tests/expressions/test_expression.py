@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 REFUSED = [
-    ("request.nope == ''", 1, 8, "undefined field 'nope'"),
-    ("request.url == ''", 1, 8, "did you mean uri?"),
-    ("reqest.uri == ''", 1, 7, "undeclared reference to 'reqest.uri'; did you mean request?"),
-    ("objectStorage(request.uri).buket == ''", 1, 27, "did you mean bucket?"),
+    ("request.nope == ''", 1, 9, "undefined field 'nope'"),
+    ("request.url == ''", 1, 9, "did you mean uri?"),
+    ("reqest.uri == ''", 1, 1, "undeclared reference to 'reqest.uri'; did you mean request?"),
+    ("objectStorage(request.uri).buket == ''", 1, 28, "did you mean bucket?"),
     ("true &&\n  request.uri == 1", 2, 15, "no matching overload for '_==_'"),
     ("true &&\n\n\t1.5 == 1", 3, 6, "no matching overload"),
     ("1 == 1.0", 1, 3, "no matching overload"),
@@ -129,7 +129,7 @@ def test_refuses_when_loaded(
 def test_names_every_problem(environment: Environment) -> None:
     with pytest.raises(ExpressionError) as caught:
         environment.compile("request.a == 1 && request.b == 1 &&\n nope", cel.Type.BOOL)
-    assert [(one.line, one.column) for one in caught.value.problems] == [(1, 8), (1, 26), (2, 2)]
+    assert [(one.line, one.column) for one in caught.value.problems] == [(1, 9), (1, 27), (2, 2)]
 
 
 @pytest.mark.parametrize(("text", "message"), numbered(ERRORS))

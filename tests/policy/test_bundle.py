@@ -111,7 +111,7 @@ FAULTS = {
     ),
     "null parameter": (
         policy_text("params.x == 1") + binding_text(params={"x": None}),
-        ["bundle.yaml:20:5: spec.params.x: None: a parameter holds no null; leave it out"],
+        ["bundle.yaml:20:5: spec.params.x: null: a parameter holds no null; leave it out"],
     ),
     "deep parameter": (
         policy_text("params.x == 1") + binding_text(params={"x": [[[[[[[[[1]]]]]]]]]}),
@@ -171,7 +171,7 @@ def test_names_the_faults_of_every_file_at_once(refuse: Refuse) -> None:
         "e.yaml:6:5",
         "d.yaml:8:5",
         "a.yaml:23:10",
-        "a.yaml:11:20",
+        "a.yaml:11:21",
         "a.yaml:13:21",
         "a.yaml:15:13",
     ]

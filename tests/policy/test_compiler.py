@@ -25,10 +25,10 @@ spec:
 
 # A rule as it is written → line and column of `nope`, which stands on line 8 or below.
 PLACES = {
-    "plain": ("      assert: request.nope == ''\n", 8, 22),
-    "plain, late in the line": ("      assert: true && request.nope == ''\n", 8, 30),
-    "single quotes": ("      assert: 'request.nope == \"\"'\n", 8, 23),
-    "double quotes": ("      assert: \"request.nope == ''\"\n", 8, 23),
+    "plain": ("      assert: request.nope == ''\n", 8, 23),
+    "plain, late in the line": ("      assert: true && request.nope == ''\n", 8, 31),
+    "single quotes": ("      assert: 'request.nope == \"\"'\n", 8, 24),
+    "double quotes": ("      assert: \"request.nope == ''\"\n", 8, 24),
 }
 
 BLOCKS = {
@@ -73,7 +73,12 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
     "type of a parameter": (
         policy_text("params.a == 'x'"),
         binding_text(params={"a": 1}),
-        ["spec.rules[0].assert: found no matching overload for '_==_' applied to '(int, string)'"],
+        [
+            (
+                "spec.rules[0].assert: found no matching overload for '_==_' applied to '(int, string)'; "
+                "compare values of one type: int(…) reads a number, string(…) writes one"
+            )
+        ],
     ),
     "no condition": (
         policy_text("request.uri"),

@@ -137,3 +137,30 @@ def test_the_clock_of_a_case_has_a_zone(now: str) -> None:
     }
     with pytest.raises(ValidationError, match="now"):
         Suite.model_validate(document)
+
+
+# A rule's assertion as YAML reads it → why it is refused.
+ASSERTIONS: dict[str, tuple[Any, str]] = {
+    "true": (True, "every request would meet it; write a condition, as 'request.name != \"\"'"),
+    "false": (False, "to refuse every request put it in quotes, as 'false'"),
+    "a number": (5, "an expression is text: put it in quotes, as '5'"),
+    "a list": (["a"], "an expression is text: put one that starts with a bracket in quotes"),
+    "nothing": (None, "an expression is expected; leave the key out to have none"),
+}
+
+
+@pytest.mark.parametrize("name", ASSERTIONS)
+def test_an_assertion_that_is_no_text(name: str) -> None:
+    value, reason = ASSERTIONS[name]
+    document = POLICY | {"spec": POLICY["spec"] | {"rules": [{"name": "r", "assert": value}]}}
+    with pytest.raises(ValidationError) as caught:
+        Policy.model_validate(document)
+    (error,) = caught.value.errors()
+    assert error["msg"] == f"Value error, {reason}"
+
+
+@pytest.mark.parametrize(("value", "word"), [(True, "true"), (1.5, "1.5")])
+def test_a_condition_that_is_no_text(value: Any, word: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Binding.model_validate(spec_of(when=value))
+    assert caught.value.errors()[0]["msg"].endswith(f"put it in quotes, as '{word}'")

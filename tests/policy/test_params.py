@@ -96,11 +96,11 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "type": (
         [binding_text(paramsFrom=["shared"]), params_text(a="1")],
-        "found no matching overload for '_==_' applied to '(string, int)' (in the binding b, for ",
+        "found no matching overload for '_==_' applied to '(string, int)'; compare values of one type",
     ),
     "null": (
         [binding_text(paramsFrom=["shared"]), params_text(a=None)],
-        "spec.a: None: a parameter holds no",
+        "spec.a: null: a parameter holds no",
     ),
     "name": (
         [binding_text(paramsFrom=["shared"]), params_text(**{"a": 1, "b-c": 1})],

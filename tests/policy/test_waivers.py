@@ -82,12 +82,28 @@ def test_reads_dates_and_times(text: str, end: datetime) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-12-31T18:00:00", "2026-13-01", "2026-02-30", "31.12.2026", "never", "", "20261231", 1798675200],
+    ["2026-12-31T18:00:00", "31.12.2026", "never", "", "20261231", 1798675200],
 )
 def test_refuses_times_that_could_be_read_in_two_ways(refuse: Refuse, text: Any) -> None:
     (fault,) = refuse(policy_text("false"), binding_text(), waiver_text(expires=text))
     assert "spec.expires: " in fault
     assert "a date as 2026-12-31, or a time with its zone as 2026-12-31T18:00:00Z" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("2026-02-30", "there is no such day: February 2026 has 28 days"),
+        ("2028-02-30", "there is no such day: February 2028 has 29 days"),
+        ("2026-04-31T18:00:00Z", "there is no such day: April 2026 has 30 days"),
+        ("2026-01-00", "there is no such day: January 2026 has 31 days"),
+        ("2026-13-01", "there is no month 13"),
+        ("0000-01-01", "there is no year 0"),
+    ],
+)
+def test_refuses_days_that_do_not_exist(refuse: Refuse, text: str, reason: str) -> None:
+    (fault,) = refuse(policy_text("false"), binding_text(), waiver_text(expires=text))
+    assert fault.endswith(f"spec.expires: {text!r}: {reason}")
 
 
 @pytest.mark.parametrize("key", ["owner", "ticket", "expires", "rules", "binding"])

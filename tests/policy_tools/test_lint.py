@@ -146,6 +146,32 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         + binding_text("c", params={"a": 2}),
         [],
     ),
+    "a rule that a true alternative makes true": (
+        policy_text("request.name == 'a' || true") + binding_text(),
+        ["warning: spec.rules[0].assert: is true for every request, so the rule has no effect"],
+    ),
+    "a rule that is false whatever the request is": (
+        policy_text("request.name == 'a' && false") + binding_text(),
+        ["warning: spec.rules[0].assert: is false for every request: whatever the binding is for breaks it"],
+    ),
+    "a condition that a false part makes false": (
+        policy_text("request.name != ''") + binding_text(when="request.uri == 'a' && 1 == 2"),
+        ["warning: spec.when: is false for every request, so the binding has no effect"],
+    ),
+    "a waiver for every request, and one for none": (
+        GOOD.replace("r0", "named")
+        + waiver_text(name="all", rules=["named"], when="request.uri == 'a' || request.uri != 'a'")
+        + waiver_text(name="none", rules=["named"], when="request.uri != request.uri"),
+        [
+            "warning: spec.when: is true for every request; leave it out",
+            "warning: spec.when: is false for every request, so the waiver has no effect",
+        ],
+    ),
+    "a setting that is never made": (
+        policy_text(set=[{"field": "name", "value": "'a'", "when": "size(request.name) < 0"}])
+        + binding_text(),
+        ["warning: spec.set[0].when: is false for every request, so the field is never set"],
+    ),
     "a setting that is overwritten": (
         policy_text(set=[{"field": "name", "value": "'a'"}, {"field": "name", "value": "'b'"}])
         + binding_text(),

@@ -1,4 +1,4 @@
-"""YAML documents that remember where each value stands.
+"""YAML texts → documents.
 
 Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema):
 `no` is text and `2026-12-31` is text, not a truth value and a date.
@@ -7,12 +7,17 @@ Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-cor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 
-from gateway.faults import Fault, FaultsError, Path, Position
+from gateway.documents.advice import advise_on_line, advise_on_tag
+from gateway.documents.document import Document, SourceFile, split_lines
+from gateway.documents.scalar_places import Scalar
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from gateway.faults import Path
 
 _MAX_DEPTH = 64
 _MAX_NODES = 200_000
@@ -39,71 +44,44 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time: the C l
     yaml_implicit_resolvers: ClassVar[dict[str | None, Any]] = {None: [(_PLAIN, re.compile(""))]}
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One YAML document.
-
-    Attributes:
-        value: dicts with text keys, lists and scalars.
-        file: name for messages.
-    """
-
-    value: Any
-    file: str
-    _positions: dict[Path, Position] = field(repr=False)
-    _texts: dict[Path, tuple[Position, str | None]] = field(repr=False)
-
-    def has(self, path: Path) -> bool:
-        """Tell whether there is a key at the path."""
-        return path in self._positions
-
-    def position(self, path: Path) -> Position:
-        """Return where the key at the path stands, or else the nearest that encloses it."""
-        while path and path not in self._positions:
-            path = path[:-1]
-        return self._positions[path]
-
-    def position_within(self, path: Path, line: int, column: int) -> Position:
-        """Return where a place inside of the text at the path stands; line and column count from 1."""
-        if path not in self._texts:
-            return self.position(path)
-        start, style = self._texts[path]
-        if style in {"|", ">"}:  # the text starts on the line below
-            return Position(self.file, start.line + line, column)
-        if line > 1:
-            return Position(self.file, start.line + line - 1, column)
-        return Position(self.file, start.line, start.column + column - 1 + bool(style))
-
-
 def load_documents(text: str, file: str) -> list[Document]:
     """Read every document of a YAML file.
 
     Raises:
         FaultsError: not YAML, or not what a document of ours may hold.
     """
+    source = SourceFile(file, split_lines(text))
     try:
-        _check_depth(text, file)
+        _check_depth(text, source)
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = _position(file, mark) if mark else Position(file)
-        is_tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
-        problem = "a tab stands here; indent with spaces" if is_tab else error.problem or error
-        raise FaultsError([Fault(at, "", f"not valid YAML: {problem}")]) from error
+        raise FaultsError([_explain(error, text, source)]) from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).partition("\n")[0]
         raise FaultsError([Fault(Position(file), "", f"not valid YAML: {reason}")]) from error
-    return [_Reader(file).read(node) for node in nodes]
+    return [_Reader(source).read(node) for node in nodes]
 
 
-def _check_depth(text: str, file: str) -> None:
+def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
+    """Return an error of the parser as a fault, with what was probably meant."""
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
+    at = _position(source, mark)
+    if text[mark.index : mark.index + 1] == "\t":
+        return Fault(at, "", "not valid YAML: a tab stands here; indent with spaces")
+    advice = advise_on_line(source.lines, at.line)
+    return Fault(at, "", f"not valid YAML: {error.problem or error}{advice}")
+
+
+def _check_depth(text: str, source: SourceFile) -> None:
     """Refuse what is nested so deeply that libyaml, which recurses in C, would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise _too_large(_position(file, event.start_mark))
+                raise _too_large(_position(source, event.start_mark))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -112,17 +90,17 @@ def _too_large(position: Position) -> FaultsError:
     return FaultsError([Fault(position, "", f"too large: over {_MAX_DEPTH} levels or {_MAX_NODES} values")])
 
 
-def _position(file: str, mark: Any) -> Position:
-    return Position(file, mark.line + 1, mark.column + 1)
+def _position(source: SourceFile, mark: Any) -> Position:
+    return source.position(mark.line + 1, mark.column + 1)
 
 
 class _Reader:
     """Turns the nodes of one document into values, keeping their positions."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, source: SourceFile) -> None:
+        self._source = source
         self._positions: dict[Path, Position] = {}
-        self._texts: dict[Path, tuple[Position, str | None]] = {}
+        self._texts: dict[Path, Scalar] = {}
         self._faults: list[Fault] = []
         self._nodes = 0
 
@@ -130,7 +108,7 @@ class _Reader:
         value = self._value(node, ())
         if self._faults:
             raise FaultsError(self._faults)
-        return Document(value, self._file, self._positions, self._texts)
+        return Document(value, self._source.name, self._source, self._positions, self._texts)
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         self._positions.setdefault(path, self._at(node))
@@ -138,7 +116,7 @@ class _Reader:
         if len(path) > _MAX_DEPTH or self._nodes > _MAX_NODES:
             raise _too_large(self._at(node))
         if node.tag not in {_PLAIN, _TEXT, f"{_YAML}map", f"{_YAML}seq"}:
-            self._fault(node, path, f"the tag {node.tag} has no meaning here")
+            self._fault(node, path, f"the tag {node.tag} has no meaning here{self._advise(node)}")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -164,7 +142,8 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = node.value
-        self._texts[path] = (self._at(node), node.style)
+        at = self._at(node)
+        self._texts[path] = Scalar((at.line, at.column), node.style or "", text)
         if node.tag == _TEXT:  # quoted, a block or tagged: text as it stands
             return text
         if text in _WORDS:
@@ -183,4 +162,9 @@ class _Reader:
         self._faults.append(Fault(self._at(node), ".".join(map(str, path)), message))
 
     def _at(self, node: yaml.Node) -> Position:
-        return _position(self._file, node.start_mark)
+        return _position(self._source, node.start_mark)
+
+    def _advise(self, node: yaml.Node) -> str:
+        """Tell how an expression that starts with `!` is written."""
+        is_expression = isinstance(node, yaml.ScalarNode) and node.tag.startswith("!")
+        return advise_on_tag(self._source.lines, self._at(node).line) if is_expression else ""

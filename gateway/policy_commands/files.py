@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.policy_cli import (
+from gateway.command_line import (
     FOUND_FAULTS,
     WRONG_CONFIGURATION,
     bundle_argument,

@@ -82,7 +82,15 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         "a: 1\n b: 2",
         ["f.yaml:2:3: not valid YAML: mapping values are not allowed in this context"],
     ),
-    "undefined alias": ("a: *x", ["f.yaml:1:4: not valid YAML: found undefined alias"]),
+    "undefined alias": (
+        "a: *x",
+        [
+            (
+                "f.yaml:1:4: not valid YAML: found undefined alias; to YAML a * at the start has a meaning "
+                "of its own: write a: '*x'"
+            )
+        ],
+    ),
     "NUL": (
         "a: \0",
         ["f.yaml: not valid YAML: unacceptable character #x0000: control characters are not allowed"],
@@ -102,9 +110,12 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "all at once": (
         "a: !x 1\nb: 1\nb: 2\nc: [!y 1]",
         [
-            "f.yaml:1:4: a: the tag !x has no meaning here",
+            (
+                "f.yaml:1:4: a: the tag !x has no meaning here; "
+                "to YAML a ! at the start is a tag: write a: '!x 1'"
+            ),
             "f.yaml:3:1: b: stands here a second time; keep one",
-            "f.yaml:4:5: c.0: the tag !y has no meaning here",
+            "f.yaml:4:5: c.0: the tag !y has no meaning here; put a value that starts with ! in quotes",
         ],
     ),
 }
@@ -183,7 +194,7 @@ def test_position(path: tuple[str | int, ...], line: int, column: int) -> None:
     [
         (("a", "d"), 1, 3, (3, 8)),
         (("e",), 1, 1, (4, 5)),
-        (("f",), 2, 4, (7, 4)),
+        (("f",), 2, 4, (7, 6)),
         (("a",), 1, 3, (1, 1)),
     ],
 )

@@ -1,0 +1,34 @@
+"""Names of methods that are almost right."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gateway.faults import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SEPARATOR = re.compile(r"[./]+")
+
+
+def suggest_method(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the method that was probably meant, or nothing.
+
+    The last words of its name may be all that was written, as `ImageService/Create` or `Create`.
+    """
+    known = list(known)
+    words = _words(name)
+    if words[-1:] == ["*"]:
+        services = dict.fromkeys(one.rpartition("/")[0] for one in known)
+        found = [one for one in services if words[:-1] and _words(one)[-len(words) + 1 :] == words[:-1]]
+        return f"; did you mean {found[0]}/*?" if found else ""
+    ends = [one for one in known if words and _words(one)[-len(words) :] == words]
+    if ends:
+        return f"; did you mean {ends[0]}?"
+    return suggest(name, known)
+
+
+def _words(name: str) -> list[str]:
+    return [word.casefold() for word in _SEPARATOR.split(name) if word]

@@ -1,0 +1,67 @@
+"""What a bundle reads of callers that callers do not have.
+
+Such an expression compiles, and passes tests that name a caller of their own,
+but every caller in service leaves it the same empty value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.expressions.syntax import walk
+from gateway.faults import Fault, key_of
+from gateway.policy.program import CALLER_TYPE
+from gateway.policy_tools.expressions_of import expressions_of
+from gateway.policy_tools.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.expressions.expression import Expression
+    from gateway.policy.bundle import Bundle
+
+_ADVICE = (
+    "the gateway does not identify callers with this configuration (callers.type), so the value is the "
+    "same for every call, whatever tests say; decide by the request or by caller.address"
+)
+
+
+def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[Finding]:
+    """Return a warning for each place that reads a field of `caller` which is never filled in.
+
+    Args:
+        bundle: that compiles.
+        present: the fields that the configured callers have.
+    """
+    found = {}
+    for expression, document, path in expressions_of(bundle):
+        for field, line, column in _absent(expression, present):
+            position = document.position_within(path, line, column)
+            fault = Fault(position, key_of(path), f"reads caller.{field}: {_ADVICE}")
+            found[fault] = Finding("warning", fault)
+    return sorted(found.values(), key=lambda one: _place(one.fault))
+
+
+def _place(fault: Fault) -> tuple[str, int, int]:
+    return fault.position.file, fault.position.line, fault.position.column
+
+
+def _absent(expression: Expression, present: frozenset[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield each absent field that an expression reads, with its line and column in the expression."""
+    checked = expression.checked
+    for node in walk(checked.expr):
+        if node.WhichOneof("expr_kind") != "select_expr":
+            continue
+        select = node.select_expr
+        kind = checked.type_map.get(select.operand.id)
+        if kind is not None and kind.message_type == CALLER_TYPE and select.field not in present:
+            yield select.field, *_line_and_column(expression.text, _offset(checked, select.operand))
+
+
+def _offset(checked: Any, node: Any) -> int:
+    return int(checked.source_info.positions.get(node.id, 0))
+
+
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -1,0 +1,132 @@
+"""The value of one expression for a request, as a rule without a policy would find it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from cel_expr_python import cel
+
+from gateway.documents import SourceFile, split_lines
+from gateway.expressions import LINK_TYPE, Environment, ExpressionError, Patterns, Toolbox
+from gateway.faults import Fault, FaultsError
+from gateway.masking import redact_text
+from gateway.policy.program import CALLER_TYPE
+from gateway.policy_tools.explain import to_json_value
+
+if TYPE_CHECKING:
+    from gateway.expressions.expression import Expression
+    from gateway.policy.program import PolicyInput
+    from gateway.schema import Schema
+    from gateway.source import Hosts
+
+_NO_PARAMETERS = "undeclared reference to 'params"
+_MAX_LENGTH = 4096
+_ENGINE_TYPE = re.compile(r"(?<![\w.])[A-Z][A-Z_]*(?![\w.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an expression gives.
+
+    Attributes:
+        value: as JSON values, secrets redacted.
+        type: the name of its type in CEL.
+    """
+
+    value: Any
+    type: str
+
+
+def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Hosts) -> Evaluation:
+    """Compile an expression for the method of a request, and evaluate it.
+
+    Args:
+        text: of the expression, in CEL.
+        asked: the request, with the method, the caller and the time.
+        schema: that the expression is checked against.
+        hosts: of Object Storage.
+
+    Raises:
+        FaultsError: the expression does not compile; with every problem and its place.
+        EvaluationError: it has no value for this request.
+    """
+    environment = _make_environment(asked, schema, hosts)
+    expression = _compile(environment, text)
+    caller = asked.caller
+    values = {
+        "request": asked.request,
+        "method": asked.method,
+        "now": asked.now,
+        "caller": schema.message(CALLER_TYPE)(
+            id=caller.id,
+            kind=caller.kind,
+            groups=caller.groups,
+            address=caller.address,
+            claims=dict(caller.claims),
+        ),
+    }
+    value = expression.evaluate(environment.activate(values))
+    return Evaluation(_redact(to_json_value(_encode(value), schema.pool)), _name_type(expression.returns))
+
+
+def _make_environment(asked: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
+    tools = Toolbox(link_class=schema.message(LINK_TYPE), patterns=Patterns(), hosts=hosts)
+    types = {
+        "request": cel.Type(asked.request.DESCRIPTOR.full_name),
+        "method": cel.Type.STRING,
+        "now": cel.Type.TIMESTAMP,
+        "caller": cel.Type(CALLER_TYPE),
+    }
+    return Environment(schema, tools, types)
+
+
+def _compile(environment: Environment, text: str) -> Expression:
+    source = SourceFile("expression", split_lines(text))
+    if not text.strip() or len(text) > _MAX_LENGTH:
+        reason = f"an expression has 1 to {_MAX_LENGTH} characters"
+        raise FaultsError([Fault(source.position(1, 1), "", reason)])
+    try:
+        return environment.compile(text)
+    except ExpressionError as error:
+        raise FaultsError(
+            Fault(source.position(one.line, one.column), "", _explain(one.message)) for one in error.problems
+        ) from error
+
+
+def _explain(message: str) -> str:
+    if message.startswith(_NO_PARAMETERS):
+        return "there are no parameters here, a binding gives them; write the value in their place"
+    return message
+
+
+def _name_type(kind: cel.Type) -> str:
+    """Return the name of a type as CEL writes it: `list(string)` where the engine says `LIST<STRING>`."""
+    name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
+    return name.replace("<", "(").replace(">", ")")
+
+
+def _encode(value: Any) -> Any:
+    """Write what JSON has no form for as protobuf does: bytes in base64, infinity and NaN as text."""
+    if isinstance(value, (bytes, bytearray)):
+        return b64encode(value).decode()
+    if isinstance(value, float) and not isfinite(value):
+        return str(value).replace("inf", "Infinity").replace("nan", "NaN")
+    if isinstance(value, list):
+        return [_encode(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _encode(one) for key, one in value.items()}
+    return value
+
+
+def _redact(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, list):
+        return [_redact(one) for one in value]
+    if isinstance(value, dict):
+        return {redact_text(name): _redact(one) for name, one in value.items()}
+    return value

@@ -1,0 +1,63 @@
+"""Every expression of a bundle, with where its author wrote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.documents import Document
+    from gateway.expressions.expression import Expression
+    from gateway.faults import Path
+    from gateway.policy.bundle import Bundle
+    from gateway.policy.program import CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
+
+
+class WrittenExpression(NamedTuple):
+    """A compiled expression with its place."""
+
+    expression: Expression
+    document: Document
+    path: Path
+
+
+def expressions_of(bundle: Bundle) -> Iterator[WrittenExpression]:
+    """Yield every compiled expression; one that is compiled for several bindings or methods, for each."""
+    for program in bundle.programs.values():
+        for binding in program.bindings:
+            yield from _expressions(bundle, binding)
+
+
+def _expressions(bundle: Bundle, binding: CompiledBinding) -> Iterator[WrittenExpression]:
+    documents = bundle.documents
+    if binding.when is not None:
+        document = documents.bindings[binding.name][1]
+        yield WrittenExpression(binding.when, document, ("spec", "when"))
+    for waiver in binding.waivers:
+        yield from _of_waiver(waiver, documents.waivers[waiver.name][1])
+    policy = documents.policies[binding.policy][1]
+    for name, variable in binding.variables:
+        yield WrittenExpression(variable, policy, ("spec", "variables", name))
+    for index, rule in enumerate(binding.rules):
+        yield from _of_rule(rule, policy, ("spec", "rules", index))
+    for index, setting in enumerate(binding.settings):
+        yield from _of_setting(setting, policy, ("spec", "set", index))
+
+
+def _of_waiver(waiver: CompiledWaiver, document: Document) -> Iterator[WrittenExpression]:
+    if waiver.when is not None:
+        yield WrittenExpression(waiver.when, document, ("spec", "when"))
+
+
+def _of_rule(rule: CompiledRule, document: Document, path: Path) -> Iterator[WrittenExpression]:
+    parts = {"assert": rule.assertion, "message": rule.message, "fix": rule.fix}
+    for key, expression in parts.items():
+        if expression is not None:
+            yield WrittenExpression(expression, document, (*path, key))
+
+
+def _of_setting(setting: CompiledSetting, document: Document, path: Path) -> Iterator[WrittenExpression]:
+    yield WrittenExpression(setting.value, document, (*path, "value"))
+    if setting.when is not None:
+        yield WrittenExpression(setting.when, document, (*path, "when"))

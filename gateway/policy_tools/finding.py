@@ -1,0 +1,34 @@
+"""Something in a bundle that compiles, to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gateway.faults import Fault, key_of
+
+if TYPE_CHECKING:
+    from gateway.documents import Document
+    from gateway.faults import Path
+
+Level: TypeAlias = Literal["warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to look at.
+
+    Attributes:
+        level: `warning` is to be fixed; `note` may be meant.
+    """
+
+    level: Level
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.fault}"
+
+
+def make_finding(level: Level, document: Document, path: Path, message: str) -> Finding:
+    """Return a finding about the key at a path."""
+    return Finding(level, Fault(document.position(path), key_of(path), message))

@@ -1,0 +1,42 @@
+"""One line of a decision log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from gateway.policy.record import KIND, RecordError, read_record
+
+if TYPE_CHECKING:
+    from gateway.policy.record import Recorded
+    from gateway.schema import Schema
+
+
+class NotJsonError(RecordError):
+    """A line is not JSON at all."""
+
+
+def read_line(line: str, schema: Schema) -> Recorded | None:
+    """Return the record of a decision; None for JSON that is none.
+
+    Raises:
+        NotJsonError: it is not JSON.
+        RecordError: it is a record that cannot be judged again.
+    """
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError("not JSON") from error
+    if not isinstance(value, dict) or value.get("kind") != KIND:
+        return None
+    if "\\ud" in line.lower() and not _is_text(value):
+        raise RecordError("holds half of a character, which is no text")
+    return read_record(value, schema)
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
