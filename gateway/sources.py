@@ -84,9 +84,16 @@ def stamp_sources(config: Config) -> frozenset[Stamp]:
 
 
 def _read_served_bundle(path: Path) -> BundleFiles:
-    if not path.exists():
+    if not _is_there(path):
         raise FaultsError([Fault(Position(str(path.absolute())), "policies.path", _without_bundle(path))])
     return read_bundle(path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # why it cannot be looked at is found when it is read
+        return True
 
 
 def _without_bundle(path: Path) -> str:

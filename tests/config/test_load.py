@@ -180,7 +180,7 @@ def test_a_variable_inside_of_a_value_is_a_fault(tmp_path: Path, text: str | Non
         ("", "1", "GATEWAY__: the variable names no key"),
         ("REST____LISTEN", ":80", "GATEWAY__REST____LISTEN: the variable names no key"),
         ("REST__", "1", "GATEWAY__REST__: the variable names no key"),
-        ("REST__LISTEN", "", "GATEWAY__REST__LISTEN: rest.listen: None: an address is host:port"),
+        ("REST__LISTEN", "", "GATEWAY__REST__LISTEN: rest.listen: null: an address is host:port"),
         (
             "LIMITS__BODY_BYTES",
             "",

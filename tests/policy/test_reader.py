@@ -50,7 +50,7 @@ def test_kinds_have_names_of_their_own() -> None:
 
 UNREADABLE: dict[str, tuple[str, str]] = {
     "no YAML": ("a: [", "a.yaml:2:1: not valid YAML: "),
-    "a tab": ("a:\n\tb: 1\n", "a.yaml:2:1: not valid YAML: found character that cannot start any token"),
+    "a tab": ("a:\n\tb: 1\n", "a.yaml:2:1: not valid YAML: a tab stands here; indent with spaces"),
     "a key twice": ("kind: Policy\nkind: Binding\n", "a.yaml:2:1: kind: stands here a second time; keep one"),
     "a tag": (
         "kind: !!python/name:os.system x\n",

@@ -68,7 +68,7 @@ class Upstream:
             for number in range(request.count):
                 yield event(number=number)
                 await asyncio.sleep(self.delay_s)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the one while it waits, the other while it sends
             self.is_cancelled.set()
             raise
         self.ended.append("Watch")

@@ -208,7 +208,7 @@ async def test_nothing_forges_a_log_line(
     await connection.close()
     records = [json.loads(line) for line in read_log().splitlines()]
     answered = [record for record in records if record["message"] == "answered"]
-    assert len(answered) == 10
+    assert len(answered) == 11
     assert {record["level"] for record in records} <= {"DEBUG", "INFO", "WARNING"}
     assert not [record for record in records if record["message"].startswith("forged")]
     # Only an upstream that fails is quoted, on one line.
