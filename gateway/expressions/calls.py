@@ -30,14 +30,17 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.functions import Toolbox
-    from gateway.expressions.readers import Reading
+    from gateway.expressions.readers import Names, Read, Reading
+    from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
 KEYS = "@keys"
 """Stands for the form of a function: the keys of a map, in ascending order."""
 
+_MOST_TURNS = 1024  # evaluated one by one they take some 20 ms, as much as one expression may
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Loop:
     """A loop around a call.
 
@@ -46,12 +49,16 @@ class Loop:
         variables: names of its one or two variables in a turn.
         values: what it goes over.
         is_readable: its values are of a type that is known, so that they can leave the engine.
+        node: the values as a part of the expression, a cel.expr.Expr.
+        names: that they may refer to.
     """
 
     key: str
     variables: tuple[str, ...]
     values: Reading
     is_readable: bool
+    node: Node
+    names: Names
 
     def turns(self, activation: Activation) -> Iterator[None]:
         """Set the variables for each turn.
@@ -80,6 +87,8 @@ class ExternalCall:
         arguments: of the call.
         loops: that the arguments depend on, the outer ones first; none outside of loops.
         keys: which arguments depend on them; the table is looked up by these.
+        collect: returns the arguments of all turns at once, nested as the loops are; None where they are
+            read without the engine.
         field: of the table, which holds results of the function's type.
         table_class: class of TABLE_TYPE.
     """
@@ -89,6 +98,7 @@ class ExternalCall:
     arguments: tuple[Reading, ...]
     loops: tuple[Loop, ...] = ()
     keys: tuple[int, ...] = ()
+    collect: Read | None = None
     field: str = ""
     table_class: type[Message]
 
@@ -101,7 +111,18 @@ class ExternalCall:
         if not self.loops:
             return self._call(self._read(activation))
         table = self.table_class()
-        self._fill(table, activation, 0)
+        if self.collect is None:
+            self._fill(table, activation, 0)
+            return table
+        try:
+            gathered = self.collect(activation)
+        except EvaluationError:  # in some turn; the others have results
+            self._fill(table, activation, 0, Turns())
+            return table
+        for _ in self.loops[1:]:
+            gathered = [given for inner in gathered for given in inner]
+        for given in gathered:
+            self._add(table, activation, given)
         return table
 
     def _read(self, activation: Activation) -> list[Any]:
@@ -113,24 +134,37 @@ class ExternalCall:
         except (ValueError, TypeError) as error:
             raise EvaluationError(redact_text(str(error))) from error
 
-    def _fill(self, table: Any, activation: Activation, depth: int) -> None:
-        """Compute the results of the turns of a loop, and of the loops within it."""
+    def _fill(self, table: Any, activation: Activation, depth: int, turns: Turns | None = None) -> None:
+        """Compute the results of the turns of a loop, and of the loops within it, one by one.
+
+        Args:
+            table: of results.
+            activation: with the variables of the outer loops.
+            depth: of the loop.
+            turns: counts those whose arguments the engine evaluates.
+        """
         if depth == len(self.loops):
-            self._add(table, activation)
+            if turns is not None:
+                turns.count()
+            try:
+                self._add(table, activation, self._read(activation))
+            except EvaluationError as error:
+                activation.note(self.name, "", str(error))
             return
         try:
             for _ in self.loops[depth].turns(activation):
-                self._fill(table, activation, depth + 1)
+                self._fill(table, activation, depth + 1, turns)
+        except TooManyTurnsError:
+            raise
         except EvaluationError as error:
             if not depth:
                 raise
             activation.note(self.name, "", str(error))
 
-    def _add(self, table: Any, activation: Activation) -> None:
+    def _add(self, table: Any, activation: Activation, given: list[Any]) -> None:
         """Compute the result of one turn."""
         key = ""
         try:
-            given = self._read(activation)
             *outer, key = (given[index] for index in self.keys)
             for one in outer:
                 table = table.rows[one]
@@ -145,6 +179,29 @@ class ExternalCall:
             results[key].CopyFrom(result)
         else:
             results[key] = result
+
+
+class Turns:
+    """Counts turns of loops that are evaluated one by one, because some of them fail."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MOST_TURNS
+
+    def count(self) -> None:
+        """Count one.
+
+        Raises:
+            TooManyTurnsError: there are too many; the calls of the others have no result.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise TooManyTurnsError(f"a call in a loop fails, and there are more than {_MOST_TURNS} turns")
+
+
+class TooManyTurnsError(EvaluationError):
+    """The turns of a loop cannot be evaluated one by one."""
 
 
 class Calls:
@@ -169,7 +226,12 @@ class Calls:
         return overload in self._functions
 
     def add(
-        self, overload: str, arguments: tuple[Reading, ...], loops: tuple[Loop, ...], keys: tuple[int, ...]
+        self,
+        overload: str,
+        arguments: tuple[Reading, ...],
+        loops: tuple[Loop, ...] = (),
+        keys: tuple[int, ...] = (),
+        collect: Read | None = None,
     ) -> ExternalCall:
         """Return the call of a form of a function."""
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
@@ -180,6 +242,7 @@ class Calls:
                 arguments=arguments,
                 loops=loops,
                 keys=keys,
+                collect=collect,
                 field=FIELDS.get(overload, ""),
                 table_class=self._table_class,
             )

@@ -8,6 +8,7 @@ from cel_expr_python import cel
 
 _FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once: each look-up makes an object
 _STRING = cel.Type.STRING
+_TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
 def is_failure(kind: cel.Type) -> bool:
@@ -43,6 +44,11 @@ def accept_all(_: cel.Type) -> bool:
 def is_text(kind: cel.Type) -> bool:
     """Whether a result is a text."""
     return bool(kind == _STRING)
+
+
+def is_text_type(kind: Any) -> bool:
+    """Whether a cel.expr.Type is that of texts."""
+    return kind is not None and kind.primitive == _TEXT_PRIMITIVE
 
 
 def is_constant_type(kind: Any, variables: int) -> bool:

@@ -131,7 +131,12 @@ class Editor:
         self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)
         self._set_overload(node, f"list_{_SORTED[keys.primitive]}_sort")
         node.call_expr.function = "sort"
-        self._gather_keys(node.call_expr.target, whole, keys)
+        key = type(node)()
+        name = f"@key{self._new_id()}"
+        self._name(key, name)
+        gathered = self.make_map(whole, (name,), key)
+        self.checked.type_map[gathered.id].list_type.elem_type.CopyFrom(keys)
+        node.call_expr.target.CopyFrom(gathered)
 
     def graft(self, node: Node, definition: Any, arguments: Mapping[str, Node]) -> None:
         """Turn a node into another expression.
@@ -192,15 +197,22 @@ class Editor:
         node.call_expr.args.add().CopyFrom(key)
         self._set_overload(node, "index_map")
 
-    def _gather_keys(self, node: Node, whole: Node, keys: Any) -> None:
-        """Turn a node into `whole.map(key, key)`."""
-        node.id = self._new_id()
-        self.checked.type_map[node.id].list_type.elem_type.CopyFrom(keys)
-        loop = node.comprehension_expr
-        loop.iter_var = f"@key{node.id}"
-        loop.iter_range.CopyFrom(whole)
+    def make_list(self, elements: list[Node]) -> Node:
+        """Return a list of parts."""
+        made = type(self.checked.expr)()
+        made.id = self._new_id()
+        made.list_expr.elements.extend(elements)
+        return made
+
+    def make_map(self, over: Node, variables: tuple[str, ...], result: Node) -> Node:
+        """Return `over.map(variable, result)`; with two variables, of index and element or key and value."""
+        made = type(over)()
+        made.id = self._new_id()
+        loop = made.comprehension_expr
+        loop.iter_var, loop.iter_var2 = (*variables, "")[:2]
+        loop.iter_range.CopyFrom(over)
         loop.accu_var = _RESULT
-        loop.accu_init.id = self._new_id()
+        loop.accu_init.CopyFrom(self.make_list([]))
         loop.accu_init.list_expr.SetInParent()
         loop.loop_condition.id = self._new_id()
         loop.loop_condition.const_expr.bool_value = True
@@ -209,10 +221,9 @@ class Editor:
         step.call_expr.function = "_+_"
         self._set_overload(step, "add_list")
         self._name(step.call_expr.args.add(), _RESULT)
-        elements = step.call_expr.args.add()
-        elements.id = self._new_id()
-        self._name(elements.list_expr.elements.add(), loop.iter_var)
+        step.call_expr.args.add().CopyFrom(self.make_list([result]))
         self._name(loop.result, _RESULT)
+        return made
 
     def _name(self, node: Node, name: str) -> None:
         node.id = self._new_id()

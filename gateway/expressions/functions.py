@@ -315,9 +315,9 @@ pattern at each evaluation."""
 _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
 
 FIELDS: Mapping[str, str] = {
-    name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if not form.others
+    name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if form.returns.name() in _FIELDS
 }
-"""Form of a function of texts → the field of a table that holds its results."""
+"""Form of a function → the field of a table that holds its results."""
 
 OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
 

@@ -6,11 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.calls import KEYS, Loop
-from gateway.expressions.cel_types import accept_all, is_constant_type, is_text
+from gateway.expressions.cel_types import accept_all, is_constant_type, is_text, is_text_type
 from gateway.expressions.checked import add_binding, pack, part_of, rename
 from gateway.expressions.errors import ExpressionError, Problem
 from gateway.expressions.expression import Executable, read_value
 from gateway.expressions.functions import OVERLOADS
+from gateway.expressions.gathering import bound_among, gather, turn_names
 from gateway.expressions.readers import Bound, ReaderCompiler, Reading
 from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.expressions.activation import Activation
     from gateway.expressions.calls import Calls, ExternalCall
     from gateway.expressions.editing import Editor
-    from gateway.expressions.readers import Names
+    from gateway.expressions.readers import Names, Read
     from gateway.expressions.syntax import Node
 
 
@@ -82,7 +83,7 @@ class Linker:
         key = f"{len(loops)} {values.key}"
         variables = tuple(f"@{index}{_digest(key.encode())}" for index in range(len(own)))
         is_readable = is_constant_type(self._editor.type_of(part.iter_range), len(own))
-        loop = Loop(key, variables, values, is_readable=is_readable)
+        loop = Loop(key, variables, values, is_readable, self._editor.copy(part.iter_range), names)
         inner: Names = {**names, **dict(zip(own, variables, strict=True))}
         self._visit(part.loop_step, inner, {**loops, **dict.fromkeys(variables, loop)})
         if self._editor.has_sortable_keys(part.iter_range):
@@ -105,7 +106,7 @@ class Linker:
             and not values.turns
             and is_constant_type(self._editor.type_of(loop.iter_range), 2)
         ):
-            keys = self._calls.add(KEYS, (values,), (), ())
+            keys = self._calls.add(KEYS, (values,))
             self._found[keys.name] = keys
             self._editor.set_key_list(loop.iter_range, keys.name)
         elif gathers:
@@ -119,12 +120,23 @@ class Linker:
         )
         around = _loops_around(frozenset[str]().union(*(one.turns for one in arguments)), loops)
         keys = tuple(index for index, one in enumerate(arguments) if one.turns)
-        added = self._calls.add(overload, arguments, around, keys)
+        collect = self._collector(given, names, around) if around and not others else None
+        added = self._calls.add(overload, arguments, around, keys, collect)
         self._found[added.name] = added
         if around:
             self._editor.set_lookup(node, added.name, added.field, [given[index] for index in keys])
         else:
             self._editor.set_name(node, added.name)
+
+    def _collector(self, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Read | None:
+        """Return what gathers the arguments of all turns in one evaluation; None where it is not needed."""
+        if all(self._readers.compile(one, names) for one in given):
+            return None
+        if not all(is_text_type(self._editor.type_of(one)) for one in given):
+            return None
+        gathering = gather(self._editor.checked, given, names, loops)
+        compiled = self._environment.deserialize(pack(gathering))
+        return lambda activation: read_value(compiled, activation.engine(), accept_all)
 
     def _reading(self, node: Node, names: Names, accepts: Callable[[cel.Type], bool]) -> Reading:
         """Return how a part is found: without the engine where that is possible."""
@@ -174,19 +186,10 @@ def _turns_of(node: Node, names: Names) -> frozenset[str]:
 def _alone(checked: Any, node: Node, names: Names) -> Any:
     """Return a part as an expression of its own, with the variables that it needs."""
     alone = part_of(checked, node)
-    rename(alone, alone.expr, {name: one for name, one in names.items() if isinstance(one, str)})
-    for name, bound in reversed(_bound(node, names).items()):
+    rename(alone, alone.expr, turn_names(names))
+    for name, bound in reversed(bound_among(names_in(node), names).items()):
         add_binding(alone, name, bound.node)
     return alone
-
-
-def _bound(node: Node, names: Names) -> dict[str, Bound]:
-    """Return the variables of the policy that a part needs, directly or by others, in their order."""
-    needed = set(names_in(node))
-    for name, meaning in reversed(list(names.items())):
-        if name in needed and isinstance(meaning, Bound):
-            needed |= names_in(meaning.node)
-    return {name: one for name, one in names.items() if name in needed and isinstance(one, Bound)}
 
 
 def _without_ids(node: Node) -> bytes:
