@@ -8,7 +8,7 @@ PROTOS := $(shell find proto -name '*.proto')
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint types layers docs lock bench fuzz clean
+.PHONY: help run test check fmt lint types layers docs lock bench soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision
 	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.create
+
+soak: $(VENV)/.package ## 500,000 mixed calls to a gateway: its memory over time
+	$(BIN)/python -m bench.soak $(ARGS)
 
 fuzz: $(VENV)/.package ## 100,000 decisions beside oracles; 20,000 made-up requests to the demo
 	$(BIN)/python -m tests.policy_fuzz

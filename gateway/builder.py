@@ -90,7 +90,9 @@ class Builder:
         shadow, shadow_faults = self._build_shadow(sources, schema)
         forwarder = Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics)
         log = CallLog(self.decision_log, telemetry.metrics, schema.pool, hosts_of(config))
-        pipeline = Pipeline(self.admission, Decider(bundle), validator, log, forwarder, shadow)
+        decider = Decider(bundle)
+        decider.warm_up(schema)
+        pipeline = Pipeline(self.admission, decider, validator, log, forwarder, shadow)
         return Surface(
             router=router,
             writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
@@ -113,7 +115,9 @@ class Builder:
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
         self._warn_of_absent_fields(bundle)
-        return Shadow(Decider(bundle), self.telemetry.metrics), ()
+        decider = Decider(bundle)
+        decider.warm_up(schema)
+        return Shadow(decider, self.telemetry.metrics), ()
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
         """Log what a bundle reads of callers and never finds: it may be meant to allow or deny by it."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.caller import Caller
 from gateway.expressions import EvaluationError
 from gateway.masking import HIDDEN, redact_text
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.mutator import mutate
+from gateway.policy.program import PolicyInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
         CompiledBinding,
         CompiledRule,
         CompiledWaiver,
-        PolicyInput,
         Program,
     )
+    from gateway.schema import Schema
 
 _MAX_TEXT = 500  # characters of one text of a rule; it may be made of what a request holds
 
@@ -42,6 +45,12 @@ class Decider:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._programs = bundle.programs
+
+    def warm_up(self, schema: Schema) -> None:
+        """Evaluate all expressions once, so that the first call does not wait for what is prepared lazily."""
+        for method, program in self._programs.items():
+            request = schema.known[method].request()
+            program.warm_up(PolicyInput(method, request, Caller(), datetime.fromtimestamp(0, UTC)))
 
     def decide(self, asked: PolicyInput) -> Decision:
         """Make every mutation, then judge."""

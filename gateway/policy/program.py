@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gateway.expressions import EvaluationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -125,6 +128,12 @@ class CompiledBinding:
         for check in self.checks:
             yield from check.calls
 
+    @property
+    def executables(self) -> Iterator[Executable]:
+        """Yield everything that is evaluated for a call."""
+        yield from (one.executable for one in self._judged() if one is not None)
+        yield from self.checks
+
     def _judged(self) -> Iterator[Expression | None]:
         """Yield every expression that a call may need; variables are parts of those that read them."""
         yield self.when
@@ -185,6 +194,14 @@ class Program:
         activation = self._environment.activate(values)
         activation.prepare(self._calls)
         return activation
+
+    def warm_up(self, judged: PolicyInput) -> None:
+        """Evaluate every expression once: the engine prepares an expression when it is first evaluated."""
+        activation = self.activate(judged)
+        for binding in self.bindings:
+            for one in binding.executables:
+                with suppress(EvaluationError):
+                    one.evaluate(activation)
 
     def _to_message(self, caller: Caller) -> Message:
         return self._caller_class(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.bundles import read_bundle
+from gateway.expressions import Activation, Executable
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
@@ -391,3 +392,19 @@ def test_a_decision_names_its_bundle(default: Decider, make_request: MakeRequest
     assert decision.bundle == default.bundle.hash
     assert decision.method == CREATE
     assert decision.duration_ns > 0
+
+
+def test_every_expression_is_evaluated_before_the_first_call(
+    default: Decider, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: set[Executable] = set()
+    evaluate = Executable.evaluate
+
+    def record(executable: Executable, activation: Activation) -> Any:
+        evaluated.add(executable)
+        return evaluate(executable, activation)
+
+    monkeypatch.setattr(Executable, "evaluate", record)
+    default.warm_up(schema)
+    programs = default.bundle.programs.values()
+    assert evaluated == {one for program in programs for each in program.bindings for one in each.executables}

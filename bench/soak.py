@@ -1,0 +1,119 @@
+"""Whether a gateway keeps its memory under mixed calls: a process of its own, with its memory over time.
+
+Allowed and denied creates, malformed and invalid ones, reads, over REST and gRPC. The exit code is 1 when the
+memory at the end is more than 5 % over that after a tenth of the calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc.aio
+
+from bench.create import IMAGE, free_address, start_gateway, until_ready
+from gateway.config import Config
+from gateway.emulator import Emulator
+from gateway.schema import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+CONCURRENCY = 16
+LOOKS = 20
+MOST_GROWTH = 1.05
+IMAGES = "/baremetal/v1alpha/images"
+DENIED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
+SIGNED = IMAGE | {"uri": f"{IMAGE['uri']}?versionId=1", "description": "d" * 1000}
+
+
+def resident_mib(process: int) -> float:
+    """Return the resident memory of a process, in MiB."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[], Awaitable[None]]]:
+    """Yield calls over REST."""
+    url = f"http://{rest}{IMAGES}"
+    bodies = [json.dumps(one).encode() for one in (IMAGE, DENIED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
+
+    async def create(body: bytes) -> None:
+        async with client.post(url, data=body, headers={"content-type": "application/json"}) as response:
+            await response.read()
+
+    async def get() -> None:
+        async with client.get(f"{url}/{'a' * 20}") as response:
+            await response.read()
+
+    yield from [
+        lambda body=body: create(body) for body in [*bodies, b"{", b'{"uri": "' + b"x" * 2000 + b'"}']
+    ]
+    yield get
+
+
+def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[None]]]:
+    """Yield calls over gRPC."""
+    method = load_schema(Config().services).methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
+    callable_: Any = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
+
+    async def create(fields: dict[str, Any]) -> None:
+        try:
+            await callable_(method.request(**fields))
+        except grpc.aio.AioRpcError:
+            return
+
+    yield from [lambda fields=fields: create(fields) for fields in (IMAGE, DENIED)]
+
+
+async def soak(calls: int) -> list[float]:
+    """Make the calls, print the memory over time, and return it."""
+    rest, rpc = free_address(), free_address()
+    seen: list[float] = []
+    async with (
+        Emulator() as emulator,
+        aiohttp.ClientSession() as client,
+        grpc.aio.insecure_channel(rpc) as channel,
+    ):
+        gateway = start_gateway(emulator.address, rest, rpc)
+        try:
+            await until_ready(rest)
+            turns = cycle([*rest_calls(client, rest), *grpc_calls(channel)])
+            started = time.monotonic()
+            for look in range(1, LOOKS + 1):
+
+                async def caller() -> None:
+                    for _ in range(calls // LOOKS // CONCURRENCY):
+                        await next(turns)()
+
+                await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
+                seen.append(resident_mib(gateway.pid))
+                made = look * (calls // LOOKS // CONCURRENCY) * CONCURRENCY
+                print(
+                    f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {seen[-1]:>7.1f} MiB", flush=True
+                )
+        finally:
+            gateway.terminate()
+            gateway.wait()
+    return seen
+
+
+def main() -> int:
+    """Run, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak")
+    parser.add_argument("--calls", type=int, default=500_000)
+    seen = asyncio.run(soak(parser.parse_args().calls))
+    after_a_tenth, at_the_end = seen[LOOKS // 10 - 1], seen[-1]
+    print(f"{at_the_end / after_a_tenth - 1:+.1%} since a tenth of the calls")
+    return 1 if at_the_end > after_a_tenth * MOST_GROWTH else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
