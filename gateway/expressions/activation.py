@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.expressions.errors import EvaluationError
+from gateway.expressions.errors import EvaluationError, TooManyTurnsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from gateway.expressions.calls import ExternalCall
 
+
+MOST_TURNS = 4096
+"""Turns of loops that are evaluated one by one for a decision, where a call fails in one: some 60 ms."""
 
 _NUL = "\0"
 
@@ -32,6 +35,7 @@ class Activation:
         "_failures",
         "_known",
         "_text_class",
+        "_turns_left",
         "_wrapped",
         "turn",
         "values",
@@ -53,6 +57,7 @@ class Activation:
         self._wrapped: dict[str, Any] = {}  # what the engine takes instead of values
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
+        self._turns_left = MOST_TURNS
 
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
         """Return what the engine evaluates in, once the results of the calls are in it.
@@ -92,6 +97,17 @@ class Activation:
         if isinstance(value, list):
             return [self._wrap(one) for one in value]
         return value
+
+    def count_turn(self) -> None:
+        """Count a turn of a loop that is evaluated by itself.
+
+        Raises:
+            TooManyTurnsError: there were too many; calls that need further ones have no result.
+        """
+        self._turns_left -= 1
+        if self._turns_left < 0:
+            message = "a function fails in a loop, and the loops of the policies have too many turns"
+            raise TooManyTurnsError(message)
 
     def note(self, call: str, key: str, reason: str) -> None:
         """Keep why a call has no result.

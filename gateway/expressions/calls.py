@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.definitions import Definitions
-from gateway.expressions.errors import EvaluationError
+from gateway.expressions.errors import EvaluationError, TooManyTurnsError
 from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
 from gateway.masking import redact_text
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 KEYS = "@keys"
 """Stands for the form of a function: the keys of a map, in ascending order."""
-
-_MOST_TURNS = 1024  # evaluated one by one they take some 20 ms, as much as one expression may
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +87,7 @@ class ExternalCall:
         keys: which arguments depend on them; the table is looked up by these.
         collect: returns the arguments of all turns at once, nested as the loops are; None where they are
             read without the engine.
+        is_evaluated: whether the engine evaluates an argument.
         field: of the table, which holds results of the function's type.
         table_class: class of TABLE_TYPE.
     """
@@ -99,6 +98,7 @@ class ExternalCall:
     loops: tuple[Loop, ...] = ()
     keys: tuple[int, ...] = ()
     collect: Read | None = None
+    is_evaluated: bool = False
     field: str = ""
     table_class: type[Message]
 
@@ -117,7 +117,7 @@ class ExternalCall:
         try:
             gathered = self.collect(activation)
         except EvaluationError:  # in some turn; the others have results
-            self._fill(table, activation, 0, Turns())
+            self._fill(table, activation, 0)
             return table
         for _ in self.loops[1:]:
             gathered = [given for inner in gathered for given in inner]
@@ -134,18 +134,11 @@ class ExternalCall:
         except (ValueError, TypeError) as error:
             raise EvaluationError(redact_text(str(error))) from error
 
-    def _fill(self, table: Any, activation: Activation, depth: int, turns: Turns | None = None) -> None:
-        """Compute the results of the turns of a loop, and of the loops within it, one by one.
-
-        Args:
-            table: of results.
-            activation: with the variables of the outer loops.
-            depth: of the loop.
-            turns: counts those whose arguments the engine evaluates.
-        """
+    def _fill(self, table: Any, activation: Activation, depth: int) -> None:
+        """Compute the results of the turns of a loop, and of the loops within it, one by one."""
         if depth == len(self.loops):
-            if turns is not None:
-                turns.count()
+            if self.is_evaluated:
+                activation.count_turn()
             try:
                 self._add(table, activation, self._read(activation))
             except EvaluationError as error:
@@ -153,7 +146,7 @@ class ExternalCall:
             return
         try:
             for _ in self.loops[depth].turns(activation):
-                self._fill(table, activation, depth + 1, turns)
+                self._fill(table, activation, depth + 1)
         except TooManyTurnsError:
             raise
         except EvaluationError as error:
@@ -179,29 +172,6 @@ class ExternalCall:
             results[key].CopyFrom(result)
         else:
             results[key] = result
-
-
-class Turns:
-    """Counts turns of loops that are evaluated one by one, because some of them fail."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = _MOST_TURNS
-
-    def count(self) -> None:
-        """Count one.
-
-        Raises:
-            TooManyTurnsError: there are too many; the calls of the others have no result.
-        """
-        self.left -= 1
-        if self.left < 0:
-            raise TooManyTurnsError(f"a call in a loop fails, and there are more than {_MOST_TURNS} turns")
-
-
-class TooManyTurnsError(EvaluationError):
-    """The turns of a loop cannot be evaluated one by one."""
 
 
 class Calls:
@@ -243,6 +213,7 @@ class Calls:
                 loops=loops,
                 keys=keys,
                 collect=collect,
+                is_evaluated=any(one.is_evaluated for one in arguments),
                 field=FIELDS.get(overload, ""),
                 table_class=self._table_class,
             )

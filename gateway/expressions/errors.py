@@ -24,3 +24,7 @@ class ExpressionError(ValueError):
 
 class EvaluationError(Exception):
     """An expression gave an error instead of a value; the text holds no secret."""
+
+
+class TooManyTurnsError(EvaluationError):
+    """Too many turns of loops would have to be evaluated one by one."""

@@ -80,7 +80,7 @@ class Linker:
         self._visit(part.iter_range, names, loops)
         own = [name for name in (part.iter_var, part.iter_var2) if name]
         values = self._reading(part.iter_range, names, accept_all)
-        key = f"{len(loops)} {values.key}"
+        key = f"{len(loops)} {len(own)} {values.key}"
         variables = tuple(f"@{index}{_digest(key.encode())}" for index in range(len(own)))
         is_readable = is_constant_type(self._editor.type_of(part.iter_range), len(own))
         loop = Loop(key, variables, values, is_readable, self._editor.copy(part.iter_range), names)
@@ -151,7 +151,7 @@ class Linker:
             engine = activation.engine_of_turn(turns) if turns else activation.engine()
             return read_value(compiled, engine, accepts)
 
-        return Reading(_digest(_without_ids(alone.expr)), read, turns)
+        return Reading(_digest(_without_ids(alone.expr)), read, turns, is_evaluated=True)
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:

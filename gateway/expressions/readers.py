@@ -38,11 +38,13 @@ class Reading:
         key: the same for two readings that find the same value.
         read: returns the value; raises EvaluationError when there is none.
         turns: variables of loops that the value depends on, by their names in a turn.
+        is_evaluated: whether the engine finds it.
     """
 
     key: str
     read: Read
     turns: frozenset[str] = frozenset()
+    is_evaluated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,22 @@ def test_calls_have_the_values_of_cel(judge: Decide, text: str) -> None:
     assert not judge(f"!({text})", **fields).is_allowed, text
 
 
+def test_turns_that_fail_are_bounded(judge: Decide, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {f"k{number}": "a-b" for number in range(10)} | {"odd": "none"}
+    text = "request.labels.all(k, k == 'odd' || request.labels[k].split('-')[1].matches('b'))"
+    assert judge(text, labels=labels).is_allowed
+    monkeypatch.setattr("gateway.expressions.activation.MOST_TURNS", 5)
+    (violation,) = judge(text, labels=labels).violations
+    assert violation.is_error
+
+
+def test_loops_with_one_and_two_variables_are_told_apart(judge: Decide) -> None:
+    one = "['a', 'b'].all(x, string(x).matches('[ab01]'))"
+    two = "['a', 'b'].all(i, v, string(i).matches('[ab01]'))"
+    assert judge(f"{one} && {two}").is_allowed
+    assert judge(f"{two} && {one}").is_allowed
+
+
 FAILING = [
     ("request.name.inCidr('10.0.0.0/8')", "'n' does not appear to be an IPv4 or IPv6 address"),
     ("request.labels.all(k, k.inCidr('10.0.0.0/8'))", "does not appear to be an IPv4 or IPv6 address"),
