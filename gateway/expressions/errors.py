@@ -24,3 +24,10 @@ class ExpressionError(ValueError):
 
 class EvaluationError(Exception):
     """An expression gave an error instead of a value; the text holds no secret."""
+
+
+DYNAMIC = (
+    "a function cannot be called in a loop over values whose type is only known at evaluation; "
+    "convert them first, as list.map(value, string(value))"
+)
+"""What is wrong with a call that would need values of loops which may be of any type."""
