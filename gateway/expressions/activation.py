@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _NUL = "\0"
+_MOST_TURNS = 4096  # evaluated one by one they take some 100 ms
 
 
 class Activation:
@@ -23,6 +24,7 @@ class Activation:
 
     Attributes:
         values: name → value, of variables and of calls.
+        turns_left: of loops that may still be evaluated one by one; a request chooses how many fail.
         turn: name → value, of the loops around a call while its arguments are read.
     """
 
@@ -34,6 +36,7 @@ class Activation:
         "_text_class",
         "_wrapped",
         "turn",
+        "turns_left",
         "values",
     )
 
@@ -53,6 +56,7 @@ class Activation:
         self._wrapped: dict[str, Any] = {}  # what the engine takes instead of values
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
+        self.turns_left = _MOST_TURNS
 
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
         """Return what the engine evaluates in, once the results of the calls are in it.

@@ -117,7 +117,7 @@ class ExternalCall:
         try:
             gathered = self.collect(activation)
         except EvaluationError:  # in some turn; the others have results
-            self._fill(table, activation, 0, Turns())
+            self._fill(table, activation, 0, Turns(activation))
             return table
         for _ in self.loops[1:]:
             gathered = [given for inner in gathered for given in inner]
@@ -194,10 +194,11 @@ class ExternalCall:
 class Turns:
     """Counts turns of loops that are evaluated one by one, because some of them fail."""
 
-    __slots__ = ("left",)
+    __slots__ = ("_activation", "_left")
 
-    def __init__(self) -> None:
-        self.left = _MOST_TURNS
+    def __init__(self, activation: Activation) -> None:
+        self._activation = activation
+        self._left = _MOST_TURNS
 
     def count(self) -> None:
         """Count one.
@@ -205,8 +206,9 @@ class Turns:
         Raises:
             TooManyTurnsError: there are too many; the calls of the others have no result.
         """
-        self.left -= 1
-        if self.left < 0:
+        self._left -= 1
+        self._activation.turns_left -= 1
+        if self._left < 0 or self._activation.turns_left < 0:
             raise TooManyTurnsError(f"a call in a loop fails, and there are more than {_MOST_TURNS} turns")
 
 

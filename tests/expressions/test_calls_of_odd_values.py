@@ -187,3 +187,13 @@ def test_a_variable_may_need_one_that_a_loop_hides(judge: Decide, text: str) -> 
 def test_loops_with_one_and_two_variables_over_one_list_are_apart(judge: Decide) -> None:
     rules = ["['ab'].all(x, string(x).matches('.'))", "['ab'].all(i, x, string(i).matches('.'))"]
     assert not judge(*rules).violations
+
+
+def test_all_calls_of_a_decision_share_what_failing_turns_may_take(judge: Decide) -> None:
+    digits = "['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']"
+    call = "(a + b + '{}').substring(b == '9' ? 200 : 0).matches('k')"
+    text = f"request.labels.all(a, {digits}.exists(b, {call}))"
+    labels = {f"k{index}": "" for index in range(64)}
+    violations = judge(*[text.format(index) for index in range(12)], labels=labels).violations
+    assert {one.rule for one in violations} == {f"r{index}" for index in range(6, 12)}
+    assert all(one.is_error for one in violations)
