@@ -85,7 +85,7 @@ class ExternalCall:
         arguments: of the call.
         loops: that the arguments depend on, the outer ones first; none outside of loops.
         keys: which arguments depend on them; the table is looked up by these.
-        collect: returns the arguments of all turns at once, nested as the loops are; None where they are
+        collect: returns those arguments of all turns at once, nested as the loops are; None where they are
             read without the engine.
         is_evaluated: whether the engine evaluates an argument.
         field: of the table, which holds results of the function's type.
@@ -121,9 +121,19 @@ class ExternalCall:
             return table
         for _ in self.loops[1:]:
             gathered = [given for inner in gathered for given in inner]
-        for given in gathered:
-            self._add(table, activation, given)
+        fixed = self._read_fixed(activation) if gathered else {}
+        for turn in gathered:
+            given = fixed | dict(zip(self.keys, turn, strict=True))
+            self._add(table, activation, [given[index] for index in range(len(self.arguments))])
         return table
+
+    def _read_fixed(self, activation: Activation) -> dict[int, Any]:
+        """Return the arguments that are the same in all turns, by their positions."""
+        return {
+            index: argument.read(activation)
+            for index, argument in enumerate(self.arguments)
+            if index not in self.keys
+        }
 
     def _read(self, activation: Activation) -> list[Any]:
         return [argument.read(activation) for argument in self.arguments]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cel_expr_python import cel
 
 _FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once: each look-up makes an object
-_STRING = cel.Type.STRING
+_STRING, _NULL, _DYN = cel.Type.STRING, cel.Type.NULL, cel.Type.DYN
 _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
@@ -36,19 +37,63 @@ def _common_type(values: list[Any]) -> cel.Type:
     return next(iter(kinds.values())) if len(kinds) == 1 else cel.Type.DYN
 
 
-def accept_all(_: cel.Type) -> bool:
-    """Accept a result of any type."""
-    return True
+def take(result: Any) -> Any:
+    """Return the value of a result that may be null, or hold nulls.
+
+    The engine hands a null to Python without counting the reference: a few million of them end the process.
+    """
+    if result.type() == _NULL:
+        return None
+    value = result.value()
+    if isinstance(value, list):
+        return [take(one) for one in value]
+    if isinstance(value, dict):
+        return {key: take(one) for key, one in value.items()}
+    return result.plain_value()
 
 
-def is_text(kind: cel.Type) -> bool:
-    """Whether a result is a text."""
-    return bool(kind == _STRING)
+def shape_of(kind: cel.Type) -> str:
+    """Return what Python has for values of a parameter's type: "text", "list", "map", or "text or list"."""
+    if kind == _STRING:
+        return "text"
+    if kind == _DYN:
+        return "text or list"
+    return "list" if kind.name().startswith("LIST") else "map"
+
+
+def has_shape(value: Any, shape: str) -> bool:
+    """Whether a value in Python is a text, a list of texts, or a map with texts as keys."""
+    if isinstance(value, str):
+        return shape.startswith("text")
+    if shape == "text":
+        return False
+    if shape == "map":
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    is_list = isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray))
+    return is_list and all(isinstance(one, str) for one in value)
+
+
+def is_of_shape(kind: Any, shape: str) -> bool:
+    """Whether each value of a cel.expr.Type has a shape; one whose type is dynamic may have another."""
+    if kind is None or shape == "text or list":
+        return False
+    if shape == "map":
+        return is_text_type(kind.map_type.key_type)
+    return is_text_type(kind.list_type.elem_type if shape == "list" else kind)
 
 
 def is_text_type(kind: Any) -> bool:
     """Whether a cel.expr.Type is that of texts."""
     return kind is not None and kind.primitive == _TEXT_PRIMITIVE
+
+
+def is_of_texts(kind: Any) -> bool:
+    """Whether a cel.expr.Type is a list of texts, or a map of texts to texts."""
+    if kind is None:
+        return False
+    if kind.HasField("map_type"):
+        return is_text_type(kind.map_type.key_type) and is_text_type(kind.map_type.value_type)
+    return is_text_type(kind.list_type.elem_type)
 
 
 def is_constant_type(kind: Any, variables: int) -> bool:
@@ -63,15 +108,16 @@ def is_constant_type(kind: Any, variables: int) -> bool:
     if kind is None:
         return False
     if kind.HasField("list_type"):
-        return _is_never_null(kind.list_type.elem_type)
+        return is_never_null(kind.list_type.elem_type)
     if kind.HasField("map_type"):
         values = [kind.map_type.value_type] if variables > 1 else []
-        return all(map(_is_never_null, [kind.map_type.key_type, *values]))
+        return all(map(is_never_null, [kind.map_type.key_type, *values]))
     return False
 
 
-def _is_never_null(kind: Any) -> bool:
-    match kind.WhichOneof("type_kind"):
+def is_never_null(kind: Any) -> bool:
+    """Whether no value of a cel.expr.Type is null or holds one; the type is None when it is dynamic."""
+    match kind and kind.WhichOneof("type_kind"):
         case "primitive":
             return True
         case "well_known":
@@ -79,7 +125,7 @@ def _is_never_null(kind: Any) -> bool:
         case "message_type":
             return not str(kind.message_type).startswith("google.protobuf.")
         case "list_type":
-            return _is_never_null(kind.list_type.elem_type)
+            return is_never_null(kind.list_type.elem_type)
         case "map_type":
-            return _is_never_null(kind.map_type.value_type)
+            return is_never_null(kind.map_type.value_type)
     return False

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 
+from gateway.expressions.cel_types import is_of_texts
 from gateway.expressions.checked import CHECKED, unpack
+from gateway.expressions.errors import DYNAMIC, ExpressionError, Problem
 from gateway.expressions.functions import OVERLOADS, declare_functions
 from gateway.expressions.libraries import AUTHORS
 from gateway.expressions.syntax import UNUSED, arguments_of, children_of, names_in
@@ -42,6 +44,9 @@ class Definitions:
             editor: of the expression.
             node: a part of it.
             turn: variables of the loops around the part.
+
+        Raises:
+            ExpressionError: an argument has elements of another type than the definition is for, or of any.
         """
         loop = node.comprehension_expr
         if node.WhichOneof("expr_kind") == "comprehension_expr":
@@ -58,5 +63,7 @@ class Definitions:
         if definition is not None:
             given, form = arguments_of(node), OVERLOADS[overload]
             if any(names_in(given[index]) & turn for index in form.others):
+                if not all(is_of_texts(editor.type_of(given[index])) for index in form.others):
+                    raise ExpressionError([Problem(1, 1, DYNAMIC)])
                 editor.graft(node, definition, dict(zip(form.parameters, given, strict=True)))
                 self.expand(editor, node, turn)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
 
 _RESULT = "@result"
-_STRING = 5  # PrimitiveType.STRING
+_STRING, _UINT = 5, 3  # of PrimitiveType
 
 
 class Editor:
@@ -36,9 +36,9 @@ class Editor:
         return self.checked.type_map.get(node.id)
 
     def overload_of(self, node: Node) -> str:
-        """Return the ID of the only form of a function that a call can stand for; empty without one."""
+        """Return the ID of the form that a call stands for; of all forms that it may, with "|" between."""
         found = self.checked.reference_map.get(node.id)
-        return str(found.overload_id[0]) if found is not None and len(found.overload_id) == 1 else ""
+        return "" if found is None else "|".join(sorted(found.overload_id))
 
     def set_name(self, node: Node, name: str, kind: Any = None) -> None:
         """Turn a node into a name.
@@ -90,6 +90,10 @@ class Editor:
         """Whether a node is a map with keys of one type."""
         kind = self.type_of(node)
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
+
+    def has_keys_of_python(self, node: Node) -> bool:
+        """Whether the keys of a map have the same type when they come from Python: an int is never a uint."""
+        return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
     def replace_values(self, node: Node) -> None:
         """Turn a loop over keys and values of a map into one over its keys, which looks the values up."""

@@ -28,3 +28,10 @@ class EvaluationError(Exception):
 
 class TooManyTurnsError(EvaluationError):
     """Too many turns of loops would have to be evaluated one by one."""
+
+
+DYNAMIC = (
+    "a function cannot be called in a loop over values whose type is only known at evaluation; "
+    "convert them first, as list.map(value, string(value))"
+)
+"""What is wrong with a call that would need values of loops which may be of any type."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from gateway.expressions.cel_types import accept_all, is_failure
+from gateway.expressions.cel_types import is_failure, take
 from gateway.expressions.errors import EvaluationError
 from gateway.expressions.syntax import names_in
 from gateway.masking import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cel_expr_python import cel
 
     from gateway.expressions.activation import Activation
@@ -32,10 +30,13 @@ class Executable:
         calls: in the order in which they are computed.
     """
 
-    __slots__ = ("_compiled", "calls")
+    __slots__ = ("_compiled", "_may_hold_null", "calls")
 
-    def __init__(self, compiled: cel.Expression, calls: tuple[ExternalCall, ...]) -> None:
+    def __init__(
+        self, compiled: cel.Expression, calls: tuple[ExternalCall, ...], *, may_hold_null: bool = True
+    ) -> None:
         self._compiled = compiled
+        self._may_hold_null = may_hold_null
         self.calls = calls
 
     def evaluate(self, activation: Activation) -> Any:
@@ -45,7 +46,8 @@ class Executable:
             EvaluationError: there is none.
         """
         try:
-            return read_value(self._compiled, activation.prepare(self.calls), accept_all)
+            engine = activation.prepare(self.calls)
+            return read_value(self._compiled, engine, may_hold_null=self._may_hold_null)
         except EvaluationError as error:
             raise EvaluationError(activation.explain(str(error), self.calls)) from error
 
@@ -115,24 +117,24 @@ class Expression:
         return self.executable.is_true(activation)
 
 
-def read_value(
-    compiled: cel.Expression, activation: cel.Activation, accepts: Callable[[cel.Type], bool]
-) -> Any:
+def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold_null: bool) -> Any:
     """Return the value of what the engine compiled.
 
+    Args:
+        compiled: the expression.
+        activation: to evaluate it in.
+        may_hold_null: the value may be null, or a list or map with a null in it.
+
     Raises:
-        EvaluationError: there is none, or it is of a type that is not accepted.
+        EvaluationError: there is none.
     """
     try:
         result = compiled.eval(activation)
     except RuntimeError as error:
         raise _raised(error) from error
-    kind = result.type()
-    if is_failure(kind):
+    if is_failure(result.type()):
         raise EvaluationError(redact_text(str(result.value())))
-    if not accepts(kind):
-        raise EvaluationError("No matching overloads found")
-    return result.plain_value()
+    return take(result) if may_hold_null else result.plain_value()
 
 
 def reads_of(checked: Any, container: str) -> frozenset[str]:

@@ -65,7 +65,8 @@ class Overload:
         parameters: name → type, in order.
         returns: type of the result.
         compute: returns the Python function.
-        definition: the same as a CEL expression over the parameters, where not all of them are texts.
+        definition: the same as a CEL expression over the parameters, where not all of them are texts. It
+            evaluates each argument at least once: an argument that fails is an error, also of an empty loop.
     """
 
     id: str
@@ -127,6 +128,11 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
     """Tell whether an IP address lies in any of several networks; see in_cidr."""
     parsed = ipaddress.ip_address(address)
     return any(parsed in _network(network) for network in networks)
+
+
+def in_either_cidr(address: str, networks: str | Sequence[str]) -> bool:
+    """Tell whether an IP address lies in a network, or in any of several; see in_cidr."""
+    return in_cidr(address, networks) if isinstance(networks, str) else in_any_cidr(address, networks)
 
 
 @lru_cache(maxsize=16384)
@@ -249,7 +255,8 @@ FUNCTIONS = (
                 parameters={"address": _TEXT, "networks": _TEXTS},
                 returns=_TRUTH,
                 compute=lambda _: in_any_cidr,
-                definition="networks.exists(network, address.inCidr(network))",
+                definition="size(networks) > 0 ? networks.exists(network, address.inCidr(network)) "
+                ": (address.inCidr('0.0.0.0/0') ? false : false)",
             ),
         ),
     ),
@@ -285,7 +292,8 @@ FUNCTIONS = (
                 parameters={"labels": _LABELS, "keys": _TEXTS},
                 returns=_TEXTS,
                 compute=lambda _: missing_labels,
-                definition='keys.filter(key, !(key in labels) || labels[key] == "")',
+                definition="size(labels) < 0 ? keys "
+                ": keys.filter(key, !(key in labels) || labels[key] == '')",
             ),
         ),
     ),
@@ -300,15 +308,28 @@ FUNCTIONS = (
                 parameters={"labels": _LABELS, "keys": _TEXTS},
                 returns=_TEXTS,
                 compute=lambda _: unknown_labels,
-                definition="labels.filter(key, !(key in keys))",
+                definition="size(keys) < 0 ? keys : labels.filter(key, !(key in keys))",
             ),
         ),
     ),
 )
 
-OVERLOADS: Mapping[str, Overload] = {one.id: one for function in FUNCTIONS for one in function.overloads} | {
-    name: _of_texts(name, _TRUTH, lambda tools: tools.patterns.find) for name in ("matches", "matches_string")
-}
+_IN_EITHER = Overload(
+    id="string_in_cidr_list|string_in_cidr_string",
+    parameters={"address": _TEXT, "networks": cel.Type.DYN},
+    returns=_TRUTH,
+    compute=lambda _: in_either_cidr,
+)
+"""What a call is that may be either form, because the type of its argument is dynamic."""
+
+OVERLOADS: Mapping[str, Overload] = (
+    {one.id: one for function in FUNCTIONS for one in function.overloads}
+    | {_IN_EITHER.id: _IN_EITHER}
+    | {
+        name: _of_texts(name, _TRUTH, lambda tools: tools.patterns.find)
+        for name in ("matches", "matches_string")
+    }
+)
 """Every form that the gateway computes, by its ID. CEL's own `matches` is among them: the engine compiles its
 pattern at each evaluation."""
 
@@ -326,63 +347,3 @@ COMPUTED_NAMES = OWN_NAMES | {"matches"}
 
 PATTERN_KINDS = {"matches": "regex", "fullMatch": "regex", "glob": "glob"}
 """Functions whose argument is a pattern: it has to be known when the bundle is loaded."""
-
-BORROWED = (
-    (
-        "text.matches(pattern)",
-        "whether an RE2 pattern matches some part of the text",
-        '"db-1".matches("-[0-9]$")',
-    ),
-    ("list.join(text)", "the texts of a list, the given one between them", '["a", "b"].join(", ") == "a, b"'),
-    ("text.format(list)", "the text with the values put in", '"%s has %d".format(["a", 2]) == "a has 2"'),
-    ("text.split(text)", "the parts of the text", '"a/b".split("/") == ["a", "b"]'),
-    ("text.replace(old, new)", "the text with parts replaced", '"a.b".replace(".", "-") == "a-b"'),
-    ("text.substring(start, end)", "a part of the text", '"golden".substring(0, 4) == "gold"'),
-    ("text.lowerAscii()", "the text in lower case; `upperAscii()` in upper case", '"A".lowerAscii() == "a"'),
-    ("text.trim()", "the text without white space around it", '" a ".trim() == "a"'),
-    ("list.sort()", "the elements in ascending order", '["b", "a"].sort() == ["a", "b"]'),
-    ("list.distinct()", "the elements without repetitions", '["a", "b", "a"].distinct() == ["a", "b"]'),
-    ("list.slice(start, end)", "a part of the list", '["a", "b", "c"].slice(0, 2) == ["a", "b"]'),
-    ("list.flatten()", "the elements of the list's lists", '[["a"], ["b"]].flatten() == ["a", "b"]'),
-    ("list.reverse()", "the elements from the last to the first", '["a", "b"].reverse() == ["b", "a"]'),
-    (
-        "sets.contains(list, other)",
-        "whether every element of the other list is in the list; also `sets.equivalent`, `sets.intersects`",
-        'sets.contains(["a", "b"], ["b"])',
-    ),
-    (
-        "list.all(index, element, test)",
-        (
-            "a loop with two variables: index and element of a list, key and value of a map; also `exists`, "
-            "`existsOne`"
-        ),
-        '{"env": "prod"}.all(key, value, key != "" && value != "")',
-    ),
-    (
-        "map.transformList(key, value, result)",
-        (
-            "a list with a result for each entry, in the order of the keys; with a test before the result, "
-            "of the entries that meet it"
-        ),
-        '{"b": "2", "a": "1"}.transformList(key, value, key + value) == ["a1", "b2"]',
-    ),
-    (
-        "map[?key].orValue(other)",
-        (
-            "the value of a key, or the other value where there is no such key; also `list[?index]`, "
-            "`message.?field`, `hasValue()`, `or`, `optional.of`, `optional.none`"
-        ),
-        '{"a": "1"}[?"b"].orValue("none") == "none"',
-    ),
-    (
-        "math.greatest(numbers…)",
-        "the greatest number; also `least`, `abs`, `ceil`, `floor`, `round`, `sign`",
-        "math.greatest(1, 3, 2) == 3",
-    ),
-    (
-        "base64.encode(bytes)",
-        "the bytes in base64; `base64.decode(text)` reads it",
-        'base64.encode(b"a") == "YQ=="',
-    ),
-)
-"""What CEL and its extensions have and policies often need: form, meaning, an example that is true."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.expressions.functions import BORROWED, FUNCTIONS
+from gateway.expressions.borrowed import BORROWED
+from gateway.expressions.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from gateway.expressions.readers import Bound
 from gateway.expressions.syntax import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from gateway.expressions.calls import Loop
     from gateway.expressions.readers import Names
@@ -33,8 +33,10 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
     for loop in reversed(loops):
         inner = editor.make_map(_renamed(editor, loop.node, loop.names), loop.variables, inner)
     gathering.expr.CopyFrom(inner)
-    used = set(names_in(gathering.expr))
-    for name, bound in reversed(bound_among(used, names).items()):
+    bindings = dict[str, Bound]()
+    for node, known in [*((one, names) for one in given), *((loop.node, loop.names) for loop in loops)]:
+        bindings = bound_among(node, known, bindings)
+    for name, bound in reversed(bindings.items()):
         add_binding(gathering, name, bound.node)
     return gathering
 
@@ -44,13 +46,21 @@ def turn_names(names: Names) -> dict[str, str]:
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 
-def bound_among(used: Iterable[str], names: Names) -> dict[str, Bound]:
-    """Return the variables of the policy that names lead to, directly or by others, in their order."""
-    needed = set(used)
-    for name, meaning in reversed(list(names.items())):
-        if name in needed and isinstance(meaning, Bound):
-            needed |= names_in(meaning.node)
-    return {name: one for name, one in names.items() if name in needed and isinstance(one, Bound)}
+def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = None) -> dict[str, Bound]:
+    """Return the variables of the policy that a part leads to, each behind those that it needs itself.
+
+    Args:
+        node: the part.
+        names: that it may refer to. A variable may need one that a loop around the part hides.
+        found: what other parts lead to, which is returned too.
+    """
+    all_found = dict(found or {})
+    for name in sorted(names_in(node)):
+        meaning = names.get(name)
+        if isinstance(meaning, Bound) and name not in all_found:
+            all_found = bound_among(meaning.node, meaning.names, all_found)
+            all_found[name] = meaning
+    return all_found
 
 
 def _renamed(editor: Editor, node: Node, names: Names) -> Node:

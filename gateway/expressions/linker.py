@@ -6,9 +6,16 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.calls import KEYS, Loop
-from gateway.expressions.cel_types import accept_all, is_constant_type, is_text, is_text_type
+from gateway.expressions.cel_types import (
+    has_shape,
+    is_constant_type,
+    is_never_null,
+    is_of_shape,
+    is_text_type,
+    shape_of,
+)
 from gateway.expressions.checked import add_binding, pack, part_of, rename
-from gateway.expressions.errors import ExpressionError, Problem
+from gateway.expressions.errors import DYNAMIC, EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, read_value
 from gateway.expressions.functions import OVERLOADS
 from gateway.expressions.gathering import bound_among, gather, turn_names
@@ -16,8 +23,6 @@ from gateway.expressions.readers import Bound, ReaderCompiler, Reading
 from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cel_expr_python import cel
 
     from gateway.expressions.activation import Activation
@@ -51,8 +56,10 @@ class Linker:
             ExpressionError: a call cannot be computed outside of the engine.
         """
         checked = self._editor.checked
+        may_hold_null = not is_never_null(self._editor.type_of(checked.expr))
         self._visit(checked.expr, {}, {})
-        return Executable(self._environment.deserialize(pack(checked)), tuple(self._found.values()))
+        compiled = self._environment.deserialize(pack(checked))
+        return Executable(compiled, tuple(self._found.values()), may_hold_null=may_hold_null)
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
         """Replace the calls in a part, the inner ones first.
@@ -79,7 +86,7 @@ class Linker:
             return
         self._visit(part.iter_range, names, loops)
         own = [name for name in (part.iter_var, part.iter_var2) if name]
-        values = self._reading(part.iter_range, names, accept_all)
+        values = self._reading(part.iter_range, names)
         key = f"{len(loops)} {len(own)} {values.key}"
         variables = tuple(f"@{index}{_digest(key.encode())}" for index in range(len(own)))
         is_readable = is_constant_type(self._editor.type_of(part.iter_range), len(own))
@@ -105,6 +112,7 @@ class Linker:
             values is not None
             and not values.turns
             and is_constant_type(self._editor.type_of(loop.iter_range), 2)
+            and self._editor.has_keys_of_python(loop.iter_range)
         ):
             keys = self._calls.add(KEYS, (values,))
             self._found[keys.name] = keys
@@ -113,14 +121,16 @@ class Linker:
             self._editor.sort_keys(loop.iter_range)
 
     def _replace(self, node: Node, overload: str, names: Names, loops: dict[str, Loop]) -> None:
-        given, others = arguments_of(node), OVERLOADS[overload].others
+        given, form = arguments_of(node), OVERLOADS[overload]
         arguments = tuple(
-            self._reading(one, names, accept_all if index in others else is_text)
-            for index, one in enumerate(given)
+            self._argument(one, names, shape_of(kind))
+            for one, kind in zip(given, form.parameters.values(), strict=True)
         )
         around = _loops_around(frozenset[str]().union(*(one.turns for one in arguments)), loops)
         keys = tuple(index for index, one in enumerate(arguments) if one.turns)
-        collect = self._collector(given, names, around) if around and not others else None
+        if set(keys) & set(form.others):
+            raise ExpressionError([Problem(1, 1, DYNAMIC)])
+        collect = self._collector([given[index] for index in keys], names, around) if around else None
         added = self._calls.add(overload, arguments, around, keys, collect)
         self._found[added.name] = added
         if around:
@@ -136,9 +146,23 @@ class Linker:
             return None
         gathering = gather(self._editor.checked, given, names, loops)
         compiled = self._environment.deserialize(pack(gathering))
-        return lambda activation: read_value(compiled, activation.engine(), accept_all)
+        return lambda activation: read_value(compiled, activation.engine(), may_hold_null=False)
 
-    def _reading(self, node: Node, names: Names, accepts: Callable[[cel.Type], bool]) -> Reading:
+    def _argument(self, node: Node, names: Names, shape: str) -> Reading:
+        """Return how an argument is found; a dynamic one that has another shape is an error."""
+        found = self._reading(node, names)
+        if is_of_shape(self._editor.type_of(node), shape):
+            return found
+
+        def read(activation: Activation) -> Any:
+            value = found.read(activation)
+            if not has_shape(value, shape):
+                raise EvaluationError("No matching overloads found")
+            return value
+
+        return Reading(f"{shape} {found.key}", read, found.turns)
+
+    def _reading(self, node: Node, names: Names) -> Reading:
         """Return how a part is found: without the engine where that is possible."""
         found = self._readers.compile(node, names)
         if found is not None:
@@ -146,10 +170,11 @@ class Linker:
         turns = _turns_of(node, names)
         alone = _alone(self._editor.checked, node, names)
         compiled = self._environment.deserialize(pack(alone))
+        may_hold_null = not is_never_null(self._editor.type_of(node))
 
         def read(activation: Activation) -> Any:
             engine = activation.engine_of_turn(turns) if turns else activation.engine()
-            return read_value(compiled, engine, accepts)
+            return read_value(compiled, engine, may_hold_null=may_hold_null)
 
         return Reading(_digest(_without_ids(alone.expr)), read, turns, is_evaluated=True)
 
@@ -161,11 +186,7 @@ def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop,
         if not needed & set(loop.variables):
             continue
         if not loop.is_readable:
-            message = (
-                "a function cannot be called in a loop over values whose type is only known at evaluation; "
-                "convert them first, as list.map(value, string(value))"
-            )
-            raise ExpressionError([Problem(1, 1, message)])
+            raise ExpressionError([Problem(1, 1, DYNAMIC)])
         found.append(loop)
         needed |= loop.values.turns
     return tuple(reversed(found))
@@ -187,7 +208,7 @@ def _alone(checked: Any, node: Node, names: Names) -> Any:
     """Return a part as an expression of its own, with the variables that it needs."""
     alone = part_of(checked, node)
     rename(alone, alone.expr, turn_names(names))
-    for name, bound in reversed(bound_among(names_in(node), names).items()):
+    for name, bound in reversed(bound_among(node, names).items()):
         add_binding(alone, name, bound.node)
     return alone
 

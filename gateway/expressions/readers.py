@@ -136,7 +136,11 @@ def _entry(whole: Reading, index: Reading) -> Reading:
 
     def read(activation: Activation) -> Any:
         entries, key = read_whole(activation), read_index(activation)
-        if key not in entries:  # a map of messages would make an entry of its own
+        try:
+            is_known = key in entries  # a map of messages would make an entry of its own
+        except (TypeError, ValueError):  # no key of this map: of another type, or out of its range
+            is_known = False
+        if not is_known:
             raise EvaluationError(f'Key not found in map : "{key}"')
         return entries[key]
 

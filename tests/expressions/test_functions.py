@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.expressions.functions import BORROWED, FUNCTIONS
+from gateway.expressions.borrowed import BORROWED
+from gateway.expressions.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from tests.policy.conftest import Decide
