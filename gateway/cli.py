@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -106,4 +108,20 @@ def _start_logs(level: str) -> None:
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
-    uvloop.run(coroutine)
+    uvloop.run(_run_to_the_end(coroutine))
+
+
+async def _run_to_the_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a gateway; signals that come once it has ended change nothing.
+
+    The loop gives each signal that it handled back its default action when it is closed. A second signal,
+    in the time that the interpreter takes to end, would then kill the process: its exit code would say
+    that it failed, and the last lines of the log would be lost.
+    """
+    try:
+        await coroutine
+    finally:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)

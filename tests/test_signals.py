@@ -1,4 +1,4 @@
-"""Signals that arrive while a real process starts."""
+"""Signals that arrive while a real process starts or stops."""
 
 from __future__ import annotations
 
@@ -151,3 +151,15 @@ async def test_a_reload_that_is_asked_for_during_the_start_happens_after_it(
                 facts = await answer.json()
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_further_signals_while_it_stops_change_nothing(number: signal.Signals) -> None:
+    with starting(SCRIPT, "demo") as (process, ready):
+        until(lambda: is_ready(ready), process)
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + DEADLINE_S
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(number)  # again and again: the end takes a moment
+            time.sleep(0.002)
+        assert process.returncode == 0, (process.returncode, process.communicate())

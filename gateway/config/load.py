@@ -6,6 +6,7 @@ key by key.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +24,9 @@ _Place: TypeAlias = "Callable[[Path], Position]"
 
 PREFIX = "GATEWAY__"
 """Environment variables of this prefix override keys, `__` standing between levels."""
+
+_IPV6_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]*\]:[0-9]+")
+"""An address as `[::1]:8080` is never YAML: a list would end at its bracket. So it needs no quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
             faults.append(
                 Fault(Position(variable), "", "the variable names no key; use GATEWAY__SECTION__KEY")
             )
+            continue
+        if _IPV6_ADDRESS.fullmatch(environment[variable]):
+            overrides.append(_Override(variable, path, environment[variable]))
             continue
         try:
             documents = load_documents(environment[variable], variable)

@@ -14,7 +14,7 @@ import yaml
 from gateway.documents.advice import advise_on_line, advise_on_tag
 from gateway.documents.document import Document, SourceFile, split_lines
 from gateway.documents.scalar_places import Scalar
-from gateway.faults import Fault, FaultsError, Position
+from gateway.faults import Fault, FaultsError, Position, key_of
 
 if TYPE_CHECKING:
     from gateway.faults import Path
@@ -159,7 +159,7 @@ class _Reader:
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
     def _fault(self, node: yaml.Node, path: Path, message: str) -> None:
-        self._faults.append(Fault(self._at(node), ".".join(map(str, path)), message))
+        self._faults.append(Fault(self._at(node), key_of(path), message))
 
     def _at(self, node: yaml.Node) -> Position:
         return _position(self._source, node.start_mark)

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_TIMES = {
+    "timestamp": 'no time that exists; write one with its zone, as timestamp("2026-12-31T18:00:00Z")',
+    "duration": 'no duration; write a number with h, m, s or ms, as duration("36h")',
+}
+"""Functions that read a time, with what is wrong with a literal that they cannot read."""
 _MAX_COMPOSED = 65536
 _MAX_VARIABLES = 24  # each is a level of nesting, of which the engine takes 32
 
@@ -147,6 +152,7 @@ class Environment:
             raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
         self._refuse(text, checked)
         self._add_patterns(text, checked)
+        self._check_times(text, checked)
         # What needs a refused variable is not evaluated: that its type is right is all there is to know.
         executable, steps = (Executable(alone, ()), 0) if is_open else self.compose(text, reads)
         return Expression(text, executable, alone.return_type(), checked, reads, steps)
@@ -220,12 +226,31 @@ class Environment:
         if problems:
             raise ExpressionError(problems)
 
-    def _constant_of(self, checked: Any, node: Node) -> str:
+    def _check_times(self, text: str, checked: Any) -> None:
+        """Refuse a time or a duration that does not exist: whatever needs it would fail for every request."""
+        problems = []
+        for node in walk(checked.expr):
+            call = node.call_expr
+            if call.function not in _TIMES or call.args[0].const_expr.WhichOneof("constant_kind") is None:
+                continue
+            if self._evaluate_constant(checked, node) is None:
+                given = call.args[0].const_expr
+                shown = getattr(given, str(given.WhichOneof("constant_kind")))
+                offset = checked.source_info.positions.get(call.args[0].id, 0)
+                problems.append(Problem(*_place(text, offset), f"{shown!r} is {_TIMES[call.function]}"))
+        if problems:
+            raise ExpressionError(problems)
+
+    def _evaluate_constant(self, checked: Any, node: Node) -> Any:
+        """Return the value of a part that depends on no request; None when it has none."""
         try:
             executable, _ = self._link(self._alone, part_of(checked, node))
-            value = executable.evaluate(self.activate(self._constants))
+            return executable.evaluate(self.activate(self._constants))
         except EvaluationError:
-            value = None
+            return None
+
+    def _constant_of(self, checked: Any, node: Node) -> str:
+        value = self._evaluate_constant(checked, node)
         if not isinstance(value, str):
             raise PatternError("a pattern is a literal or made of parameters, so that it is compiled once")
         return value

@@ -23,7 +23,7 @@ class WordAdvice:
 _TOKEN = re.compile(
     r"""(?P<passed>[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*)"""
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<sign>===|!==|=~|!~|<>|==|!=|<=|>=|&&|\|\||[=&|;#])",
+    r"|(?P<sign>===|!==|=~|!~|<>|==|!=|<=|>=|&&|\|\||[=&|;#\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb])",
     re.DOTALL,
 )
 _SIGNS = {
@@ -37,6 +37,9 @@ _SIGNS = {
     "|": "write || instead of |",
     ";": "an expression has no ; at its end",
     "#": "a comment in an expression starts with //",
+} | {
+    quote: f"a text has straight quotes, \" or ', instead of {quote}"
+    for quote in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 }
 _WORDS = {
     "and": "write && instead of and",

@@ -196,6 +196,11 @@ def test_variables_without_meaning(tmp_path: Path, variable: str, value: str, ex
     assert fault.startswith(expected)
 
 
+@pytest.mark.parametrize("listen", ["[::]:8080", "[::1]:0", "[::ffff:192.0.2.1]:443"])
+def test_an_ipv6_address_in_a_variable_needs_no_quotes(listen: str) -> None:
+    assert str(load_config(None, {"GATEWAY__REST__LISTEN": listen}).rest.listen) == listen
+
+
 def test_a_tab_in_the_file_is_named_with_its_place(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "rest:\n\tlisten: ':80'\n")
     assert fault == "gateway.yaml:2:1: not valid YAML: a tab stands here; indent with spaces"

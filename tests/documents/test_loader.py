@@ -101,7 +101,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "key with a tag": ("x: {!!int 1: a}", ["f.yaml:1:5: x: a key is plain text here"]),
     "tag": ("a: !!int 5", ["f.yaml:1:4: a: the tag tag:yaml.org,2002:int has no meaning here"]),
     "tag of a map": ("a: !x {b: 1}", ["f.yaml:1:4: a: the tag !x has no meaning here"]),
-    "tag of a list": ("- !!set [b]", ["f.yaml:1:3: 0: the tag tag:yaml.org,2002:set has no meaning here"]),
+    "tag of a list": ("- !!set [b]", ["f.yaml:1:3: [0]: the tag tag:yaml.org,2002:set has no meaning here"]),
     "tag that makes objects": (
         "!!python/object/apply:os.system [id]",
         ["f.yaml:1:1: the tag tag:yaml.org,2002:python/object/apply:os.system has no meaning here"],
@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
                 "to YAML a ! at the start is a tag: write a: '!x 1'"
             ),
             "f.yaml:3:1: b: stands here a second time; keep one",
-            "f.yaml:4:5: c.0: the tag !y has no meaning here; put a value that starts with ! in quotes",
+            "f.yaml:4:5: c[0]: the tag !y has no meaning here; put a value that starts with ! in quotes",
         ],
     ),
 }

@@ -45,6 +45,7 @@ def said_about(environment: Environment, text: str) -> str:
 WORDS = {
     "=": ('request.name = "a"', 1, 14, "to compare, write == instead of ="),
     "===": ('request.name === "a"', 1, 14, "to compare, write == instead of ==="),
+    "curly quotes": ("request.name == “a”", 1, 17, "a text has straight quotes, \" or ', instead of “"),
     "<>": ('request.name <> "a"', 1, 14, "to compare, write != instead of <>"),
     "=~": ('request.name =~ "a"', 1, 14, "to match a pattern, write text.matches(pattern) instead of =~"),
     "and": ('request.name == "a" and request.uri == "b"', 1, 21, "write && instead of and"),

@@ -47,6 +47,16 @@ REFUSED = [
     ("request.uri.glob('*' + request.name)", 1, 22, "a pattern is a literal or made of parameters"),
     ("['a'].all(x, request.uri.matches(x))", 1, 34, "a pattern is a literal or made of parameters"),
     ("request.uri.matches(string(1 / 0))", 1, 27, "a pattern is a literal or made of parameters"),
+    # So are times that do not exist.
+    ("now > timestamp('2026-02-30T00:00:00Z')", 1, 17, "'2026-02-30T00:00:00Z' is no time that exists"),
+    (
+        "now > timestamp('2026-12-31')",
+        1,
+        17,
+        "is no time that exists; write one with its zone, as timestamp(",
+    ),
+    ("now - now < duration('3 days')", 1, 22, "'3 days' is no duration; write a number with h, m, s or ms"),
+    ("[now].all(x, x > timestamp('soon'))", 1, 28, "'soon' is no time that exists"),
     # Deep.
     ("(" * 40 + "true" + ")" * 40, 1, 1, "recursion limit exceeded"),
     (" + ".join(["'a'"] * 60) + " == ''", 1, 1, "recursion depth"),
