@@ -153,7 +153,7 @@ class Gateway:
         return Addresses(**addresses)
 
     async def reload(self) -> None:
-        """Put policies and descriptors in force anew if their files have changed, once they have settled.
+        """Reload policies and descriptors if their files have changed, once they have settled.
 
         A fault changes nothing.
         """

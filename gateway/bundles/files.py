@@ -22,7 +22,7 @@ Stamp: TypeAlias = tuple[str, int, int, int]
 
 
 def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
-    """Return every YAML file of a folder, or the one file, with its sums and the signature beside them.
+    """Return every YAML file of a folder, or the one file, with its sums and its signature.
 
     Hidden files and folders are passed over: Kubernetes keeps the files of a
     mounted ConfigMap in such a folder, beside links to them.
