@@ -54,8 +54,8 @@ fmt: $(VENV)/.package ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.package ## write the references of configuration and policies anew
-	$(BIN)/python -m gateway.config.reference > docs/configuration.md
-	$(BIN)/python -m gateway.expressions.functions_reference > docs/policy-functions.md
+	$(BIN)/python -m docs.generators.configuration > docs/configuration.md
+	$(BIN)/python -m docs.generators.policy_functions > docs/policy-functions.md
 
 bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.bundle_files import BundleFiles
+from gateway.audit.record import to_record
 from gateway.bundles import read_bundle
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.config import Config
-from gateway.policy import Decider, PolicyInput, load_bundle, to_record
+from gateway.object_storage import DEFAULT_HOSTS
+from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
-from gateway.source import DEFAULT_HOSTS
 from gateway.validation import Validator
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
 
 RELOADS = 1000

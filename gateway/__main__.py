@@ -21,7 +21,7 @@ def main() -> None:
     """Run the command that was asked for."""
     if sys.argv[1:2] and sys.argv[1] in _SERVING:
         _prepare_signals()
-    from gateway.cli import main as run  # noqa: PLC0415 - after the signals
+    from gateway.cli.program import main as run  # noqa: PLC0415 - after the signals
 
     run()
 

@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pool
 
 from gateway import __version__
-from gateway.admission import Admission
-from gateway.builder import Builder
+from gateway.audit.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.bundles import LastGood
-from gateway.config import find_plaintext
-from gateway.decision_log import DecisionLog, FileSink, Sink, StdoutSink
 from gateway.faults import Fault, FaultsError, Position
+from gateway.limits import ConcurrencyLimit
 from gateway.listeners import (
     ActiveCalls,
     AdminListener,
-    Front,
-    Health,
     HttpServer,
+    ListenerContext,
     RestListener,
     RpcListener,
     make_budget,
 )
-from gateway.listeners.headers import MetadataReader, new_request_id
-from gateway.reload import Reloader
-from gateway.settling import Settling
-from gateway.sources import Sources, read_sources, stamp_sources
+from gateway.listeners.metadata import MetadataReader, new_request_id
+from gateway.serving.builder import Builder
+from gateway.serving.reloader import Reloader
+from gateway.serving.settling import Settling
+from gateway.serving.snapshot import ActiveSnapshot
+from gateway.serving.sources import Sources, read_sources, stamp_sources
 from gateway.standard_streams import is_stdout_closed
-from gateway.surface import Serving
-from gateway.telemetry import Telemetry, start_telemetry
+from gateway.telemetry import Health, Status, Telemetry, start_telemetry
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from gateway.config import Address, Config
     from gateway.telemetry import Metrics
 
-_log = logging.getLogger(__name__)
-
 LAST_RESPONSES_S = 2.0
 """Seconds to send the responses of the calls that the gateway's stop has ended."""
+
+_LISTENERS = "listeners"
+"""The condition of the listeners: failed while the gateway starts or stops."""
 
 _CLOSED_STDOUT = (
     "standard output is closed, so no decision could be recorded there; "
@@ -81,15 +78,16 @@ class Gateway:
         builder = Builder(
             config=config,
             telemetry=self._telemetry,
-            admission=Admission(config.limits.concurrency, metrics),
+            concurrency=ConcurrencyLimit(config.limits.concurrency, metrics),
             channels=self._channels,
             decision_log=self._decision_log,
         )
-        self._sources, surface, stand_in = builder.start()
-        self._serving = Serving(surface)
+        self._sources, snapshot, stand_in = builder.start()
+        self._active = ActiveSnapshot(snapshot)
         self._health = Health(facts={"version": __version__})
+        self._health.set(_LISTENERS, Status.FAILED, "starting")
         self._reloader = Reloader(
-            self._serving,
+            self._active,
             None if stand_in else self._sources,
             Settling(lambda: read_sources(config), lambda: stamp_sources(config), config.policies.settle_s),
             builder.build,
@@ -104,19 +102,19 @@ class Gateway:
         self._watching: asyncio.Task[None] | None = None
         metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
         self._calls = ActiveCalls()
-        front = Front(
-            serving=self._serving,
+        shared = ListenerContext(
+            active=self._active,
             metadata=metadata,
             tracing=tracing,
             metrics=metrics,
             limits=config.limits,
             calls=self._calls,
         )
-        rest = RestListener(front)
-        admin = AdminListener(self._health, metrics, lambda: self._serving.surface.openapi)
-        # Not the surface's writer: it would keep its descriptors for as long as the servers live.
+        rest = RestListener(shared)
+        admin = AdminListener(self._health, metrics, lambda: self._active.snapshot.openapi)
+        # Not the snapshot's writer: it would keep its descriptors for as long as the servers live.
         writer, header_bytes = JsonWriter(descriptor_pool.Default()), config.limits.header_bytes
-        self._rpc = RpcListener(front, config.grpc)
+        self._rpc = RpcListener(shared, config.grpc)
         self._rest = HttpServer("rest", rest.handle, writer, header_bytes, new_request_id)
         self._admin = HttpServer("admin", admin.handle, writer, header_bytes, new_request_id)
 
@@ -149,7 +147,7 @@ class Gateway:
         await self._reloader.keep(self._sources)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
-        self._health.is_ready = True
+        self._health.set(_LISTENERS, Status.OK)
         return Addresses(**addresses)
 
     async def reload(self) -> None:
@@ -166,12 +164,12 @@ class Gateway:
         ended then has an error as its response. A change that was forwarded is
         waited for in any case: its outcome is logged.
         """
-        self._health.is_ready = False
+        self._health.set(_LISTENERS, Status.FAILED, "stopping")
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         await self._drain()
-        await self._serving.surface.pipeline.drain()
+        await self._active.snapshot.pipeline.drain()
         await self._channels.close()
         await self._decision_log.close()
         await self._admin.stop(LAST_RESPONSES_S)
@@ -185,58 +183,6 @@ class Gateway:
         timeout_s = drain_s + LAST_RESPONSES_S
         await asyncio.gather(self._rest.stop(timeout_s), self._rpc.stop(timeout_s))
         cut.cancel()
-
-
-async def serve(
-    config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
-) -> None:
-    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads policies and descriptors.
-
-    Args:
-        config: what to serve.
-        environment: for telemetry's variables.
-        announce: told of the addresses once calls are taken.
-
-    Raises:
-        FaultsError: it cannot start.
-    """
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    # Before any file is read: a reload that is asked for meanwhile happens once it can.
-    loop.add_signal_handler(signal.SIGHUP, asked.set)
-    gateway = Gateway(config, environment)
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    addresses = await gateway.start()
-    reloading = asyncio.create_task(_reload_when(asked, gateway))
-    for key, address in find_plaintext(config):
-        _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
-    if "ledger" in config.model_fields_set:
-        _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
-    _log.info(
-        "started",
-        extra={
-            "version": __version__,
-            "rest": str(addresses.rest),
-            "grpc": str(addresses.grpc),
-            "admin": str(addresses.admin),
-        },
-    )
-    if announce is not None:
-        announce(addresses)
-    await stopping.wait()
-    _log.info("stopping")
-    reloading.cancel()
-    await asyncio.wait([reloading])
-    await gateway.stop()
-
-
-async def _reload_when(asked: asyncio.Event, gateway: Gateway) -> None:
-    """Reload each time it is asked for; what is asked for during a reload is one more."""
-    while True:
-        await asked.wait()
-        asked.clear()
-        await gateway.reload()
 
 
 def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:

@@ -10,9 +10,27 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.caller import Caller
     from gateway.schema import Method
     from gateway.telemetry import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The caller of one call. What is not known is empty.
+
+    Attributes:
+        id: name of the caller, unique within its kind.
+        kind: how it was identified: `none`, `mtls`, `jwt` or `token`.
+        groups: groups or roles that it belongs to.
+        address: IP address of the peer, which may be a proxy.
+        claims: further facts that the identity carries, each as text.
+    """
+
+    id: str = ""
+    kind: str = "none"
+    groups: tuple[str, ...] = ()
+    address: str = ""
+    claims: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 
-from gateway.masking import HIDDEN, redact_text
+from gateway.redaction import REDACTED, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -113,7 +113,7 @@ def _show(value: Any) -> str:
     shown = redact_text(
         _YAML_WORDS.get(value, "") if isinstance(value, bool) or value is None else repr(value)
     )
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{HIDDEN}"
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{REDACTED}"
 
 
 def _unknown_key(path: Path, model: type[BaseModel]) -> str:

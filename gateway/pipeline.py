@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.audit.reporter import report_abandoned
 from gateway.call import ReplyStream
-from gateway.call_log import report_abandoned
 from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.upstream import DetachedStream
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.admission import Admission, Slot
+    from gateway.audit.reporter import CallLog
+    from gateway.audit.shadow import Shadow
     from gateway.call import Call, Reply
-    from gateway.call_log import CallLog
     from gateway.errors import FieldViolation
+    from gateway.limits import ConcurrencyLimit, Slot
     from gateway.policy import Decider, Decision
-    from gateway.shadow import Shadow
     from gateway.upstream import Forwarder
     from gateway.validation import Validator
 
@@ -35,14 +35,14 @@ class Pipeline:
 
     def __init__(
         self,
-        admission: Admission,
+        concurrency: ConcurrencyLimit,
         decider: Decider,
         validator: Validator,
         log: CallLog,
         forwarder: Forwarder,
         shadow: Shadow | None = None,
     ) -> None:
-        self._admission = admission
+        self._concurrency = concurrency
         self._decider = decider
         self._validator = validator
         self._log = log
@@ -55,7 +55,7 @@ class Pipeline:
         Raises:
             GatewayError: the call ends otherwise.
         """
-        with self._admission.admit() as slot:
+        with self._concurrency.admit() as slot:
             decision = await self._pass(call)
             with _warned(decision):
                 reply = await self._forward(replace(call, request=decision.request), slot)
@@ -64,7 +64,7 @@ class Pipeline:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
         """Open the upstream's stream of answers, as handle does for a single one."""
-        with self._admission.admit() as slot:
+        with self._concurrency.admit() as slot:
             decision = await self._pass(call)
             with _warned(decision):
                 async with self._forward_stream(replace(call, request=decision.request), slot) as replies:
@@ -72,8 +72,8 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Wait for what was forwarded and has lost its caller."""
-        if self._admission.forwarding:
-            await asyncio.wait(self._admission.forwarding)
+        if self._concurrency.forwarding:
+            await asyncio.wait(self._concurrency.forwarding)
 
     async def _pass(self, call: Call) -> Decision:
         """Return the decision on a call that may go on; its record is kept by then."""

@@ -7,11 +7,11 @@ import tomllib
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
-from gateway.config.reference import describe, write_reference
+from docs.generators.configuration import describe, write_reference
+from docs.generators.policy_functions import write_functions_reference
 from gateway.config.sections import Config
-from gateway.expressions.functions_reference import write_functions_reference
 from gateway.policy import load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import measure_coverage, run_suites
 from gateway.schema import Schema
 from tests.conftest import ROOT

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.emulator import Emulator, Fault
 from gateway.schema import Schema
+from tests.cli.test_program import free_ports, serving
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
-from tests.test_cli import free_ports, serving
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 GENEROUS_S = 60

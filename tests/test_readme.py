@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import main
+from gateway.cli.program import main
 from tests.conftest import ROOT, Running
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,9 +60,9 @@ async def test_the_transcript_is_true(running: Running) -> None:
             path = path.replace(written, real)
         header = option(words, "-H", "Content-Type: application/x-www-form-urlencoded").split(": ")
         data = option(words, "-d", "").encode() or None
-        verb = option(words, "-X", "GET")
+        http_method = option(words, "-X", "GET")
         async with running.client.request(
-            verb, running.url(path), data=data, headers=[(header[0], header[1])] if data else None
+            http_method, running.url(path), data=data, headers=[(header[0], header[1])] if data else None
         ) as answer:
             given = await answer.json()
         # The emulator of this test is done at once, where the demo takes a second.

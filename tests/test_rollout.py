@@ -124,7 +124,7 @@ async def test_a_shadow_that_fails_is_counted(
     def fail(*_: object) -> None:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr("gateway.shadow.compare_outcomes", fail)
+    monkeypatch.setattr("gateway.audit.shadow.compare_outcomes", fail)
     assert (await create(running))[0] == 200
     assert metric(running, 'gateway_shadow_decisions_total{outcome="failed"}') == "1.0"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.bundle_files import SUMS_NAME, BundleFiles
 from gateway.bundles.sums import parse_sums
 from gateway.faults import Fault, FaultsError, Position
+from gateway.policy.bundle_files import SUMS_NAME, BundleFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

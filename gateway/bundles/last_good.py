@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gateway.bundle_files import BundleFiles
 from gateway.faults import Fault, FaultsError, Position
+from gateway.policy.bundle_files import BundleFiles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from gateway.faults import Fault, FaultsError, Position
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.bundle_files import BundleFiles
+    from gateway.policy.bundle_files import BundleFiles
 
 
 class PublicKey:

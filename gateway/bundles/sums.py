@@ -11,13 +11,13 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from gateway.bundle_files import SUMS_NAME
 from gateway.faults import Fault, FaultsError, Position
+from gateway.policy.bundle_files import SUMS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gateway.bundle_files import BundleFiles
+    from gateway.policy.bundle_files import BundleFiles
 
 _LINE = re.compile(r"(?P<escaped>\\?)(?P<hash>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 _ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}

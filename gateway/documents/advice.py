@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateway.masking import redact_text
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

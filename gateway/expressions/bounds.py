@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.expressions.functions import COMPUTED_NAMES
-from gateway.expressions.syntax import is_variable_binding
-from gateway.expressions.weights import (
+from gateway.expressions.costs import (
     COMPARISONS,
     ELEMENT_BYTES,
     READS_NOTHING,
@@ -29,6 +27,8 @@ from gateway.expressions.weights import (
     concatenated,
     same,
 )
+from gateway.expressions.functions import COMPUTED_NAMES
+from gateway.expressions.syntax import is_variable_binding
 from gateway.schema import descriptor_of, entry_of, is_map, read_sizes
 
 if TYPE_CHECKING:

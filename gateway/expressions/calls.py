@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.expressions.definitions import Definitions
 from gateway.expressions.errors import EvaluationError, TooManyTurnsError
 from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
-from gateway.masking import redact_text
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

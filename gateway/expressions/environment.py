@@ -19,6 +19,7 @@ from gateway.expressions.bounds import TooHeavyError, weigh_expression
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
 from gateway.expressions.checked import CHECKED, part_of, unpack
+from gateway.expressions.costs import weigh_value
 from gateway.expressions.editing import Editor
 from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, Expression, reads_of, without_noise
@@ -27,7 +28,6 @@ from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused
 from gateway.expressions.linker import Linker
 from gateway.expressions.patterns import PatternError
 from gateway.expressions.syntax import walk
-from gateway.expressions.weights import weigh_value
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:

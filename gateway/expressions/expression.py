@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.expressions.cel_types import is_failure, take
 from gateway.expressions.errors import EvaluationError
 from gateway.expressions.syntax import names_in
-from gateway.masking import redact_text
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from cel_expr_python import cel

@@ -20,7 +20,7 @@ from cel_expr_python import cel
 from semver import Version
 
 from gateway.expressions.input_limits import InputLimits
-from gateway.source import DEFAULT_HOSTS, Hosts, LinkError, parse_link
+from gateway.object_storage import DEFAULT_HOSTS, Hosts, LinkError, parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

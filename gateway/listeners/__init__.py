@@ -1,18 +1,17 @@
-"""The ways in. A listener turns wire bytes into a Call and a Reply into wire bytes, no more."""
+"""Listeners: they turn wire bytes into a Call, and a Reply or an error into wire bytes, and do no more."""
 
-from gateway.listeners.admin import AdminListener, Health
-from gateway.listeners.descriptors import make_budget
-from gateway.listeners.front import ActiveCalls, Front
-from gateway.listeners.http_server import HttpServer
-from gateway.listeners.rest import RestListener
-from gateway.listeners.rpc import RpcListener
+from gateway.listeners.context import ActiveCalls, ListenerContext
+from gateway.listeners.file_descriptors import make_budget
+from gateway.listeners.http.admin import AdminListener
+from gateway.listeners.http.rest import RestListener
+from gateway.listeners.http.server import HttpServer
+from gateway.listeners.rpc.listener import RpcListener
 
 __all__ = [
     "ActiveCalls",
     "AdminListener",
-    "Front",
-    "Health",
     "HttpServer",
+    "ListenerContext",
     "RestListener",
     "RpcListener",
     "make_budget",

@@ -7,15 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.openapi.answers import (
-    JSON,
-    STATUS,
-    detail_schema,
-    error_components,
-    header_components,
-    responses,
-    types_within,
-)
 from gateway.openapi.messages import ERROR_DETAIL, Messages
 from gateway.openapi.parameters import (
     HEADERS,
@@ -26,6 +17,15 @@ from gateway.openapi.parameters import (
     slot_name,
 )
 from gateway.openapi.paths import PathItems, split_template
+from gateway.openapi.responses import (
+    JSON,
+    STATUS,
+    detail_schema,
+    error_components,
+    header_components,
+    responses,
+    types_within,
+)
 from gateway.schema import descriptor_of, field_of, read_constraints
 from gateway.transcode.http_body import takes_raw_body
 from gateway.transcode.template import parse_template
@@ -109,11 +109,11 @@ class _Builder:
     ) -> None:
         template, request = parse_template(rule.template), descriptor_of(method.request)
         pieces = split_template(template, lambda path: slot_name(fields_at(request, path)))
-        for verb, place in self.paths.add(rule.verb, template, pieces):
-            own_name = name if rule.verb != "*" else f"{name}_{verb}"
+        for http_method, place in self.paths.add(rule.http_method, template, pieces):
+            own_name = name if rule.http_method != "*" else f"{name}_{http_method}"
             operation = self._operation(method, rule, template, place, inputs)
             operation |= {"responses": responses(method, rule, self.schema, outputs, name)}
-            self.paths.put(verb, place, {"operationId": own_name, **operation})
+            self.paths.put(http_method, place, {"operationId": own_name, **operation})
 
     def _operation(
         self, method: Method, rule: HttpRule, template: Template, place: Place, inputs: Messages

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.openapi.keywords import Schema
 
 _PATH_SAFE = "-._~!$&'()*+,;=@:"
-ANY_VERB = "*"
+ANY_METHOD = "*"
 VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """What OpenAPI 3.1 has operations for."""
 _FOR_ANY = ("get", "put", "post", "delete", "patch")
@@ -92,21 +92,21 @@ class PathItems:
         self.items: dict[str, dict[str, Schema]] = {}
         self._places: dict[str, Place] = {}
 
-    def add(self, verb: str, template: Template, pieces: list[Piece]) -> Iterator[tuple[str, Place]]:
-        """Yield the verb in lower case and the place of each operation of a rule; none if none fits."""
-        suffix = f":{quote(template.verb, safe=_PATH_SAFE)}" if template.verb else ""
-        for one in _FOR_ANY if verb == ANY_VERB else (verb.lower(),):
+    def add(self, http_method: str, template: Template, pieces: list[Piece]) -> Iterator[tuple[str, Place]]:
+        """Yield the HTTP method in lower case and the place of each operation of a rule, if any fits."""
+        suffix = f":{quote(template.custom_verb, safe=_PATH_SAFE)}" if template.custom_verb else ""
+        for one in _FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
             if one not in VERBS:
                 continue
             place = self._place(pieces, suffix)
             if one not in self.items.get(place.key, {}):
                 yield one, place
-            elif verb != ANY_VERB:  # `*` and `**` at the same place
+            elif http_method != ANY_METHOD:  # `*` and `**` at the same place
                 yield one, _join(_renamed(pieces), suffix)
 
-    def put(self, verb: str, place: Place, operation: Schema) -> None:
+    def put(self, http_method: str, place: Place, operation: Schema) -> None:
         """Enter an operation."""
-        self.items.setdefault(place.key, {})[verb] = operation
+        self.items.setdefault(place.key, {})[http_method] = operation
 
     def _place(self, pieces: list[Piece], suffix: str) -> Place:
         shape = "/".join(one if isinstance(one, str) else "{}" for one in pieces) + suffix

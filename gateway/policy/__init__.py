@@ -5,29 +5,27 @@ reads a clock, a file or the network by itself.
 """
 
 from gateway.policy.bundle import Bundle, load_bundle
+from gateway.policy.bundle_files import SUMS_NAME, BundleFiles
 from gateway.policy.decider import Decider
 from gateway.policy.decision import Decision, Draft, Mutation, Violation
 from gateway.policy.enforcement import Enforcement, Removal, describe_enforcement, find_removals
 from gateway.policy.program import PolicyInput
-from gateway.policy.record import Recorded, RecordError, read_record, to_record
 from gateway.policy.requests import read_question
 
 __all__ = [
+    "SUMS_NAME",
     "Bundle",
+    "BundleFiles",
     "Decider",
     "Decision",
     "Draft",
     "Enforcement",
     "Mutation",
     "PolicyInput",
-    "RecordError",
-    "Recorded",
     "Removal",
     "Violation",
     "describe_enforcement",
     "find_removals",
     "load_bundle",
     "read_question",
-    "read_record",
-    "to_record",
 ]

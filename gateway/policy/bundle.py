@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions import InputLimits
+from gateway.expressions.costs import MAX_STEPS_OF_A_METHOD
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
-from gateway.expressions.weights import MAX_STEPS_OF_A_METHOD
 from gateway.faults import Fault, FaultsError, Position, key_of, suggest
+from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy.compiler import BindingSource, Compiler
 from gateway.policy.input_size import InputSize
 from gateway.policy.method_names import suggest_method
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
 from gateway.schema import descriptor_of
-from gateway.source import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.bundle_files import BundleFiles
     from gateway.documents import Document
     from gateway.faults import Path
+    from gateway.object_storage import Hosts
+    from gateway.policy.bundle_files import BundleFiles
     from gateway.policy.model import Binding, Policy, Waiver
     from gateway.policy.program import CompiledBinding
     from gateway.policy.suite_model import Suite
     from gateway.schema import Method, Schema
-    from gateway.source import Hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

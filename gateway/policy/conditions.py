@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
-from gateway.masking import redact_text
 from gateway.policy.decision import Violation
 from gateway.policy.model import CONDITION
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from gateway.expressions import Activation

@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.expressions import EvaluationError
-from gateway.masking import HIDDEN, redact_text
 from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, Draft, Violation
 from gateway.policy.mutator import mutate
 from gateway.policy.program import PolicyInput
+from gateway.redaction import REDACTED, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,4 +170,4 @@ def _text(expression: Expression | None, activation: Activation) -> str:
         text = redact_text(str(expression.evaluate(activation))).strip()
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + HIDDEN
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + REDACTED

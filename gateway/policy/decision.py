@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.errors import Code, FieldViolation, GatewayError, summarize
-from gateway.field_text import FieldName, field_text
+from gateway.errors import Code, FieldName, FieldViolation, GatewayError, field_text, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.caller import Caller
+    from gateway.call import Caller
     from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Environment, Executable, Expression
     from gateway.expressions.calls import ExternalCall

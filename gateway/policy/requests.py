@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 from pydantic import Field, ValidationError
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, validation_faults
-from gateway.masking import HIDDEN, redact_text
 from gateway.policy.method_names import suggest_method
 from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
+from gateway.redaction import REDACTED, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def _explain(error: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + HIDDEN
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + REDACTED
 
 
 def read_question(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:

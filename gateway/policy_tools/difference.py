@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.masking import HIDDEN, redact_text
+from gateway.redaction import REDACTED, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,7 +102,7 @@ def _cut(text: str, start: int) -> str:
         return text
     start = min(start, len(text) - _AROUND)
     end = start + _MAX_SHOWN
-    return f"{HIDDEN if start else ''}{text[start:end]}{HIDDEN if end < len(text) else ''}"
+    return f"{REDACTED if start else ''}{text[start:end]}{REDACTED if end < len(text) else ''}"
 
 
 def _flat(document: BaseModel) -> dict[str, str]:

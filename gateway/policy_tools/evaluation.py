@@ -13,15 +13,15 @@ from cel_expr_python import cel
 from gateway.documents import SourceFile, split_lines
 from gateway.expressions import LINK_TYPE, Environment, ExpressionError, Patterns, Toolbox
 from gateway.faults import Fault, FaultsError
-from gateway.masking import redact_text
 from gateway.policy.program import CALLER_TYPE
 from gateway.policy_tools.explain import to_json_value
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from gateway.expressions.expression import Expression
+    from gateway.object_storage import Hosts
     from gateway.policy.program import PolicyInput
     from gateway.schema import Schema
-    from gateway.source import Hosts
 
 _NO_PARAMETERS = "undeclared reference to 'params"
 _MAX_LENGTH = 4096

@@ -10,8 +10,8 @@ from gateway.policy_tools.explain import show_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateway.audit.record import Recorded
     from gateway.policy.decision import Decision
-    from gateway.policy.record import Recorded
     from gateway.policy_tools.explain import BindingTrace, Explanation, Part, RuleTrace
 
 

@@ -52,7 +52,7 @@ def is_create(method: Method) -> bool:
     """Tell whether a method makes something new, as far as its name and its HTTP rules tell."""
     if method.is_read:
         return False
-    is_posted = {rule.verb for rule in method.rules} == {"POST"} and method.operation is not None
+    is_posted = {rule.http_method for rule in method.rules} == {"POST"} and method.operation is not None
     return is_posted or method.name.rpartition("/")[2].startswith(_CREATE_WORDS)
 
 

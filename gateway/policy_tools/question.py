@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.audit.record import RecordError
 from gateway.faults import Fault, FaultsError, Position
-from gateway.policy.record import RecordError
 from gateway.policy.requests import read_question
 from gateway.policy_tools.record_line import NotJsonError, read_line
 
 if TYPE_CHECKING:
+    from gateway.audit.record import Recorded
     from gateway.policy.program import PolicyInput
-    from gateway.policy.record import Recorded
     from gateway.schema import Schema
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gateway.policy.record import KIND, RecordError, read_record
+from gateway.audit.record import KIND, RecordError, read_record
 
 if TYPE_CHECKING:
-    from gateway.policy.record import Recorded
+    from gateway.audit.record import Recorded
     from gateway.schema import Schema
 
 

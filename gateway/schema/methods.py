@@ -26,13 +26,13 @@ class HttpRule:
     """One google.api.http rule, https://github.com/googleapis/googleapis/blob/master/google/api/http.proto.
 
     Attributes:
-        verb: HTTP method in upper case; `*` for any.
+        http_method: HTTP method in upper case; `*` for any.
         template: path template as written.
         body: `*`, the name of a field, or empty when the method takes no body.
         response_body: name of the reply's field that is the answer, or empty for all of it.
     """
 
-    verb: str
+    http_method: str
     template: str
     body: str
     response_body: str
@@ -146,7 +146,7 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
 def _has_no_effect(descriptor: MethodDescriptor, rules: tuple[HttpRule, ...]) -> bool:
     if descriptor.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS:
         return True
-    return bool(rules) and all(rule.verb == "GET" for rule in rules)
+    return bool(rules) and all(rule.http_method == "GET" for rule in rules)
 
 
 def _rules(http: Any) -> Iterable[HttpRule]:
@@ -162,12 +162,14 @@ def _rule(http: Any) -> HttpRule:
     if pattern is None:
         raise SchemaError(["the HTTP rule has no pattern"])
     if pattern == "custom":
-        verb, template = http.custom.kind.upper(), http.custom.path
-        if not verb:
+        http_method, template = http.custom.kind.upper(), http.custom.path
+        if not http_method:
             raise SchemaError(["the custom HTTP rule has no kind, which is its HTTP method"])
     else:
-        verb, template = pattern.upper(), getattr(http, pattern)
-    return HttpRule(verb=verb, template=template, body=http.body, response_body=http.response_body)
+        http_method, template = pattern.upper(), getattr(http, pattern)
+    return HttpRule(
+        http_method=http_method, template=template, body=http.body, response_body=http.response_body
+    )
 
 
 def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | None:

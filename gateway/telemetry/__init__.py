@@ -4,14 +4,18 @@ Names follow the semantic conventions of OpenTelemetry,
 https://opentelemetry.io/docs/specs/semconv/, where they have one.
 """
 
+from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.setup import Telemetry, start_telemetry
 from gateway.telemetry.tracing import Span, Tracing, to_headers, trace_id_of
 
 __all__ = [
+    "Condition",
+    "Health",
     "Metrics",
     "Span",
+    "Status",
     "Telemetry",
     "Tracing",
     "capture_other_output",

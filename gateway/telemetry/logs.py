@@ -17,7 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.masking import redact_text
+from gateway.redaction import redact_text
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 
 if TYPE_CHECKING:

@@ -81,10 +81,10 @@ class Metrics:
         )
         self._mutations = meter.create_counter("gateway.mutations", description="Fields that policies set.")
         self._shadows = meter.create_counter(
-            "gateway.shadow.decisions", description="Decisions that the shadow bundle judged too."
+            "gateway.audit.shadow.decisions", description="Decisions that the shadow bundle judged too."
         )
         self._lost_records = meter.create_counter(
-            "gateway.decision_log.lost", description="Records of decisions that could not be written."
+            "gateway.audit.decision_log.lost", description="Records of decisions that could not be written."
         )
         self._stale = meter.create_gauge(
             "gateway.bundle.stale", description="1 while the bundle on disk is not the one in force."
@@ -96,11 +96,11 @@ class Metrics:
             "gateway.bundle.removals", description="Rules, and bindings that deny, that reloads removed."
         )
 
-    def record_request(self, duration_s: float, verb: str, route: str, status: int) -> None:
+    def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
         """Count an answered HTTP request; the route is empty when none matched."""
         self._requests.record(
             duration_s,
-            {"http.request.method": verb, "http.route": route, "http.response.status_code": status},
+            {"http.request.method": http_method, "http.route": route, "http.response.status_code": status},
         )
 
     def record_call(self, duration_s: float, method: str, code: str) -> None:

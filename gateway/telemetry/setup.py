@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 
 from gateway.faults import Fault, FaultsError, Position
-from gateway.masking import redact_text
+from gateway.redaction import redact_text
 from gateway.telemetry.environment import find_faults
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing

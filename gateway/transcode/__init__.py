@@ -9,7 +9,7 @@ from gateway.transcode.binder import Binder
 from gateway.transcode.field_names import to_json_path
 from gateway.transcode.http_body import read_raw
 from gateway.transcode.json_writer import JsonWriter, UnprintableError
-from gateway.transcode.router import Match, Router, WrongVerb
+from gateway.transcode.router import Match, Router, WrongHttpMethod
 from gateway.transcode.routes import Route, build_router
 from gateway.transcode.status import HTTP_STATUS, http_status
 from gateway.transcode.target import Target, parse_target
@@ -23,7 +23,7 @@ __all__ = [
     "Router",
     "Target",
     "UnprintableError",
-    "WrongVerb",
+    "WrongHttpMethod",
     "build_router",
     "http_status",
     "parse_target",

@@ -28,7 +28,7 @@ class MaskRule:
     def __init__(self, method: Method, rule: HttpRule, reader: JsonReader) -> None:
         self._reader = reader
         self._mask = ""
-        if rule.verb != "PATCH" or rule.body in {"", "*"}:
+        if rule.http_method != "PATCH" or rule.body in {"", "*"}:
             return
         descriptor = descriptor_of(method.request)
         masks = [one for one in descriptor.fields if one.message_type and one.message_type.full_name == MASK]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ANY_VERB = "*"
+ANY_METHOD = "*"
 
 
 class RouteConflictError(ValueError):
@@ -34,7 +34,7 @@ class Match(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class WrongVerb:
+class WrongHttpMethod:
     """The path is known, but not with this HTTP method."""
 
     allowed: tuple[str, ...]
@@ -61,33 +61,33 @@ class Router(Generic[T]):
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
 
-    def add(self, verb: str, template: Template, route: T) -> None:
+    def add(self, http_method: str, template: Template, route: T) -> None:
         """Add a route.
 
         Args:
-            verb: HTTP method; `*` for any.
+            http_method: HTTP method; `*` for any.
             template: its path.
             route: what `find` gives back.
 
         Raises:
-            RouteConflictError: another route has the same verb and matches the same paths.
+            RouteConflictError: another route has the same http_method and matches the same paths.
         """
         node = self._root
         for segment in template.segments:
             node = _child(node, segment)
-        leaves = node.leaves.setdefault(template.verb, {})
-        if verb in leaves:
-            raise RouteConflictError(f"{leaves[verb].route} and {route} match the same requests")
-        leaves[verb] = _Leaf(template, route)
+        leaves = node.leaves.setdefault(template.custom_verb, {})
+        if http_method in leaves:
+            raise RouteConflictError(f"{leaves[http_method].route} and {route} match the same requests")
+        leaves[http_method] = _Leaf(template, route)
 
-    def find(self, verb: str, segments: Sequence[str]) -> Match[T] | WrongVerb | None:
-        """Return the route of a request, the verbs that its path has instead, or None.
+    def find(self, http_method: str, segments: Sequence[str]) -> Match[T] | WrongHttpMethod | None:
+        """Return the route of a request, the HTTP methods that its path has instead, or None.
 
         Args:
-            verb: HTTP method.
+            http_method: HTTP method.
             segments: of the path, percent-encoded as they came.
         """
-        search = _Search[T](verb)
+        search = _Search[T](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
         if colon and custom_verb:  # a registered custom verb goes before a colon that is data
@@ -99,14 +99,14 @@ class Router(Generic[T]):
             if leaf:
                 captures = tuple((one, _capture(one, candidate)) for one in leaf.template.variables)
                 return Match(leaf.route, captures)
-        return WrongVerb(tuple(sorted(search.allowed))) if search.allowed else None
+        return WrongHttpMethod(tuple(sorted(search.allowed))) if search.allowed else None
 
 
 class _Search(Generic[T]):
-    """One look-up: what is asked for, and the verbs seen on the way."""
+    """One look-up: what is asked for, and the HTTP methods seen on the way."""
 
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
+    def __init__(self, http_method: str) -> None:
+        self._http_method = http_method
         self.allowed: set[str] = set()
 
     def run(self, root: _Node[T], segments: Sequence[str], custom_verb: str) -> _Leaf[T] | None:
@@ -133,7 +133,7 @@ class _Search(Generic[T]):
     def _leaf(self, node: _Node[T], custom_verb: str) -> _Leaf[T] | None:
         leaves = node.leaves.get(custom_verb, {})
         self.allowed |= leaves.keys()
-        return leaves.get(self._verb) or leaves.get(ANY_VERB)
+        return leaves.get(self._http_method) or leaves.get(ANY_METHOD)
 
 
 def _child(node: _Node[T], segment: Segment) -> _Node[T]:

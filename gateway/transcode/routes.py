@@ -35,7 +35,7 @@ class Route:
         return gives_raw_body(self.method, self.rule)
 
     def __str__(self) -> str:
-        return f"{self.method.name} ({self.rule.verb} {self.rule.template})"
+        return f"{self.method.name} ({self.rule.http_method} {self.rule.template})"
 
 
 def build_router(schema: Schema, max_elements: int | None = None) -> Router[Route]:
@@ -56,7 +56,7 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
             try:
                 template = parse_template(rule.template)
                 route = Route(method=method, rule=rule, binder=Binder(method, rule, template, reader))
-                router.add(rule.verb, template, route)
+                router.add(rule.http_method, template, route)
             except (TemplateError, RuleError, RouteConflictError) as error:
                 faults.append(f"{method.name}: {error}")
     if faults:

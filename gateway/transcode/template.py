@@ -56,12 +56,12 @@ class Template:
 
     Attributes:
         segments: what the path's segments have to be.
-        verb: custom verb behind the last colon, without it; empty for none.
+        custom_verb: custom verb behind the last colon, without it; empty for none.
         variables: in the order of the template.
     """
 
     segments: tuple[Segment, ...]
-    verb: str
+    custom_verb: str
     variables: tuple[Variable, ...]
 
 
@@ -86,13 +86,13 @@ class _Parser:
         if self._text == "/":
             return Template(("",), "", ())
         self._parse_segments(in_variable=False)
-        verb = ""
+        custom_verb = ""
         if self._peek() == ":":
             self._at += 1
-            verb = self._take_text(_LITERAL, "a verb")
+            custom_verb = self._take_text(_LITERAL, "a custom verb")
         if self._at < len(self._text):
             raise self._error(f"unexpected {self._text[self._at]!r}")
-        return Template(tuple(self._segments), verb, tuple(self._variables))
+        return Template(tuple(self._segments), custom_verb, tuple(self._variables))
 
     def _parse_segments(self, *, in_variable: bool) -> None:
         self._parse_segment(in_variable=in_variable)
@@ -117,11 +117,11 @@ class _Parser:
             self._segments.append(self._take_literal())
 
     def _take_literal(self) -> str:
-        """Take a literal; a colon belongs to it unless it is the one that starts the verb."""
+        """Take a literal; a colon belongs to it unless it is the one that starts the custom verb."""
         match = _LITERAL_WITH_COLON.match(self._text, self._at)
-        is_verb_ahead = match is None or match.end() == len(self._text)
+        is_custom_verb_next = match is None or match.end() == len(self._text)
         return self._take_text(
-            _LITERAL if is_verb_ahead else _LITERAL_WITH_COLON, "a literal, '*', '**' or '{'"
+            _LITERAL if is_custom_verb_next else _LITERAL_WITH_COLON, "a literal, '*', '**' or '{'"
         )
 
     def _take_text(self, pattern: re.Pattern[str], what: str) -> str:

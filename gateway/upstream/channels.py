@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from gateway.certificates import read_certificates
+from gateway.config.certificates import read_certificates
 from gateway.faults import Fault, FaultsError
 from gateway.upstream.failure_log import FailureLog
 

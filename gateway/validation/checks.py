@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import re2
 
-from gateway.errors import FieldViolation
-from gateway.field_text import FieldName, field_text, rename_fields
-from gateway.masking import quote
+from gateway.errors import FieldName, FieldViolation, field_text, rename_fields
+from gateway.redaction import quote
 from gateway.schema import Range, SchemaError, describe_size
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import LastGood
 from gateway.faults import FaultsError
+from gateway.policy.bundle_files import BundleFiles
 
 FILES = BundleFiles({"a.yaml": "a: я\n"}, "signature")
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import load_public_key, read_bundle, sign_bundle, signature_path
 from gateway.faults import FaultsError
+from gateway.policy.bundle_files import BundleFiles
 
 FILES = BundleFiles({"a.yaml": "a: 1\n", "b/c.yaml": "c: 1\n"})
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import LastGood, check_sums, read_bundle, stamp_bundle, sums_path, write_sums
 from gateway.bundles.sums import parse_sums
 from gateway.faults import FaultsError
+from gateway.policy.bundle_files import BundleFiles
 
 TEXTS = {"b.yaml": "b: я\r\n", "a.yaml": "a: 1\n", "tests/c.yaml": ""}
 ZEROS = "0" * 64

@@ -261,10 +261,10 @@ async def test_an_operation_is_polled_to_its_image(serve: Serve) -> None:
             assert metadata_of(arrived)["authorization"] == HEADERS["Authorization"]
 
 
-@pytest.mark.parametrize("verb", ["GET", "POST"])
-async def test_an_operation_is_cancelled(serve: Serve, verb: str) -> None:
+@pytest.mark.parametrize("http_method", ["GET", "POST"])
+async def test_an_operation_is_cancelled(serve: Serve, http_method: str) -> None:
     async with serve({"OperationService/Cancel": answer(FAILED)}) as served:
-        async with served.rest.request(verb, f"/operations/{OPERATION_ID}:cancel") as response:
+        async with served.rest.request(http_method, f"/operations/{OPERATION_ID}:cancel") as response:
             assert (response.status, await response.json()) == (200, FAILED)
         arrived = await served.upstream.hear()
     assert (arrived["method"], arrived["request"]) == (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import pytest
@@ -147,11 +146,10 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("text", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_what_grows_is_refused_quickly(text: str) -> None:
-    started = time.process_time()
+def test_what_grows_is_refused(text: str) -> None:
+    """Without the bound this would not end: aliases of aliases stand for 10^10 values."""
     (fault,) = faults(text)
     assert "too large: over 64 levels or 200000 values" in fault
-    assert time.process_time() - started < 5
 
 
 def test_64_levels_are_read() -> None:

@@ -6,9 +6,9 @@ import pytest
 from cel_expr_python import cel
 
 from gateway.expressions import Environment, ExpressionError
+from gateway.expressions.costs import MAX_BYTES, MAX_STEPS, Weight, weigh_value
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
-from gateway.expressions.weights import MAX_BYTES, MAX_STEPS, Weight, weigh_value
 
 if TYPE_CHECKING:
     from gateway.schema import Schema

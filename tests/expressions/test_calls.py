@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import Schema, load_schema
 from tests.policy.making import NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.schema.compiling import compile_text
@@ -170,7 +170,7 @@ def test_an_argument_that_fails_is_an_error_beside_an_empty_one(judge: Decide, t
     assert violation.is_error
 
 
-HIDDEN = [
+REDACTED = [
     "['a'].all(v, (w + v).matches('^nxa$'))",
     "[v].all(v, (w + v).matches('^nxn$'))",
     "[v].all(v, [w + v].all(w, (w + v).matches('^nxnn$')))",
@@ -178,7 +178,7 @@ HIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("text", HIDDEN)
+@pytest.mark.parametrize("text", REDACTED)
 def test_a_variable_may_need_one_that_a_loop_hides(judge: Decide, text: str) -> None:
     spec = {"variables": {"v": "request.name", "w": "v + 'x'"}}
     assert judge(text, spec=spec, name="n").is_allowed

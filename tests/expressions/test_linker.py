@@ -43,7 +43,7 @@ def test_keys_of_other_types_are_sorted_as_such(judge: Decide) -> None:
 
 
 MESSAGE = """
-from gateway.bundle_files import BundleFiles
+from gateway.policy.bundle_files import BundleFiles
 from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import load_schema

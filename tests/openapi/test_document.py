@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from gateway.config import Config
 from gateway.openapi import build_document, to_json
-from gateway.openapi.answers import ERRORS
+from gateway.openapi.responses import ERRORS
 from gateway.schema import load_schema
 from gateway.transcode import HTTP_STATUS
 from tests.conftest import GOOD_IMAGE, IMAGES
@@ -35,14 +35,14 @@ def test_of_a_test_service_is_valid(documents: dict[str, Any], service: str) -> 
 
 def operations(document: Any) -> list[tuple[str, str, Any]]:
     return [
-        (path, verb, operation)
+        (path, http_method, operation)
         for path, item in document["paths"].items()
-        for verb, operation in item.items()
+        for http_method, operation in item.items()
     ]
 
 
-def body_of(document: Any, verb: str, path: str) -> Any:
-    content = document["paths"][path][verb]["requestBody"]["content"]
+def body_of(document: Any, http_method: str, path: str) -> Any:
+    content = document["paths"][path][http_method]["requestBody"]["content"]
     assert list(content) == ["application/json"]
     return content["application/json"]["schema"]
 
@@ -59,7 +59,7 @@ def accepts(document: Any, schema: Any, value: Any) -> bool:
 
 
 def test_operations(document: Any) -> None:
-    found = {(verb, path): one["operationId"] for path, verb, one in operations(document)}
+    found = {(http_method, path): one["operationId"] for path, http_method, one in operations(document)}
     assert found == {
         ("get", IMAGES): "ImageService_List",
         ("post", IMAGES): "ImageService_Create",
@@ -165,8 +165,10 @@ def test_query_of_list(document: Any) -> None:
 
 
 def test_headers_of_requests(document: Any) -> None:
-    def names(verb: str) -> list[str]:
-        references = [one["$ref"] for one in document["paths"][IMAGES][verb]["parameters"] if "$ref" in one]
+    def names(http_method: str) -> list[str]:
+        references = [
+            one["$ref"] for one in document["paths"][IMAGES][http_method]["parameters"] if "$ref" in one
+        ]
         return [document["components"]["parameters"][one.rpartition("/")[2]]["name"] for one in references]
 
     common = ["X-Client-Request-Id", "X-Client-Trace-Id", "X-Request-Id", "Grpc-Timeout"]

@@ -9,9 +9,11 @@ import pytest
 from tests.openapi.test_document import body_of, resolve
 
 
-def query(document: Any, path: str, verb: str = "get") -> dict[str, Any]:
+def query(document: Any, path: str, http_method: str = "get") -> dict[str, Any]:
     return {
-        one["name"]: one for one in document["paths"][path][verb]["parameters"] if one.get("in") == "query"
+        one["name"]: one
+        for one in document["paths"][path][http_method]["parameters"]
+        if one.get("in") == "query"
     }
 
 

@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 
-def slots(document: Any, path: str, verb: str) -> dict[str, Any]:
+def slots(document: Any, path: str, http_method: str) -> dict[str, Any]:
     return {
-        one["name"]: one for one in document["paths"][path][verb]["parameters"] if one.get("in") == "path"
+        one["name"]: one
+        for one in document["paths"][path][http_method]["parameters"]
+        if one.get("in") == "path"
     }
 
 
-def verbs(document: Any) -> dict[str, list[str]]:
+def http_methods(document: Any) -> dict[str, list[str]]:
     return {path: list(item) for path, item in document["paths"].items()}
 
 
 def test_paths_of_the_library(library: Any) -> None:
-    assert verbs(library) == {
+    assert http_methods(library) == {
         "/v1/search": ["get", "head"],
         "/v1/things/{fString}": ["get", "post"],
         "/v1/things": ["post"],
@@ -67,7 +69,7 @@ def test_types_in_a_path(library: Any, name: str, schema: Any) -> None:
 
 
 def test_one_shape_of_path_is_one_path(odd: Any) -> None:
-    assert verbs(odd) == {
+    assert http_methods(odd) == {
         "/odd/{id}": ["get", "put"],
         "/odd/{id_}": ["get"],  # {id=**}
         "/odd/{segment2}/one/{id}/%7Bx%7D:do": ["get"],

@@ -6,8 +6,8 @@ import json
 import urllib.request
 from pathlib import Path
 
+from tests.cli.test_program import run, serving
 from tests.conftest import Running
-from tests.test_cli import run, serving
 
 
 async def test_of_the_admin_listener(running: Running) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.faults import FaultsError
 from gateway.policy import Bundle, Decider, Decision, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gateway.caller import Caller
+from gateway.call import Caller
 
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE = f"{SERVICE}/Create"

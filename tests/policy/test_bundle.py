@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.policy import load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.bundle_files import BundleFiles
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from tests.policy.making import CREATE, NOW, binding_text, policy_text
 
 if TYPE_CHECKING:

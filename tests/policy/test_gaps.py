@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import LastGood, read_bundle, sign_bundle, signature_path
 from gateway.faults import FaultsError
 from gateway.policy import Bundle, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import measure_coverage, replay, run_suites, to_junit
 from gateway.schema import Schema
 from tests.bundles.test_signature import write_keys
@@ -73,10 +73,10 @@ async def create(running: Running, **changes: Any) -> tuple[int, Any, Any]:
 async def test_gap_1_a_type_error_blocks_activation(start: Start, tmp_path: Path) -> None:
     path = write(tmp_path / "b", policy_text("request.name != ''") + binding_text())
     running = await start(policies__path=path)
-    in_force = running.gateway._serving.surface.bundle_hash  # noqa: SLF001 - what is in force
+    in_force = running.gateway._active.snapshot.bundle_hash  # noqa: SLF001 - what is in force
     write(path, policy_text("request.name != 1") + binding_text())
     await running.gateway.reload()
-    assert running.gateway._serving.surface.bundle_hash == in_force  # noqa: SLF001
+    assert running.gateway._active.snapshot.bundle_hash == in_force  # noqa: SLF001
     with pytest.raises(FaultsError, match=r"bundle.yaml:\d+:\d+: spec.rules\[0\].assert: found no matching"):
         await start(policies__path=path)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.expressions import InputLimits
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy.input_size import TOO_LARGE, InputSize
 from gateway.schema import descriptor_of
 from tests.conftest import GOOD_IMAGE

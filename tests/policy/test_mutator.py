@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.errors import FieldViolation
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from tests.policy.conftest import Decide, Load, MakeRequest, Refuse
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 from tests.signed import SIGNATURE, sign_link

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.policy import PolicyInput
 from tests.policy.conftest import Load, MakeRequest
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text

@@ -11,7 +11,7 @@ RELOADS = """
 import gc
 from datetime import UTC, datetime
 from pathlib import Path
-from gateway.bundle_files import BundleFiles
+from gateway.policy.bundle_files import BundleFiles
 from tests.policy.making import UNKNOWN_CALLER
 from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle

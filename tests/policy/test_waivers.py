@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.faults import FaultsError
 from gateway.policy import Decider, Decision, PolicyInput
 from gateway.policy.model import Waiver

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.policy_fuzz.growth import FIELDS, KEYS, WORDS, Grower
 from tests.policy_fuzz.oracle import Form, Outcome, Request, World, judge

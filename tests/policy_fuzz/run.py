@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
-from gateway.bundle_files import BundleFiles
 from gateway.faults import FaultsError
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import Schema
 from tests.policy.making import CREATE, NOW
 from tests.policy_fuzz.case import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import Schema
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 

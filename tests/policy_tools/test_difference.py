@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.bundle_files import BundleFiles
 from gateway.policy import load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Difference, compare_bundles
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.policy.test_params import params_text

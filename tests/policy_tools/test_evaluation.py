@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.expressions import EvaluationError
 from gateway.faults import FaultsError
+from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy import PolicyInput
 from gateway.policy_tools import Evaluation, evaluate_expression
-from gateway.source import DEFAULT_HOSTS
 from tests.policy.making import CREATE, NOW
 from tests.signed import SIGNATURE, sign_link
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from gateway.bundle_files import BundleFiles
-from gateway.caller import Caller
+from gateway.call import Caller
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Explanation, explain, explanation_to_json
 from gateway.policy_tools.explain import BindingTrace, RuleTrace, _show, show_time
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Explanation, explain, explanation_to_json, explanation_to_text
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
 from gateway.policy import load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import find_weaknesses
 from gateway.policy_tools.lint import is_create
 from tests.conftest import ROOT

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.bundle_files import BundleFiles
+from gateway.audit.record import to_record
 from gateway.bundles import read_bundle
-from gateway.policy import Decider, PolicyInput, load_bundle, to_record
+from gateway.object_storage import DEFAULT_HOSTS
+from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Replay, replay
 from gateway.policy_tools.replay import Change
-from gateway.source import DEFAULT_HOSTS
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text

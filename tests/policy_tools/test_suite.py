@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gateway.bundle_files import BundleFiles
 from gateway.bundles import read_bundle
 from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import CaseResult, explain, explanation_to_text, measure_coverage, run_suites
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text

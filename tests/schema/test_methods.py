@@ -34,7 +34,8 @@ _OPERATIONS = {
 def test_the_cloud_s_own_methods() -> None:
     methods = load_schema([_IMAGES]).methods
     assert {
-        name: (one.rules[0].verb, one.rules[0].template, one.rules[0].body) for name, one in methods.items()
+        name: (one.rules[0].http_method, one.rules[0].template, one.rules[0].body)
+        for name, one in methods.items()
     } == RULES
     assert {name: method.operation for name, method in methods.items()} == {
         name: OperationTypes(
@@ -90,10 +91,10 @@ def test_every_form_of_rule(tmp_path: Path) -> None:
         """,
     )
     assert schema.methods["a.b.c.S/Do"].rules == (
-        HttpRule(verb="PUT", template="/a", body="m", response_body="name"),
-        HttpRule(verb="HEAD", template="/b", body="", response_body=""),
-        HttpRule(verb="*", template="/c", body="", response_body=""),
-        HttpRule(verb="DELETE", template="/d", body="", response_body=""),
+        HttpRule(http_method="PUT", template="/a", body="m", response_body="name"),
+        HttpRule(http_method="HEAD", template="/b", body="", response_body=""),
+        HttpRule(http_method="*", template="/c", body="", response_body=""),
+        HttpRule(http_method="DELETE", template="/d", body="", response_body=""),
     )
     assert schema.methods["a.b.c.S/Do"].server_streaming
     assert schema.methods["a.b.c.S/None"].rules == ()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.cli.test_program import free_ports, serving
 from tests.conftest import GOOD_IMAGE, IMAGES
-from tests.test_cli import free_ports, serving
 
 PIPE_BYTES = 65536
 NO_RECORDS = {"GATEWAY__DECISION_LOG__TYPE": "none"}

@@ -52,11 +52,11 @@ def inner(schema: Schema) -> Any:
 
 @pytest.fixture(scope="session")
 def bind(router: Router[Route]) -> Callable[..., Any]:
-    """Return the message of a request: its verb, its target and its body."""
+    """Return the message of a request: its http_method, its target and its body."""
 
-    def bind(verb: str, raw: str, body: bytes = b"") -> Any:
+    def bind(http_method: str, raw: str, body: bytes = b"") -> Any:
         target = parse_target(raw)
-        found = router.find(verb, target.segments)
+        found = router.find(http_method, target.segments)
         assert isinstance(found, Match), found
         return found.route.binder.bind(found.captures, target.query, body)
 

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     Bind = Callable[..., Any]
 
 
-def violations(bind: Bind, verb: str, raw: str, body: bytes = b"") -> list[tuple[str, str]]:
+def violations(bind: Bind, http_method: str, raw: str, body: bytes = b"") -> list[tuple[str, str]]:
     """Bind what has to be refused; return the fields with what is wrong."""
     with pytest.raises(GatewayError) as caught:
-        bind(verb, raw, body)
+        bind(http_method, raw, body)
     assert caught.value.code is Code.INVALID_ARGUMENT
     assert {one.reason for one in caught.value.violations} <= {"MALFORMED"}
     return [(one.field, one.description) for one in caught.value.violations]
 
 
-def refusal(bind: Bind, verb: str, raw: str, body: bytes = b"") -> tuple[str, str]:
-    (found,) = violations(bind, verb, raw, body)
+def refusal(bind: Bind, http_method: str, raw: str, body: bytes = b"") -> tuple[str, str]:
+    (found,) = violations(bind, http_method, raw, body)
     return found
 
 
@@ -335,9 +335,11 @@ OVERRIDES = [
 ]
 
 
-@pytest.mark.parametrize(("verb", "raw", "body", "field", "description"), OVERRIDES)
-def test_no_override(bind: Bind, verb: str, raw: str, body: bytes, field: str, description: str) -> None:
-    found = refusal(bind, verb, raw, body)
+@pytest.mark.parametrize(("http_method", "raw", "body", "field", "description"), OVERRIDES)
+def test_no_override(
+    bind: Bind, http_method: str, raw: str, body: bytes, field: str, description: str
+) -> None:
+    found = refusal(bind, http_method, raw, body)
     assert (found[0], found[1][: len(description)]) == (field, description)
 
 
@@ -345,7 +347,7 @@ def test_no_override(bind: Bind, verb: str, raw: str, body: bytes, field: str, d
 
 
 @pytest.mark.parametrize(
-    ("verb", "raw", "body", "fields"),
+    ("http_method", "raw", "body", "fields"),
     [
         ("POST", "/v1/things", b"", {}),
         ("POST", "/v1/things", b"{}", {}),
@@ -376,12 +378,14 @@ def test_no_override(bind: Bind, verb: str, raw: str, body: bytes, field: str, d
         ("PUT", "/v1/labels/x", b'{"a":"b"}', {"f_string": "x", "m_string": {"a": "b"}}),
     ],
 )
-def test_body(bind: Bind, everything: Any, verb: str, raw: str, body: bytes, fields: dict[str, Any]) -> None:
-    assert bind(verb, raw, body) == everything(**fields)
+def test_body(
+    bind: Bind, everything: Any, http_method: str, raw: str, body: bytes, fields: dict[str, Any]
+) -> None:
+    assert bind(http_method, raw, body) == everything(**fields)
 
 
 @pytest.mark.parametrize(
-    ("verb", "raw", "body", "field", "description"),
+    ("http_method", "raw", "body", "field", "description"),
     [
         ("POST", "/v1/things", b"[]", "", "an array is not an object"),
         ("POST", "/v1/things", b"null", "", "null is not an object"),
@@ -394,8 +398,8 @@ def test_body(bind: Bind, everything: Any, verb: str, raw: str, body: bytes, fie
         ("PUT", "/v1/labels/x", b'{"a":1}', 'm_string["a"]', "1 is not a string"),
     ],
 )
-def test_bad_body(bind: Bind, verb: str, raw: str, body: bytes, field: str, description: str) -> None:
-    assert refusal(bind, verb, raw, body) == (field, description)
+def test_bad_body(bind: Bind, http_method: str, raw: str, body: bytes, field: str, description: str) -> None:
+    assert refusal(bind, http_method, raw, body) == (field, description)
 
 
 @pytest.mark.parametrize("body", [b"{}", b" ", b"null", b"x"])
@@ -465,7 +469,7 @@ def test_a_number_out_of_range_is_told_with_field_value_and_range(
 
 
 @pytest.mark.parametrize(
-    ("verb", "raw", "body", "field", "number", "ends"),
+    ("http_method", "raw", "body", "field", "number", "ends"),
     [
         ("PUT", "/v1/number", b"1e400", "f_int64", "1e400", _INT64),
         ("GET", "/v1/search?fInt64=1e400", b"", "f_int64", '"1e400"', _INT64),
@@ -478,9 +482,9 @@ def test_a_number_out_of_range_is_told_with_field_value_and_range(
     ],
 )
 def test_so_it_is_wherever_it_comes_from(
-    bind: Bind, verb: str, raw: str, body: bytes, field: str, number: str, ends: str
+    bind: Bind, http_method: str, raw: str, body: bytes, field: str, number: str, ends: str
 ) -> None:
-    assert violations(bind, verb, raw, body) == [(field, f"{number} {_OUT_OF_RANGE} {ends}")]
+    assert violations(bind, http_method, raw, body) == [(field, f"{number} {_OUT_OF_RANGE} {ends}")]
 
 
 def test_a_field_without_a_number_says_what_it_takes_instead(bind: Bind) -> None:

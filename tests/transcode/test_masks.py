@@ -13,7 +13,7 @@ _BOOK = "/v1/shelves/1/books/2"
 
 
 @pytest.mark.parametrize(
-    ("verb", "raw", "body", "paths"),
+    ("http_method", "raw", "body", "paths"),
     [
         ("PATCH", _BOOK, b'{"pageCount":5}', ["page_count"]),
         ("PATCH", _BOOK, b'{"page_count":0,"byRoad":null}', ["page_count", "by_road"]),
@@ -31,5 +31,5 @@ _BOOK = "/v1/shelves/1/books/2"
         ("PUT", _BOOK, b'{"inner":{"pageCount":5}}', []),
     ],
 )
-def test_mask(bind: Callable[..., Any], verb: str, raw: str, body: bytes, paths: list[str]) -> None:
-    assert list(bind(verb, raw, body).mask.paths) == paths
+def test_mask(bind: Callable[..., Any], http_method: str, raw: str, body: bytes, paths: list[str]) -> None:
+    assert list(bind(http_method, raw, body).mask.paths) == paths

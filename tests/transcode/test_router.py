@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.transcode.router import Match, RouteConflictError, Router, WrongVerb
+from gateway.transcode.router import Match, RouteConflictError, Router, WrongHttpMethod
 from gateway.transcode.template import parse_template
 
 
@@ -14,14 +14,14 @@ def make_router(*routes: str) -> Router[str]:
     """A router whose routes are their own texts, `GET /path`."""
     router: Router[str] = Router()
     for route in routes:
-        verb, template = route.split(" ")
-        router.add(verb, parse_template(template), route)
+        http_method, template = route.split(" ")
+        router.add(http_method, parse_template(template), route)
     return router
 
 
-def look_up(router: Router[str], request_line: str) -> tuple[str, dict[str, str]] | WrongVerb | None:
-    verb, _, path = request_line.partition(" ")
-    found = router.find(verb, path[1:].split("/"))
+def look_up(router: Router[str], request_line: str) -> tuple[str, dict[str, str]] | WrongHttpMethod | None:
+    http_method, _, path = request_line.partition(" ")
+    found = router.find(http_method, path[1:].split("/"))
     if not isinstance(found, Match):
         return found
     return found.route, {".".join(variable.field_path): text for variable, text in found.captures}
@@ -68,7 +68,7 @@ SHELVES = [
         ("GET /a/b/c", "GET /a/b/{y}", {"y": "c"}),
         ("GET /a/b/d/e", "GET /a/{x}/{z}/e", {"x": "b", "z": "d"}),
         ("GET /a/q/c", "GET /a/{x}/c", {"x": "q"}),
-        # a more general template, when the specific one has another verb
+        # a more general template, when the specific one has another http_method
         ("DELETE /v1/shelves/special", "DELETE /v1/shelves/{shelf}", {"shelf": "special"}),
         # custom verbs, and colons that are data
         ("POST /v1/shelves/7:clear", "POST /v1/shelves/{shelf}:clear", {"shelf": "7"}),
@@ -95,7 +95,7 @@ SHELVES = [
         ("GET /v1/shelves/..", "GET /v1/shelves/{shelf}", {"shelf": ".."}),
         ("GET /v1/shelves/%2e%2e", "GET /v1/shelves/{shelf}", {"shelf": "%2e%2e"}),
         ("GET /v1/a/../shelves", "GET /v1/{any=**}", {"any": "a/../shelves"}),
-        # any verb, after one's own
+        # any http_method, after one's own
         ("GET /any/x", "GET /any/{x}", {"x": "x"}),
         ("BREW /any/x", "* /any/{x}", {"x": "x"}),
     ],
@@ -140,7 +140,7 @@ def test_no_match(request_line: str) -> None:
     ],
 )
 def test_wrong_verb_names_the_right_ones(request_line: str, allowed: tuple[str, ...]) -> None:
-    assert look_up(make_router(*SHELVES), request_line) == WrongVerb(allowed)
+    assert look_up(make_router(*SHELVES), request_line) == WrongHttpMethod(allowed)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_long_paths_are_quick(path: str) -> None:
 
 
 def test_many_templates_that_nearly_match_are_quick() -> None:
-    """Literals and wildcards at each level: a search that goes back would take 2^16 steps for each verb."""
+    """Literals and wildcards at each level: a search that goes back would take 2^16 steps for each method."""
     width = 16
     router = make_router(
         *(f"GET {'/x' * index}/{{v{index}}}{'/x' * (width - index - 1)}/end" for index in range(width))

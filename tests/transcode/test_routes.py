@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.schema import SchemaError, load_schema
-from gateway.transcode import Match, WrongVerb, build_router
+from gateway.transcode import Match, WrongHttpMethod, build_router
 from tests.schema.compiling import compile_text
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     ],
 )
 def test_routes_say_what_they_are(router: Router[Route], request_line: str, route: str) -> None:
-    verb, path = request_line.split(" ")
-    found = router.find(verb, path[1:].split("/"))
+    http_method, path = request_line.split(" ")
+    found = router.find(http_method, path[1:].split("/"))
     assert isinstance(found, Match)
     assert str(found.route) == route
 
@@ -39,7 +39,7 @@ def test_cancel_is_a_get_in_the_cloud_s_own_schema() -> None:
     assert isinstance(found, Match)
     assert found.route.method.name == "yandex.cloud.operation.OperationService/Cancel"
     assert [text for _, text in found.captures] == ["x"]
-    assert isinstance(router.find("DELETE", ["operations", "x"]), WrongVerb)
+    assert isinstance(router.find("DELETE", ["operations", "x"]), WrongHttpMethod)
 
 
 def _refused(folder: Path, body: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ ONE, REST = Wildcard.ONE, Wildcard.REST
 
 
 @pytest.mark.parametrize(
-    ("text", "segments", "verb"),
+    ("text", "segments", "custom_verb"),
     [
         ("/", ("",), ""),
         ("/v1", ("v1",), ""),
@@ -34,8 +34,8 @@ ONE, REST = Wildcard.ONE, Wildcard.REST
         ("/x:%61b", ("x",), "ab"),
     ],
 )
-def test_segments_and_verbs(text: str, segments: tuple[Any, ...], verb: str) -> None:
-    assert parse_template(text) == Template(segments, verb, ())
+def test_segments_and_custom_verbs(text: str, segments: tuple[Any, ...], custom_verb: str) -> None:
+    assert parse_template(text) == Template(segments, custom_verb, ())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ BAD = [
     ("/v1/{a=**}/x", "'**' has to be the last segment", 12),
     ("/v1/{a=**/x}", "'**' has to be the last segment", 11),
     ("/**/**", "'**' has to be the last segment", 5),
-    ("/v1/x:", "expected a verb", 7),
+    ("/v1/x:", "expected a custom verb", 7),
     ("/v1/x:a:b", "unexpected ':'", 8),
     ("/v1/x:a/", "expected a literal", 9),
     ("/v1/x?y", "unexpected '?'", 6),
@@ -127,7 +127,9 @@ def _print(template: Template) -> str:
     for variable in reversed(template.variables):
         own = slice(variable.start, variable.end)
         texts[own] = [f"{{{'.'.join(variable.field_path)}={'/'.join(texts[own])}}}"]
-    return f"/{'/'.join(texts)}" + (f":{quote(template.verb, safe='')}" if template.verb else "")
+    return f"/{'/'.join(texts)}" + (
+        f":{quote(template.custom_verb, safe='')}" if template.custom_verb else ""
+    )
 
 
 _TEXT: st.SearchStrategy[Any] = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)

@@ -11,8 +11,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2
 
-from gateway.call import Call
-from gateway.caller import Caller
+from gateway.call import Call, Caller
 from gateway.config import Upstream
 from gateway.emulator import Fault
 from gateway.errors import Code, GatewayError, UpstreamError

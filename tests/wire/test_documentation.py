@@ -17,7 +17,7 @@ from gateway.transcode import (
     Match,
     Route,
     Router,
-    WrongVerb,
+    WrongHttpMethod,
     build_router,
     parse_target,
     to_json_path,
@@ -43,12 +43,14 @@ def router(schema: Schema) -> Router[Route]:
     return build_router(schema)
 
 
-def answer(router: Router[Route], writer: JsonWriter, verb: str, raw: str, body: str) -> tuple[str, Any]:
+def answer(
+    router: Router[Route], writer: JsonWriter, http_method: str, raw: str, body: str
+) -> tuple[str, Any]:
     """The left of the arrow → the right: a method with its message, or a status with what it names."""
     try:
         target = parse_target(raw)
-        found = router.find(verb, target.segments)
-        if isinstance(found, WrongVerb):
+        found = router.find(http_method, target.segments)
+        if isinstance(found, WrongHttpMethod):
             return "405", ", ".join(found.allowed)
         if not isinstance(found, Match):
             return "404", ""
@@ -67,9 +69,9 @@ def test_there_are_cases() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_case_holds(case: str, router: Router[Route], schema: Schema) -> None:
     request, _, expected = case.partition(" => ")
-    verb, raw, body = (*request.split(" ", 2), "")[:3]
+    http_method, raw, body = (*request.split(" ", 2), "")[:3]
     kind, _, detail = expected.partition(" ")
-    given_kind, given_detail = answer(router, JsonWriter(schema.pool), verb, raw, body)
+    given_kind, given_detail = answer(router, JsonWriter(schema.pool), http_method, raw, body)
     assert given_kind == kind
     assert given_detail == (detail if kind.isdigit() else json.loads(detail))
 

@@ -176,7 +176,7 @@ async def test_a_fault_of_the_gateway_in_a_stream_ends_it(
     def fail(*_: object) -> bytes:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr("gateway.listeners.streams._Lines.frame", fail)
+    monkeypatch.setattr("gateway.listeners.http.streams._Lines.frame", fail)
     async with wired.client.get(wired.url("/wire/events?count=2")) as answer:
         text = await answer.text()
     assert (json.loads(text)["code"], "inner workings" in text) == (13, False)
@@ -202,10 +202,10 @@ async def test_a_stream_of_requests_is_not_served(wired: Wired) -> None:
         assert answer.status == 501
 
 
-async def leave(wired: Wired, verb: str, path: str, body: bytes = b"") -> None:
+async def leave(wired: Wired, http_method: str, path: str, body: bytes = b"") -> None:
     """Send a request and go away once it has reached the upstream."""
     _, writer = await asyncio.open_connection(wired.addresses.rest.host, wired.addresses.rest.port)
-    head = f"{verb} {path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"{http_method} {path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     while not wired.upstream.calls:
         await asyncio.sleep(0.01)
@@ -292,7 +292,7 @@ async def test_changed_descriptors_are_put_in_force_whole(wired: Wired, sets: di
     assert await status("/wire/things/a") == 200
 
 
-async def test_a_call_under_way_keeps_its_surface(wire: Wire, sets: dict[str, bytes]) -> None:
+async def test_a_call_under_way_keeps_its_snapshot(wire: Wire, sets: dict[str, bytes]) -> None:
     wired = await wire(delay_s=0.3)
     call = asyncio.create_task(wired.client.get(wired.url("/wire/things/a")))
     while not wired.upstream.calls:

@@ -42,9 +42,9 @@ def bind(peers_router: Router[Route]) -> Callable[..., Any]:
     """Return the message of a request: its line, `GET /path?query`, and its body."""
 
     def bind_one(request: str, body: bytes = b"") -> Any:
-        verb, _, raw = request.partition(" ")
+        http_method, _, raw = request.partition(" ")
         target = parse_target(raw)
-        found = peers_router.find(verb, target.segments)
+        found = peers_router.find(http_method, target.segments)
         assert isinstance(found, Match), found
         return found.route.binder.bind(found.captures, target.query, body)
 

@@ -1,7 +1,7 @@
 """advisories.yaml: what other gateways were broken by, tried against ours over the wire.
 
 Requests that two readers of HTTP/1.1 could take apart differently, NUL and line
-ends in its headers among them, are the matrix of tests/listeners/test_http_server.py.
+ends in its headers among them, are the matrix of tests/listeners/http/test_server.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.telemetry import configure_logs
 from tests.conformance.peers.cases import Case, load_cases, read_table
 from tests.conformance.peers.talking import Connection, Http2, ask, fields_of, has_code, request_bytes
 from tests.conftest import GOOD_IMAGE, IMAGES
-from tests.listeners.test_http_server import REFUSED
+from tests.listeners.http.test_server import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.listeners.headers import read_timeout
+from gateway.listeners.metadata import read_timeout
 from tests.conformance.peers.cases import Case, load_cases
 from tests.conformance.peers.talking import ask, fields_of, request_bytes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.errors import Code, GatewayError
-from gateway.transcode import Match, Router, WrongVerb, parse_target
+from gateway.transcode import Match, Router, WrongHttpMethod, parse_target
 from gateway.transcode.template import parse_template
 from tests.conformance.peers.cases import Case, read_table
 
@@ -29,14 +29,14 @@ def find(section: str, request: str) -> dict[str, Any]:
     """Return what a table says of a request, without its name."""
     router: Router[str] = Router()
     for route in TABLE[section][0]["routes"]:
-        verb, _, template = route.partition(" ")
-        router.add(verb, parse_template(template), route)
-    verb, _, raw = request.partition(" ")
+        http_method, _, template = route.partition(" ")
+        router.add(http_method, parse_template(template), route)
+    http_method, _, raw = request.partition(" ")
     try:
-        found = router.find(verb, parse_target(raw).segments)
+        found = router.find(http_method, parse_target(raw).segments)
     except GatewayError as error:
         return {"refused": error.code is Code.INVALID_ARGUMENT}
-    if isinstance(found, WrongVerb):
+    if isinstance(found, WrongHttpMethod):
         return {"allowed": list(found.allowed)}
     if not isinstance(found, Match):
         return {"nothing": True}

@@ -1,0 +1,174 @@
+"""What the commands share: options, exit codes, and how faults are shown.
+
+Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.fault_excerpt import make_excerpt
+from gateway.faults import FaultsError
+from gateway.redaction import escape_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sized
+
+    from gateway.config import Config
+    from gateway.faults import Fault
+    from gateway.policy import Bundle
+    from gateway.schema import Schema
+
+FOUND_FAULTS = 1
+WRONG_CONFIGURATION = 2
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+PATH = click.Path(path_type=Path, exists=True)
+
+config_option = click.option("--config", "file", type=FILE, help="Configuration file (YAML).")
+bundle_argument = click.argument("path", required=False, type=PATH)
+bundle_option = click.option(
+    "--bundle", "path", type=PATH, help="The bundle; the configuration's without this option."
+)
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
+_COLORS = {"warning": "yellow", "note": "cyan"}
+
+
+class WrongUsageError(click.ClickException):
+    """What a command was given cannot be used."""
+
+    exit_code = WRONG_CONFIGURATION
+
+
+class Commands(click.Group):
+    """Commands that tell, without a traceback, when their output finds no place."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        if sys.stdin is None:  # it was closed, which click does not expect
+            sys.stdin = ctx.with_resource(Path(os.devnull).open(encoding="utf-8"))  # noqa: SIM115 - the context closes it
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads has seen enough; click knows what to do
+                raise
+            # What is left in the buffer cannot be written either, when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            where = f" of {error.filename}" if error.filename else ""
+            raise WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
+
+
+@contextmanager
+def exit_on_faults(code: int) -> Iterator[None]:
+    """Show what is wrong with what was written, and end with the code."""
+    try:
+        yield
+    except FaultsError as error:
+        for fault in error.faults:
+            show_fault(fault)
+        sys.exit(code)
+
+
+def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
+    """Print a fault with its line, and a caret below the column.
+
+    Colors are for terminals only, and not where NO_COLOR is set (https://no-color.org).
+
+    Args:
+        fault: to show.
+        level: `warning` or `note`; empty for an error.
+        is_error: it goes to standard error.
+    """
+    has_no_color = bool(os.environ.get("NO_COLOR"))
+    click.echo("\n".join(_fault_lines(fault, level)), err=is_error, color=False if has_no_color else None)
+
+
+def _fault_lines(fault: Fault, level: str) -> Iterator[str]:
+    color = _COLORS.get(level, "red")
+    head = [click.style(level, fg=color, bold=True)] if level else []
+    head += [click.style(str(fault.position), bold=True)]
+    head += [part for part in (fault.key, fault.message) if part]
+    yield ": ".join(head)
+    excerpt = make_excerpt(fault.position)
+    if excerpt is not None:
+        number = str(fault.position.line)
+        bar = click.style("|", fg="blue")
+        caret = click.style("^", fg=color, bold=True)
+        yield f"  {click.style(number, fg='blue')} {bar} {excerpt.text}"
+        yield f"  {' ' * len(number)} {bar} {' ' * excerpt.offset}{caret}"
+
+
+def fault_to_json(fault: Fault) -> dict[str, Any]:
+    """Return a fault as JSON values."""
+    position = fault.position
+    return {
+        "file": position.file,
+        "line": position.line,
+        "column": position.column,
+        "key": fault.key,
+        "message": fault.message,
+    }
+
+
+def load_configuration(file: Path | None) -> Config:
+    """Return the configuration; faults end the command."""
+    from gateway.config import load_config
+
+    with exit_on_faults(WRONG_CONFIGURATION):
+        return load_config(file, os.environ)
+
+
+def open_schema(file: Path | None) -> tuple[Config, Schema]:
+    """Return the configuration and its table of methods; faults end the command."""
+    from gateway.serving import sources
+
+    config = load_configuration(file)
+    with exit_on_faults(WRONG_CONFIGURATION):
+        return config, sources.open_schema(config)
+
+
+def open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
+    """Return a bundle, by default that of the configuration; faults end the command."""
+    from gateway.serving import sources
+
+    config, schema = open_schema(file)
+    bundle = find_bundle(config, path)
+    with exit_on_faults(FOUND_FAULTS):
+        return sources.open_bundle(config, schema, bundle), schema
+
+
+def find_bundle(config: Config, path: Path | None) -> Path:
+    """Return where the bundle is; that there is none ends the command."""
+    bundle = path or config.policies.path
+    if not bundle.exists():
+        raise WrongUsageError(
+            f"there is no bundle at {bundle}, where policies.path of the configuration points"
+        )
+    return bundle
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file; that it cannot be written ends the command."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WrongUsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)))
+
+
+def count(things: Sized, name: str) -> str:
+    """Return `1 rule`, `2 rules`."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

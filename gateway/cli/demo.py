@@ -1,0 +1,70 @@
+"""The demo: a gateway before the built-in emulator, and what to try on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.bundles import shipped_bundle
+from gateway.config import Upstream
+from gateway.emulator import Emulator
+from gateway.process import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.app import Addresses
+    from gateway.config import Config
+
+_TRY = """\
+The gateway is ready, before an emulated cloud.
+
+  REST   http://{rest}
+  gRPC   {grpc}
+  admin  http://{admin}/readyz  /metrics
+
+Create an image:
+
+  curl -X POST http://{rest}/baremetal/v1alpha/images -H 'Content-Type: application/json' -d '{{
+    "folderId": "b1gexample", "name": "ubuntu-24-04",
+    "uri": "https://storage.yandexcloud.net/golden-images/ubuntu-24.04.iso",
+    "labels": {{"env": "dev", "owner": "infra", "cost-center": "cc-42"}}}}'
+
+Follow it with the id from the answer:
+
+  curl http://{rest}/operations/<id>
+
+Ctrl-C stops it.
+"""
+
+
+async def run_demo(
+    config: Config, environment: Mapping[str, str], delay_s: float, write: Callable[[str], None]
+) -> None:
+    """Run a gateway whose upstreams are all one emulator, until a signal.
+
+    Args:
+        config: of the gateway; where its upstreams are is not read.
+        environment: for telemetry's variables.
+        delay_s: time that an emulated operation takes.
+        write: shows a text to the user.
+
+    Raises:
+        FaultsError: the gateway cannot start.
+    """
+    async with Emulator(delay_s=delay_s) as emulator:
+        emulated = Upstream(address=emulator.address, tls=False)
+        config = config.model_copy(update={"upstreams": dict.fromkeys(config.upstreams, emulated)})
+        await serve(_with_bundle(config), environment, lambda addresses: write(_describe(addresses)))
+
+
+def _with_bundle(config: Config) -> Config:
+    """Point at the bundle that the package ships when the operator has none yet."""
+    policies = config.policies
+    if "path" in policies.model_fields_set or policies.path.exists():
+        return config
+    path = shipped_bundle() or policies.path
+    return config.model_copy(update={"policies": policies.model_copy(update={"path": path})})
+
+
+def _describe(addresses: Addresses) -> str:
+    return _TRY.format(rest=addresses.rest, grpc=addresses.grpc, admin=addresses.admin)

@@ -1,0 +1,57 @@
+"""The line that a fault is about, as a terminal shows it: secrets redacted, one column for each character."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.redaction import REDACTED, redact_text
+
+if TYPE_CHECKING:
+    from gateway.faults import Position
+
+_MAX_SHOWN = 120
+_CONTEXT = 60
+_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A line of a file.
+
+    Attributes:
+        text: of the line, redacted and cut to a readable length.
+        offset: terminal columns before the place of the fault.
+    """
+
+    text: str
+    offset: int
+
+
+def make_excerpt(position: Position) -> Excerpt | None:
+    """Return the line of a position; None when it has none, or when the place is within a secret."""
+    if not position.source.strip() or position.column < 1:
+        return None
+    before = position.source[: position.column - 1]
+    line, before = redact_text(position.source), redact_text(before)
+    if not line.startswith(before):
+        return None
+    start = max(len(before) - _CONTEXT, 0) if len(line) > _MAX_SHOWN else 0
+    end = start + _MAX_SHOWN
+    head, tail = (REDACTED if start else ""), (REDACTED if len(line) > end else "")
+    shown = f"{head}{line[start:end]}{tail}".rstrip()
+    return Excerpt(_printable(shown), _width(head + before[start:]))
+
+
+def _printable(text: str) -> str:
+    """Return a text without what moves the cursor; a tab is one column here."""
+    return "".join(" " if char == "\t" else char if char.isprintable() else _UNPRINTABLE for char in text)
+
+
+def _width(text: str) -> int:
+    """Return the columns that a terminal takes for a text."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )

@@ -1,0 +1,83 @@
+"""The command that judges recorded decisions by another bundle."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.command_line import (
+    FOUND_FAULTS,
+    WRONG_CONFIGURATION,
+    bundle_option,
+    config_option,
+    json_option,
+    open_bundle,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.policy_tools import Replay
+    from gateway.policy_tools.replay import Change
+
+
+@click.command()
+@click.argument("records", type=click.File(encoding="utf-8", errors="replace"))
+@bundle_option
+@config_option
+@json_option
+@click.option(
+    "--examples", type=click.IntRange(0), default=10, show_default=True, help="How many changes to show."
+)
+def replay(records: Any, path: Path | None, file: Path | None, examples: int, *, is_json: bool) -> None:
+    """Judge recorded decisions again, by another bundle.
+
+    RECORDS is a decision log (JSON lines), or - for standard input. Ends with 1 when a decision would
+    change, or could not be judged again.
+    """
+    from dataclasses import asdict
+
+    from gateway.policy_tools import replay
+
+    bundle, schema = open_bundle(path, file)
+    result = replay(records, bundle, schema)
+    if is_json:
+        print_json({"bundle": bundle.hash, "changed": len(result.changes), **asdict(result)})
+    else:
+        _show_replay(result, examples)
+    if not result.replayed and not result.unreadable:
+        click.echo("there are no records of decisions here", err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    if result.changes or result.unreadable:
+        sys.exit(FOUND_FAULTS)
+
+
+def _show_replay(result: Replay, examples: int) -> None:
+    click.echo(f"{result.replayed} decisions judged again, {len(result.changes)} would change")
+    for kind, count in result.kinds.most_common():
+        click.echo(f"  {count:>6}  {kind}")
+    for rule, count in result.rules.most_common():
+        click.echo(f"  {count:>6}  {rule}")
+    for change in result.changes[:examples]:
+        _show_change(change)
+    if result.passed_over:
+        click.echo(f"lines passed over, which are no records of decisions: {result.passed_over}")
+    for fault in result.unreadable[:examples]:
+        click.echo(fault, err=True)
+    if result.unreadable:
+        click.echo(f"records that could not be judged again: {len(result.unreadable)}", err=True)
+
+
+def _show_change(change: Change) -> None:
+    click.echo(f"\n{change.id}  {change.method.rpartition('.')[2]}: {change.before}, would be {change.after}")
+    for rule, told in change.newly_broken.items():
+        click.echo(f"  + {rule}: {told}")
+    for rule in change.newly_met:
+        click.echo(f"  - {rule}")
+    for field, values in change.set_otherwise.items():
+        click.echo(f"  ~ {field}: {values}")
+    if change.is_altered:
+        click.echo("  (the record hides parts of the request; the difference may come from that)")

@@ -1,0 +1,109 @@
+"""The commands. Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway import __version__
+from gateway.cli.command_line import (
+    WRONG_CONFIGURATION,
+    Commands,
+    config_option,
+    exit_on_faults,
+    load_configuration,
+)
+from gateway.cli.policy.group import policy
+from gateway.standard_streams import reserve_closed_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+
+class _Program(Commands):
+    """The whole command. A standard stream that is closed is reserved before anything is opened."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        reserve_closed_streams()
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Policy-enforcing, traced gateway for BareMetal images in Yandex Cloud."""
+
+
+@main.command()
+@config_option
+@click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
+def serve(file: Path | None, log_level: str) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    _start_logs(log_level)  # before gRPC is imported
+    from gateway import process
+
+    with exit_on_faults(WRONG_CONFIGURATION):
+        _run(process.serve(load_configuration(file), os.environ))
+
+
+@main.command()
+@config_option
+@click.option("--delay", "delay_s", default=1.0, show_default=True, help="Seconds that an operation takes.")
+@click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
+def demo(file: Path | None, delay_s: float, log_level: str) -> None:
+    """Serve before a built-in emulator of the cloud."""
+    _start_logs(log_level)
+    from gateway.cli.demo import run_demo
+
+    with exit_on_faults(WRONG_CONFIGURATION):
+        _run(run_demo(load_configuration(file), os.environ, delay_s, click.echo))
+
+
+@main.command()
+@config_option
+def routes(file: Path | None) -> None:
+    """List the HTTP routes with the methods that they call."""
+    from gateway.serving.sources import open_schema
+
+    with exit_on_faults(WRONG_CONFIGURATION):
+        config = load_configuration(file)
+        schema = open_schema(config)
+    for method in schema.methods.values():
+        for rule in method.rules:
+            upstream = config.services[method.service]
+            click.echo(f"{rule.http_method:<7} {rule.template:<50} {method.name} → {upstream}")
+
+
+@main.command()
+@config_option
+def openapi(file: Path | None) -> None:
+    """Print the OpenAPI document of what is served."""
+    from gateway.serving.sources import describe_api
+
+    with exit_on_faults(WRONG_CONFIGURATION):
+        click.echo(describe_api(load_configuration(file)), nl=False)
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+main.add_command(policy)
+
+
+def _start_logs(level: str) -> None:
+    from gateway.telemetry import capture_other_output, configure_logs
+
+    configure_logs(level)
+    capture_other_output()
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    uvloop.run(coroutine)

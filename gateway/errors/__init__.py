@@ -1,0 +1,38 @@
+"""How a call that failed ends: codes, errors with details, and texts that name fields."""
+
+from gateway.errors.error import (
+    DOMAIN,
+    MAX_VIOLATIONS,
+    MORE,
+    Code,
+    EnoughViolationsError,
+    FieldViolation,
+    GatewayError,
+    UpstreamError,
+    Violations,
+    invalid_request,
+    shorten_path,
+    summarize,
+    to_status,
+)
+from gateway.errors.field_text import FieldName, FieldText, field_text, rename_fields
+
+__all__ = [
+    "DOMAIN",
+    "MAX_VIOLATIONS",
+    "MORE",
+    "Code",
+    "EnoughViolationsError",
+    "FieldName",
+    "FieldText",
+    "FieldViolation",
+    "GatewayError",
+    "UpstreamError",
+    "Violations",
+    "field_text",
+    "invalid_request",
+    "rename_fields",
+    "shorten_path",
+    "summarize",
+    "to_status",
+]

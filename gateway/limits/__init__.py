@@ -1,0 +1,5 @@
+"""Limits on the calls that the gateway takes."""
+
+from gateway.limits.concurrency import ConcurrencyLimit, Slot
+
+__all__ = ["ConcurrencyLimit", "Slot"]

@@ -1,0 +1,158 @@
+"""The body of an HTTP request: its type and its size, before anything reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.web_exceptions import HTTPException
+
+from gateway.errors import Code, GatewayError, invalid_request
+from gateway.listeners.errors import HttpError
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+_MEDIA_TYPE = re.compile(
+    r"\s*(?P<type>[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?P<parameters>;.*)?"
+)
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
+# What `curl -d` says when it is told nothing else. A browser can send it from any page without asking,
+# so it is not taken from one.
+_CURL_DEFAULT = "application/x-www-form-urlencoded"
+_BROWSER_HEADERS = ("origin", "sec-fetch-site")
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_PLAIN = {"", "identity"}
+_ENCODINGS = {*_PLAIN, "gzip", "deflate"}
+_METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte that zlib writes, RFC 1950
+
+
+async def read_body(
+    request: BaseRequest, limit_bytes: int, deadline: float, *, is_json: bool = True
+) -> bytes:
+    """Return the body, decompressed; empty when there is none.
+
+    Args:
+        request: whose body is read.
+        limit_bytes: largest size, also once decompressed.
+        deadline: when the last byte has to be here, by the event loop's clock, in seconds.
+        is_json: other types are refused.
+
+    Raises:
+        HttpError: 408, 413 or 415.
+        GatewayError: INVALID_ARGUMENT when the body breaks off or its compression is bad.
+    """
+    if not request.body_exists:
+        return b""
+    if (request.content_length or 0) > limit_bytes:
+        raise _too_large(limit_bytes)
+    encoding = _read_encoding(request)
+    _check_expectation(request)
+    try:
+        async with asyncio.timeout_at(deadline):
+            body = await _read_content(request, limit_bytes)
+    except TimeoutError as error:
+        raise HttpError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            Code.DEADLINE_EXCEEDED,
+            "BODY_TIMEOUT",
+            "the body did not arrive within the call's deadline",
+        ) from error
+    if encoding not in _PLAIN and body:
+        body = _decompress(body, encoding, limit_bytes)
+    if body and is_json:
+        _check_type(request)
+    return body
+
+
+async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
+    chunks, size = [], 0
+    try:
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            chunks.append(chunk)
+    except (web.RequestPayloadError, HTTPException) as error:
+        raise _broken() from error
+    return b"".join(chunks)
+
+
+def _check_expectation(request: BaseRequest) -> None:
+    """Tell a caller that waits for it to go on, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
+    expectation = request.headers.get("expect")
+    if expectation is None or request.transport is None:
+        return
+    if expectation.lower() != "100-continue":
+        raise HttpError(
+            HTTPStatus.EXPECTATION_FAILED,
+            Code.INVALID_ARGUMENT,
+            "EXPECTATION",
+            "the only expectation is 100-continue",
+        )
+    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _read_encoding(request: BaseRequest) -> str:
+    given = ",".join(request.headers.getall("content-encoding", [])).strip().lower()
+    if given not in _ENCODINGS:
+        raise HttpError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            Code.INVALID_ARGUMENT,
+            "CONTENT_ENCODING",
+            "the body may be encoded with gzip or deflate, once",
+            headers={"Accept-Encoding": "gzip, deflate"},
+        )
+    return given
+
+
+def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """Return what one whole gzip member, or zlib stream, holds; some clients send deflate without a frame."""
+    bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
+    decompressor = zlib.decompressobj(bits)
+    try:
+        body = decompressor.decompress(data, limit_bytes + 1)
+    except zlib.error as error:
+        raise _broken() from error
+    if len(body) > limit_bytes:
+        raise _too_large(limit_bytes)
+    if not decompressor.eof or decompressor.unused_data:
+        raise _broken()
+    return body
+
+
+def _broken() -> GatewayError:
+    return invalid_request("the body is broken off, or not encoded as its headers say")
+
+
+def _check_type(request: BaseRequest) -> None:
+    given = request.headers.getall("content-type", [])
+    if len(given) > 1:
+        raise invalid_request("the header content-type stands there more than once; send it once")
+    if not given:
+        return
+    match = _MEDIA_TYPE.fullmatch(given[0])
+    media_type = match["type"].lower() if match else ""
+    charset = _CHARSET.search((match["parameters"] if match else None) or "")
+    if charset and charset[1].lower() not in {"utf-8", "utf8"}:
+        raise _wrong_type("the charset has to be utf-8")
+    is_curl = media_type == _CURL_DEFAULT and not any(name in request.headers for name in _BROWSER_HEADERS)
+    if media_type != "application/json" and not media_type.endswith("+json") and not is_curl:
+        raise _wrong_type("send JSON, with the header content-type: application/json")
+
+
+def _wrong_type(message: str) -> HttpError:
+    return HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_ARGUMENT, "MEDIA_TYPE", message)
+
+
+def _too_large(limit_bytes: int) -> HttpError:
+    return HttpError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        Code.INVALID_ARGUMENT,
+        "BODY_TOO_LARGE",
+        f"the body is larger than {limit_bytes} bytes",
+    )

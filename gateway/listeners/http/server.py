@@ -1,0 +1,269 @@
+"""An HTTP server of one handler, on aiohttp's low-level server: no framework in between.
+
+aiohttp answers what it cannot parse by itself; here that answer is a Status in
+JSON as well, quotes nothing that was sent and prints no traceback.
+"""
+
+from __future__ import annotations
+
+import ssl
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.config import Address, ListenerTls
+from gateway.errors import Code, GatewayError
+from gateway.listeners.errors import HttpError, headers_too_large
+from gateway.listeners.http.acceptor import Acceptor, Connection
+from gateway.listeners.http.responses import error_answer
+from gateway.listeners.tls import cannot_listen, read_tls, tls_fault
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.web_request import BaseRequest
+
+    from gateway.listeners.http.acceptor import Bounds
+    from gateway.transcode import JsonWriter
+
+KEEPALIVE_S = 75.0
+"""Seconds after which a connection without requests is closed."""
+HEAD_S = 10.0
+"""Seconds that a TLS handshake, and then the head of a request, may take."""
+WRITE_S = 30.0
+"""Seconds after which a connection is closed whose peer does not read what is sent."""
+_LINGER_S = 1.0
+_VERSIONS = {HttpVersion10, HttpVersion11}
+
+
+class HttpServer:
+    """Serves one handler at one address."""
+
+    def __init__(
+        self,
+        name: str,
+        handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
+        writer: JsonWriter,
+        header_bytes: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: of the listener.
+            handler: answers every request that could be parsed.
+            writer: writes the answers to the others.
+            header_bytes: longest request line, and longest header.
+            new_id: gives the request ID of an answer to a request that could not be parsed.
+        """
+        self._name = name
+        self._handler = handler
+        self._writer = writer
+        self._header_bytes = header_bytes
+        self._new_id = new_id
+        self._server: _Server | None = None
+        self._acceptor: Acceptor | None = None
+
+    async def start(self, listen: Address, tls: ListenerTls | None, bounds: Bounds) -> Address:
+        """Listen; return the address, with the port that was free when 0 was asked for.
+
+        Args:
+            listen: the address.
+            tls: serve TLS.
+            bounds: of the connections.
+
+        Raises:
+            FaultsError: the address is taken, or a TLS file cannot be used.
+        """
+        context = _tls_context(tls, f"{self._name}.tls") if tls else None
+        server = self._server = _Server(self._dispatch, self, self._header_bytes)
+        refusal = to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
+        self._acceptor = Acceptor(self._name, bounds, server.connect, refusal, context, HEAD_S)
+        try:
+            port = await self._acceptor.start(listen)
+        except OSError as error:
+            raise cannot_listen(self._name, listen, error) from error
+        return Address(host=listen.host, port=port)
+
+    async def stop(self, drain_s: float) -> None:
+        """Stop listening, close what is idle, and let requests under way end.
+
+        Args:
+            drain_s: how long they have, in seconds; their connections are closed after that.
+        """
+        if self._server is None or self._acceptor is None:
+            return
+        await self._acceptor.close()
+        self._server.pre_shutdown()
+        await self._server.shutdown(drain_s)
+
+    def refuse(self, error: GatewayError) -> web.Response:
+        """Answer a request that is no HTTP, or ended in aiohttp's own hands; the connection ends with it."""
+        request_id = self._new_id()
+        answer = error_answer(error, self._writer, request_id, request_id.replace("-", ""))
+        answer.force_close()
+        return answer
+
+    def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
+        # Not by the property: it keeps what it was first asked for, and the answer would have that version.
+        if request._version in _VERSIONS:  # noqa: SLF001
+            return self._handler(request)
+        return self._refuse_version(request)
+
+    async def _refuse_version(self, request: BaseRequest) -> web.Response:
+        request._version = HttpVersion11  # noqa: SLF001
+        return self.refuse(_MALFORMED)
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, owner: HttpServer, header_bytes: int) -> None:
+        # A handler is cancelled when its caller goes away; the pipeline knows what must go on all the same.
+        super().__init__(handler, handler_cancellation=True)
+        self._owner = owner
+        self._header_bytes = header_bytes
+
+    def connect(self, on_lost: Callable[[Connection], None]) -> _Protocol:
+        return _Protocol(
+            self,
+            self._owner,
+            on_lost,
+            loop=self._loop,
+            max_line_size=self._header_bytes,
+            max_field_size=self._header_bytes,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=_LINGER_S,
+            access_log=None,
+            auto_decompress=False,
+        )
+
+
+class _Protocol(RequestHandler, Connection):
+    """One connection: aiohttp's, with a bound on every wait and no words of its own."""
+
+    __slots__ = ("_on_lost", "_owner", "_timers")
+
+    def __init__(
+        self, manager: web.Server, owner: HttpServer, on_lost: Callable[[Connection], None], **options: Any
+    ) -> None:
+        super().__init__(manager, **options)
+        self._owner = owner
+        self._on_lost = on_lost
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    @property
+    def idle_since(self) -> float | None:
+        if self.transport is not None and not self._is_waiting():
+            return None
+        return self._next_keepalive_close_time - self._keepalive_timeout
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._on_lost(self)
+        super().connection_lost(exc)
+        for name in tuple(self._timers):
+            self._stop_timer(name)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001 - the parser's own failure; it may quote what was sent
+            self._refuse_bytes()
+            return
+        if self._is_waiting():
+            self._expect_head()  # a part of it has come
+        else:
+            self._stop_timer("head")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_timer("write", WRITE_S, self.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_timer("write")
+
+    def force_close(self) -> None:
+        transport = self.transport
+        super().force_close()
+        if transport is not None:  # closed, once all is sent; a peer that does not read could put that off
+            self._start_timer("close", WRITE_S, transport.abort)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's form
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes what was sent
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        return self._owner.refuse(_parse_error(exc))
+
+    def _is_waiting(self) -> bool:
+        """Tell whether no request is under way: the head of the next one is not complete."""
+        return not self._request_count or (self._waiter is not None and not self._waiter.done())
+
+    def _expect_head(self) -> None:
+        """Give the next head its time; the keep-alive's is for a connection that sends nothing."""
+        if "head" not in self._timers:
+            self._start_timer("head", HEAD_S, self.force_close)
+
+    def _refuse_bytes(self) -> None:
+        """Answer what broke the parser, unless another answer is under way."""
+        if self._is_waiting() and self.transport is not None:
+            self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
+        self.force_close()
+
+    def _start_timer(self, name: str, timeout_s: float, act: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(timeout_s, act)
+
+    def _stop_timer(self, name: str) -> None:
+        if name in self._timers:
+            self._timers.pop(name).cancel()
+
+
+_MALFORMED = HttpError(
+    HTTPStatus.BAD_REQUEST, Code.INVALID_ARGUMENT, "MALFORMED_HTTP", "the request is not well-formed HTTP/1.1"
+)
+_TOO_MANY_CONNECTIONS = GatewayError(
+    Code.UNAVAILABLE, "TOO_MANY_CONNECTIONS", "too many connections are open; try again later"
+)
+
+
+def _parse_error(error: BaseException | None) -> HttpError:
+    return headers_too_large() if isinstance(error, http_exceptions.LineTooLong) else _MALFORMED
+
+
+def to_bytes(answer: web.Response) -> bytes:
+    """Return an answer as it goes over a connection that ends with it."""
+    body = answer.body
+    if not isinstance(body, bytes):
+        raise TypeError("only an answer whose body is bytes")
+    headers = {**answer.headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
+    _, _, roots = read_tls(tls, section)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if roots is not None:
+            context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
+            context.verify_mode = ssl.CERT_REQUIRED
+    except ssl.SSLError as error:  # PEM files, but not what OpenSSL serves: a key that is too short
+        raise tls_fault(tls, section, error.reason or "cannot be used") from error
+    return context

@@ -1,0 +1,76 @@
+"""Where listeners listen, with which certificates, and what is wrong with either."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from gateway.config.certificates import read_certificates, read_key_pair
+from gateway.faults import Fault, FaultsError, Position
+
+if TYPE_CHECKING:
+    from gateway.config import Address, ListenerTls
+
+
+def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsError:
+    """Return the fault of an address that a listener cannot take.
+
+    Args:
+        name: of the listener's section in the configuration.
+        listen: the address.
+        error: why not.
+    """
+    reason = "the address cannot be used"
+    if error is not None:  # what asyncio adds to the system's own text repeats the address
+        number = error.errno or 0
+        own = os.strerror(number) if number > 0 else error.strerror or str(error)
+        reason = f"{own[:1].lower()}{own[1:]}"
+    message = f"cannot listen on {listen}: {reason}"
+    return FaultsError([Fault(Position("configuration"), f"{name}.listen", message)])
+
+
+def why_not_listening(listen: Address) -> OSError | None:
+    """Return why an address cannot be listened on; gRPC does not say."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.bind(address)
+                probe.listen()
+    except OSError as error:
+        return error
+    return None
+
+
+def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None]:
+    """Return certificate chain, private key, and the authorities of callers.
+
+    Args:
+        tls: the files.
+        section: that names them, as `rest.tls`.
+
+    Raises:
+        FaultsError: with every file that cannot be used.
+    """
+    faults: list[Fault] = []
+    chain, key, roots = b"", b"", None
+    try:
+        chain, key = read_key_pair(tls.certificate, tls.key, section)
+    except FaultsError as error:
+        faults += error.faults
+    try:
+        if tls.client_ca is not None:
+            roots = read_certificates(tls.client_ca, f"{section}.client_ca")
+    except FaultsError as error:
+        faults += error.faults
+    if faults:
+        raise FaultsError(faults)
+    return chain, key, roots
+
+
+def tls_fault(tls: ListenerTls, section: str, reason: str) -> FaultsError:
+    """Return the fault of a certificate that OpenSSL refuses."""
+    message = f"cannot be used: {reason.replace('_', ' ').lower()}"
+    return FaultsError([Fault(Position(str(tls.certificate)), f"{section}.certificate", message)])

@@ -1,0 +1,183 @@
+"""Links to Object Storage, read so strictly that no two readers can differ.
+
+A link that a lenient reader could take for another host, bucket or key is
+refused, not mended: the upstream receives the very text that was judged, and
+reads it with a parser of its own. Forms:
+https://yandex.cloud/en/docs/storage/concepts/object#object-url.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
+from gateway.object_storage.object_key import check_path, parse_key
+from gateway.object_storage.refusal import LinkError
+from gateway.object_storage.signature import parse_signature
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# The API's own limit for `uri`, in code points. No key longer than the service's 1024 bytes fits.
+MAX_LENGTH = 1024
+
+# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#', which stand in no link, and
+# without ';', before which some readers end a path or a parameter, and '+', which some take for a space.
+_CHARACTER = r"A-Za-z0-9\-._~:/@!$&'()*,=%"
+_CHARACTERS = re.compile(rf"[{_CHARACTER}?]+")
+_FORM = re.compile(
+    rf"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)+)((?:/[{_CHARACTER}]*)?)(?:\?([{_CHARACTER}?]*))?"
+)
+_AUTHORITY = re.compile(r"https?://([^/?]*)")
+# https://yandex.cloud/en/docs/storage/concepts/bucket#naming
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_BUCKET_LENGTH = range(3, 64)
+_IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link to an object.
+
+    Attributes:
+        host: as written.
+        key: percent-decoded once.
+        style: where the bucket stands, in the path or in the host name; or a published site, with the
+            bucket in either.
+        expires: when the signature ends, for a pre-signed link.
+    """
+
+    scheme: Literal["https", "http"]
+    host: str
+    bucket: str
+    key: str
+    style: Literal["path", "virtual-hosted", "website"]
+    expires: datetime | None = None
+
+    @property
+    def presigned(self) -> bool:
+        """The query carries a signature."""
+        return self.expires is not None
+
+    @property
+    def extension(self) -> str:
+        """What follows the last dot of the key's last segment, in lower case."""
+        _, dot, extension = self.key.rpartition("/")[2].rpartition(".")
+        return extension.lower() if dot else ""
+
+
+def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
+    """Read a link of any style. It gives facts only: what is forwarded is the text itself.
+
+    Raises:
+        LinkError: it is not one, or could be read in more than one way.
+    """
+    scheme, host, path, query = _split(text)
+    host_bucket, is_website = _find_host(host, hosts)
+    if host_bucket:
+        _check_host_bucket(host_bucket, scheme)
+    bucket, rest = (host_bucket, path[1:]) if host_bucket else _cut_bucket(path)
+    _check_bucket(bucket, hosts)
+    key = parse_key(rest)
+    if host_bucket:
+        _check_bucket_stands_once(bucket, key)
+    if is_website:
+        _check_website(key, query)
+    return Link(
+        scheme="https" if scheme == "https" else "http",
+        host=host,
+        bucket=bucket,
+        key=key,
+        style="website" if is_website else "virtual-hosted" if host_bucket else "path",
+        expires=None if query is None else parse_signature(query),
+    )
+
+
+def _split(text: str) -> tuple[str, str, str, str | None]:
+    """Return scheme, host, path and query, as written; no query differs from an empty one."""
+    if len(text) > MAX_LENGTH:
+        raise LinkError(f"the link is longer than {MAX_LENGTH} characters; shorten the key")
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise LinkError(_find_fault_in_text(text))
+    check_path(match[3])
+    return match[1], match[2], match[3], match[4]
+
+
+def _find_fault_in_text(text: str) -> str:
+    """Say why a text has not the form of a link."""
+    if "#" in text:
+        return "the link has a fragment; leave out '#' and what follows"
+    if "+" in text or ";" in text:
+        return "the link has a '+' or a ';', which readers take differently; write %2B or %3B"
+    if not _CHARACTERS.fullmatch(text):
+        return "the link is empty or has a character that links do not have; percent-encode the key"
+    match = _AUTHORITY.match(text)
+    if match is None:
+        return "the link does not start with https://, in lower case"
+    return _find_fault_in_authority(match[1])
+
+
+def _find_fault_in_authority(authority: str) -> str:
+    if "@" in authority:
+        return "the link has user info; leave out what stands before '@'"
+    if ":" in authority:
+        return "the link has a port; leave it out"
+    return "the host is not a plain name in lower case"
+
+
+def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
+    """Return the bucket that stands in the host, or "", and whether it is a site's host."""
+    found = hosts.find(host)
+    if found is None:
+        raise LinkError(f"the host is not Object Storage; links start with https://{hosts.storage[0]}/")
+    return found
+
+
+def _cut_bucket(path: str) -> tuple[str, str]:
+    """Return the bucket and the encoded key of a path that holds both."""
+    bucket, _, rest = path[1:].partition("/")
+    return bucket, rest
+
+
+def _check_bucket(bucket: str, hosts: Hosts) -> None:
+    if not bucket:
+        raise LinkError("the link names no bucket")
+    if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket):
+        raise LinkError("the bucket's name is not one that a bucket can have")
+    if "." not in bucket:
+        return
+    if _IP_ADDRESS.fullmatch(bucket):
+        raise LinkError("the bucket's name is not one that a bucket can have: it is shaped like an address")
+    if hosts.find(bucket) is not None:
+        raise LinkError("the bucket is named like a host of the service; name the host once")
+
+
+def _check_host_bucket(bucket: str, scheme: str) -> None:
+    """Check what a bucket cannot be in a host name, although it can be in a path."""
+    if "." in bucket and scheme == "https":
+        raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
+    if has_reserved_label(bucket):
+        raise LinkError(
+            "a host name with xn-- or the like can be read as another name; put the bucket in the path"
+        )
+
+
+def _check_bucket_stands_once(bucket: str, key: str) -> None:
+    """Refuse a bucket in the host and again before the key.
+
+    The service takes the second for a folder, but who wrote it likely meant none, and a reader that knows
+    the path style only drops it from the key.
+    """
+    if key == bucket or key.startswith(f"{bucket}/"):
+        raise LinkError("the bucket stands in the host and in the path; put it in the path alone")
+
+
+def _check_website(key: str, query: str | None) -> None:
+    # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder answers with its index page.
+    if key.endswith("/"):
+        raise LinkError("a site answers with another object for a key that ends in '/'; name that object")
+    if query is not None:
+        raise LinkError("a site takes no signature; leave out '?' and what follows, or link to the storage")

@@ -1,0 +1,81 @@
+"""The path of a link, and the object's key in it, decoded once and never normalised.
+
+What the service takes as a part of a key, and a sloppy reader as a delimiter,
+is refused. A sloppy reader decodes before it splits, or decodes twice (often
+by putting a link together anew from a decoded key), or drops or folds
+characters. Keys: https://yandex.cloud/en/docs/storage/concepts/object#key.
+"""
+
+from __future__ import annotations
+
+import re
+from unicodedata import is_normalized, normalize
+from urllib.parse import unquote_to_bytes
+
+from gateway.object_storage.refusal import LinkError
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Encoded: # . / ? \ and control characters.
+_FORBIDDEN_ESCAPE = re.compile(r"%(?:2[3eEfF]|3[fF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_DELIMITERS = r"./\?#%"
+# What str.isprintable passes of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that a reader could take for another path.
+
+    Raises:
+        LinkError: it is one.
+    """
+    if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
+        raise LinkError("the path has a segment '.' or '..'; leave it out")
+    if "%" not in path:
+        return
+    if _BAD_ESCAPE.search(path):
+        raise LinkError("the path has a '%' that two hexadecimal digits do not follow; write %25")
+    if _FORBIDDEN_ESCAPE.search(path):
+        raise LinkError(
+            "the path has an encoded dot, slash, backslash, '?', '#' or control character, which some "
+            "readers decode too early; write dots and slashes plainly, and rename the object otherwise"
+        )
+
+
+def parse_key(encoded: str) -> str:
+    """Decode a key, which stands in a path that check_path passed.
+
+    Raises:
+        LinkError: it is empty, or readers can take it for another key.
+    """
+    if not encoded:
+        raise LinkError("the link names no object; write its key after the bucket")
+    if encoded.startswith("/"):
+        raise LinkError("the object's key starts with '/', which some readers drop; rename the object")
+    if "%" not in encoded:
+        return encoded
+    try:
+        key = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError as error:
+        raise LinkError("the object's key is not UTF-8; encode its UTF-8 bytes") from error
+    if _ESCAPE.search(key):
+        raise LinkError("the object's key is encoded twice; encode it once, or rename the object")
+    if not key.isascii():
+        _check_letters(key)
+    return key
+
+
+def _check_letters(key: str) -> None:
+    """Refuse a key that does not look as it reads, or that a reader could fold into another."""
+    if not key.isprintable() or _INVISIBLE.search(key):
+        raise LinkError("the object's key has a control character or an invisible one; rename the object")
+    # https://www.rfc-editor.org/rfc/rfc3987#section-5.3.2.2
+    if not is_normalized("NFC", key):
+        raise LinkError("the object's key is not in the composed form of Unicode (NFC); rename the object")
+    folded = normalize("NFKC", key)
+    if any(folded.count(one) != key.count(one) for one in _DELIMITERS) or _ESCAPE.search(folded):
+        raise LinkError(
+            "the object's key has a look-alike of a dot, a slash or a delimiter; rename the object"
+        )

@@ -1,0 +1,89 @@
+"""Runs a gateway in this process until a signal: SIGTERM and SIGINT stop it, SIGHUP reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.app import Gateway
+from gateway.config import find_plaintext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gateway.app import Addresses
+    from gateway.config import Config
+
+_log = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RELOAD_SIGNAL = signal.SIGHUP
+
+
+async def serve(
+    config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
+) -> None:
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads policies and descriptors.
+
+    Args:
+        config: what to serve.
+        environment: for telemetry's variables.
+        announce: called with the addresses once the gateway accepts calls.
+
+    Raises:
+        FaultsError: it cannot start.
+    """
+    stopping, reload_requested = asyncio.Event(), asyncio.Event()
+    # Before any file is read: a reload that is requested meanwhile happens once the gateway has started.
+    with _signals(stopping, reload_requested):
+        gateway = Gateway(config, environment)
+        addresses = await gateway.start()
+        reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
+        _report_start(config, addresses)
+        if announce is not None:
+            announce(addresses)
+        await stopping.wait()
+        _log.info("stopping")
+        reloading.cancel()
+        await asyncio.wait([reloading])
+        await gateway.stop()
+
+
+@contextmanager
+def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterator[None]:
+    """Set the events when signals arrive; after the block the signals are ignored.
+
+    The handlers are not those of the loop: it resets a signal to its default action when the handler is
+    removed, and a signal that arrived then would kill the process. The exit code would report a failure, and
+    the last lines of the log would be lost.
+    """
+    loop = asyncio.get_running_loop()
+    for events, numbers in ((stopping, STOP_SIGNALS), (reload_requested, (RELOAD_SIGNAL,))):
+        for number in numbers:
+            signal.signal(number, lambda *_, event=events: loop.call_soon_threadsafe(event.set))
+    try:
+        yield
+    finally:
+        for number in (*STOP_SIGNALS, RELOAD_SIGNAL):
+            signal.signal(number, signal.SIG_IGN)
+
+
+async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
+    """Reload whenever it is requested; requests that arrive during a reload are one further reload."""
+    while True:
+        await requested.wait()
+        requested.clear()
+        await gateway.reload()
+
+
+def _report_start(config: Config, addresses: Addresses) -> None:
+    for key, address in find_plaintext(config):
+        _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
+    if "ledger" in config.model_fields_set:
+        _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
+    facts = {"rest": str(addresses.rest), "grpc": str(addresses.grpc), "admin": str(addresses.admin)}
+    _log.info("started", extra={"version": __version__, **facts})

@@ -1,0 +1,223 @@
+"""The files that a configuration names: descriptors and bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.bundles import (
+    check_sums,
+    load_public_key,
+    read_bundle,
+    shipped_bundle,
+    stamp_bundle,
+    stamp_files,
+)
+from gateway.expressions import InputLimits
+from gateway.faults import Fault, FaultsError, Position
+from gateway.object_storage import Hosts
+from gateway.openapi import build_document, read_comments, to_json
+from gateway.policy import load_bundle
+from gateway.schema import Schema, SchemaError, builtin_descriptors, load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gateway.bundles import Stamp
+    from gateway.config import Config
+    from gateway.policy import Bundle
+    from gateway.policy.bundle_files import BundleFiles
+
+_SMALLEST_BODY = (
+    65536  # estimates do not become lower with a smaller limit: some values do not come from bodies
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a snapshot is made of.
+
+    Attributes:
+        descriptor_sets: name → content.
+        bundle: the bundle to put in force.
+        shadow: the bundle to judge beside it.
+        shadow_faults: why the shadow cannot be read; it never stops the other.
+    """
+
+    descriptor_sets: Mapping[str, bytes]
+    bundle: BundleFiles
+    shadow: BundleFiles | None = None
+    shadow_faults: tuple[str, ...] = ()
+
+
+def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
+    """Read the files that a configuration names.
+
+    Args:
+        config: that names them.
+        bundle: to use instead of the one that it names.
+
+    Raises:
+        FaultsError: with every file that cannot be read.
+    """
+    shadow, shadow_faults = None, tuple[str, ...]()
+    if config.policies.shadow is not None:
+        try:
+            shadow = read_bundle(config.policies.shadow)
+        except FaultsError as error:
+            shadow_faults = tuple(map(str, error.faults))
+    return Sources(
+        descriptor_sets=_read_descriptor_sets(config),
+        bundle=bundle or _read_served_bundle(config.policies.path),
+        shadow=shadow,
+        shadow_faults=shadow_faults,
+    )
+
+
+def stamp_sources(config: Config) -> frozenset[Stamp]:
+    """Return the stamps of the files that a configuration names: they differ once one of them was written."""
+    policies = config.policies
+    bundles = [path for path in (policies.path, policies.shadow) if path is not None]
+    return stamp_files(config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
+
+
+def _read_served_bundle(path: Path) -> BundleFiles:
+    if not _is_there(path):
+        raise FaultsError([Fault(Position(str(path.absolute())), "policies.path", _without_bundle(path))])
+    return read_bundle(path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # why it cannot be looked at is found when it is read
+        return True
+
+
+def _without_bundle(path: Path) -> str:
+    shipped = shipped_bundle()
+    copy = f", copy the default one from {shipped}" if shipped else ""
+    return (
+        f"there is no bundle of policies here; start one with `baremetal-gateway policy init {path}`{copy}, "
+        "or set policies.path (GATEWAY__POLICIES__PATH) to where yours is"
+    )
+
+
+def hosts_of(config: Config) -> Hosts:
+    """Return the names of Object Storage."""
+    return Hosts(storage=config.source.hosts, website=config.source.website_hosts)
+
+
+def open_schema(config: Config) -> Schema:
+    """Load the descriptors that a configuration names.
+
+    Raises:
+        FaultsError: a set cannot be read, or its descriptors cannot be served.
+    """
+    return build_schema(config, _read_descriptor_sets(config))
+
+
+def open_bundle(
+    config: Config, schema: Schema, path: Path | None = None, *, is_trusted: bool = False
+) -> Bundle:
+    """Load the bundle that a configuration names, or another one.
+
+    Args:
+        config: that names it.
+        schema: that requests are checked against.
+        path: of the other one.
+        is_trusted: it has to fit its sums, and to be signed, where the configuration asks for that; a
+            candidate need not yet.
+
+    Raises:
+        FaultsError: with every fault in it.
+    """
+    files = read_bundle(path) if path else _read_served_bundle(config.policies.path)
+    if is_trusted:
+        return build_bundle(config, schema, files, str(path or config.policies.path))
+    return compile_bundle(config, schema, files)
+
+
+def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
+    """Compile a bundle with what the configuration says of its inputs.
+
+    Raises:
+        FaultsError: with every fault in the bundle.
+    """
+    limits = InputLimits(
+        text=config.limits.policy_text,
+        elements=config.limits.policy_elements,
+        message=max(config.limits.body_bytes, _SMALLEST_BODY),
+    )
+    return load_bundle(files, schema, hosts_of(config), limits)
+
+
+def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
+    """Compile a bundle that fits its sums, and is signed, where the configuration asks for that.
+
+    Args:
+        config: that may ask for it.
+        schema: that requests are checked against.
+        files: of the bundle.
+        name: of the bundle, for messages.
+
+    Raises:
+        FaultsError: files are not those of the sums, the signature is missing or bad, or with every fault in
+            the bundle.
+    """
+    check_sums(files)  # before the signature, which cannot tell which file was altered
+    if config.policies.public_key is not None:
+        load_public_key(config.policies.public_key).check(files, name)
+    return compile_bundle(config, schema, files)
+
+
+def describe_api(config: Config) -> bytes:
+    """Return the OpenAPI document of what a configuration serves, as JSON.
+
+    Raises:
+        FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
+    """
+    descriptor_sets = _read_descriptor_sets(config)
+    return describe(config, build_schema(config, descriptor_sets), descriptor_sets)
+
+
+def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
+    """Return the OpenAPI document of a schema, as JSON."""
+    comments = read_comments([builtin_descriptors(), *descriptor_sets.values()])
+    scheme = "https" if config.rest.tls else "http"
+    document = build_document(
+        schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
+    )
+    return to_json(document)
+
+
+def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
+    """Make the table of methods.
+
+    Raises:
+        FaultsError: the descriptors cannot be served.
+    """
+    try:
+        return load_schema(config.services, descriptor_sets)
+    except SchemaError as error:
+        raise schema_faults(error) from error
+
+
+def schema_faults(error: SchemaError) -> FaultsError:
+    """Return what is wrong with descriptors as an operator's faults."""
+    return FaultsError(Fault(Position("descriptors"), "", fault) for fault in error.faults)
+
+
+def _read_descriptor_sets(config: Config) -> dict[str, bytes]:
+    sets, faults = {}, []
+    for index, path in enumerate(config.api.descriptor_sets):
+        try:
+            sets[str(path)] = path.read_bytes()
+        except OSError as error:
+            key = f"api.descriptor_sets[{index}]"
+            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
+    if faults:
+        raise FaultsError(faults)
+    return sets

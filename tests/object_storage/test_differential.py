@@ -1,0 +1,106 @@
+"""Whatever our reader accepts, other readers read alike; where they differ, it has to refuse."""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.object_storage import DEFAULT_HOSTS, Link, LinkError, parse_link
+from tests.object_storage.making import HOSTS, Made, broken_links, links, near_links
+from tests.object_storage.readers import READERS, check_readers_agree
+from tests.object_storage.table import ACCEPTED, REFUSED, Accepted
+
+SETTINGS = settings(derandomize=True, deadline=None, max_examples=500)
+
+
+def read(text: str) -> Link | None:
+    try:
+        return parse_link(text, HOSTS)
+    except LinkError:
+        return None
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=str(number)) for number, row in enumerate(ACCEPTED)])
+def test_readers_agree_about_the_table(row: Accepted) -> None:
+    check_readers_agree(row.text, parse_link(row.text), DEFAULT_HOSTS)
+
+
+def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None:
+    """None is, says the table; should that change, this is the second look."""
+    for text, _ in REFUSED:
+        link = read(text)
+        if link is not None:
+            check_readers_agree(text, link, HOSTS)
+
+
+@SETTINGS
+@given(links())
+def test_links_are_read_and_readers_agree(made: Made) -> None:
+    link = parse_link(made.text, HOSTS)
+    assert (link.style, link.bucket, link.expires) == (made.style, made.bucket, made.expires)
+    assert link.key == unquote(made.encoded_key, errors="strict")
+    check_readers_agree(made.text, link, HOSTS)
+
+
+@SETTINGS
+@given(broken_links())
+def test_a_character_that_no_link_has_is_refused_anywhere(text: str) -> None:
+    assert read(text) is None
+
+
+def test_readers_agree_about_what_is_accepted_of_near_links() -> None:
+    verdicts: Counter[bool] = Counter()
+
+    @settings(SETTINGS, max_examples=1500)
+    @given(near_links())
+    def check(text: str) -> None:
+        link = read(text)
+        verdicts[link is not None] += 1
+        if link is not None:
+            check_readers_agree(text, link, HOSTS)
+
+    check()
+    assert min(verdicts[True], verdicts[False]) > 100, verdicts
+
+
+@SETTINGS
+@given(st.one_of(st.text(), st.text("https:/.-?%@storage")))
+def test_any_text_is_a_link_or_refused(text: str) -> None:
+    read(text)
+
+
+@SETTINGS
+@given(st.one_of(links().map(lambda made: made.text), near_links()))
+def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
+    """Nothing is mended: put together, the facts and the encoded key are the text."""
+    link = read(text)
+    if link is None:
+        return
+    path, mark, query = text.partition("?")
+    where = f"{link.scheme}://{link.host}/"
+    if link.host in (*HOSTS.storage, *HOSTS.website):
+        where += f"{link.bucket}/"
+    encoded_key = path.removeprefix(where)
+    assert text == where + encoded_key + mark + query
+    assert unquote(encoded_key, errors="strict") == link.key
+    assert bool(mark) == link.presigned
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_check_catches_a_lenient_reader(name: str) -> None:
+    """The comparison has teeth: every reader parts from a lenient one somewhere in the table."""
+    caught = sum(is_caught(text, name) for text, _ in REFUSED)
+    assert caught > 50
+
+
+def is_caught(text: str, name: str) -> bool:
+    """Tell whether a reader sees another host or path than Python's urlsplit does."""
+    try:
+        lenient, other = urlsplit(text), READERS[name](text)
+    except (ValueError, AssertionError):
+        return True
+    return (other.host, other.path) != (lenient.netloc, lenient.path)

@@ -1,0 +1,311 @@
+"""Secrets do not survive; texts stay on their line."""
+
+from __future__ import annotations
+
+import json
+import string
+import sys
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.redaction import escape_json, is_secret_name, quote, redact_text, redact_value
+
+_SIGNATURE = "3f2a9c0d5e6b7a8190f0e1d2c3b4a59687f6e5d4c3b2a1908070605040302010"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("plain text", "plain text"),
+        ("https://storage.yandexcloud.net/bucket/key.iso", "https://storage.yandexcloud.net/bucket/key.iso"),
+        ("https://h/k?X-Amz-Signature=abc&x=1", "https://h/k?…"),
+        ("https://h/k?x=1#frag", "https://h/k?…"),
+        ("https://h/k#frag", "https://h/k#…"),
+        ("https://user:password@h/k", "https://…@h/k"),
+        ("https://user:p@ss@h/k", "https://…@h/k"),
+        ("s3://key:secret@h/k?x", "s3://…@h/k?…"),
+        ("postgresql://u:p@db:5432/x?sslkey=y", "postgresql://…@db:5432/x?…"),
+        ('see "https://h/k?sig=1" and <http://g/l?sig=2>', 'see "https://h/k?…" and <http://g/l?…'),
+        ("mail me@example.com", "mail me@example.com"),
+        ("X-Amz-Signature=abc&x=1", "X-Amz-Signature=…&x=1"),
+        ("x-amz-signature: abc", "x-amz-signature: …"),
+        ('{"X-Amz-Signature": "abc", "x": 1}', '{"X-Amz-Signature": "…", "x": 1}'),
+        ("k%3FX-Amz-Signature%3Dabc", "k%3FX-Amz-Signature%3D…"),
+        (
+            "X-Amz-Credential=AKID/20260131&X-Amz-Security-Token=t",
+            "X-Amz-Credential=…&X-Amz-Security-Token=…",
+        ),
+        ("AWSAccessKeyId=AKID&Signature=s&Expires=1", "AWSAccessKeyId=…&Signature=…&Expires=1"),
+        ("authorization: Bearer abcdefgh12345", "authorization: Bearer …"),
+        ("t1.9euelZqYkZ2Tl8_m.signature", "t1.…"),
+        ("authorization: Basic dXNlcjpwYXNz", "authorization: Basic …"),
+        ("bearer: abcdefgh12345", "bearer …"),
+        ("a eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln b", "a eyJ… b"),
+        ("OAuth y0_AgAAAABkZXZlbG9wZXI end", "OAuth … end"),
+        ("Api-Key AQVNabcdefghijklmnopq", "Api-Key …"),
+        ("basic ideas", "basic ideas"),
+        ("https://u:s3cr'et@h/a.iso?token='x", "https://…@h/a.iso?…"),
+    ],
+)
+def test_mask(text: str, masked: str) -> None:
+    assert redact_text(text) == masked
+
+
+_NO_SECRET = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+_SEPARATORS = st.sampled_from(["=", ": ", '": "', "%3D", "%3d", " = "])
+_BEFORE = st.sampled_from(
+    [
+        "",
+        "?",
+        "&",
+        " ",
+        "https://h/k?",
+        "https://h/k?X-Amz-Expires=5&",
+        "h/k?",
+        "https%3A%2F%2Fh%2Fk%3F",
+        '{"',
+        "\n",
+    ]
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(
+    _NO_SECRET,
+    _BEFORE,
+    _SEPARATORS,
+    _NO_SECRET,
+    st.sampled_from(["X-Amz-Signature", "x-amz-signature", "Signature"]),
+)
+def test_a_signature_never_survives(before: str, start: str, separator: str, after: str, name: str) -> None:
+    text = f"{before}{start}{name}{separator}{_SIGNATURE}{after}"
+    assert _SIGNATURE[:16] not in redact_text(text)
+    assert _SIGNATURE[:16] not in quote(text)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(
+    _NO_SECRET,
+    st.text(string.ascii_letters + string.digits, min_size=1, max_size=5),
+    st.text(string.ascii_letters + string.digits + "-._~:@!$&()*+,;=%", max_size=10),
+)
+def test_the_user_and_the_query_of_a_link_never_survive(before: str, scheme: str, password: str) -> None:
+    text = f"{before} {scheme}://u:{password}{_SIGNATURE}@host/key?a={_SIGNATURE}"
+    assert _SIGNATURE not in redact_text(text)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text(max_size=300))
+def test_a_quoted_text_is_one_printable_line(text: str) -> None:
+    shown = quote(text)
+    assert shown.isprintable()
+    assert shown[0] == shown[-1] == '"'
+    shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a", '"a"'),
+        ('a"b\\', '"a\\"b\\\\"'),
+        ("a\r\nb\0", '"a\\r\\nb\\u0000"'),
+        ("\u202eabc\u2028", '"\\u202eabc\\u2028"'),
+        ("я😀", '"я😀"'),
+        ("\ud800", '"\\ud800"'),
+        ("\U000e0041", '"\\udb40\\udc41"'),
+        ("x" * 121, f'"{"x" * 120}…"'),
+        (f"https://h/{'k' * 200}?X-Amz-Signature=abc", f'"https://h/{"k" * 110}…"'),
+    ],
+)
+def test_quote(text: str, shown: str) -> None:
+    assert quote(text) == shown
+
+
+HOSTILE = [
+    "a", "a:", "://", "https://", "https://a@", "Bearer ", "Bearer", "X-Amz-Signature", "Signature ", "//",
+    "//:@", "password", "password=", "password: ", 'password="', "password='", "secret_", "secret-A",
+    "token%3D", "%3F", "//%3F", "-----BEGIN PRIVATE KEY", "-----BEGIN ", "api key ", "sig", "sig=", "t1.",
+    "eyJ", "YC", "[::", "f" * 39 + " ", "0", "//[", "//a:1@", "//a:b@?", "authorization: Bearer ",
+    "OAuth  ", "Basic 1", '\\"', "key" + " " * 40 + "=",
+]  # fmt: skip
+
+
+def redacted_in(text: str) -> float:
+    """Seconds of this process's own time; the least of several runs."""
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        redact_text(text)
+        redact_value(text)
+        redact_value(f"x://{text}")
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_time_grows_with_the_length_only(piece: str) -> None:
+    short = (piece * 8192)[:8192]
+    # Of 16 for what grows with the square.
+    assert redacted_in(short * 4) < 9 * redacted_in(short) + 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("https://user:p/ss@host/k", "https://…@host/k"),
+        ("https://user:12/34@host/k", "https://…@host/k"),
+        ("https://user:p?ss@host/k", "https://…@host/k"),
+        ("https://user:p#ss@host/k", "https://…@host/k"),
+        ("https://user:p/s:s@x@host/k?a", "https://…@host/k?…"),
+        ("https://host:8080/a", "https://host:8080/a"),
+        ("https://[::1]:8080/a@b", "https://[::1]:8080/a@b"),
+        ("https://[::1]:8080/a?b=c@d", "https://[::1]:8080/a?…"),
+        ("https://host:8080/a?b=c@d", "https://…@d"),
+        ("https://user:1/p?2@d/k", "https://…@d/k"),
+        ("https://user:pw@[::1]:8080/a", "https://…@[::1]:8080/a"),
+        ("https:/h/k?token=abc x", "https:/h/k?… x"),
+        ("see //h/k?token=abc", "see //h/k?…"),
+        ("//u:p@h/k", "//…@h/k"),
+        ("https://h/k\uff1ftoken=abc", "https://h/k\uff1f…"),
+        ("https://h/k\uff1fwhatever", "https://h/k\uff1f…"),
+        ("https://h/k%3Ftoken=abc", "https://h/k%3F…"),
+        ("https://h/k%3fa%3Dabc", "https://h/k%3f…"),
+        ("https://h/k%253Ftoken%253Dabc", "https://h/k%253F…"),
+        ("https://h/why%3F.iso", "https://h/why%3F.iso"),
+        ("h/k?token=abc&x=1", "h/k?token=…&x=1"),
+        ("Api-Key abc1", "Api-Key …"),
+        ("api key: abcdefghi", "api key: …"),
+        ("OAuth abcdefgh", "OAuth …"),
+        ("Bearer%20abcdefgh1", "Bearer …"),
+        ("an OAuth flow", "an OAuth flow"),
+        ("password=hunter2", "password=…"),
+        ("Password: hunter2, user: me", "Password: … user: me"),
+        ("passwd=a'b c", "passwd=… c"),
+        ('passphrase="a b" c', 'passphrase="…" c'),
+        ("pwd=x", "pwd=…"),
+        ("DB_PASSWORD=x", "DB_PASSWORD=…"),
+        ("пароль: x1", "пароль: …"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUt/K7MDENG", "AWS_SECRET_ACCESS_KEY=…"),
+        ("AWS_ACCESS_KEY_ID = AKIA1", "AWS_ACCESS_KEY_ID = …"),
+        ("secret=x", "secret=…"),
+        ("client_secret%3Dx", "client_secret%3D…"),
+        ("clientSecret => x", "clientSecret => …"),
+        ("access_token=x", "access_token=…"),
+        ('{"accessToken": "x y", "b": 1}', '{"accessToken": "…", "b": 1}'),
+        ("{'refresh_token': 'x', 'b': 1}", "{'refresh_token': '…', 'b': 1}"),
+        ('{\\"password\\": \\"x\\"}', '{\\"password\\": \\"…"}'),
+        ("?sig=abc%2F&se=1", "?sig=…&se=1"),
+        ("X-Yc-Iam-Token: t1.abc", "X-Yc-Iam-Token: …"),
+        ("x-yc-anything=abc", "x-yc-anything=…"),
+        ("Authorization: Bearer abc", "Authorization: Bearer …"),
+        ("authorization: Api-Key x", "authorization: Api-Key …"),
+        ('"Authorization": "OAuth x"', '"Authorization": "…"'),
+        ("Set-Cookie: a=b", "Set-Cookie: …"),
+        ("t1.9euelZqYkZ2Tl8_m end", "t1.… end"),
+        ("_eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln", "_eyJ…"),
+        ("YCMaAbCdEfGhIjKlMnOpQrStUvWxYz0123456789", "YC…"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nx", "PRIVATE KEY …\nx"),
+        ("-----BEGIN PRIVATE KEY-----\\nMII", "PRIVATE KEY …"),
+        (f"digits {_SIGNATURE} end", "digits … end"),
+        (f"bundle sha256:{_SIGNATURE}", f"bundle sha256:{_SIGNATURE}"),
+        ("the secretary, a tokenizer: x", "the secretary, a tokenizer: x"),
+        ("design=5, assign: 6", "design=5, assign: 6"),
+        ("cost-key: 5", "cost-key: 5"),
+        ("no token is needed", "no token is needed"),
+        ("a passing pass: 5", "a passing pass: 5"),
+    ],
+)
+def test_secrets_are_redacted_in_a_text(text: str, redacted: str) -> None:
+    assert redact_text(text) == redacted
+    assert redact_text(f"({redacted})"[1:-1]) == redacted
+
+
+_PIECES = st.sampled_from(
+    [*HOSTILE, "…", "@", "?", "/", " ", "\n", "'", "&", _SIGNATURE, "x1", "h:80", "\uff1f", "%3D"]
+)
+_SHUFFLED = st.lists(_PIECES, max_size=12).map("".join)
+
+
+@settings(deadline=None, derandomize=True, max_examples=600)
+@given(_SHUFFLED)
+def test_what_is_redacted_stays_as_it_is(text: str) -> None:
+    for redact in (redact_text, redact_value):
+        once = redact(text)
+        assert redact(once) == once
+
+
+_PASSWORD = st.text(string.ascii_letters + string.digits + "-._~:/?#[]@!$()*+,;=%", max_size=10)
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(_PASSWORD, _PASSWORD)
+def test_no_password_of_a_link_survives(before: str, after: str) -> None:
+    text = f"https://user:{before}ZQZQZQ{after}@host/key"
+    for shown in (redact_text(f"see {text} there"), redact_value(text), quote(text)):
+        assert "ZQZQZQ" not in shown
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(
+    st.sampled_from(
+        ["password", "AWS_SECRET_ACCESS_KEY", "accessToken", "client_secret", "sig", "Signature", "api-key"]
+    ),
+    st.sampled_from(["=", ": ", '": "', "%3D", "%253D", " = ", "=>", ":", "\uff1d", "='", '="']),
+    st.text(string.ascii_letters + string.digits + "-._~:/?#[]@!$()*+,;=%'", max_size=10),
+    st.sampled_from(["", "see https://h/k?", "https:/h/", "//h/?a=b&", "k%3F", "\n", "{", "h/k\uff1f"]),
+)
+def test_no_named_secret_survives(name: str, separator: str, password: str, start: str) -> None:
+    text = f"{start}{name}{separator}ZQZQZQ{password}X9"
+    for shown in (redact_text(text), redact_value(text), quote(text)):
+        assert "ZQZQZQ" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("password", True),
+        ("db-password", True),
+        ("aws_secret_access_key", True),
+        ("apiKey", True),
+        ("sig", True),
+        ("pageToken", False),
+        ("page_token", False),
+        ("design", False),
+        ("cost-key", False),
+        ("name", False),
+    ],
+)
+def test_names_of_secrets(name: str, *, is_secret: bool) -> None:
+    assert is_secret_name(name) is is_secret
+    assert redact_value("hunter2", name) == ("…" if is_secret else "hunter2")
+    assert redact_value("", name) == ""
+
+
+def test_a_json_text_shows_every_character() -> None:
+    everything = "".join(chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
+    escaped = escape_json(json.dumps({everything: everything}, ensure_ascii=False))
+    assert json.loads(escaped) == {everything: everything}
+    for char in escaped:
+        assert unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"}, hex(ord(char))
+    assert "я😀" in escape_json('"я😀"')
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('https://h/a?x="secret', "https://h/a?…"),
+        ("https://h/a?x=1 secret", "https://h/a?…"),
+        ("https://h/a?x=1\nsecret", "https://h/a?…"),
+        ("https://u:p w@h/a#b c", "https://…@h/a#…"),
+        ("https://u:p'w\"d@h/a", "https://…@h/a"),
+        ("https://h/a@b.iso", "https://h/a@b.iso"),
+        ("see https://h/a?x=1 there", "see https://h/a?… there"),
+        ("no link", "no link"),
+    ],
+)
+def test_a_value_that_is_a_link_is_masked_to_its_end(text: str, masked: str) -> None:
+    assert redact_value(text) == masked
