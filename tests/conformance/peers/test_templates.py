@@ -23,7 +23,7 @@ def stretch(variable: Variable) -> str:
 @pytest.mark.parametrize("case", load_cases("templates", "accepted"))
 def test_accepted(case: Case) -> None:
     template = parse_template(case["template"])
-    assert (shown(template), template.custom_verb) == (case["segments"], case.get("http_method", ""))
+    assert (shown(template), template.custom_verb) == (case["segments"], case.get("custom_verb", ""))
     stretches = {".".join(one.field_path): stretch(one) for one in template.variables}
     assert stretches == case.get("variables", {})
     for one in template.variables:
