@@ -15,7 +15,7 @@ KEYS = {
     "query": {"request", "body", "message", "refused"},
     "routes": {"routes", "request", "route", "captured", "allowed", "nothing", "refused"},
     "scalars": {"field", "text", "value", "only"},
-    "templates": {"template", "segments", "http_method", "variables", "says", "at"},
+    "templates": {"template", "segments", "custom_verb", "variables", "says", "at"},
     "timeouts": {"text", "limit", "seconds"},
     "wellknown": {"field", "text", "value", "only"},
     "written": {"text", "json"},
