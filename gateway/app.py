@@ -9,51 +9,41 @@ from typing import TYPE_CHECKING
 from google.protobuf import descriptor_pool
 
 from gateway import __version__
-from gateway.audit.decision_log import DecisionLog, FileSink, Sink, StdoutSink
-from gateway.bundles import LastGood
+from gateway.audit.record_writer import RecordWriter
 from gateway.faults import Fault, FaultsError, Position
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners import (
     ActiveCalls,
     AdminListener,
+    Head,
     HttpServer,
     ListenerContext,
+    MetadataReader,
     RestListener,
     RpcListener,
     make_budget,
 )
-from gateway.listeners.metadata import MetadataReader, new_request_id
 from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
-from gateway.serving.settling import Settling
 from gateway.serving.snapshot import ActiveSnapshot
-from gateway.serving.sources import Sources, read_sources, stamp_sources
-from gateway.standard_streams import is_stdout_closed
-from gateway.telemetry import Health, Status, Telemetry, start_telemetry
+from gateway.sinks import SinkError, open_sink
+from gateway.telemetry import Health, Status
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.config import Address, Config
-    from gateway.telemetry import Metrics
+    from gateway.telemetry import Telemetry
 
 LAST_RESPONSES_S = 2.0
 """Seconds to send the responses of the calls that the gateway's stop has ended."""
-
-_LISTENERS = "listeners"
+CONDITION = "listeners"
 """The condition of the listeners: failed while the gateway starts or stops."""
-
-_CLOSED_STDOUT = (
-    "standard output is closed, so no decision could be recorded there; "
-    "redirect it, or set decision_log.type to file (with decision_log.path) or none"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the listeners wait."""
+    """The addresses of the listeners."""
 
     rest: Address
     grpc: Address
@@ -61,67 +51,55 @@ class Addresses:
 
 
 class Gateway:
-    """A gateway made of a configuration. Everything that can be wrong with it shows when it is made.
+    """A gateway of one configuration. Everything that can be wrong with that shows when it is made.
 
     Raises:
-        FaultsError: with the faults of descriptors, bundle, certificates or telemetry.
+        FaultsError: with the faults of descriptors, bundle, certificates or sinks.
     """
 
-    def __init__(
-        self, config: Config, environment: Mapping[str, str], telemetry: Telemetry | None = None
-    ) -> None:
+    def __init__(self, config: Config, telemetry: Telemetry) -> None:
         self._config = config
-        self._telemetry = telemetry or start_telemetry(environment, __version__)
-        tracing, metrics = self._telemetry.tracing, self._telemetry.metrics
-        self._channels = Channels(config.upstreams)
-        self._decision_log = _open_decision_log(config, metrics)
-        builder = Builder(
-            config=config,
-            telemetry=self._telemetry,
-            concurrency=ConcurrencyLimit(config.limits.concurrency, metrics),
-            channels=self._channels,
-            decision_log=self._decision_log,
-        )
-        self._sources, snapshot, stand_in = builder.start()
-        self._active = ActiveSnapshot(snapshot)
+        self._telemetry = telemetry
         self._health = Health(facts={"version": __version__})
-        self._health.set(_LISTENERS, Status.FAILED, "starting")
-        self._reloader = Reloader(
-            self._active,
-            None if stand_in else self._sources,
-            Settling(lambda: read_sources(config), lambda: stamp_sources(config), config.policies.settle_s),
-            builder.build,
-            self._keep,
-            self._health,
-            metrics,
-            allows_removal=config.policies.allow_removal,
-        )
-        self._reloader.note()
-        if stand_in:
-            self._reloader.refuse(stand_in.faults)
-        self._watching: asyncio.Task[None] | None = None
-        metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
+        self._health.set(CONDITION, Status.FAILED, "starting")
+        self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
         self._calls = ActiveCalls()
-        shared = ListenerContext(
+        self._channels = Channels(config.upstreams, self._health)
+        self._records = _make_record_writer(config, telemetry, self._health)
+        self._start_serving()
+        self._make_listeners()
+
+    def _start_serving(self) -> None:
+        builder = Builder(
+            config=self._config,
+            telemetry=self._telemetry,
+            channels=self._channels,
+            records=self._records,
+        )
+        self._sources, snapshot, self._start_faults = builder.start()
+        self._active = ActiveSnapshot(snapshot)
+        self._reloader = Reloader(self._active, builder, self._health, self._telemetry.metrics)
+        self._watching: asyncio.Task[None] | None = None
+
+    def _make_listeners(self) -> None:
+        config, telemetry = self._config, self._telemetry
+        header_bytes = config.limits.header_bytes
+        context = ListenerContext(
             active=self._active,
-            metadata=metadata,
-            tracing=tracing,
-            metrics=metrics,
+            head=Head(self._concurrency),
+            metadata=MetadataReader(config.api.pass_metadata, header_bytes),
+            tracing=telemetry.tracing,
+            metrics=telemetry.metrics,
             limits=config.limits,
             calls=self._calls,
         )
-        rest = RestListener(shared)
-        admin = AdminListener(self._health, metrics, lambda: self._active.snapshot.openapi)
+        rest = RestListener(context)
+        admin = AdminListener(self._health, telemetry.metrics, self._active)
         # Not the snapshot's writer: it would keep its descriptors for as long as the servers live.
-        writer, header_bytes = JsonWriter(descriptor_pool.Default()), config.limits.header_bytes
-        self._rpc = RpcListener(shared, config.grpc)
-        self._rest = HttpServer("rest", rest.handle, writer, header_bytes, new_request_id)
-        self._admin = HttpServer("admin", admin.handle, writer, header_bytes, new_request_id)
-
-    def _keep(self, sources: Sources) -> None:
-        policies = self._config.policies
-        if policies.on_error == "last_good":
-            LastGood(policies.last_good).save(sources.bundle)
+        writer = JsonWriter(descriptor_pool.Default())
+        self._rest = HttpServer("rest", rest.handle, writer, header_bytes)
+        self._admin = HttpServer("admin", admin.handle, writer, header_bytes)
+        self._rpc = RpcListener(context, config.grpc)
 
     async def start(self) -> Addresses:
         """Listen.
@@ -144,14 +122,14 @@ class Gateway:
         if faults:
             await self.stop()
             raise FaultsError(faults)
-        await self._reloader.keep(self._sources)
+        await self._reloader.start(self._sources, self._start_faults)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
-        self._health.set(_LISTENERS, Status.OK)
+        self._health.set(CONDITION, Status.OK)
         return Addresses(**addresses)
 
     async def reload(self) -> None:
-        """Reload policies and descriptors if their files have changed, once they have settled.
+        """Reload policies and descriptors if their files have changed, after they have settled.
 
         A fault changes nothing.
         """
@@ -164,14 +142,15 @@ class Gateway:
         ended then has an error as its response. A change that was forwarded is
         waited for in any case: its outcome is logged.
         """
-        self._health.set(_LISTENERS, Status.FAILED, "stopping")
+        self._health.set(CONDITION, Status.FAILED, "stopping")
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         await self._drain()
-        await self._active.snapshot.pipeline.drain()
+        if self._concurrency.forwarding:
+            await asyncio.wait(self._concurrency.forwarding)
         await self._channels.close()
-        await self._decision_log.close()
+        await self._records.close()
         await self._admin.stop(LAST_RESPONSES_S)
         await asyncio.to_thread(self._telemetry.shutdown)
 
@@ -185,19 +164,13 @@ class Gateway:
         cut.cancel()
 
 
-def _open_decision_log(config: Config, metrics: Metrics) -> DecisionLog:
+def _make_record_writer(config: Config, telemetry: Telemetry, health: Health) -> RecordWriter:
     section = config.decision_log
-    sink: Sink | None = None
-    if section.type == "stdout":
-        if is_stdout_closed():
-            raise FaultsError([Fault(Position("standard output"), "decision_log.type", _CLOSED_STDOUT)])
-        sink = StdoutSink()
-    elif section.type == "file":
-        try:
-            sink = FileSink(section.path, survives_power_loss=section.durability == "power")
-        except OSError as error:
-            fault = Fault(
-                Position(str(section.path)), "decision_log.path", f"cannot be opened: {error.strerror}"
-            )
-            raise FaultsError([fault]) from error
-    return DecisionLog(sink, metrics, capacity=section.capacity, when_full=section.when_full)
+    try:
+        sink = open_sink(section.type, section)
+    except SinkError as error:
+        fault = Fault(Position(error.place), f"decision_log.{error.key}", error.reason)
+        raise FaultsError([fault]) from error
+    return RecordWriter(
+        sink, telemetry.metrics, health, capacity=section.capacity, when_full=section.when_full
+    )

@@ -1,29 +1,33 @@
-"""What one call carries from its listener to the upstream and back."""
+"""One call: who calls, what is called, and what the upstream responds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from google.protobuf.message import Message
 
     from gateway.schema import Method
     from gateway.telemetry import Span
 
+IDEMPOTENCY_KEY = "idempotency-key"
+"""The metadata that names a change: an upstream carries out several attempts with one key only once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The caller of one call. What is not known is empty.
+    """The caller of one call. Unknown attributes are empty.
 
     Attributes:
-        id: name of the caller, unique within its kind.
+        id: name of the caller, unique for its kind.
         kind: how it was identified: `none`, `mtls`, `jwt` or `token`.
         groups: groups or roles that it belongs to.
         address: IP address of the peer, which may be a proxy.
-        claims: further facts that the identity carries, each as text.
+        claims: further attributes of the identity, each as text.
     """
 
     id: str = ""
@@ -35,16 +39,17 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """A request as a listener understood it.
+    """A request that a listener has read.
 
     Attributes:
         id: the request ID that the caller sees.
-        method: what is called.
+        method: the method that is called.
         caller: who calls.
-        request: the message; no one changes it once it is judged.
-        metadata: what goes to the upstream beside it, lower-case names.
+        request: the message; nothing changes it after policies have evaluated it.
+        metadata: what goes to the upstream with the message; names are in lower case.
         deadline: when the call ends at the latest, by the event loop's clock, in seconds.
         span: the SERVER span.
+        idempotency_key: sent with each attempt of a change; empty for a read.
     """
 
     id: str
@@ -54,31 +59,41 @@ class Call:
     metadata: Mapping[str, str | bytes] = field(repr=False)  # holds the caller's credentials
     deadline: float
     span: Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReplyStream:
-    """The upstream's answers to a call of a method that streams them.
-
-    Attributes:
-        messages: of the method's reply type; iterating raises GatewayError where the upstream ends badly.
-        warnings: texts of rules that warn.
-    """
-
-    messages: AsyncIterator[Message]
-    warnings: tuple[str, ...] = ()
+    idempotency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reply:
-    """The upstream's answer.
+    """The upstream's response to a call.
 
     Attributes:
-        message: of the method's reply type.
-        metadata: what the upstream said beside it, lower-case names.
+        message: of the method's response type.
+        metadata: of the response, as far as callers can use it; names are in lower case.
         warnings: texts of rules that warn.
     """
 
     message: Message
     metadata: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReplyStream:
+    """The upstream's responses to a call of a method that streams them.
+
+    Attributes:
+        messages: of the method's response type; GatewayError ends them where the upstream fails. Whoever
+            takes the stream closes it.
+        warnings: texts of rules that warn.
+    """
+
+    messages: AsyncGenerator[Message, None]
+    warnings: tuple[str, ...] = ()
+
+
+def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
+    """Return the key of a call: the caller's own, or a new one for a change; empty for a read without one."""
+    own = metadata.get(IDEMPOTENCY_KEY)
+    if isinstance(own, str):
+        return own
+    return "" if method.is_read else str(uuid4())

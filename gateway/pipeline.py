@@ -1,30 +1,31 @@
-"""The way of a call, from either listener: nothing reaches an upstream but through here."""
+"""The path of a call, from either listener: nothing reaches an upstream in another way."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.audit.reporter import report_abandoned
-from gateway.call import ReplyStream
+from gateway.call import Reply
 from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
-from gateway.upstream import DetachedStream
+from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from google.protobuf.message import Message
 
-    from gateway.audit.reporter import CallLog
+    from gateway.audit.reporter import Reporter
     from gateway.audit.shadow import Shadow
-    from gateway.call import Call, Reply
+    from gateway.call import Call, ReplyStream
     from gateway.errors import FieldViolation
-    from gateway.limits import ConcurrencyLimit, Slot
+    from gateway.limits import Slot
     from gateway.policy import Decider, Decision
     from gateway.upstream import Forwarder
     from gateway.validation import Validator
@@ -35,112 +36,89 @@ class Pipeline:
 
     def __init__(
         self,
-        concurrency: ConcurrencyLimit,
         decider: Decider,
         validator: Validator,
-        log: CallLog,
+        reporter: Reporter,
         forwarder: Forwarder,
         shadow: Shadow | None = None,
     ) -> None:
-        self._concurrency = concurrency
         self._decider = decider
         self._validator = validator
-        self._log = log
+        self._reporter = reporter
         self._forwarder = forwarder
         self._shadow = shadow
 
-    async def handle(self, call: Call) -> Reply:
-        """Return the upstream's answer to a call that is valid and allowed.
+    async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
+        """Return the upstream's response to a call that is valid and allowed.
+
+        Args:
+            call: as the listener read it.
+            slot: of the call, held for as long as a forwarded change is under way.
 
         Raises:
             GatewayError: the call ends otherwise.
         """
-        with self._concurrency.admit() as slot:
-            decision = await self._pass(call)
-            with _warned(decision):
-                reply = await self._forward(replace(call, request=decision.request), slot)
-            return replace(reply, warnings=decision.warnings())
-
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
-        """Open the upstream's stream of answers, as handle does for a single one."""
-        with self._concurrency.admit() as slot:
-            decision = await self._pass(call)
-            with _warned(decision):
-                async with self._forward_stream(replace(call, request=decision.request), slot) as replies:
-                    yield replace(replies, warnings=decision.warnings())
-
-    async def drain(self) -> None:
-        """Wait for what was forwarded and has lost its caller."""
-        if self._concurrency.forwarding:
-            await asyncio.wait(self._concurrency.forwarding)
-
-    async def _pass(self, call: Call) -> Decision:
-        """Return the decision on a call that may go on; its record is kept by then."""
-        decision = self._decide(call)
-        await self._log.report(call, decision)
+        try:
+            decision = self._decide(call)
+        except GatewayError as error:
+            self._reporter.report_invalid(call, error)
+            raise
+        await self._reporter.report_decision(call, decision)
         if self._shadow is not None:
             asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
         if not decision.is_allowed:
             raise decision.to_error()
-        return decision
+        with _warnings_of(decision):
+            reply = await self._forward(replace(call, request=decision.request), slot)
+        if not isinstance(reply, Reply):
+            reply = replace(reply, messages=_with_warnings(reply, decision))
+        return replace(reply, warnings=decision.warnings())
 
     def _decide(self, call: Call) -> Decision:
-        """Let policies fill the request in, then judge it; no policy sees what the API would not take."""
-        violations = self._find_violations(call.method.name, call.request)
-        if not _may_be_filled_in(violations):
+        """Validate, mutate, evaluate: policies see only requests that the API accepts."""
+        method, request = call.method.name, call.request
+        violations = self._find_violations(method, request)
+        if not _are_only_missing_fields(violations):
             raise invalid_request("the request is not valid", violations)
-        asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
-        draft = self._decider.mutate(asked)
-        if draft.mutations:
-            violations = self._find_violations(call.method.name, draft.request)
+        mutated = self._decider.mutate(PolicyInput(method, request, call.caller, datetime.now(UTC)))
+        if mutated.mutations:
+            violations = self._find_violations(method, mutated.request)
         if violations:
-            raise invalid_request("the request is not valid", draft.tell_authors(violations))
-        return self._decider.judge(draft)
+            raise invalid_request("the request is not valid", mutated.tell_authors(violations))
+        return self._decider.evaluate(mutated)
 
     def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:
         violations = self._validator.validate(request)
-        if _may_be_filled_in(violations):
+        if _are_only_missing_fields(violations):
             violations += self._decider.find_oversized(method, request)
         return violations
 
-    async def _forward(self, call: Call, slot: Slot) -> Reply:
-        """Forward a call; one that changes something goes on to its end when its caller goes away."""
+    async def _forward(self, call: Call, slot: Slot) -> Reply | ReplyStream:
+        """Forward a call; a change continues to its end when its caller goes away."""
+        forwarding = self._forwarder.forward(call)
         if call.method.is_read:
-            return await self._forwarder.forward(call)
-        task = asyncio.ensure_future(self._forwarder.forward(call))
-        slot.hold_for(task)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(lambda done: report_abandoned(call, done))
-            raise
-
-    @asynccontextmanager
-    async def _forward_stream(self, call: Call, slot: Slot) -> AsyncIterator[ReplyStream]:
-        """Open a stream, with the same promise for one that changes something."""
-        if call.method.is_read:
-            async with self._forwarder.stream(call) as replies:
-                yield replies
-            return
-        stream = DetachedStream(self._forwarder.stream(call))
-        slot.hold_for(stream.task)
-        try:
-            yield ReplyStream(messages=stream.messages())
-        finally:
-            if not stream.task.done():
-                stream.task.add_done_callback(lambda done: report_abandoned(call, done))
-            stream.leave()
+            return await forwarding
+        detached = DetachedCall(forwarding, partial(report_abandoned, call))
+        slot.hold_for(detached.task)
+        return await detached.reply()
 
 
-def _may_be_filled_in(violations: list[FieldViolation]) -> bool:
-    """Whether nothing is wrong with a request but fields that are not set, which policies may set."""
+def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
+    """Return whether a request is valid but for required fields, which policies may set."""
     return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
 
 
+async def _with_warnings(stream: ReplyStream, decision: Decision) -> AsyncGenerator[Message, None]:
+    """Yield the messages of a stream; an error that ends it carries the warnings of the decision."""
+    async with aclosing(stream.messages) as messages:
+        with _warnings_of(decision):
+            async for message in messages:
+                yield message
+
+
 @contextmanager
-def _warned(decision: Decision) -> Iterator[None]:
-    """Let the warnings of a decision go with the error that ends the block, too."""
+def _warnings_of(decision: Decision) -> Iterator[None]:
+    """Add the warnings of a decision to the error that ends this block."""
     try:
         yield
     except GatewayError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway import __version__
 from gateway.app import Gateway
 from gateway.config import find_plaintext
+from gateway.telemetry import start_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,7 +41,7 @@ async def serve(
     stopping, reload_requested = asyncio.Event(), asyncio.Event()
     # Before any file is read: a reload that is requested meanwhile happens once the gateway has started.
     with _signals(stopping, reload_requested):
-        gateway = Gateway(config, environment)
+        gateway = Gateway(config, start_telemetry(environment, __version__))
         addresses = await gateway.start()
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
         _report_start(config, addresses)

@@ -76,6 +76,11 @@ def make_config(emulator_address: str, **sections: Any) -> Config:
     return load_config(None, environment)
 
 
+def plain_telemetry() -> Telemetry:
+    """Telemetry that keeps metrics and traces nothing."""
+    return Telemetry(Tracing(), Metrics(Resource.create()))
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Start gateways; keyword arguments are configuration keys as `limits__deadline_s=1`."""
@@ -88,7 +93,7 @@ async def start() -> AsyncIterator[Start]:
             provider.add_span_processor(SimpleSpanProcessor(exporter))
             metrics = Metrics(Resource.create())
             telemetry = Telemetry(Tracing(provider if is_traced else None), metrics)
-            gateway = Gateway(make_config(emulator.address, **sections), {}, telemetry)
+            gateway = Gateway(make_config(emulator.address, **sections), telemetry)
             addresses = await gateway.start()
             stack.push_async_callback(gateway.stop)
             client = await stack.enter_async_context(aiohttp.ClientSession())

@@ -15,14 +15,14 @@ import trustme
 from gateway.app import Gateway
 from gateway.emulator import Fault
 from gateway.faults import FaultsError
-from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 
 
 def faults(**sections: object) -> str:
     with pytest.raises(FaultsError) as caught:
-        Gateway(make_config("127.0.0.1:1", **sections), {})
+        Gateway(make_config("127.0.0.1:1", **sections), plain_telemetry())
     return str(caught.value)
 
 
@@ -51,13 +51,13 @@ async def test_what_is_wrong_stops_the_start(sections: dict[str, object], expect
 
 async def test_a_bad_telemetry_variable_stops_the_start() -> None:
     with pytest.raises(FaultsError, match="OTEL_TRACES_EXPORTER"):
-        Gateway(make_config("127.0.0.1:1"), {"OTEL_TRACES_EXPORTER": "pigeon"})
+        start_telemetry({"OTEL_TRACES_EXPORTER": "pigeon"}, "1")
 
 
 @pytest.mark.parametrize("listener", ["rest", "grpc", "admin"])
 async def test_a_taken_address_is_named(running: Running, listener: str) -> None:
     taken = getattr(running.addresses, listener)
-    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__listen": taken}), {})
+    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__listen": taken}), plain_telemetry())
     with pytest.raises(FaultsError) as caught:
         await gateway.start()
     assert str(caught.value) == (
@@ -71,7 +71,7 @@ async def test_taken_addresses_are_named_together(running: Running) -> None:
         "127.0.0.1:1", rest__listen=taken.rest, grpc__listen=taken.grpc, admin__listen=taken.admin
     )
     with pytest.raises(FaultsError) as caught:
-        await Gateway(config, {}).start()
+        await Gateway(config, plain_telemetry()).start()
     assert {fault.key for fault in caught.value.faults} == {"rest.listen", "grpc.listen", "admin.listen"}
 
 
@@ -128,7 +128,7 @@ async def test_tls_and_client_certificates(start: Start, certificates: Path) -> 
 async def test_bad_certificates_are_named(listener: str, certificates: Path) -> None:
     cert = certificates / "cert.pem"
     tls = f"{{certificate: {cert}, key: /nowhere/key.pem, client_ca: {ROOT}/README.md}}"
-    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__tls": tls}), {})
+    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__tls": tls}), plain_telemetry())
     with pytest.raises(FaultsError) as caught:
         await gateway.start()
     key, authority = map(str, caught.value.faults)

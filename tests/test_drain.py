@@ -64,7 +64,7 @@ async def test_calls_under_way_end_within_their_deadline_after_sigterm(schema: S
             _, err = await asyncio.to_thread(process.communicate, timeout=GENEROUS_S)
         assert process.returncode == 0
     messages = [json.loads(line)["message"] for line in err.splitlines()]
-    assert messages.index("stopping") < messages.index("answered")
+    assert messages.index("stopping") < messages.index("responded")
 
 
 async def test_new_connections_are_refused_while_calls_end(start: Start) -> None:

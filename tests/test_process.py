@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from gateway import process as gateway_process
 from gateway.app import Addresses, Gateway
 from gateway.bundles import read_bundle
 from gateway.config import Config
+from gateway.telemetry import Telemetry
 from tests.cli.test_program import COMMAND, free_ports
 from tests.conftest import ROOT, make_config
 
@@ -143,8 +144,8 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     class Hurried(Gateway):
         """The bundle changes once it has been read, and the signal comes before the gateway serves."""
 
-        def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
-            super().__init__(config, environment)
+        def __init__(self, config: Config, telemetry: Telemetry) -> None:
+            super().__init__(config, telemetry)
             (bundle / "naming.yaml").write_text((bundle / "naming.yaml").read_text() + "# changed\n")
             os.kill(os.getpid(), signal.SIGHUP)
 

@@ -18,7 +18,7 @@ from gateway.errors import MAX_VIOLATIONS
 from gateway.faults import FaultsError
 from gateway.schema import Schema
 from tests.bundles.test_signature import write_keys
-from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
 from tests.policy.making import CREATE, binding_text, policy_text
 
 BAD = policy_text("request.nope == ''") + binding_text()
@@ -181,7 +181,7 @@ async def test_with_no_last_good_bundle_both_faults_are_told(tmp_path: Path) -> 
         policies__last_good=tmp_path / "kept.json",
     )
     with pytest.raises(FaultsError) as caught:
-        Gateway(config, {})
+        Gateway(config, plain_telemetry())
     assert [fault.message[:16] for fault in caught.value.faults] == ["undefined field ", "no last good bun"]
 
 
@@ -253,7 +253,7 @@ async def test_the_last_good_bundle_has_to_be_signed_too(bundle: Path, tmp_path:
         policies__last_good=tmp_path / "kept.json",
     )
     with pytest.raises(FaultsError, match="is not signed"):
-        Gateway(config, {})
+        Gateway(config, plain_telemetry())
 
 
 # --- mutations, waivers, records
@@ -350,7 +350,7 @@ async def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> No
         path = tmp_path / "nowhere" / "decisions.jsonl"
         config = make_config(emulator.address, decision_log__type="file", decision_log__path=path)
         with pytest.raises(FaultsError, match=r"decision_log\.path: cannot be opened: No such file"):
-            Gateway(config, {})
+            Gateway(config, plain_telemetry())
 
 
 async def test_configured_hosts_are_object_storage(start: Start) -> None:

@@ -1,94 +1,171 @@
-"""The record of a decision: written to the decision log, and read again to be replayed.
+"""The record of a call: what was asked, what was decided, and how a call ended that was not decided on.
 
-A record holds the request as it came, masked. A signature that was masked away
-would make a link another link to the rules; so the record says until when it was
-good, and a replay puts a stand-in in its place which reads the same.
+A record holds the request as it came, redacted. A redacted signature would make a
+link look different to the rules, so the record keeps until when each signed link
+was valid; a replay puts a signature of the same validity in its place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from pydantic import Field, ValidationError
 
+from gateway.errors import Code
 from gateway.object_storage import LinkError, parse_link
-from gateway.policy.model import Moment, Part
-from gateway.policy.requests import RequestError, read_request
-from gateway.policy.suite_model import CallerFacts
 from gateway.redaction import REDACTED, redact_text, redact_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
+    from gateway.call import Caller
+    from gateway.errors import GatewayError
     from gateway.object_storage import Hosts
-    from gateway.policy.decision import Decision, Mutation, Violation
-    from gateway.policy.program import PolicyInput
-    from gateway.schema import Schema
+    from gateway.policy import Decision, Mutation, Violation
 
-KIND = "decision"
-_MAX_DEPTH = 100  # as deep as protobuf takes a message
-_MASKED_QUERY = f"?{REDACTED}"
-# The last two on an Any whose type is not known, or whose content is none of it.
+DECISION = "decision"
+"""The kind of a record of a call that policies decided on."""
+CALL = "call"
+"""The kind of a record of a call that ended before any policy was evaluated."""
+
+# The last two: an Any whose type is unknown, or whose content is not of its type.
 _NO_JSON = (json_format.SerializeToJsonError, TypeError, DecodeError)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A call that ended before any policy was evaluated.
+
+    Attributes:
+        call_id: the request ID that the caller sees.
+        trace_id: of the call's trace.
+        method: full name.
+        caller: who called.
+        error: that ended the call.
+        idempotency_key: that would have been sent to the upstream; empty when none was chosen yet.
+        request: the message; None when it could not be read.
+        time: when the call ended.
+    """
+
+    call_id: str
+    trace_id: str
+    method: str
+    caller: Caller
+    error: GatewayError
+    idempotency_key: str = ""
+    request: Message | None = None
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def outcome(self) -> str:
+        """`invalid` for a request that is not valid, `refused` for one that the gateway did not take."""
+        return "invalid" if self.error.code is Code.INVALID_ARGUMENT else "refused"
+
+
 def to_record(
-    decision: Decision, pool: DescriptorPool, hosts: Hosts, *, call_id: str, trace_id: str
+    decision: Decision,
+    pool: DescriptorPool,
+    hosts: Hosts,
+    *,
+    call_id: str,
+    trace_id: str,
+    idempotency_key: str = "",
 ) -> dict[str, Any]:
     """Return the record of a decision, as JSON values.
 
     Args:
-        decision: to tell of.
+        decision: to describe.
         pool: with the types that the request may carry.
         hosts: of Object Storage.
         call_id: the request ID that the caller sees.
         trace_id: of the call's trace.
+        idempotency_key: that is sent to the upstream; empty for a read.
     """
-    asked = decision.asked
-    request, left_out = _to_json(asked.request, pool)
-    signed: dict[str, str] = {}
-    masked = _mask(request, "", signed, hosts)
-    caller = asked.caller
+    given = decision.asked
     return {
-        "kind": KIND,
-        "time": asked.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "kind": DECISION,
+        "time": _timestamp(given.now),
         "id": decision.id,
         "call_id": call_id,
         "trace_id": trace_id,
+        "idempotency_key": redact_text(idempotency_key),
         "method": decision.method,
-        "caller": {
-            "id": redact_value(caller.id),
-            "kind": caller.kind,
-            "groups": [redact_value(group) for group in caller.groups],
-            "address": caller.address,
-            "claims": {redact_text(name): redact_value(value, name) for name, value in caller.claims.items()},
-        },
+        "caller": _caller(given.caller),
         "bundle": decision.bundle,
         "decision": decision.outcome,
         "violations": [_violation(one) for one in decision.violations],
         "waived": [_violation(one) for one in decision.waived],
         "waivers": list(decision.waivers),
         "mutations": [_mutation(one) for one in decision.mutations],
-        "request": masked,
-        "signed_until": signed,
-        "is_masked": masked != request or bool(left_out),
-        "left_out": left_out,
+        **_request(given.request, pool, hosts),
         "duration_us": decision.duration_ns // 1000,
+    }
+
+
+def to_refusal_record(refusal: Refusal, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
+    """Return the record of a call that ended before any policy was evaluated, as JSON values."""
+    error = refusal.error
+    shown = {"request": None} if refusal.request is None else _request(refusal.request, pool, hosts)
+    return {
+        "kind": CALL,
+        "time": _timestamp(refusal.time),
+        "call_id": refusal.call_id,
+        "trace_id": refusal.trace_id,
+        "idempotency_key": redact_text(refusal.idempotency_key),
+        "method": refusal.method,
+        "caller": _caller(refusal.caller),
+        "decision": "none",
+        "outcome": refusal.outcome,
+        "code": error.code.name,
+        "reason": error.reason,
+        "message": redact_text(error.message),
+        "violations": [
+            {
+                "field": redact_text(one.field),
+                "description": redact_text(one.description),
+                "reason": one.reason,
+            }
+            for one in error.violations
+        ],
+        **shown,
+    }
+
+
+def _timestamp(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _caller(caller: Caller) -> dict[str, Any]:
+    return {
+        "id": redact_value(caller.id),
+        "kind": caller.kind,
+        "groups": [redact_value(group) for group in caller.groups],
+        "address": caller.address,
+        "claims": {redact_text(name): redact_value(value, name) for name, value in caller.claims.items()},
+    }
+
+
+def _request(request: Message, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
+    """Return what a record shows of a request."""
+    shown, left_out = _to_json(request, pool)
+    signed: dict[str, str] = {}
+    redacted = _redact(shown, "", signed, hosts)
+    return {
+        "request": redacted,
+        "signed_until": signed,
+        "is_masked": redacted != shown or bool(left_out),
+        "left_out": left_out,
     }
 
 
 def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], list[str]]:
     """Return a request in its JSON form, and the fields that have none.
 
-    Not every message has one: a path of a FieldMask may hold what no JSON stands for, and a client of
-    gRPC may send it.
+    Not every message has one: a client of gRPC may send a FieldMask with a path that JSON cannot hold.
     """
     try:
         return json_format.MessageToDict(request, descriptor_pool=pool), []
@@ -96,21 +173,21 @@ def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], li
         pass
     shown: dict[str, Any] = {}
     left_out = []
-    for field, _ in request.ListFields():
+    for own, _ in request.ListFields():
         alone = type(request)()
         alone.CopyFrom(request)
         for other, _ in request.ListFields():
-            if other is not field:
+            if other is not own:
                 alone.ClearField(other.name)
         try:
             shown |= json_format.MessageToDict(alone, descriptor_pool=pool)
         except _NO_JSON:
-            left_out.append(field.json_name)
+            left_out.append(own.json_name)
     return shown, left_out
 
 
 def _violation(violation: Violation) -> dict[str, Any]:
-    told = {
+    shown = {
         "policy": violation.policy,
         "rule": violation.rule,
         "binding": violation.binding,
@@ -122,7 +199,7 @@ def _violation(violation: Violation) -> dict[str, Any]:
         "fix": violation.fix,
         "error": violation.is_error,
     }
-    return told | ({"waiver": violation.waiver} if violation.waiver else {})
+    return shown | ({"waiver": violation.waiver} if violation.waiver else {})
 
 
 def _mutation(mutation: Mutation) -> dict[str, Any]:
@@ -137,8 +214,8 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: str = "") -> Any:
-    """Redact every text; note under its pointer (RFC 6901) until when a signed link is good.
+def _redact(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: str = "") -> Any:
+    """Redact every text; note under its pointer (RFC 6901) until when a signed link is valid.
 
     Args:
         value: JSON value.
@@ -148,18 +225,18 @@ def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: 
         name: key of the value: of a field, or in a map.
     """
     if isinstance(value, str):
-        return _mask_text(value, pointer, signed, hosts, name)
+        return _redact_text(value, pointer, signed, hosts, name)
     if isinstance(value, dict):
         return {
-            redact_text(key): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts, key)
+            redact_text(key): _redact(one, f"{pointer}/{escape_pointer(key)}", signed, hosts, key)
             for key, one in value.items()
         }
     if isinstance(value, list):
-        return [_mask(one, f"{pointer}/{index}", signed, hosts, name) for index, one in enumerate(value)]
+        return [_redact(one, f"{pointer}/{index}", signed, hosts, name) for index, one in enumerate(value)]
     return value
 
 
-def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, name: str) -> str:
+def _redact_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, name: str) -> str:
     shown = redact_value(text, name)
     if "://" not in text or shown == REDACTED:
         return shown
@@ -172,148 +249,6 @@ def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, na
     return shown
 
 
-def _escape(key: str) -> str:
+def escape_pointer(key: str) -> str:
+    """Return a key as a reference token of a JSON pointer (RFC 6901), redacted."""
     return redact_text(key).replace("~", "~0").replace("/", "~1")
-
-
-class RecordError(ValueError):
-    """A line is no record of a decision, or one that cannot be judged again."""
-
-
-class RecordedViolation(Part):
-    """A broken rule, as far as a replay compares it."""
-
-    model_config = Part.model_config | {"extra": "ignore"}
-
-    policy: str
-    rule: str
-    action: str
-
-
-class RecordedMutation(Part):
-    """A field that a policy set, as far as a replay compares it."""
-
-    model_config = Part.model_config | {"extra": "ignore"}
-
-    field: str
-    after: str
-    made: bool
-
-
-class Record(Part):
-    """A record, as far as a replay needs it."""
-
-    model_config = Part.model_config | {"extra": "ignore"}
-
-    id: str
-    time: Moment
-    method: str
-    caller: CallerFacts = CallerFacts()
-    decision: str
-    violations: list[RecordedViolation] = Field([])
-    mutations: list[RecordedMutation] = Field([])
-    request: dict[str, Any]
-    signed_until: dict[str, Moment] = Field({})
-    is_masked: bool = False
-    left_out: list[str] = Field([])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """A decision of the past.
-
-    Attributes:
-        asked: what was judged, as far as the record tells.
-        broken: `<action> <policy>/<rule>` of each violation.
-        fields: that policies set, with what they held in the end.
-        is_altered: parts of the request were masked or left out, and no stand-in reads the same.
-    """
-
-    id: str
-    asked: PolicyInput
-    outcome: str
-    broken: frozenset[str]
-    fields: Mapping[str, str]
-    is_altered: bool
-
-
-def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
-    """Read a record.
-
-    Raises:
-        RecordError: it is none, or its request cannot be judged.
-    """
-    if _depth(value) > _MAX_DEPTH:
-        raise RecordError("no record of a decision: nested too deeply")
-    try:
-        record = Record.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RecordError(f"no record of a decision: {where}: {first['msg'].lower()}") from error
-    try:
-        request = _restore(record.request, "", record.signed_until)
-        asked = read_request(schema, record.method, request, record.caller, record.time)
-    except RequestError as error:
-        raise RecordError(str(error)) from error
-    except OverflowError as error:
-        raise RecordError("signed_until holds a time that no link can have") from error
-    return Recorded(
-        id=record.id,
-        asked=asked,
-        outcome=record.decision,
-        broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
-        fields={one.field: one.after for one in record.mutations if one.made},
-        is_altered=bool(record.left_out)
-        or (record.is_masked and any(REDACTED in text for text in _texts(request))),
-    )
-
-
-def _depth(value: Any) -> int:
-    """Return how deeply a value is nested, without going deeper than Python can."""
-    depth, level = 0, [value]
-    while level and depth <= _MAX_DEPTH:
-        depth += 1
-        level = [
-            inner
-            for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return depth
-
-
-def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:
-    if isinstance(value, str) and pointer in signed:
-        return value.removesuffix(_MASKED_QUERY) + _stand_in(signed[pointer])
-    if isinstance(value, dict):
-        return {key: _restore(one, f"{pointer}/{_escape(key)}", signed) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_restore(one, f"{pointer}/{index}", signed) for index, one in enumerate(value)]
-    return value
-
-
-def _stand_in(expires: datetime) -> str:
-    """Return a query that reads as a signature which is good until then.
-
-    It is as short as any, so that a link which was not too long does not become so.
-    """
-    signed_at = (expires - timedelta(seconds=1)).astimezone(UTC)
-    return (
-        "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
-        f"&X-Amz-Credential=x/{signed_at:%Y%m%d}/x/s3/aws4_request"
-        f"&X-Amz-Date={signed_at:%Y%m%dT%H%M%SZ}&X-Amz-Expires=1&X-Amz-SignedHeaders=host"
-        f"&X-Amz-Signature={'0' * 64}"
-    )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            yield key
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)

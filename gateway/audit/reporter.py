@@ -1,11 +1,11 @@
-"""Tells of each decision, and of calls whose outcome no caller is there to hear."""
+"""Reports calls: each decision in trace, metrics and records, and calls that ended without one."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.audit.record import to_record
+from gateway.audit.record import Refusal, to_record, to_refusal_record
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor_pool import DescriptorPool
 
-    from gateway.audit.decision_log import DecisionLog
+    from gateway.audit.record_writer import RecordWriter
     from gateway.call import Call
+    from gateway.errors import GatewayError
     from gateway.object_storage import Hosts
     from gateway.policy import Decision
     from gateway.telemetry import Metrics
@@ -23,50 +24,75 @@ _log = logging.getLogger(__name__)
 _NS_PER_S = 1e9
 
 
-class CallLog:
-    """Tells of decisions in the trace, the metrics and the decision log."""
+class Reporter:
+    """Reports the calls of one snapshot."""
 
-    def __init__(self, decisions: DecisionLog, metrics: Metrics, pool: DescriptorPool, hosts: Hosts) -> None:
+    def __init__(self, writer: RecordWriter, metrics: Metrics, pool: DescriptorPool, hosts: Hosts) -> None:
         """Prepare.
 
         Args:
-            decisions: where records go.
+            writer: writes the records.
             metrics: that decisions are counted in.
             pool: with the types that requests may carry.
             hosts: of Object Storage.
         """
-        self._decisions = decisions
+        self._writer = writer
         self._metrics = metrics
         self._pool = pool
         self._hosts = hosts
 
-    async def report(self, call: Call, decision: Decision) -> None:
-        """Tell of a decision, and return once its record is kept.
+    async def report_decision(self, call: Call, decision: Decision) -> None:
+        """Report a decision, and return once its record is kept.
 
-        A read that no binding is about is not recorded: nothing was decided.
+        A read that no binding applies to is not recorded: nothing was decided.
 
         Raises:
             GatewayError: the record cannot be kept, so the call must not go on.
         """
         self._trace(call, decision)
         self._count(decision)
-        if self._decisions.is_kept and (decision.is_judged or not call.method.is_read):
-            trace_id = trace_id_of(call.span)
-            record = to_record(decision, self._pool, self._hosts, call_id=call.id, trace_id=trace_id)
-            await self._decisions.write(record, call.deadline)
+        if self._writer.is_kept and (decision.is_judged or not call.method.is_read):
+            record = to_record(
+                decision,
+                self._pool,
+                self._hosts,
+                call_id=call.id,
+                trace_id=trace_id_of(call.span),
+                idempotency_key=call.idempotency_key,
+            )
+            await self._writer.write(record, call.deadline)
+
+    def report_invalid(self, call: Call, error: GatewayError) -> None:
+        """Record a call whose request is not valid; nothing waits for the record."""
+        self.report_refusal(
+            Refusal(
+                call_id=call.id,
+                trace_id=trace_id_of(call.span),
+                method=call.method.name,
+                caller=call.caller,
+                error=error,
+                idempotency_key=call.idempotency_key,
+                request=call.request,
+            )
+        )
+
+    def report_refusal(self, refusal: Refusal) -> None:
+        """Record a call that ended before any policy was evaluated; nothing waits for the record."""
+        if self._writer.is_kept:
+            self._writer.offer(to_refusal_record(refusal, self._pool, self._hosts))
 
     def _trace(self, call: Call, decision: Decision) -> None:
-        facts = {
+        attributes = {
             "decision.id": decision.id,
             "decision.outcome": decision.outcome,
             "decision.violations": [f"{one.action}: {one.reason}" for one in decision.violations],
             "bundle.hash": decision.bundle,
         }
         if decision.waived:
-            facts["decision.waivers"] = list(decision.waivers)
+            attributes["decision.waivers"] = list(decision.waivers)
         if decision.mutations:
-            facts["decision.mutations"] = [one.field for one in decision.mutations if one.is_made]
-        call.span.add_event("decision", facts)
+            attributes["decision.mutations"] = [one.field for one in decision.mutations if one.is_made]
+        call.span.add_event("decision", attributes)
 
     def _count(self, decision: Decision) -> None:
         metrics = self._metrics

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.object_storage import DEFAULT_HOSTS, Hosts
+from gateway.sinks import FileSection, SinkName
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
 
@@ -184,15 +185,11 @@ class Policies(Section):
     """A second bundle, judged beside the one in force: differences are counted and logged, not enforced."""
 
 
-class DecisionLog(Section):
-    """Where each decision is recorded."""
+class DecisionLog(FileSection, Section):
+    """Where each decision is recorded. A sink with keys of its own adds them by its section."""
 
-    type: Literal["stdout", "file", "none"] = "stdout"
+    type: SinkName = SinkName.STDOUT
     """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
-    path: Path = Path("decisions.jsonl")
-    """The file: a regular one, or a character device as /dev/null."""
-    durability: Literal["power", "process"] = "process"
-    """What a record in a file has to survive: loss of power, or of the process."""
     when_full: Literal["refuse", "drop"] = "refuse"
     """When a record cannot be written: `refuse` the call with 503, or `drop` the record and count it."""
     capacity: int = Field(4096, ge=1, le=1_000_000)

@@ -1,17 +1,20 @@
 """Listeners: they turn wire bytes into a Call, and a Reply or an error into wire bytes, and do no more."""
 
-from gateway.listeners.context import ActiveCalls, ListenerContext
+from gateway.listeners.context import ActiveCalls, Head, ListenerContext
 from gateway.listeners.file_descriptors import make_budget
 from gateway.listeners.http.admin import AdminListener
 from gateway.listeners.http.rest import RestListener
 from gateway.listeners.http.server import HttpServer
+from gateway.listeners.metadata import MetadataReader
 from gateway.listeners.rpc.listener import RpcListener
 
 __all__ = [
     "ActiveCalls",
     "AdminListener",
+    "Head",
     "HttpServer",
     "ListenerContext",
+    "MetadataReader",
     "RestListener",
     "RpcListener",
     "make_budget",

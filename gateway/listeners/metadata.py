@@ -112,6 +112,12 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_identifiers() -> dict[str, str]:
+    """Return the headers that identify a request without a trace of its own."""
+    request_id = new_request_id()
+    return {"x-request-id": request_id, "x-server-trace-id": request_id.replace("-", "")}
+
+
 def read_timeout(headers: Mapping[str, str], limit_s: float) -> float:
     """Return how long a call may take: what Grpc-Timeout asks for, within the limit, in seconds.
 

@@ -10,7 +10,7 @@ from gateway.policy_tools.explain import show_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.audit.record import Recorded
+    from gateway.audit.record_reader import Recorded
     from gateway.policy.decision import Decision
     from gateway.policy_tools.explain import BindingTrace, Explanation, Part, RuleTrace
 

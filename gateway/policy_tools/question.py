@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.audit.record import RecordError
+from gateway.audit.record_reader import RecordError
 from gateway.faults import Fault, FaultsError, Position
 from gateway.policy.requests import read_question
 from gateway.policy_tools.record_line import NotJsonError, read_line
 
 if TYPE_CHECKING:
-    from gateway.audit.record import Recorded
+    from gateway.audit.record_reader import Recorded
     from gateway.policy.program import PolicyInput
     from gateway.schema import Schema
 

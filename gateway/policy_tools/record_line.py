@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gateway.audit.record import KIND, RecordError, read_record
+from gateway.audit.record import DECISION
+from gateway.audit.record_reader import RecordError, read_record
 
 if TYPE_CHECKING:
-    from gateway.audit.record import Recorded
+    from gateway.audit.record_reader import Recorded
     from gateway.schema import Schema
 
 
@@ -27,7 +28,7 @@ def read_line(line: str, schema: Schema) -> Recorded | None:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise NotJsonError("not JSON") from error
-    if not isinstance(value, dict) or value.get("kind") != KIND:
+    if not isinstance(value, dict) or value.get("kind") != DECISION:
         return None
     if "\\ud" in line.lower() and not _is_text(value):
         raise RecordError("holds half of a character, which is no text")

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.audit.record import RecordError
+from gateway.audit.record_reader import RecordError
 from gateway.policy.decider import Decider
 from gateway.policy_tools.explain import LEFT
 from gateway.policy_tools.record_line import read_line
@@ -14,7 +14,7 @@ from gateway.policy_tools.record_line import read_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from gateway.audit.record import Recorded
+    from gateway.audit.record_reader import Recorded
     from gateway.policy.bundle import Bundle
     from gateway.policy.decision import Decision
     from gateway.schema import Schema

@@ -1,4 +1,4 @@
-"""Makes snapshots: sources → schema, bundle, pipeline."""
+"""Builds snapshots: sources → schema, bundle, pipeline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.audit.reporter import CallLog
+from gateway.audit.reporter import Reporter
 from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
 from gateway.faults import FaultsError
@@ -30,9 +30,9 @@ from gateway.upstream import Forwarder
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
-    from gateway.audit.decision_log import DecisionLog
+    from gateway.audit.record_writer import RecordWriter
     from gateway.config import Config
-    from gateway.limits import ConcurrencyLimit
+    from gateway.faults import Fault
     from gateway.policy import Bundle
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
@@ -43,27 +43,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Makes snapshots of one configuration, all on the same channels and the same log."""
+    """Builds the snapshots of one configuration, all with the same channels and the same record writer."""
 
     config: Config
     telemetry: Telemetry
-    concurrency: ConcurrencyLimit
     channels: Channels
-    decision_log: DecisionLog
+    records: RecordWriter
 
-    def start(self) -> tuple[Sources, Snapshot, FaultsError | None]:
-        """Return what to serve first, with the faults of the bundle on disk when the last good one stands in.
+    def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
+        """Return what to serve first, with the faults of the files on disk if the last good bundle serves.
 
         Raises:
             FaultsError: nothing can be served.
         """
         try:
             sources = read_sources(self.config)
-            return sources, self.build(sources), None
+            return sources, self.build(sources), ()
         except FaultsError as error:
             if self.config.policies.on_error != "last_good":
                 raise
-            return *self._start_with_last_good(error), error
+            return *self._start_with_last_good(error), tuple(error.faults)
 
     def _start_with_last_good(self, error: FaultsError) -> tuple[Sources, Snapshot]:
         try:
@@ -73,7 +72,7 @@ class Builder:
             raise FaultsError(dict.fromkeys([*error.faults, *further.faults])) from error
 
     def build(self, sources: Sources) -> Snapshot:
-        """Make a snapshot; called again, in a thread, whenever the files have changed.
+        """Build a snapshot; a reload calls this in a thread.
 
         Raises:
             FaultsError: with the faults of descriptors or bundle.
@@ -86,18 +85,21 @@ class Builder:
         except SchemaError as error:
             raise schema_faults(error) from error
         bundle = build_bundle(config, schema, sources.bundle)
-        self._warn_of_absent_fields(bundle)
         shadow, shadow_faults = self._build_shadow(sources, schema)
-        forwarder = Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics)
-        log = CallLog(self.decision_log, telemetry.metrics, schema.pool, hosts_of(config))
-        decider = Decider(bundle)
-        decider.warm_up(schema)
-        pipeline = Pipeline(self.concurrency, decider, validator, log, forwarder, shadow)
+        reporter = Reporter(self.records, telemetry.metrics, schema.pool, hosts_of(config))
+        pipeline = Pipeline(
+            self._make_decider(bundle, schema),
+            validator,
+            reporter,
+            Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics),
+            shadow,
+        )
         return Snapshot(
             router=router,
             writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
+            reporter=reporter,
             bundle_hash=bundle.hash,
             enforcement=describe_enforcement(bundle),
             shadow_hash=shadow.bundle_hash if shadow else None,
@@ -105,8 +107,25 @@ class Builder:
             openapi=describe(config, schema, sources.descriptor_sets),
         )
 
+    def keep(self, sources: Sources) -> None:
+        """Keep the bundle for the next start, if the configuration asks for it; blocks.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
+        policies = self.config.policies
+        if policies.on_error == "last_good":
+            LastGood(policies.last_good).save(sources.bundle)
+
+    def _make_decider(self, bundle: Bundle, schema: Schema) -> Decider:
+        """Return a decider that is ready for its first call."""
+        self._warn_of_absent_fields(bundle)
+        decider = Decider(bundle)
+        decider.warm_up(schema)
+        return decider
+
     def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
-        """Return what judges beside the bundle in force; its faults are told, and stop nothing."""
+        """Return the shadow bundle; its faults are reported, and stop nothing."""
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
@@ -114,13 +133,10 @@ class Builder:
             bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
-        self._warn_of_absent_fields(bundle)
-        decider = Decider(bundle)
-        decider.warm_up(schema)
-        return Shadow(decider, self.telemetry.metrics), ()
+        return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
-        """Log what a bundle reads of callers and never finds: it may be meant to allow or deny by it."""
+        """Log which facts about callers a bundle reads and never finds: its rules may depend on them."""
         found = find_absent_caller_fields(bundle, self.config.callers.fields)
         if found:
             faults = [str(one.fault) for one in found]

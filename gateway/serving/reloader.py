@@ -1,72 +1,75 @@
-"""Puts changed policies and descriptors in force while the gateway serves.
+"""Replaces the active snapshot when policies or descriptors have changed.
 
-Files are taken once they have settled, whether they are watched or a signal asks.
-The new snapshot is made aside and swapped in whole. One with faults changes
-nothing: the last good one stays, and the log, metrics and /readyz say so. What a
-new one no longer enforces is reported, or refused.
+Files are used after they have settled, whether a watcher or a signal asks for the
+reload. The new snapshot is built aside and replaces the active one as a whole. A
+snapshot with faults changes nothing: log, metrics, conditions and /readyz report it.
+What a new snapshot no longer enforces is reported, or refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from gateway.faults import Fault, FaultsError, Position
 from gateway.policy import find_removals
-from gateway.serving.settling import Look
+from gateway.serving.settling import Read, Settling
+from gateway.serving.sources import SourceFiles
+from gateway.telemetry import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from gateway.policy import Removal
-    from gateway.serving.settling import Settling
+    from gateway.serving.builder import Builder
     from gateway.serving.snapshot import ActiveSnapshot, Snapshot
+    from gateway.serving.sources import Sources
     from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
+"""Seconds between two reads of the watcher."""
+CONDITION = "reload"
+"""The condition that says whether the files on disk are what serves."""
 
-T = TypeVar("T")
 
+class Reloader:
+    """Keeps the active snapshot up to date with the files that the configuration names."""
 
-class Reloader(Generic[T]):
-    """Watches what a snapshot is made of."""
-
-    def __init__(
-        self,
-        active: ActiveSnapshot,
-        seen: T | None,
-        settling: Settling[T],
-        build: Callable[[T], Snapshot],
-        keep: Callable[[T], None],
-        health: Health,
-        metrics: Metrics,
-        *,
-        allows_removal: bool,
-    ) -> None:
+    def __init__(self, active: ActiveSnapshot, builder: Builder, health: Health, metrics: Metrics) -> None:
         """Prepare.
 
         Args:
-            active: holds the snapshot in force.
-            seen: the files that were looked at last; None when they are to be looked at again.
-            settling: reads the files.
-            build: makes a snapshot of them; runs in a thread.
-            keep: keeps them for the next start; runs in a thread.
-            health: that is told of what is in force.
+            active: holds the active snapshot.
+            builder: builds snapshots.
+            health: that shows what is active.
             metrics: that reloads are counted in.
-            allows_removal: whether a reload may enforce less than what is in force.
         """
         self._active = active
-        self._settling = settling
-        self._build = build
-        self._keep = keep
+        self._builder = builder
         self._health = health
         self._metrics = metrics
-        self._allows_removal = allows_removal
-        self._seen: Look[T] | None = None if seen is None else Look(seen)
+        policies = builder.config.policies
+        self._settling: Settling[Sources] = Settling(SourceFiles(builder.config), policies.settle_s)
+        self._allows_removal = policies.allow_removal
+        self._seen: Read[Sources] | None = None
         self._turn = asyncio.Lock()
+
+    async def start(self, sources: Sources, faults: Iterable[Fault] = ()) -> None:
+        """Report and keep what the gateway has started with.
+
+        Args:
+            sources: that the active snapshot was built from.
+            faults: of the files on disk, when the last good bundle serves instead of them.
+        """
+        self._report_active()
+        if faults:
+            self._refuse(faults)
+        else:
+            self._seen = Read(sources)
+        await self._keep(sources)
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
         """Reload whenever a file has changed, until cancelled.
@@ -78,48 +81,48 @@ class Reloader(Generic[T]):
             await asyncio.sleep(interval_s)
 
     async def reload(self) -> None:
-        """Put a new snapshot in force if its files have settled and are others than at the last look."""
-        async with self._turn:  # a signal may come while a reload is under way
+        """Replace the active snapshot if the files have settled and differ from those of the last read."""
+        async with self._turn:  # a signal may arrive during a reload
             try:
                 sources = await self._read_changed()
                 if sources is None:
                     return
-                snapshot = await asyncio.to_thread(self._build, sources)
+                snapshot = await asyncio.to_thread(self._builder.build, sources)
                 removals = self._find_removals(snapshot)
             except FaultsError as error:
-                self.refuse(error.faults)
+                self._refuse(error.faults)
                 return
-            except Exception:  # noqa: BLE001 - whatever it is, the watch goes on, and people are told
+            except Exception:  # noqa: BLE001 - whatever it is, the watcher continues, and it is reported
                 _log.exception("reload failed")
-                self.refuse(
+                self._refuse(
                     [Fault(Position("bundle"), "", "the gateway failed to load it; its log tells why")]
                 )
                 return
             self._active.snapshot = snapshot
             self._metrics.record_reload(is_good=True)
-            self.note(removals)
+            self._report_active(removals)
             _log.info("reloaded", extra={"bundle": snapshot.bundle_hash})
-            await self.keep(sources)
+            await self._keep(sources)
 
-    async def keep(self, sources: T) -> None:
-        """Keep what is in force for the next start. That it cannot be kept stops nothing."""
+    async def _keep(self, sources: Sources) -> None:
+        """Keep the sources for the next start. A failure is reported, and stops nothing."""
         try:
-            await asyncio.to_thread(self._keep, sources)
+            await asyncio.to_thread(self._builder.keep, sources)
         except OSError as error:
             _log.warning("last good bundle not kept", extra={"reason": error.strerror})
             self._health.facts["last_good_fault"] = error.strerror
         else:
             self._health.facts.pop("last_good_fault", None)
 
-    async def _read_changed(self) -> T | None:
-        """Return the files when they have settled and are others than those looked at last.
+    async def _read_changed(self) -> Sources | None:
+        """Return the files when they have settled and differ from those of the last read.
 
         Raises:
             FaultsError: they cannot be read, or do not settle.
         """
-        if await self._settling.look() == self._seen:
+        if await self._settling.read() == self._seen:
             return None
-        seen, self._seen = self._seen, None  # what does not settle is looked at again, whatever it comes to
+        seen, self._seen = self._seen, None  # files that do not settle are read again in any case
         found = await self._settling.settle()
         self._seen = found
         if found == seen:
@@ -148,34 +151,36 @@ class Reloader(Generic[T]):
             )
         return removals
 
-    def refuse(self, found: Iterable[Fault]) -> None:
-        """Tell that the files are not put in force."""
+    def _refuse(self, found: Iterable[Fault]) -> None:
+        """Report that the files on disk do not serve, once for the same faults."""
         faults = [str(fault) for fault in found]
         if self._health.facts.get("reload_faults") == faults:
             return
         self._health.facts["reload_faults"] = faults
+        self._health.set(CONDITION, Status.DEGRADED, "; ".join(faults))
         self._metrics.record_reload(is_good=False)
         self._metrics.show_stale(is_stale=True)
         _log.error(
-            "reload refused, the last good state stays in force",
+            "reload refused, the active snapshot stays",
             extra={"faults": faults, "bundle": self._active.snapshot.bundle_hash},
         )
 
-    def note(self, removals: Iterable[Removal] = ()) -> None:
-        """Tell what is in force, and what it no longer enforces."""
+    def _report_active(self, removals: Iterable[Removal] = ()) -> None:
+        """Report what is active, and what it no longer enforces."""
         snapshot, facts = self._active.snapshot, self._health.facts
-        facts["bundle"] = snapshot.bundle_hash
         removed = [removal.text for removal in removals]
-        told = {
+        shown = {
+            "bundle": snapshot.bundle_hash,
             "removed": removed,
             "shadow": snapshot.shadow_hash,
             "shadow_faults": list(snapshot.shadow_faults),
         }
-        for name, value in told.items():
+        for name, value in shown.items():
             facts.pop(name, None)
             if value:
                 facts[name] = value
         facts.pop("reload_faults", None)
+        self._health.set(CONDITION, Status.OK)
         self._metrics.show_stale(is_stale=False)
         for removal in removals:
             self._metrics.record_removal(removal.kind)

@@ -1,9 +1,8 @@
-"""Waits until files have settled: nothing about them changes for a while.
+"""Waits until files have settled: they are stable for a while.
 
-Whoever writes them may be half way through, and may write more than once. So they
-count as settled only when each of several looks over the whole time finds the same,
-and no file was touched between two looks either: contents that change and change
-back between looks would pass for contents that stayed.
+A program that writes them may be half done, and may write more than once. So files
+have settled only when several reads over the whole time find the same contents, and
+no file was written between two reads: contents may change and change back.
 """
 
 from __future__ import annotations
@@ -11,84 +10,96 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gateway.faults import Fault, FaultsError, Position
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-LOOKS = 8
-"""Looks that have to find the same, after the first one."""
+READS = 8
+"""Reads that have to find the same, after the first one."""
 PATIENCE = 10
-"""Files that still change after so many times `settle_s` are given up, until they are asked for again."""
+"""Files that still change after so many times `settle_s` are refused, until the next reload."""
 _MAX_NAMED = 5
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Stamps = frozenset[tuple[str, int, int, int]]
 
 
+class Files(Protocol[T_co]):
+    """Files that are read together."""
+
+    def read(self) -> T_co:
+        """Return their contents; runs in a thread.
+
+        Raises:
+            FaultsError: they cannot be read.
+        """
+        ...
+
+    def stamp(self) -> Stamps:
+        """Return the stamps of all files; runs in a thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Look(Generic[T]):
-    """What one look at files found. Two are equal when the same would be made of them.
+class Read(Generic[T]):
+    """What one read of files found. Two are equal when the same would be built from them.
 
     Attributes:
         contents: of the files; None when they cannot be read.
         faults: why they cannot be read.
-        stamps: of each file; they differ once it was written.
+        stamps: of each file; they differ after it was written.
     """
 
     contents: T | None = None
     faults: tuple[Fault, ...] = ()
     stamps: Stamps = field(default=frozenset(), compare=False)
 
-    def is_same(self, other: Look[T]) -> bool:
-        """Tell whether nothing was found to have changed, and nothing to have been written."""
+    def is_same(self, other: Read[T]) -> bool:
+        """Return whether nothing has changed, and nothing was written."""
         return self == other and self.stamps == other.stamps
 
 
 class Settling(Generic[T]):
-    """Looks at files until they have settled."""
+    """Reads files until they have settled."""
 
-    def __init__(self, read: Callable[[], T], stamp: Callable[[], Stamps], settle_s: float) -> None:
+    def __init__(self, files: Files[T], settle_s: float) -> None:
         """Prepare.
 
         Args:
-            read: reads all files; runs in a thread.
-            stamp: takes the stamps of all files; runs in a thread.
+            files: to read.
             settle_s: time for which nothing may change, in seconds.
         """
-        self._read = read
-        self._stamp = stamp
+        self._files = files
         self._settle_s = settle_s
 
-    async def look(self) -> Look[T]:
+    async def read(self) -> Read[T]:
         """Return what is there now, which may be half written."""
-        return await asyncio.to_thread(self._look)
+        return await asyncio.to_thread(self._read)
 
-    async def settle(self) -> Look[T]:
-        """Return what is there once nothing has changed for as long as it has to.
+    async def settle(self) -> Read[T]:
+        """Return what is there once nothing has changed for the whole time.
 
         Raises:
-            FaultsError: the files go on changing.
+            FaultsError: the files keep changing.
         """
-        found, looks, alike = await self.look(), 0, 0
-        while alike < LOOKS:
-            await asyncio.sleep(self._settle_s / LOOKS)
-            last, found = found, await self.look()
-            looks, alike = looks + 1, alike + 1 if found.is_same(last) else 0
-            if not alike and looks >= PATIENCE * LOOKS:  # not by the clock: looks may be slow
+        found, reads, same = await self.read(), 0, 0
+        while same < READS:
+            await asyncio.sleep(self._settle_s / READS)
+            last, found = found, await self.read()
+            reads, same = reads + 1, same + 1 if found.is_same(last) else 0
+            if not same and reads >= PATIENCE * READS:  # not by the clock: reads may be slow
                 raise self._unsettled(last, found)
         return found
 
-    def _look(self) -> Look[T]:
-        stamps = self._stamp()  # before the contents: what is written meanwhile changes the next ones
+    def _read(self) -> Read[T]:
+        stamps = self._files.stamp()  # before the contents: what is written meanwhile changes the next ones
         try:
-            return Look(self._read(), stamps=stamps)
+            return Read(self._files.read(), stamps=stamps)
         except FaultsError as error:
-            return Look(faults=error.faults, stamps=stamps)
+            return Read(faults=error.faults, stamps=stamps)
 
-    def _unsettled(self, last: Look[T], found: Look[T]) -> FaultsError:
+    def _unsettled(self, last: Read[T], found: Read[T]) -> FaultsError:
         written = sorted({Path(path).name for path, *_ in last.stamps ^ found.stamps})
         names = ", ".join(written[:_MAX_NAMED]) or "files"
         return FaultsError(

@@ -1,4 +1,4 @@
-"""What is served at one time. A reload puts another snapshot in its place, whole."""
+"""What serves at one time. A reload replaces the snapshot as a whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.audit.reporter import Reporter
     from gateway.pipeline import Pipeline
     from gateway.policy import Enforcement
     from gateway.schema import Method
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """Routes, types and rules that belong together: made of the same descriptors and the same bundle.
+    """Routes, types and rules that belong together: built from the same descriptors and the same bundle.
 
     Attributes:
+        router: of the HTTP routes.
+        writer: writes messages as JSON.
         methods: `/package.Service/Method` → method.
+        pipeline: takes calls through every stage.
+        reporter: records calls that end before the pipeline.
         bundle_hash: of the bundle that decides.
         enforcement: what that bundle enforces, by name.
-        shadow_hash: of the bundle that is judged beside it; None without one.
-        shadow_faults: why that one cannot be judged.
+        shadow_hash: of the shadow bundle; None without one.
+        shadow_faults: why the shadow bundle cannot be evaluated.
         openapi: the document of the routes, as JSON.
     """
 
@@ -31,6 +36,7 @@ class Snapshot:
     writer: JsonWriter
     methods: Mapping[str, Method]
     pipeline: Pipeline
+    reporter: Reporter
     bundle_hash: str
     enforcement: Enforcement
     shadow_hash: str | None
@@ -40,6 +46,6 @@ class Snapshot:
 
 @dataclass(slots=True)
 class ActiveSnapshot:
-    """Holds the snapshot in force. A call takes it once, and keeps it to its end."""
+    """Holds the active snapshot. A call takes it once, and keeps it to its end."""
 
     snapshot: Snapshot

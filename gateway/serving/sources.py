@@ -37,19 +37,40 @@ _SMALLEST_BODY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What a snapshot is made of.
+    """What a snapshot is built from.
 
     Attributes:
         descriptor_sets: name → content.
-        bundle: the bundle to put in force.
-        shadow: the bundle to judge beside it.
-        shadow_faults: why the shadow cannot be read; it never stops the other.
+        bundle: that decides.
+        shadow: a second bundle, whose decisions are compared; None without one.
+        shadow_faults: why the shadow bundle cannot be read; the snapshot is built all the same.
     """
 
     descriptor_sets: Mapping[str, bytes]
     bundle: BundleFiles
     shadow: BundleFiles | None = None
     shadow_faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files that a configuration names."""
+
+    config: Config
+
+    def read(self) -> Sources:
+        """Read all of them.
+
+        Raises:
+            FaultsError: with every file that cannot be read.
+        """
+        return read_sources(self.config)
+
+    def stamp(self) -> frozenset[Stamp]:
+        """Return the stamps of all files: they differ after one of them was written."""
+        policies = self.config.policies
+        bundles = [path for path in (policies.path, policies.shadow) if path is not None]
+        return stamp_files(self.config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
 
 
 def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
@@ -74,13 +95,6 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
         shadow=shadow,
         shadow_faults=shadow_faults,
     )
-
-
-def stamp_sources(config: Config) -> frozenset[Stamp]:
-    """Return the stamps of the files that a configuration names: they differ once one of them was written."""
-    policies = config.policies
-    bundles = [path for path in (policies.path, policies.shadow) if path is not None]
-    return stamp_files(config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
 
 
 def _read_served_bundle(path: Path) -> BundleFiles:

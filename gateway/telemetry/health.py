@@ -41,6 +41,11 @@ class Condition:
     reason: str
     since: datetime
 
+    def to_json(self) -> dict[str, str]:
+        """Return the condition as JSON values."""
+        since = self.since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"name": self.name, "status": self.status, "reason": self.reason, "since": since}
+
 
 @dataclass(slots=True)
 class Health:

@@ -1,7 +1,7 @@
-"""The way out: channels to the upstreams, metadata, deadlines, errors."""
+"""Upstreams: channels, metadata, deadlines, errors."""
 
 from gateway.upstream.channels import Channels
-from gateway.upstream.detached import DetachedStream
+from gateway.upstream.detached import DetachedCall
 from gateway.upstream.forwarder import Forwarder
 
-__all__ = ["Channels", "DetachedStream", "Forwarder"]
+__all__ = ["Channels", "DetachedCall", "Forwarder"]

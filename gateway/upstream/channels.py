@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.config import Upstream
+    from gateway.telemetry import Health
 
 METADATA_BYTES = 64 * 1024
 """Largest metadata of an upstream's response."""
@@ -45,9 +46,9 @@ class Channels:
         FaultsError: when made, if a file of root certificates cannot be read, or holds none.
     """
 
-    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], health: Health) -> None:
         credentials = _load_credentials(upstreams)
-        self.failures = FailureLog(upstreams)
+        self.failures = FailureLog(upstreams, health)
         self._channels = {
             name: grpc.aio.secure_channel(upstream.address, credentials[name], options=_OPTIONS)
             if upstream.tls

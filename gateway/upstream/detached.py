@@ -1,55 +1,101 @@
-"""A stream of replies that is read to its end, whether its caller stays or not."""
+"""A forwarded change: it continues to its end when its caller goes away."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway.call import Reply, ReplyStream
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from google.protobuf.message import Message
 
-    from gateway.call import ReplyStream
 
+class DetachedCall:
+    """Forwards a call in a task of its own, which does not end with the task of its caller.
 
-class DetachedStream:
-    """Reads a stream in a task of its own, so that it does not end with the task of its caller."""
+    Attributes:
+        task: ends when the upstream has responded in full; its exception is that of the call.
+    """
 
-    def __init__(self, opening: AbstractAsyncContextManager[ReplyStream]) -> None:
-        """Begin to read.
+    def __init__(
+        self,
+        forwarding: Coroutine[None, None, Reply | ReplyStream],
+        on_abandoned: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        """Start the task.
 
         Args:
-            opening: opens the stream, and closes it.
+            forwarding: forwards the call.
+            on_abandoned: called when the task is done, if the caller has gone away before.
         """
-        self._opening = opening
-        # One message at most waits: the upstream is not read faster than the caller reads.
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(1)
+        self._forwarding = forwarding
+        self._on_abandoned = on_abandoned
+        # At most one message waits: the upstream is not read faster than the caller reads.
+        self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
         self._has_caller = True
-        self.task = asyncio.ensure_future(self._read())
+        self._reply: asyncio.Future[Reply | ReplyStream] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.ensure_future(self._run())
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Yield each message; raises as the stream does."""
-        while (message := await self._queue.get()) is not None:
-            yield message
-        await self.task
+    async def reply(self) -> Reply | ReplyStream:
+        """Return the reply.
 
-    def leave(self) -> None:
-        """Read on without a caller; what comes is dropped."""
-        self._has_caller = False
-        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # no one else asks
-        while not self._queue.empty():
-            self._queue.get_nowait()
-
-    async def _read(self) -> None:
+        Raises:
+            GatewayError: as the forwarder raises it.
+        """
         try:
-            async with self._opening as replies:
-                async for message in replies.messages:
+            return await asyncio.shield(self._reply)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+
+    async def _run(self) -> None:
+        try:
+            reply = await self._forwarding
+        except BaseException as error:
+            if not self._reply.cancelled():
+                self._reply.set_exception(error)
+                self._reply.exception()  # read here: without a caller nobody reads it
+            raise
+        if isinstance(reply, Reply):
+            self._reply.set_result(reply)
+            return
+        self._reply.set_result(replace(reply, messages=self._read()))
+        try:
+            async with aclosing(reply.messages) as messages:
+                async for message in messages:
                     await self._hand_over(message)
         finally:
             await self._hand_over(None)
 
+    async def _read(self) -> AsyncGenerator[Message, None]:
+        """Yield each message; raise as the stream does."""
+        try:
+            while (message := await self._messages.get()) is not None:
+                yield message
+            await asyncio.shield(self.task)
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Continue without a caller; further messages are dropped."""
+        self._has_caller = False
+        self.task.add_done_callback(_read_exception)
+        if not self.task.done():
+            self.task.add_done_callback(self._on_abandoned)
+        while not self._messages.empty():
+            self._messages.get_nowait()
+
     async def _hand_over(self, message: Message | None) -> None:
         if self._has_caller:
-            await self._queue.put(message)
+            await self._messages.put(message)
+
+
+def _read_exception(task: asyncio.Task[None]) -> None:
+    """Read the exception of a task, so that it is not reported as one that nobody has read."""
+    if not task.cancelled():
+        task.exception()

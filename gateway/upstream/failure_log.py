@@ -1,7 +1,7 @@
-"""Reports upstreams that fail: one line for each upstream and code at a time.
+"""Reports upstreams that fail: one log line for each upstream and code at a time, and a condition.
 
-An upstream that refuses what a caller asked for has not failed: `NOT_FOUND` is a
-response like any other.
+An upstream that refuses a call has not failed: `NOT_FOUND` is a response like any
+other.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ from google.rpc import error_details_pb2
 
 from gateway.errors import Code, GatewayError, UpstreamError
 from gateway.redaction import REDACTED, redact_text
-from gateway.telemetry import trace_id_of
+from gateway.telemetry import Status, trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.call import Call
     from gateway.config import Upstream
+    from gateway.telemetry import Health
 
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
 """Seconds in which an upstream and code are reported once; the next line counts what was left out."""
+
+UNREACHABLE = "UPSTREAM_UNAVAILABLE"
+"""Reason of the error of a call whose upstream could not be reached."""
 
 _MAX_MESSAGE = 500
 # What an upstream itself says when the failure is its own, not the caller's.
@@ -46,18 +50,32 @@ class FailureLog:
     """Logs failures of upstreams, with what the operator needs to find their cause."""
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], clock: Callable[[], float] = time.monotonic
+        self,
+        upstreams: Mapping[str, Upstream],
+        health: Health,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
 
         Args:
             upstreams: by name, for their addresses.
+            health: that has a condition for each upstream.
             clock: in seconds.
         """
         self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
+        self._health = health
         self._clock = clock
+        self._unreachable: set[str] = set()
+        for name in upstreams:
+            health.set(_condition(name), Status.OK)
         self._reported_at: dict[tuple[str, Code], float] = {}
         self._suppressed: dict[tuple[str, Code], int] = {}
+
+    def note_response(self, upstream: str) -> None:
+        """Note that an upstream has responded, whatever it said: it can be reached."""
+        if upstream in self._unreachable:
+            self._unreachable.discard(upstream)
+            self._health.set(_condition(upstream), Status.OK)
 
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
         """Log a failure, unless its like was logged within INTERVAL_S.
@@ -68,6 +86,12 @@ class FailureLog:
             error: that the call ends with.
             peer_message: what the upstream, or the channel to it, said.
         """
+        if error.reason == UNREACHABLE:
+            self._unreachable.add(upstream)
+            reason = f"{self._addresses[upstream]}: {_shown(peer_message)}"
+            self._health.set(_condition(upstream), Status.DEGRADED, reason)
+        elif isinstance(error, UpstreamError):
+            self.note_response(upstream)
         if not _is_failure(error):
             return
         kind, now = (upstream, error.code), self._clock()
@@ -88,6 +112,10 @@ class FailureLog:
             "trace_id": trace_id_of(call.span),
         }
         _log.warning("upstream failed", extra=fields)
+
+
+def _condition(upstream: str) -> str:
+    return f"upstream/{upstream}"
 
 
 def _is_failure(error: GatewayError) -> bool:

@@ -1,24 +1,23 @@
-"""Forwards a judged call: the very message, the caller's metadata, one idempotency key."""
+"""Forwards an allowed call: the very message that was evaluated, metadata, one idempotency key."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from google.protobuf.message import DecodeError
 from opentelemetry.trace import Status, StatusCode
 
-from gateway.call import Reply, ReplyStream
+from gateway.call import IDEMPOTENCY_KEY, Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import to_headers, trace_id_of
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from google.protobuf.message import Message
 
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from gateway.telemetry import Metrics, Span, Tracing
     from gateway.upstream.channels import Channels
 
-IDEMPOTENCY_KEY = "idempotency-key"
-
-# What an upstream says beside its answer that its caller can use.
+# Metadata of an upstream's response that a caller can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
 _MAX_REPLY_METADATA = 128  # characters of a value: a longer one could make the response too large
 
@@ -64,34 +61,34 @@ class Forwarder:
             if not method.client_streaming
         }
 
-    async def forward(self, call: Call) -> Reply:
-        """Forward a call and return the answer.
+    async def forward(self, call: Call) -> Reply | ReplyStream:
+        """Forward a call and return the upstream's response.
+
+        A stream is opened when its first message is read; closing its messages ends it.
 
         Raises:
-            GatewayError: the upstream's own error, or the gateway's when there was no answer.
+            GatewayError: the upstream's own error, or the gateway's when there was no response. Reading the
+                messages of a stream raises it as well.
         """
+        if call.method.server_streaming:
+            return ReplyStream(messages=self._stream(call))
         with self._exchange(call) as span:
             exchange = self._start(call, span)
             data = await exchange
-            given = await exchange.initial_metadata()
-            return Reply(message=self._read(call, data), metadata=_reply_metadata(given))
+            self._failures.note_response(self._upstreams[call.method.service])
+            metadata = await exchange.initial_metadata()
+            return Reply(message=self._read(call, data), metadata=_reply_metadata(metadata))
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[ReplyStream]:
-        """Forward a call of a method that streams its answers; leaving the block ends the stream."""
+    async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
         with self._exchange(call) as span:
             exchange = self._start(call, span)
+            upstream = self._upstreams[call.method.service]
             try:
-                yield ReplyStream(messages=self._messages(exchange, call))
+                async for data in exchange:
+                    self._failures.note_response(upstream)
+                    yield self._read(call, data)
             finally:
                 exchange.cancel()
-
-    async def _messages(self, exchange: Any, call: Call) -> AsyncIterator[Message]:
-        try:
-            async for data in exchange:
-                yield self._read(call, data)
-        except grpc.aio.AioRpcError as error:
-            raise self._fail(call, error) from error
 
     def _fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
         """Report the failure of an upstream; return the error that the call ends with."""
@@ -120,7 +117,7 @@ class Forwarder:
 
     @contextmanager
     def _exchange(self, call: Call) -> Iterator[Span]:
-        """Trace and count what happens in the block, and turn a failure into the error to answer with."""
+        """Trace and count the upstream call in this block; raise its failure as the call's error."""
         upstream = self._upstreams[call.method.service]
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
         span = self._tracing.start_client(call.method.name, call.span, attributes)
@@ -136,7 +133,7 @@ class Forwarder:
         except GatewayError as error:
             code = error.code
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the caller went away, or reads no further
             code = Code.CANCELLED
             raise
         finally:
@@ -146,16 +143,12 @@ class Forwarder:
 
 
 def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
-    """Return what goes to the upstream: the caller's metadata, the trace, and an idempotency key.
-
-    A call that changes something and has no key of the caller's gets one, so
-    that no attempt of it makes a second resource.
-    """
+    """Return what goes to the upstream: the caller's metadata, the trace, and the idempotency key."""
     metadata = dict(call.metadata)
     metadata.setdefault("x-client-request-id", call.id)
     metadata.setdefault("x-client-trace-id", trace_id_of(call.span))
-    if not call.method.is_read:
-        metadata.setdefault(IDEMPOTENCY_KEY, str(uuid.uuid4()))
+    if call.idempotency_key:
+        metadata[IDEMPOTENCY_KEY] = call.idempotency_key
     return metadata | to_headers(span)
 
 
@@ -170,10 +163,10 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _reply_metadata(given: Any) -> dict[str, str]:
+def _reply_metadata(metadata: Any) -> dict[str, str]:
     return {
         key: value
-        for key, value in given or ()
+        for key, value in metadata or ()
         if key in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA
     }
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.audit.record import RecordError, _mask, _restore, _texts, read_record, to_record
+from gateway.audit.record import _redact, to_record
+from gateway.audit.record_reader import RecordError, _restore, _texts, read_record
 from gateway.call import Caller
 from gateway.object_storage import DEFAULT_HOSTS, MAX_LENGTH, Hosts
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
@@ -295,7 +296,7 @@ def test_a_request_without_a_json_form_is_recorded_as_far_as_it_has_one(schema: 
 
 def test_a_signed_link_in_a_list() -> None:
     signed: dict[str, str] = {}
-    masked = _mask({"list": ["x", sign_link(LINK)], "number": 1}, "", signed, DEFAULT_HOSTS)
+    masked = _redact({"list": ["x", sign_link(LINK)], "number": 1}, "", signed, DEFAULT_HOSTS)
     assert masked == {"list": ["x", f"{LINK}?…"], "number": 1}
     assert list(signed) == ["/list/1"]
     until = {"/list/1": datetime.fromisoformat(signed["/list/1"])}

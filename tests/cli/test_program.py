@@ -204,7 +204,7 @@ def test_demo_answers_the_curl_line_that_it_prints() -> None:
         assert process.returncode == 0
     assert f"curl -X POST http://{rest}{IMAGES}" in out
     lines = [json.loads(line) for line in err.splitlines()]
-    assert [line["message"] for line in lines] == ["started", "answered", "stopping"]
+    assert [line["message"] for line in lines] == ["started", "responded", "stopping"]
     (record,) = [json.loads(line) for line in out.splitlines() if line.startswith('{"kind"')]
     assert (record["decision"], record["caller"]["address"]) == ("allow", "127.0.0.1")
 

@@ -124,7 +124,7 @@ def serve(peer: Peer) -> Serve:
         async with peer.talk("upstream.py") as upstream:
             await upstream.say(script)
             port = (await upstream.hear())["port"]
-            gateway = Gateway(_config(port), {})
+            gateway = Gateway(_config(port), plain_telemetry())
             addresses = await gateway.start()
             try:
                 timeout = aiohttp.ClientTimeout(total=LIMIT_S)

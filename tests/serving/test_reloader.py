@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.bundles import read_bundle
+from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
 
@@ -152,19 +153,19 @@ async def test_a_watch_survives_whatever_goes_wrong(
 ) -> None:
     running = await start(policies__path=bundle)
     reloader = running.gateway._reloader  # noqa: SLF001 - what watches
-    build = reloader._build  # noqa: SLF001
+    build = Builder.build
 
-    def fail(_: object) -> None:
+    def fail(_: object, _sources: object) -> None:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr(reloader, "_build", fail)
+    monkeypatch.setattr(Builder, "build", fail)
     approve(bundle, "other")
     await reloader.reload()
     assert "the gateway failed" in str((await facts(running))["reload_faults"])
     assert "gateway_bundle_stale 1.0" in running.metrics.expose().decode()
     assert "inner workings" in logs.text
     assert await status_of_a_create(running) == 200
-    monkeypatch.setattr(reloader, "_build", build)
+    monkeypatch.setattr(Builder, "build", build)
     approve(bundle, "third")
     await reloader.reload()
     assert "reload_faults" not in await facts(running)

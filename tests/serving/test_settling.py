@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.faults import Fault, FaultsError, Position
-from gateway.serving.settling import LOOKS, PATIENCE, Look, Settling, Stamps
+from gateway.serving.settling import PATIENCE, READS, Read, Settling, Stamps
 
 SETTLE_S = 0.001
 GONE = Fault(Position("a.yaml"), "", "gone")
@@ -20,11 +20,11 @@ class Files:
     def __init__(self, *texts: str | None, stamps: Iterator[Stamps] | None = None) -> None:
         self._texts = list(texts)
         self._stamps = stamps
-        self.looks = 0
+        self.reads = 0
 
     def read(self) -> str:
-        text = self._texts[min(self.looks, len(self._texts) - 1)]
-        self.looks += 1
+        text = self._texts[min(self.reads, len(self._texts) - 1)]
+        self.reads += 1
         if text is None:
             raise FaultsError([GONE])
         return text
@@ -34,13 +34,13 @@ class Files:
 
 
 def settling(files: Files) -> Settling[str]:
-    return Settling(files.read, files.stamp, SETTLE_S)
+    return Settling(files, SETTLE_S)
 
 
 async def test_files_that_stay_are_taken_after_several_looks() -> None:
     files = Files("a")
-    assert await settling(files).settle() == Look("a")
-    assert files.looks == 1 + LOOKS
+    assert await settling(files).settle() == Read("a")
+    assert files.reads == 1 + READS
 
 
 @pytest.mark.parametrize(
@@ -50,31 +50,31 @@ async def test_files_that_stay_are_taken_after_several_looks() -> None:
         ["", "a"],
         [None, "a"],
         ["a", None, "a"],
-        [*"b" * LOOKS, "a"],
+        [*"b" * READS, "a"],
         ["b", "b", "a", "a", "b", "b", "a"],
         [*"ab" * 10, "a"],
-        ["a"] * LOOKS + ["b"] + ["a"] * LOOKS + [None] + ["a"],
+        ["a"] * READS + ["b"] + ["a"] * READS + [None] + ["a"],
     ],
 )
 async def test_any_look_that_differs_starts_the_time_again(texts: list[str | None]) -> None:
     files = Files(*texts)
-    assert await settling(files).settle() == Look("a")
+    assert await settling(files).settle() == Read("a")
     last = max(index for index, text in enumerate(texts) if text != "a")
-    assert files.looks == last + 2 + LOOKS
+    assert files.reads == last + 2 + READS
 
 
 async def test_a_file_has_to_stay_gone() -> None:
     files = Files(*["a"] * 3, None)
-    assert await settling(files).settle() == Look(faults=(GONE,))
-    assert files.looks == 3 + 1 + LOOKS
+    assert await settling(files).settle() == Read(faults=(GONE,))
+    assert files.reads == 3 + 1 + READS
 
 
 async def test_a_file_that_is_written_between_looks_has_not_settled() -> None:
     """Each look finds the same contents, as when another text comes and goes between looks."""
-    stamps = iter([ONE, OTHER] * LOOKS + [OTHER] * (LOOKS + 1))
+    stamps = iter([ONE, OTHER] * READS + [OTHER] * (READS + 1))
     files = Files("a", stamps=stamps)
-    assert await settling(files).settle() == Look("a")
-    assert files.looks == 2 * LOOKS + LOOKS
+    assert await settling(files).settle() == Read("a")
+    assert files.reads == 2 * READS + READS
 
 
 async def test_files_that_never_settle_are_given_up() -> None:
@@ -87,10 +87,10 @@ async def test_files_that_never_settle_are_given_up() -> None:
         await settling(files).settle()
     assert str(caught.value).startswith("bundle: policies.settle_s: a.yaml kept changing: nothing may change")
     assert "rename it when it is whole" in str(caught.value)
-    assert files.looks == 1 + PATIENCE * LOOKS
+    assert files.reads == 1 + PATIENCE * READS
 
 
 def test_looks_are_equal_by_what_would_be_made_of_them() -> None:
-    assert Look("a", stamps=ONE) == Look("a", stamps=OTHER)
-    assert not Look("a", stamps=ONE).is_same(Look("a", stamps=OTHER))
-    assert not Look("a", stamps=ONE).is_same(Look("b", stamps=ONE))
+    assert Read("a", stamps=ONE) == Read("a", stamps=OTHER)
+    assert not Read("a", stamps=ONE).is_same(Read("a", stamps=OTHER))
+    assert not Read("a", stamps=ONE).is_same(Read("b", stamps=ONE))

@@ -66,7 +66,7 @@ def test_what_waits_is_written_at_the_end() -> None:
             assert create(connection, number) == 200
         connection.close()
         lines = stop(process)
-    assert [line["message"] for line in lines] == ["started", *["answered"] * 20, "stopping"]
+    assert [line["message"] for line in lines] == ["started", *["responded"] * 20, "stopping"]
 
 
 def test_durations_are_finer_than_milliseconds() -> None:
@@ -78,7 +78,7 @@ def test_durations_are_finer_than_milliseconds() -> None:
         with urllib.request.urlopen(f"http://{admin}/metrics", timeout=30) as response:
             metrics = response.read().decode().splitlines()
         lines = stop(process)
-    durations = [line["duration_ms"] for line in lines if line["message"] == "answered"]
+    durations = [line["duration_ms"] for line in lines if line["message"] == "responded"]
     assert all(duration > 0 for duration in durations)
     assert any(duration != int(duration) for duration in durations)
     sums = [float(line.rpartition(" ")[2]) for line in metrics if "_duration_seconds_sum{" in line]
@@ -129,7 +129,7 @@ def test_an_upstream_out_of_reach_is_reported_in_json() -> None:
     assert (failed["level"], failed["upstream"], failed["address"]) == ("WARNING", "operation", address)
     assert (failed["code"], failed["reason"]) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
     assert "Connection refused" in failed["peer_message"]
-    assert len([line for line in lines if line["message"] == "answered"]) == 3
+    assert len([line for line in lines if line["message"] == "responded"]) == 3
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])

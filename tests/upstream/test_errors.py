@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import Upstream
 from gateway.errors import Code, GatewayError, UpstreamError
+from gateway.telemetry import Health
 from gateway.upstream import Channels
 from gateway.upstream.errors import to_gateway_error
 
@@ -112,7 +113,7 @@ async def test_an_answer_that_is_too_large_is_not_to_be_tried_again(server: Serv
 @pytest.mark.parametrize("size", [7000, 9000, 15_000, 17_000, 60_000])
 async def test_large_errors_of_an_upstream_keep_their_code_every_time(server: Server, size: int) -> None:
     server.code, server.trailing = grpc.StatusCode.NOT_FOUND, (("some-bin", b"\xff" * size),)
-    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)})
+    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)}, Health())
     callable_: Any = channels["a"].unary_unary(METHOD)
     codes = set()
     for _ in range(150):
@@ -125,7 +126,7 @@ async def test_large_errors_of_an_upstream_keep_their_code_every_time(server: Se
 
 async def test_an_error_that_cannot_be_read_is_no_429(server: Server) -> None:
     server.code, server.trailing = grpc.StatusCode.NOT_FOUND, (("some-bin", b"\xff" * 70_000),)
-    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)})
+    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)}, Health())
     callable_: Any = channels["a"].unary_unary(METHOD)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await callable_(b"", timeout=10)

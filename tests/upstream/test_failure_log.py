@@ -16,7 +16,7 @@ from gateway.config import Upstream
 from gateway.emulator import Fault
 from gateway.errors import Code, GatewayError, UpstreamError
 from gateway.schema import Schema
-from gateway.telemetry import Tracing
+from gateway.telemetry import Health, Tracing
 from gateway.upstream.failure_log import INTERVAL_S, FailureLog
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 
@@ -114,7 +114,7 @@ def test_each_upstream_and_code_is_reported_once_in_a_while(
     call: Call, logs: pytest.LogCaptureFixture
 ) -> None:
     now = 100.0
-    log = FailureLog({name: Upstream(address=f"{name}:1") for name in ("a", "b")}, lambda: now)
+    log = FailureLog({name: Upstream(address=f"{name}:1") for name in ("a", "b")}, Health(), lambda: now)
 
     def report(upstream: str, code: Code) -> None:
         log.report(call, upstream, GatewayError(code, "R", "m"), "words")
@@ -140,7 +140,7 @@ def test_each_upstream_and_code_is_reported_once_in_a_while(
 def test_words_are_bounded_and_hold_no_secret(call: Call, logs: pytest.LogCaptureFixture) -> None:
     link = "https://storage.yandexcloud.net/b/k.iso?X-Amz-Signature=deadbeef"
     error = UpstreamError(Code.INTERNAL, "")
-    FailureLog({"a": Upstream(address="a:1")}).report(call, "a", error, f"{link} {'x' * 9000}")
+    FailureLog({"a": Upstream(address="a:1")}, Health()).report(call, "a", error, f"{link} {'x' * 9000}")
     (line,) = failed(logs)
     assert "deadbeef" not in line["peer_message"]
     assert len(line["peer_message"]) <= 501
@@ -148,6 +148,6 @@ def test_words_are_bounded_and_hold_no_secret(call: Call, logs: pytest.LogCaptur
 
 def test_details_that_cannot_be_read_do_no_harm(call: Call, logs: pytest.LogCaptureFixture) -> None:
     info = AnyMessage(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
-    FailureLog({"a": Upstream(address="a:1")}).report(call, "a", UpstreamError(Code.INTERNAL, "", [info]), "")
+    FailureLog({"a": Upstream(address="a:1")}, Health()).report(call, "a", UpstreamError(Code.INTERNAL, "", [info]), "")
     (line,) = failed(logs)
     assert line["reason"] == ""

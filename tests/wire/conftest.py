@@ -16,7 +16,7 @@ import pytest
 
 from gateway.app import Addresses, Gateway
 from gateway.schema import Schema, load_schema
-from tests.conftest import ROOT, make_config
+from tests.conftest import ROOT, make_config, plain_telemetry
 from tests.schema.compiling import compile_protos
 
 WIRE, LIBRARY = "test.wire.v1.Wire", "test.v1.Library"
@@ -147,7 +147,7 @@ async def wire(sets: dict[str, bytes], wire_schema: Schema, tmp_path: Path) -> A
                 "api__services": f"{{{WIRE}: baremetal, {LIBRARY}: baremetal}}",
                 "policies__path": ROOT / "policies",
             } | sections
-            gateway = Gateway(make_config(upstream.address, **sections), {})
+            gateway = Gateway(make_config(upstream.address, **sections), plain_telemetry())
             addresses = await gateway.start()
             stack.push_async_callback(gateway.stop)
             client = await stack.enter_async_context(aiohttp.ClientSession())

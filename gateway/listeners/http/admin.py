@@ -1,59 +1,71 @@
-"""The admin listener: is it alive, may it be sent calls, what does it count, what does it serve."""
+"""The admin listener: liveness, readiness, metrics, and the document of what is served."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from gateway.listeners.http.responses import json_answer, tree_answer
+from gateway.listeners.http.responses import json_response, set_common_headers, tree_response
+from gateway.listeners.metadata import new_identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.web_request import BaseRequest
 
+    from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Health, Metrics
 
 _PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
 
 class AdminListener:
-    """Answers operators and their tools."""
+    """Responds to operators and their tools."""
 
-    def __init__(self, health: Health, metrics: Metrics, openapi: Callable[[], bytes]) -> None:
+    def __init__(self, health: Health, metrics: Metrics, active: ActiveSnapshot) -> None:
         """Prepare.
 
         Args:
-            health: told of at /readyz.
+            health: shown at /readyz; with `?verbose` all its conditions.
             metrics: exposed at /metrics.
-            openapi: gives the document in force.
+            active: holds the snapshot whose document is at /openapi.json.
         """
         self._health = health
         self._metrics = metrics
-        self._pages: dict[str, Callable[[], web.Response]] = {
-            "/livez": lambda: tree_answer({"status": "alive"}),
-            "/readyz": self._ready,
+        self._active = active
+        self._pages: dict[str, Callable[[str], web.Response]] = {
+            "/livez": lambda _query: tree_response({"status": "alive"}),
+            "/readyz": self._show_readiness,
             "/metrics": self._expose,
-            "/openapi.json": lambda: json_answer(openapi()),
+            "/openapi.json": lambda _query: json_response(self._active.snapshot.openapi),
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
-        """Answer a request."""
-        page = self._pages.get(request.raw_path.partition("?")[0])
+        """Respond to a request."""
+        response = self._respond(request)
+        set_common_headers(response, new_identifiers())
+        return response
+
+    def _respond(self, request: BaseRequest) -> web.Response:
+        path, _, query = request.raw_path.partition("?")
+        page = self._pages.get(path)
         if page is None:
-            return tree_answer({"error": "no such page", "pages": list(self._pages)}, 404)
+            return tree_response({"error": "no such page", "pages": list(self._pages)}, 404)
         if request.method not in {"GET", "HEAD"}:
-            answer = tree_answer({"error": "pages are read with GET"}, 405)
-            answer.headers["Allow"] = "GET, HEAD"
-            return answer
-        return page()
+            response = tree_response({"error": "pages are read with GET"}, 405)
+            response.headers["Allow"] = "GET, HEAD"
+            return response
+        return page(query)
 
-    def _ready(self) -> web.Response:
-        status = "ready" if self._health.is_ready else "not ready"
-        return tree_answer({"status": status, **self._health.facts}, 200 if self._health.is_ready else 503)
+    def _show_readiness(self, query: str) -> web.Response:
+        is_ready = self._health.is_ready
+        shown: dict[str, Any] = {"status": "ready" if is_ready else "not ready", **self._health.facts}
+        if query.partition("=")[0] == "verbose":
+            shown["conditions"] = [one.to_json() for one in self._health.conditions]
+        return tree_response(shown, 200 if is_ready else 503)
 
-    def _expose(self) -> web.Response:
-        answer = web.Response(body=self._metrics.expose())
-        answer.headers["Content-Type"] = _PROMETHEUS
-        return answer
+    def _expose(self, _query: str) -> web.Response:
+        response = web.Response(body=self._metrics.expose())
+        response.headers["Content-Type"] = _PROMETHEUS
+        return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
 from http import HTTPStatus
@@ -15,6 +14,8 @@ from gateway.errors import Code, GatewayError, invalid_request
 from gateway.listeners.errors import HttpError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from aiohttp.web_request import BaseRequest
 
 _MEDIA_TYPE = re.compile(
@@ -32,14 +33,18 @@ _METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte that zlib writes, RFC 195
 
 
 async def read_body(
-    request: BaseRequest, limit_bytes: int, deadline: float, *, is_json: bool = True
+    request: BaseRequest,
+    limit_bytes: int,
+    receiving: AbstractAsyncContextManager[None],
+    *,
+    is_json: bool = True,
 ) -> bytes:
     """Return the body, decompressed; empty when there is none.
 
     Args:
         request: whose body is read.
         limit_bytes: largest size, also once decompressed.
-        deadline: when the last byte has to be here, by the event loop's clock, in seconds.
+        receiving: bounds how long the body may take; entered while it is received.
         is_json: other types are refused.
 
     Raises:
@@ -53,7 +58,7 @@ async def read_body(
     encoding = _read_encoding(request)
     _check_expectation(request)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with receiving:
             body = await _read_content(request, limit_bytes)
     except TimeoutError as error:
         raise HttpError(

@@ -1,6 +1,6 @@
 """An HTTP server of one handler, on aiohttp's low-level server: no framework in between.
 
-aiohttp answers what it cannot parse by itself; here that answer is a Status in
+aiohttp itself responds to what it cannot parse; here that response is a Status in
 JSON as well, quotes nothing that was sent and prints no traceback.
 """
 
@@ -17,7 +17,8 @@ from gateway.config import Address, ListenerTls
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import HttpError, headers_too_large
 from gateway.listeners.http.acceptor import Acceptor, Connection
-from gateway.listeners.http.responses import error_answer
+from gateway.listeners.http.responses import error_response, set_common_headers
+from gateway.listeners.metadata import new_identifiers
 from gateway.listeners.tls import cannot_listen, read_tls, tls_fault
 
 if TYPE_CHECKING:
@@ -48,22 +49,19 @@ class HttpServer:
         handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
         writer: JsonWriter,
         header_bytes: int,
-        new_id: Callable[[], str],
     ) -> None:
         """Prepare.
 
         Args:
             name: of the listener.
-            handler: answers every request that could be parsed.
-            writer: writes the answers to the others.
+            handler: responds to every request that could be parsed.
+            writer: writes the responses to the others.
             header_bytes: longest request line, and longest header.
-            new_id: gives the request ID of an answer to a request that could not be parsed.
         """
         self._name = name
         self._handler = handler
         self._writer = writer
         self._header_bytes = header_bytes
-        self._new_id = new_id
         self._server: _Server | None = None
         self._acceptor: Acceptor | None = None
 
@@ -102,13 +100,14 @@ class HttpServer:
 
     def refuse(self, error: GatewayError) -> web.Response:
         """Answer a request that is no HTTP, or ended in aiohttp's own hands; the connection ends with it."""
-        request_id = self._new_id()
-        answer = error_answer(error, self._writer, request_id, request_id.replace("-", ""))
-        answer.force_close()
-        return answer
+        identifiers = new_identifiers()
+        response = error_response(error, self._writer, identifiers["x-request-id"])
+        set_common_headers(response, identifiers)
+        response.force_close()
+        return response
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        # Not by the property: it keeps what it was first asked for, and the answer would have that version.
+        # Not by the property: it keeps what it was first asked for, and the response would have that version.
         if request._version in _VERSIONS:  # noqa: SLF001
             return self._handler(request)
         return self._refuse_version(request)
@@ -207,7 +206,7 @@ class _Protocol(RequestHandler, Connection):
         message: str | None = None,  # noqa: ARG002 - it quotes what was sent
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way already")
+            raise ConnectionError("an response is under way already")
         return self._owner.refuse(_parse_error(exc))
 
     def _is_waiting(self) -> bool:
@@ -220,7 +219,7 @@ class _Protocol(RequestHandler, Connection):
             self._start_timer("head", HEAD_S, self.force_close)
 
     def _refuse_bytes(self) -> None:
-        """Answer what broke the parser, unless another answer is under way."""
+        """Answer what broke the parser, unless another response is under way."""
         if self._is_waiting() and self.transport is not None:
             self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
         self.force_close()
@@ -245,13 +244,13 @@ def _parse_error(error: BaseException | None) -> HttpError:
     return headers_too_large() if isinstance(error, http_exceptions.LineTooLong) else _MALFORMED
 
 
-def to_bytes(answer: web.Response) -> bytes:
-    """Return an answer as it goes over a connection that ends with it."""
-    body = answer.body
+def to_bytes(response: web.Response) -> bytes:
+    """Return an response as it goes over a connection that ends with it."""
+    body = response.body
     if not isinstance(body, bytes):
-        raise TypeError("only an answer whose body is bytes")
-    headers = {**answer.headers, "Content-Length": str(len(body)), "Connection": "close"}
-    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{k}: {v}" for k, v in headers.items())]
+        raise TypeError("only an response whose body is bytes")
+    headers = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -1,8 +1,8 @@
-"""Streamed answers over HTTP: a JSON text a line, or server-sent events when the caller accepts those.
+"""Streamed responses over HTTP: one JSON text on each line, or server-sent events if the caller accepts them.
 
-An error after the first answer can have no status line any more: it comes as the
-last element, a Status. In NDJSON its "@type" tells it from an answer; as an
-event it is named `error`.
+An error after the first message cannot change the status line any more. It is the
+last element of the stream, a Status. In NDJSON its "@type" distinguishes it from a
+message; as an event it is named `error`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aiohttp.web_request import BaseRequest
 
 EVENTS = "text/event-stream"
@@ -23,12 +21,12 @@ _STATUS_TYPE = b'{"@type":"type.googleapis.com/google.rpc.Status",'
 
 
 class Framing(Protocol):
-    """How the elements of a stream are told apart."""
+    """How the elements of a stream are separated."""
 
     content_type: str
 
     def frame(self, text: bytes) -> bytes:
-        """Return an answer as it goes over the wire."""
+        """Return a message as it is sent."""
         ...
 
     def frame_error(self, status: bytes) -> bytes:
@@ -63,12 +61,8 @@ def choose_framing(request: BaseRequest) -> Framing:
     return _Events() if EVENTS in media_types else _Lines()
 
 
-async def open_stream(
-    request: BaseRequest, framing: Framing, headers: Mapping[str, str]
-) -> web.StreamResponse:
-    """Send the head of a streamed answer."""
-    answer = web.StreamResponse(headers=headers)
-    answer.content_type = framing.content_type
-    answer.headers["Cache-Control"] = "no-store"
-    await answer.prepare(request)
-    return answer
+def make_stream(framing: Framing) -> web.StreamResponse:
+    """Return the response for a stream; its head is not sent yet."""
+    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
+    response.content_type = framing.content_type
+    return response

@@ -4,60 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
 
-from gateway.call import Call, Caller
+from gateway.call import Reply
 from gateway.config import Address
-from gateway.errors import Code, GatewayError, invalid_request
-from gateway.listeners.context import Exchange
+from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import client_streaming_error, internal_error, stopping_error
-from gateway.listeners.response_size import to_trailing_metadata, to_warning_metadata
+from gateway.listeners.response_size import to_warning_metadata
 from gateway.listeners.rpc.options import server_options
 from gateway.listeners.rpc.peers import PeerConnections
-from gateway.listeners.rpc.requests import RequestReader
+from gateway.listeners.rpc.requests import read_request
+from gateway.listeners.rpc.rpc_exchange import RpcContext, RpcExchange
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
 from gateway.listeners.tls import cannot_listen, read_tls, why_not_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from google.protobuf.message import Message
-
+    from gateway.call import Call, ReplyStream
     from gateway.config import Grpc, ListenerTls
+    from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
 
-_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# Its word for a caller that went away while it was being answered: no fault, and a traceback for each.
+# It logs a traceback for each caller that goes away before its response is sent, which is no fault.
 logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 )
 
 GOODBYE_S = 1.0
 """Seconds that connections without calls have to close by themselves when the gateway stops."""
-_OTHER = "_OTHER"
-"""Stands for a method that is not served: a caller could otherwise make up time series."""
 
 
 class RpcListener(grpc.GenericRpcHandler):
-    """Answers gRPC calls by way of the pipeline.
+    """Responds to gRPC calls by way of the pipeline.
 
-    To the library every method takes a stream of requests. So a call begins with
+    To the library every method takes a stream of requests. So a call starts with
     its head, not with its message: it is bounded, timed and refused here, with
     the details of the gateway's own errors.
     """
 
-    def __init__(self, shared: ListenerContext, section: Grpc) -> None:
-        self._shared = shared
+    def __init__(self, context: ListenerContext, section: Grpc) -> None:
+        self._context = context
         self._section = section
-        limits = shared.limits
-        self._requests = RequestReader(limits.concurrency, limits.body_bytes)
+        limits = context.limits
         self._unread = UnreadReplies(limits.concurrency, limits.deadline_s + SEND_S)
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
@@ -73,7 +67,7 @@ class RpcListener(grpc.GenericRpcHandler):
             FaultsError: the address is taken, or a TLS file cannot be used.
         """
         listen, tls = self._section.listen, self._section.tls
-        options = server_options(self._section, self._shared.limits, max_connections)
+        options = server_options(self._section, self._context.limits, max_connections)
         self._server = grpc.aio.server(handlers=[self], options=options)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
         try:
@@ -105,133 +99,84 @@ class RpcListener(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what handles a call."""
-        snapshot = self._shared.active.snapshot
+        snapshot = self._context.active.snapshot
         method = snapshot.methods.get(handler_call_details.method)
-        if method is None or method.client_streaming:
-            return grpc.stream_unary_rpc_method_handler(
-                self._refuse if method is None else self._refuse_stream
-            )
-        # No serializer: what cannot be parsed is answered here, not by the library.
-        if method.server_streaming:
 
-            async def stream(_: object, context: _Context) -> AsyncIterator[bytes]:
-                exchange = _Exchange(method.name, context, self._shared)
-                async with self._ended_well(exchange, context):
-                    call = await self._read(exchange, method, context)
-                    async with snapshot.pipeline.stream(call) as replies:
-                        await context.send_initial_metadata(tuple(exchange.headers().items()))
-                        context.set_trailing_metadata(to_warning_metadata(replies.warnings))
-                        async for message in replies.messages:
-                            yield message.SerializeToString()
+        async def respond(_: object, rpc_context: RpcContext) -> bytes:
+            exchange = RpcExchange(self._context, snapshot, method, rpc_context)
+            async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
+                return cast("Reply", reply).message.SerializeToString()
+            raise AssertionError("a call that failed was aborted")
 
-            return grpc.stream_stream_rpc_method_handler(stream)
+        async def respond_in_stream(_: object, rpc_context: RpcContext) -> AsyncIterator[bytes]:
+            exchange = RpcExchange(self._context, snapshot, method, rpc_context)
+            async with (
+                self._reporting(exchange, rpc_context),
+                self._replying(exchange, rpc_context) as reply,
+                aclosing(cast("ReplyStream", reply).messages) as messages,
+            ):
+                async for message in messages:
+                    yield message.SerializeToString()
 
-        async def handle(_: object, context: _Context) -> bytes:
-            exchange = _Exchange(method.name, context, self._shared)
-            async with self._ended_well(exchange, context):
-                reply = await snapshot.pipeline.handle(await self._read(exchange, method, context))
-                await context.send_initial_metadata(
-                    tuple((exchange.headers() | dict(reply.metadata)).items())
-                )
-                context.set_trailing_metadata(to_warning_metadata(reply.warnings))
-                return reply.message.SerializeToString()
-            raise AssertionError("a call that did not end well was aborted")
-
-        return grpc.stream_unary_rpc_method_handler(handle)
-
-    async def _refuse(self, _: object, context: _Context) -> bytes:
-        """Answer a call of a method that is not served; its name is the caller's text, so it is not kept."""
-        error = GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
-        return await self._end(error, context)
-
-    async def _refuse_stream(self, _: object, context: _Context) -> bytes:
-        return await self._end(client_streaming_error(), context)
-
-    async def _end(self, error: GatewayError, context: _Context) -> bytes:
-        async with self._ended_well(_Exchange(_OTHER, context, self._shared), context):
-            raise error
-        raise AssertionError("a call that did not end well was aborted")
+        # No serializer: what cannot be parsed is refused here, not by the library.
+        if method is not None and method.server_streaming and not method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(respond_in_stream)
+        return grpc.stream_unary_rpc_method_handler(respond)
 
     @asynccontextmanager
-    async def _ended_well(self, exchange: _Exchange, context: _Context) -> AsyncIterator[None]:
-        """Answer with the error that ends the block, if one does; tell of the call in any case."""
+    async def _replying(
+        self, exchange: RpcExchange, rpc_context: RpcContext
+    ) -> AsyncIterator[Reply | ReplyStream]:
+        """Read the request, take it through the pipeline, and send the head of the response."""
+        method = exchange.method
+        if method is None:
+            raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
+        if method.client_streaming:
+            raise client_streaming_error()
+        with exchange.admit(peer_address(rpc_context.peer())[0]) as slot:
+            call = await self._read(exchange, method, rpc_context, slot)
+            reply = await exchange.snapshot.pipeline.handle(call, slot)
+            metadata = reply.metadata if isinstance(reply, Reply) else {}
+            await rpc_context.send_initial_metadata(tuple((exchange.headers() | dict(metadata)).items()))
+            rpc_context.set_trailing_metadata(to_warning_metadata(reply.warnings))
+            yield reply
+
+    async def _read(self, exchange: RpcExchange, method: Method, rpc_context: RpcContext, slot: Slot) -> Call:
+        left_s = cast("float | None", rpc_context.time_remaining())  # None without a deadline of the caller's
+        limits = self._context.limits
+        deadline = exchange.started + (
+            limits.deadline_s if left_s is None else min(left_s, limits.deadline_s)
+        )
+        metadata = self._context.metadata.read(exchange.metadata)
+        request = await read_request(rpc_context.read, method, slot.receiving(deadline), limits.body_bytes)
+        return exchange.make_call(method, request, metadata, deadline)
+
+    @asynccontextmanager
+    async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
+        """End the call with the error that ends this block, if one does; report the call in any case."""
         code = Code.CANCELLED
-        self._unread.begin(context)
+        self._unread.begin(rpc_context)
         try:
             yield
-            self._unread.send(context)
+            self._unread.send(rpc_context)
             code = Code.OK
         except GatewayError as error:
             code = error.code
-            await _abort(context, error, exchange)
+            exchange.record_refusal(error)
+            await exchange.abort(error)
         except GeneratorExit:
             raise
         except asyncio.CancelledError:
-            if not self._shared.calls.is_cut:
+            if not self._context.calls.is_cut:
                 raise
             code = Code.UNAVAILABLE
-            await _abort(context, stopping_error(), exchange)
+            await exchange.abort(stopping_error())
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             code = Code.INTERNAL
             exchange.log_failure()
-            await _abort(context, internal_error(exchange.trace_id), exchange)
+            await exchange.abort(internal_error(exchange.trace_id))
         finally:
             exchange.finish(code)
-
-    async def _read(self, exchange: _Exchange, method: Method, context: _Context) -> Call:
-        left_s = cast("float | None", context.time_remaining())  # None without a deadline of the caller's
-        limit_s = self._shared.limits.deadline_s
-        deadline = exchange.started + (limit_s if left_s is None else min(left_s, limit_s))
-        metadata = self._shared.metadata.read(exchange.metadata)
-        return Call(
-            id=exchange.id,
-            method=method,
-            caller=Caller(address=peer_address(context.peer())[0]),
-            request=_parse(method, await self._requests.read(context.read, deadline)),
-            metadata=metadata,
-            deadline=deadline,
-            span=exchange.span,
-        )
-
-
-class _Exchange(Exchange):
-    """One gRPC call while it is being answered."""
-
-    def __init__(self, method: str, context: _Context, shared: ListenerContext) -> None:
-        self._method = method
-        self.metadata: list[tuple[str, str | bytes]] = list(context.invocation_metadata() or ())
-        headers = {name: value for name, value in self.metadata if isinstance(value, str)}
-        super().__init__(shared, method, headers, {"rpc.system.name": "grpc", "rpc.method": method})
-        self._metrics = shared.metrics
-        self.facts = {"method": method}
-
-    def finish(self, code: Code) -> None:
-        """Tell of the answer in the trace, the metrics and the log."""
-        self.span.set_attribute("rpc.response.status_code", code.name)
-        duration_s = self.end(code.name, is_failure=code is not Code.OK)
-        self._metrics.record_call(duration_s, self._method, code.name)
-
-
-def _parse(method: Method, data: bytes) -> Message:
-    """Return the request; one with fields that no rule could judge is refused."""
-    try:
-        message = method.request.FromString(data)
-    except DecodeError as error:
-        raise invalid_request(f"the request is no {method.request.DESCRIPTOR.full_name}") from error
-    known = type(message)()
-    known.CopyFrom(message)
-    known.DiscardUnknownFields()
-    if known.ByteSize() != message.ByteSize():
-        raise invalid_request(
-            "the request has fields that the gateway does not know, so it cannot judge them"
-        )
-    return message
-
-
-async def _abort(context: Any, error: GatewayError, exchange: _Exchange) -> None:
-    message, trailing = to_trailing_metadata(error, exchange.id, exchange.headers())
-    code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
-    await context.abort(code, message, trailing)
 
 
 def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:

@@ -207,8 +207,8 @@ async def test_nothing_forges_a_log_line(
     await connection.hear(connection.call(b"/x\nforged", b""))
     await connection.close()
     records = [json.loads(line) for line in read_log().splitlines()]
-    answered = [record for record in records if record["message"] == "answered"]
-    assert len(answered) == 11
+    responded = [record for record in records if record["message"] == "responded"]
+    assert len(responded) == 11
     assert {record["level"] for record in records} <= {"DEBUG", "INFO", "WARNING"}
     assert not [record for record in records if record["message"].startswith("forged")]
     # Only an upstream that fails is quoted, on one line.

@@ -432,11 +432,11 @@ async def test_secrets_are_nowhere(running: Running, logs: pytest.LogCaptureFixt
         "https://storage.yandexcloud.net/other/a.iso?X-Amz-Signature=deadbeefdeadbeef&X-Amz-Credential=AKIA"
     )
     headers = {"Authorization": "Bearer t1.very-secret-token"}
-    _, body, answered = await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"uri": link}, headers=headers)
+    _, body, responded = await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"uri": link}, headers=headers)
     metrics = running.metrics.expose().decode()
     for text in (
         json.dumps(body),
-        str(answered),
+        str(responded),
         logs.text,
         str([one.__dict__ for one in logs.records]),
         metrics,
@@ -497,11 +497,11 @@ async def test_a_call_is_counted_and_logged(
 ) -> None:
     running = await start(decision_log__type="file", decision_log__path=tmp_path / "decisions.jsonl")
     await call(running, "POST", IMAGES, json=GOOD_IMAGE | {"labels": {}}, headers={"x-request-id": "one"})
-    answered = next(one for one in logs.records if one.message == "answered")
-    assert (answered.__dict__["call_id"], answered.__dict__["status"]) == ("one", 403)
+    responded = next(one for one in logs.records if one.message == "responded")
+    assert (responded.__dict__["call_id"], responded.__dict__["status"]) == ("one", 403)
     decided = json.loads((tmp_path / "decisions.jsonl").read_text())
     assert (decided["kind"], decided["decision"], decided["call_id"]) == ("decision", "deny", "one")
-    assert decided["trace_id"] == answered.__dict__["trace_id"]
+    assert decided["trace_id"] == responded.__dict__["trace_id"]
     text = running.metrics.expose().decode()
     assert 'gateway_violations_total{action="deny",rule="required-labels/env"} 1.0' in text
     assert f'http_route="{IMAGES}"' in text

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.audit.record_writer import RecordWriter
 from opentelemetry.sdk.resources import Resource
 
-from gateway.audit.decision_log import DecisionLog, FileSink, StdoutSink
 from gateway.errors import Code, GatewayError
-from gateway.telemetry import Metrics
+from gateway.sinks.file import FileSink
+from gateway.sinks.stdout import StdoutSink
+from gateway.telemetry import Health, Metrics
 
 RECORD = {"kind": "decision", "id": "1"}
 FULL = Path("/dev/full")
@@ -64,8 +66,8 @@ def lost(metrics: Metrics) -> float:
     return 0.0
 
 
-def open_log(sink: Any, metrics: Metrics, **options: Any) -> DecisionLog:
-    return DecisionLog(sink, metrics, **{"capacity": 10, "when_full": "refuse", **options})
+def open_log(sink: Any, metrics: Metrics, **options: Any) -> RecordWriter:
+    return RecordWriter(sink, metrics, Health(), **{"capacity": 10, "when_full": "refuse", **options})
 
 
 async def test_a_record_is_in_the_file_when_its_call_goes_on(tmp_path: Path, metrics: Metrics) -> None:
@@ -221,7 +223,7 @@ async def test_the_room_is_used_and_records_may_be_dropped(metrics: Metrics) -> 
 async def test_a_sink_that_stands_still_does_not_keep_the_gateway_from_stopping(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.audit.decision_log.CLOSE_S", 0.05)
+    monkeypatch.setattr("gateway.audit.record_writer.CLOSE_S", 0.05)
     sink = HeldSink()
     log = open_log(sink, metrics)
     await log.write(RECORD, soon())

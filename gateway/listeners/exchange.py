@@ -1,0 +1,134 @@
+"""One request of a caller and its response: identifiers, span, times, and what is logged about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Status, StatusCode
+
+from gateway.audit.record import Refusal
+from gateway.call import Call, Caller, choose_idempotency_key
+from gateway.listeners.metadata import request_id
+from gateway.telemetry import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from gateway.errors import GatewayError
+    from gateway.limits import Slot
+    from gateway.listeners.context import ListenerContext
+    from gateway.schema import Method
+    from gateway.serving.snapshot import Snapshot
+
+_log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """One request and its response.
+
+    Attributes:
+        snapshot: that serves the request, to its end.
+        started: by the event loop's clock, in seconds; deadlines count from it.
+        id: the request ID.
+        trace_id: of the request's trace.
+        facts: about the call, in every log line about it.
+        caller: who calls; unknown until the call was admitted.
+        method: that is called; None until it is known.
+    """
+
+    def __init__(
+        self,
+        context: ListenerContext,
+        snapshot: Snapshot,
+        name: str,
+        headers: Mapping[str, str],
+        attributes: Mapping[str, str],
+    ) -> None:
+        """Start.
+
+        Args:
+            context: of the listener.
+            snapshot: that serves the request.
+            name: of the span.
+            headers: of the caller, for its request ID and its trace.
+            attributes: of the span.
+        """
+        self.snapshot = snapshot
+        self.started = asyncio.get_running_loop().time()
+        # The loop's clock may have whole milliseconds: enough for deadlines, too coarse to measure by.
+        self._started_ns = time.perf_counter_ns()
+        self.id = request_id(headers)
+        self.span = context.tracing.start_server(name, headers, attributes)
+        self.trace_id = trace_id_of(self.span)
+        self.facts: dict[str, str] = {}
+        self.caller = Caller()
+        self.method: Method | None = None
+        self._is_read = False
+        self._head = context.head
+        self._calls = context.calls
+        self._task = context.calls.enter()
+
+    def admit(self, address: str) -> Slot:
+        """Identify the caller and return the slot of the call, before its message is received.
+
+        Raises:
+            GatewayError: the call is refused.
+        """
+        self.caller = self._head.identify(address)
+        return self._head.admit()
+
+    def make_call(
+        self, method: Method, request: Message, metadata: Mapping[str, str | bytes], deadline: float
+    ) -> Call:
+        """Return the call that the request makes."""
+        self._is_read = True
+        return Call(
+            id=self.id,
+            method=method,
+            caller=self.caller,
+            request=request,
+            metadata=metadata,
+            deadline=deadline,
+            span=self.span,
+            idempotency_key=choose_idempotency_key(method, metadata),
+        )
+
+    def record_refusal(self, error: GatewayError) -> None:
+        """Record a call that ended before its request was read; one of no known method is only logged."""
+        if self._is_read or self.method is None:
+            return
+        refusal = Refusal(
+            call_id=self.id,
+            trace_id=self.trace_id,
+            method=self.method.name,
+            caller=self.caller,
+            error=error,
+        )
+        self.snapshot.reporter.report_refusal(refusal)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers, or the metadata, that every response has."""
+        return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
+
+    def log_failure(self) -> None:
+        """Log the exception that is being handled: a failure of the gateway itself."""
+        _log.exception("call failed", extra=self._fields())
+
+    def end(self, status: int | str, *, is_failure: bool) -> float:
+        """End the span, log the response, and return how long it took, in seconds."""
+        self._calls.leave(self._task)
+        duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
+        if is_failure:
+            self.span.set_status(Status(StatusCode.ERROR))
+        self.span.end()
+        fields = {"status": status, "duration_ms": round(duration_s * 1e3, 3)}
+        _log.info("responded", extra=self._fields() | fields)
+        return duration_s
+
+    def _fields(self) -> dict[str, Any]:
+        return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}

@@ -1,0 +1,60 @@
+"""One HTTP request of a caller and its response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import rename_fields
+from gateway.listeners.exchange import Exchange
+from gateway.schema import descriptor_of
+from gateway.transcode import to_json_path
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+    from gateway.listeners.context import ListenerContext
+    from gateway.transcode import Route
+
+# Others are counted as one, so that a caller cannot make up time series.
+_HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_SERVER_ERROR = 500
+
+
+class HttpExchange(Exchange):
+    """One HTTP request and its response.
+
+    Attributes:
+        http_method: of the request.
+    """
+
+    def __init__(self, request: BaseRequest, context: ListenerContext) -> None:
+        self.http_method = request.method
+        self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else "_OTHER"
+        attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
+        super().__init__(context, context.active.snapshot, self._shown_method, request.headers, attributes)
+        self._metrics = context.metrics
+        self._template = ""
+        self.facts = {"http_method": self._shown_method}
+
+    def enter(self, route: Route) -> None:
+        """Note the route of the request."""
+        self.method = route.method
+        self._template = route.rule.template
+        self.facts |= {"route": self._template, "method": route.method.name}
+        self.span.update_name(f"{self._shown_method} {self._template}")
+        self.span.set_attribute("http.route", self._template)
+        self.span.set_attribute("rpc.method", route.method.name)
+
+    def json_path(self, path: str) -> str:
+        """Return a field path of the request as HTTP responses show it: with the names of JSON."""
+        return path if self.method is None else to_json_path(path, descriptor_of(self.method.request))
+
+    def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return texts with the paths of fields as HTTP responses show them."""
+        return tuple(rename_fields(text, self.json_path) for text in texts)
+
+    def finish(self, status: int) -> None:
+        """Report the response in the trace, the metrics and the log."""
+        self.span.set_attribute("http.response.status_code", status)
+        duration_s = self.end(status, is_failure=status >= _SERVER_ERROR)
+        self._metrics.record_request(duration_s, self._shown_method, self._template, status)

@@ -1,0 +1,59 @@
+"""One gRPC call and its response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from gateway.listeners.exchange import Exchange
+from gateway.listeners.response_size import to_trailing_metadata
+
+if TYPE_CHECKING:
+    from gateway.errors import Code, GatewayError
+    from gateway.listeners.context import ListenerContext
+    from gateway.schema import Method
+    from gateway.serving.snapshot import Snapshot
+
+RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+OTHER = "_OTHER"
+"""The name of every method that is not served: a caller could otherwise make up time series."""
+
+
+class RpcExchange(Exchange):
+    """One gRPC call and its response.
+
+    Attributes:
+        metadata: that the caller sent.
+    """
+
+    def __init__(
+        self,
+        context: ListenerContext,
+        snapshot: Snapshot,
+        method: Method | None,
+        rpc_context: RpcContext,
+    ) -> None:
+        self._name = OTHER if method is None else method.name
+        self._rpc_context = rpc_context
+        self.metadata: list[tuple[str, str | bytes]] = list(rpc_context.invocation_metadata() or ())
+        headers = {name: value for name, value in self.metadata if isinstance(value, str)}
+        attributes = {"rpc.system.name": "grpc", "rpc.method": self._name}
+        super().__init__(context, snapshot, self._name, headers, attributes)
+        self.method = method
+        self._metrics = context.metrics
+        self.facts = {"method": self._name}
+
+    async def abort(self, error: GatewayError) -> None:
+        """End the call with an error; this raises, as the library does."""
+        message, trailing = to_trailing_metadata(error, self.id, self.headers())
+        code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
+        await self._rpc_context.abort(code, message, trailing)
+
+    def finish(self, code: Code) -> None:
+        """Report the response in the trace, the metrics and the log."""
+        self.span.set_attribute("rpc.response.status_code", code.name)
+        duration_s = self.end(code.name, is_failure=bool(code))
+        self._metrics.record_call(duration_s, self._name, code.name)

@@ -1,0 +1,101 @@
+"""A file as a sink: JSON lines, opened again after log rotation."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from gateway.sinks.sink import SinkError
+
+_MODE = 0o640
+_NO_FILE = "neither a regular file nor a character device; to write to a pipe, use decision_log.type: stdout"
+
+
+class FileSection(BaseModel):
+    """The keys of the configuration that belong to this sink."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    path: Path = Path("decisions.jsonl")
+    """The file: a regular one, or a character device as /dev/null."""
+    durability: Literal["power", "process"] = "process"
+    """What a record in a file has to survive: loss of power, or of the process."""
+
+
+def open_file(section: FileSection) -> FileSink:
+    """Return the sink.
+
+    Raises:
+        SinkError: the file cannot be opened.
+    """
+    try:
+        return FileSink(section.path, survives_power_loss=section.durability == "power")
+    except OSError as error:
+        raise SinkError(str(section.path), "path", f"cannot be opened: {error.strerror}") from error
+
+
+class FileSink:
+    """Appends records to a file of JSON lines. After log rotation has moved it, it opens a new one."""
+
+    is_durable = True
+
+    def __init__(self, path: Path, *, survives_power_loss: bool) -> None:
+        """Open the file; a character device, such as /dev/null, is accepted.
+
+        Raises:
+            OSError: it cannot be opened, or is a pipe, a socket or anything else.
+        """
+        self._path = path
+        self._survives_power_loss = survives_power_loss
+        self._descriptor = self._open()
+
+    def write(self, records: bytes) -> None:
+        """Append all; when a part cannot be written, the file is cut back to where it was."""
+        self._reopen_if_moved()
+        start = os.fstat(self._descriptor).st_size
+        left = memoryview(records)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+            if self._survives_power_loss:
+                os.fsync(self._descriptor)
+        except OSError:
+            if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                os.ftruncate(self._descriptor, start)
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _open(self) -> int:
+        """Open the file; without O_NONBLOCK, opening a FIFO would wait for its reader."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            descriptor = os.open(self._path, flags, _MODE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a FIFO without a reader, or a socket
+                raise OSError(error.errno, _NO_FILE) from error
+            raise
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+            os.close(descriptor)
+            raise OSError(errno.ENXIO, _NO_FILE)
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+    def _reopen_if_moved(self) -> None:
+        """Open the file that has the name now, if it is another file."""
+        try:
+            named, own = self._path.stat(), os.fstat(self._descriptor)
+            is_own = (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+        except FileNotFoundError:
+            is_own = False
+        if not is_own:
+            former, self._descriptor = self._descriptor, self._open()
+            os.close(former)
