@@ -96,7 +96,7 @@ class Pipeline:
             violations = self._find_violations(call.method.name, draft.request)
         if violations:
             raise invalid_request("the request is not valid", draft.tell_authors(violations))
-        return self._decider.judge(draft)
+        return self._decider.evaluate(draft)
 
     def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:
         violations = self._validator.validate(request)

@@ -50,7 +50,7 @@ class CallLog:
         """
         self._trace(call, decision)
         self._count(decision)
-        if self._decisions.is_kept and (decision.is_judged or not call.method.is_read):
+        if self._decisions.is_kept and (decision.is_evaluated or not call.method.is_read):
             trace_id = trace_id_of(call.span)
             record = to_record(decision, self._pool, self._hosts, call_id=call.id, trace_id=trace_id)
             await self._decisions.write(record, call.deadline)
