@@ -15,6 +15,7 @@ import trustme
 from gateway.app import Gateway
 from gateway.emulator import Fault
 from gateway.faults import FaultsError
+from gateway.telemetry import start_telemetry
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"

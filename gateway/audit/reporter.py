@@ -51,7 +51,7 @@ class Reporter:
         """
         self._trace(call, decision)
         self._count(decision)
-        if self._writer.is_kept and (decision.is_judged or not call.method.is_read):
+        if self._writer.is_kept and (decision.is_evaluated or not call.method.is_read):
             record = to_record(
                 decision,
                 self._pool,

@@ -1,6 +1,6 @@
 """Decides on requests by a bundle.
 
-Every binding of the method is judged and every broken rule named. What cannot
+Every binding of the method is evaluated and every broken rule named. What cannot
 be evaluated counts as not met, and hides nothing else.
 """
 
@@ -53,8 +53,8 @@ class Decider:
             program.warm_up(PolicyInput(method, request, Caller(), datetime.fromtimestamp(0, UTC)))
 
     def decide(self, asked: PolicyInput) -> Decision:
-        """Make every mutation, then judge."""
-        return self.judge(self.mutate(asked))
+        """Make every mutation, then evaluate the rules."""
+        return self.evaluate(self.mutate(asked))
 
     def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
         """Return what is too large in a request for policies to evaluate; such a request must not be."""
@@ -64,20 +64,20 @@ class Decider:
         return program.find_oversized(request)
 
     def mutate(self, asked: PolicyInput) -> Draft:
-        """Return the request as policies fill it in; nothing is judged yet."""
+        """Return the request as policies fill it in; nothing is evaluated yet."""
         program = self._programs.get(asked.method)
         if program is None or not program.mutating:
             return Draft(asked, asked.request)
         return mutate(program, asked)
 
-    def judge(self, draft: Draft) -> Decision:
-        """Judge a request that is filled in."""
+    def evaluate(self, draft: Draft) -> Decision:
+        """Evaluate the rules on the request after mutations."""
         started = time.perf_counter_ns()
         program = self._programs.get(draft.asked.method)
         violations: tuple[Violation, ...] = ()
         waived: tuple[Violation, ...] = ()
         if program is not None:
-            found = [*draft.errors, *_judge(program, draft)]
+            found = [*draft.errors, *_evaluate_program(program, draft)]
             if found:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
@@ -85,20 +85,20 @@ class Decider:
             id=f"{random.getrandbits(128):032x}",  # a name, not a secret
             bundle=self.bundle.hash,
             draft=draft,
-            is_judged=program is not None,
+            is_evaluated=program is not None,
             violations=violations,
             waived=waived,
             duration_ns=time.perf_counter_ns() - started,
         )
 
 
-def _judge(program: Program, draft: Draft) -> Iterator[Violation]:
+def _evaluate_program(program: Program, draft: Draft) -> Iterator[Violation]:
     judged = draft.judged
     activation = program.activate(judged)
     for binding in program.bindings:
         has_applied = binding.name in draft.applied
         if not _meets_all(binding, activation, has_applied=has_applied):
-            yield from _judge_binding(binding, activation, draft, has_applied=has_applied)
+            yield from _evaluate_binding(binding, activation, draft, has_applied=has_applied)
 
 
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
@@ -111,21 +111,21 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
         return False
 
 
-def _judge_binding(
+def _evaluate_binding(
     binding: CompiledBinding, activation: Activation, draft: Draft, *, has_applied: bool
 ) -> Iterator[Violation]:
-    """Judge rule by rule. No mutation takes a request out of a binding that applied before it."""
+    """Evaluate rule by rule. A mutation takes no request out of a binding that applied before it."""
     applies, doubt = read_condition(binding, activation)
     told = {(one.binding, one.rule) for one in draft.errors}
     if doubt is not None and (doubt.binding, doubt.rule) not in told:
         yield doubt
     for rule in binding.rules if applies or has_applied else ():
-        violation = _judge_rule(binding, rule, activation, draft.judged)
+        violation = _evaluate_rule(binding, rule, activation, draft.judged)
         if violation is not None:
             yield violation
 
 
-def _judge_rule(
+def _evaluate_rule(
     binding: CompiledBinding, rule: CompiledRule, activation: Activation, judged: PolicyInput
 ) -> Violation | None:
     try:

@@ -83,7 +83,7 @@ class Mutation:
 
 
 class Draft(NamedTuple):
-    """A request as it will be judged.
+    """A request as it will be evaluated.
 
     Attributes:
         asked: what came.
@@ -128,8 +128,8 @@ class Decision:
     Attributes:
         id: names this decision in the answer, the trace and the log.
         bundle: hash of the bundle that decided.
-        draft: what was judged, with the mutations that were made.
-        is_judged: whether any binding is about the method.
+        draft: what was evaluated, with the mutations that were made.
+        is_evaluated: whether any binding is about the method.
         violations: of every binding, in the bundle's order, without what a waiver let through.
         waived: violations that a waiver let through.
         duration_ns: how long it took.
@@ -138,7 +138,7 @@ class Decision:
     id: str
     bundle: str
     draft: Draft
-    is_judged: bool
+    is_evaluated: bool
     violations: tuple[Violation, ...]
     waived: tuple[Violation, ...]
     duration_ns: int
@@ -150,7 +150,7 @@ class Decision:
 
     @property
     def request(self) -> Message:
-        """The message that was judged: what is forwarded when the call goes on."""
+        """The message that was evaluated: what is forwarded when the call goes on."""
         return self.draft.request
 
     @property

@@ -174,7 +174,7 @@ class Rule(Part):
 
 
 class Setting(Part):
-    """A field that the policy fills in before anything is judged.
+    """A field that the policy fills in before anything is evaluated.
 
     Attributes:
         field: path of the field.

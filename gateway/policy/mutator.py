@@ -1,4 +1,4 @@
-"""Fills in what policies set, before anything is judged.
+"""Fills in what policies set, before any rule is evaluated.
 
 Settings are made in the order of the bundle's files, each on what the earlier
 ones left. They are made on a copy, and only when there are any.
@@ -45,7 +45,7 @@ class _Drafting:
         return Draft(self._asked, self._request, tuple(self._mutations), errors, frozenset(self._applied))
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Tell whether a binding applies for certain. What did once is judged, whatever is set afterwards."""
+        """Return whether a binding applies for certain; one that did is evaluated in any case."""
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)

@@ -24,7 +24,7 @@ CALLER_TYPE = "baremetal_gateway.v1.Caller"
 
 
 class PolicyInput(NamedTuple):
-    """What is judged.
+    """What is evaluated.
 
     Attributes:
         method: full name.
@@ -113,12 +113,12 @@ class CompiledBinding:
     @property
     def reads(self) -> frozenset[str]:
         """Every name that its expressions refer to."""
-        return _reads(*self._judged(), *(expression for _, expression in self.variables))
+        return _reads(*self._expressions(), *(expression for _, expression in self.variables))
 
     @property
     def steps(self) -> int:
         """The steps that one call may take, when every rule is broken; see bounds.py."""
-        return sum(one.steps for one in self._judged() if one is not None)
+        return sum(one.steps for one in self._expressions() if one is not None)
 
     @property
     def calls_of_every_request(self) -> Iterator[ExternalCall]:
@@ -131,10 +131,10 @@ class CompiledBinding:
     @property
     def executables(self) -> Iterator[Executable]:
         """Yield everything that is evaluated for a call."""
-        yield from (one.executable for one in self._judged() if one is not None)
+        yield from (one.executable for one in self._expressions() if one is not None)
         yield from self.checks
 
-    def _judged(self) -> Iterator[Expression | None]:
+    def _expressions(self) -> Iterator[Expression | None]:
         """Yield every expression that a call may need; variables are parts of those that read them."""
         yield self.when
         for rule in self.rules:

@@ -1,4 +1,4 @@
-"""Requests as people write and record them → what is judged."""
+"""Requests as people write and record them → the input of policies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RequestError(ValueError):
 def read_request(
     schema: Schema, method: str, request: dict[str, Any], caller: CallerFacts, now: datetime
 ) -> PolicyInput:
-    """Return what is judged.
+    """Return what is evaluated.
 
     Args:
         schema: that knows the method.

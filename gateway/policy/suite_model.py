@@ -67,7 +67,7 @@ class Case(Part):
 
     Attributes:
         request: the request message in its JSON form.
-        now: the time at which it is judged.
+        now: the time at which it is evaluated.
     """
 
     name: str

@@ -63,7 +63,7 @@ class RuleTrace:
     """How a rule came out.
 
     Attributes:
-        outcome: `met`, `broken`, `waived`, `error`, or `not judged` when its binding does not apply.
+        outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
         parts: of the assertion, the outer before the inner.
         told: what the caller is told of a broken rule.
         waivers: of the rule: name → why it is used or not.
@@ -129,7 +129,7 @@ def explain(decider: Decider, asked: PolicyInput, schema: Schema) -> Explanation
 
     Args:
         decider: with the bundle.
-        asked: what is judged.
+        asked: what a policy is given.
         schema: with the types that messages may carry, and their constraints.
     """
     decision = decider.decide(asked)
@@ -198,7 +198,7 @@ class _Tracer:
             for one in (*self._decision.violations, *self._decision.waived)
             if one.binding == self._binding.name and one.rule == rule.name
         ]
-        outcome = "met" if applies else "not judged"
+        outcome = "met" if applies else "not evaluated"
         if found:
             outcome = "error" if found[0].is_error else "waived" if found[0].waiver else "broken"
         return RuleTrace(

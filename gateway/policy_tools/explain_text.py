@@ -60,7 +60,7 @@ def explanation_to_text(explanation: Explanation, recorded: Recorded | None = No
     for binding in explanation.bindings:
         lines += ["", *_binding(binding)]
     if not explanation.bindings:
-        lines += ["", "no binding is about the method, so nothing is judged"]
+        lines += ["", "no binding is about the method, so nothing is evaluated"]
     return "\n".join(lines) + "\n"
 
 

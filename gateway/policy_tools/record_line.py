@@ -22,7 +22,7 @@ def read_line(line: str, schema: Schema) -> Recorded | None:
 
     Raises:
         NotJsonError: it is not JSON.
-        RecordError: it is a record that cannot be judged again.
+        RecordError: it is a record that cannot be evaluated again.
     """
     try:
         value = json.loads(line)

@@ -56,9 +56,9 @@ class Replay:
     """What became of the records.
 
     Attributes:
-        replayed: records judged again.
+        replayed: records evaluated again.
         passed_over: lines that are no records of decisions.
-        unreadable: `line <number>: why` of records that could not be judged again.
+        unreadable: `line <number>: why` of records that could not be evaluated again.
     """
 
     replayed: int = 0
@@ -83,11 +83,11 @@ class Replay:
 
 
 def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
-    """Judge every record again.
+    """Evaluate every record again.
 
     Args:
         lines: a decision log; other JSON lines among them are passed over.
-        bundle: to judge by.
+        bundle: to evaluate with.
         schema: that knows the methods.
     """
     decider, result = Decider(bundle), Replay()

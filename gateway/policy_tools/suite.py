@@ -26,7 +26,7 @@ class CaseResult:
 
     Attributes:
         differences: between what was expected and what was decided, a line each; empty when it passed.
-        decision: None when the request could not be judged.
+        decision: None when the request could not be evaluated.
         touched: what the case shows at work: rules that it breaks, mutations and waivers.
     """
 

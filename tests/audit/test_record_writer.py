@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.audit.record_writer import RecordWriter
 from opentelemetry.sdk.resources import Resource
 
+from gateway.audit.record_writer import RecordWriter
 from gateway.errors import Code, GatewayError
 from gateway.sinks.file import FileSink
 from gateway.sinks.stdout import StdoutSink

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.config import Config
+from tests.conftest import plain_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

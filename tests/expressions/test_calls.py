@@ -117,27 +117,27 @@ TRUE = [
 
 
 @pytest.mark.parametrize("text", TRUE)
-def test_calls_have_the_values_of_cel(judge: Decide, text: str) -> None:
+def test_calls_have_the_values_of_cel(evaluate: Decide, text: str) -> None:
     labels = {"a": "x-y", "b": "10.0.0.1", "c": "."}
     fields: dict[str, Any] = {"name": "n", "uri": LINK, "labels": labels}
-    assert judge(text, **fields).is_allowed, text
-    assert not judge(f"!({text})", **fields).is_allowed, text
+    assert evaluate(text, **fields).is_allowed, text
+    assert not evaluate(f"!({text})", **fields).is_allowed, text
 
 
-def test_turns_that_fail_are_bounded(judge: Decide, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_that_fail_are_bounded(evaluate: Decide, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"k{number}": "a-b" for number in range(10)} | {"odd": "none"}
     text = "request.labels.all(k, k == 'odd' || request.labels[k].split('-')[1].matches('b'))"
-    assert judge(text, labels=labels).is_allowed
+    assert evaluate(text, labels=labels).is_allowed
     monkeypatch.setattr("gateway.expressions.activation.MOST_TURNS", 5)
-    (violation,) = judge(text, labels=labels).violations
+    (violation,) = evaluate(text, labels=labels).violations
     assert violation.is_error
 
 
-def test_loops_with_one_and_two_variables_are_told_apart(judge: Decide) -> None:
+def test_loops_with_one_and_two_variables_are_told_apart(evaluate: Decide) -> None:
     one = "['a', 'b'].all(x, string(x).matches('[ab01]'))"
     two = "['a', 'b'].all(i, v, string(i).matches('[ab01]'))"
-    assert judge(f"{one} && {two}").is_allowed
-    assert judge(f"{two} && {one}").is_allowed
+    assert evaluate(f"{one} && {two}").is_allowed
+    assert evaluate(f"{two} && {one}").is_allowed
 
 
 FAILING = [
@@ -149,18 +149,20 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("text", "reason"), FAILING)
-def test_a_failed_call_is_an_error_with_its_reason(judge: Decide, text: str, reason: str) -> None:
-    (violation,) = judge(text, name="n", labels={"a": "b"}).violations
+def test_a_failed_call_is_an_error_with_its_reason(evaluate: Decide, text: str, reason: str) -> None:
+    (violation,) = evaluate(text, name="n", labels={"a": "b"}).violations
     assert violation.is_error
     assert reason in violation.message
 
 
-def test_a_text_with_nul_is_read_to_its_end(judge: Decide) -> None:
+def test_a_text_with_nul_is_read_to_its_end(evaluate: Decide) -> None:
     labels = {"a": "x\0y", "b": "x"}
-    assert judge("request.labels.all(k, request.labels[k].matches('^x'))", labels=labels).is_allowed
-    assert not judge("request.labels.all(k, request.labels[k].fullMatch('x'))", labels=labels).is_allowed
-    assert judge("request.labels.exists_one(k, request.labels[k].fullMatch('x'))", labels=labels).is_allowed
-    assert judge("['a\\x00b'].all(t, (t + '').glob('a*b'))").is_allowed
+    assert evaluate("request.labels.all(k, request.labels[k].matches('^x'))", labels=labels).is_allowed
+    assert not evaluate("request.labels.all(k, request.labels[k].fullMatch('x'))", labels=labels).is_allowed
+    assert evaluate(
+        "request.labels.exists_one(k, request.labels[k].fullMatch('x'))", labels=labels
+    ).is_allowed
+    assert evaluate("['a\\x00b'].all(t, (t + '').glob('a*b'))").is_allowed
 
 
 def test_elements_of_unknown_type_are_refused(refuse: Any) -> None:

@@ -129,20 +129,20 @@ NO_TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "value"), NO_TEXTS)
-def test_a_dynamic_value_of_another_type_is_an_error(judge: Decide, text: str, value: object) -> None:
+def test_a_dynamic_value_of_another_type_is_an_error(evaluate: Decide, text: str, value: object) -> None:
     rule = f"{text} && params.m.b == params.m.b"
-    (violation,) = judge(rule, binding={"params": {"m": {"a": value, "b": {"c": 1}}}}).violations
+    (violation,) = evaluate(rule, binding={"params": {"m": {"a": value, "b": {"c": 1}}}}).violations
     assert violation.is_error
 
 
-def test_networks_of_dynamic_type_are_a_text_or_a_list(judge: Decide) -> None:
+def test_networks_of_dynamic_type_are_a_text_or_a_list(evaluate: Decide) -> None:
     params = {"m": {"one": "10.0.0.0/8", "all": ["192.0.2.0/24", "10.0.0.0/8"]}}
     rules = [
         "'10.0.0.1'.inCidr(params.m.one) && '10.0.0.1'.inCidr(params.m.all)",
         "['10.0.0'].all(x, (x + '.1').inCidr(params.m.all) && (x + '.1').inCidr(params.m.one))",
         "!'192.0.3.1'.inCidr(params.m.all)",
     ]
-    assert not judge(*rules, binding={"params": params}).violations
+    assert not evaluate(*rules, binding={"params": params}).violations
 
 
 DYNAMIC = [
@@ -165,8 +165,8 @@ STRICT = [
 
 
 @pytest.mark.parametrize("text", STRICT)
-def test_an_argument_that_fails_is_an_error_beside_an_empty_one(judge: Decide, text: str) -> None:
-    (violation,) = judge(text).violations
+def test_an_argument_that_fails_is_an_error_beside_an_empty_one(evaluate: Decide, text: str) -> None:
+    (violation,) = evaluate(text).violations
     assert violation.is_error
 
 
@@ -179,21 +179,21 @@ REDACTED = [
 
 
 @pytest.mark.parametrize("text", REDACTED)
-def test_a_variable_may_need_one_that_a_loop_hides(judge: Decide, text: str) -> None:
+def test_a_variable_may_need_one_that_a_loop_hides(evaluate: Decide, text: str) -> None:
     spec = {"variables": {"v": "request.name", "w": "v + 'x'"}}
-    assert judge(text, spec=spec, name="n").is_allowed
+    assert evaluate(text, spec=spec, name="n").is_allowed
 
 
-def test_loops_with_one_and_two_variables_over_one_list_are_apart(judge: Decide) -> None:
+def test_loops_with_one_and_two_variables_over_one_list_are_apart(evaluate: Decide) -> None:
     rules = ["['ab'].all(x, string(x).matches('.'))", "['ab'].all(i, x, string(i).matches('.'))"]
-    assert not judge(*rules).violations
+    assert not evaluate(*rules).violations
 
 
-def test_all_calls_of_a_decision_share_what_failing_turns_may_take(judge: Decide) -> None:
+def test_all_calls_of_a_decision_share_what_failing_turns_may_take(evaluate: Decide) -> None:
     digits = "['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']"
     call = "(a + b + '{}').substring(b == '9' ? 200 : 0).matches('k')"
     text = f"request.labels.all(a, {digits}.exists(b, {call}))"
     labels = {f"k{index}": "" for index in range(64)}
-    violations = judge(*[text.format(index) for index in range(12)], labels=labels).violations
+    violations = evaluate(*[text.format(index) for index in range(12)], labels=labels).violations
     assert {one.rule for one in violations} == {f"r{index}" for index in range(6, 12)}
     assert all(one.is_error for one in violations)

@@ -21,9 +21,9 @@ EXAMPLES += [example for _, _, example in BORROWED]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_holds(judge: Decide, example: str) -> None:
-    assert judge(example).is_allowed
-    assert not judge(f"!({example})").is_allowed
+def test_every_example_holds(evaluate: Decide, example: str) -> None:
+    assert evaluate(example).is_allowed
+    assert not evaluate(f"!({example})").is_allowed
 
 
 WRONG = [
@@ -39,15 +39,17 @@ WRONG = [
 
 @pytest.mark.parametrize("condition", WRONG)
 @pytest.mark.parametrize("form", ["{}", "!({})", "({}) || false"])
-def test_what_a_function_cannot_read_denies(judge: Decide, condition: str, form: str) -> None:
-    (violation,) = judge(form.format(condition)).violations
+def test_what_a_function_cannot_read_denies(evaluate: Decide, condition: str, form: str) -> None:
+    (violation,) = evaluate(form.format(condition)).violations
     assert violation.is_error
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_hostile_name_is_judged_quickly(judge: Decide, number: int) -> None:
+def test_a_hostile_name_is_evaluated_quickly(evaluate: Decide, number: int) -> None:
     started = time.process_time()
-    decision = judge("request.description.fullMatch('(a+)+$')", description="a" * 1023 + "!" * (number + 1))
+    decision = evaluate(
+        "request.description.fullMatch('(a+)+$')", description="a" * 1023 + "!" * (number + 1)
+    )
     assert not decision.is_allowed
     assert time.process_time() - started < 5
 
@@ -66,19 +68,19 @@ LINKS = [
 
 
 @pytest.mark.parametrize(("field", "value"), LINKS)
-def test_reads_links(judge: Decide, field: str, value: str) -> None:
+def test_reads_links(evaluate: Decide, field: str, value: str) -> None:
     uri = "https://storage.yandexcloud.net/golden-images/linux/a.iso?" + SIGNED
-    assert judge(f"objectStorage(request.uri).{field} == {value}", uri=uri).is_allowed
+    assert evaluate(f"objectStorage(request.uri).{field} == {value}", uri=uri).is_allowed
 
 
 @pytest.mark.parametrize(("field", "value"), [row for row in LINKS if row[0] != "problem"])
-def test_a_refused_link_has_no_other_field(judge: Decide, field: str, value: str) -> None:
+def test_a_refused_link_has_no_other_field(evaluate: Decide, field: str, value: str) -> None:
     uri = "https://storage.yandexcloud.net/golden-images/linux/a.iso?" + SIGNED + "#"
     empty = {"true": "false"}.get(value, "timestamp(0)" if "timestamp" in value else "''")
     both = f"objectStorage(request.uri).{field} == {empty} && objectStorage(request.uri).problem != ''"
-    assert judge(both, uri=uri).is_allowed
+    assert evaluate(both, uri=uri).is_allowed
 
 
-def test_a_link_with_nul_is_read_to_its_end(judge: Decide) -> None:
+def test_a_link_with_nul_is_read_to_its_end(evaluate: Decide) -> None:
     uri = "https://storage.yandexcloud.net/golden-images/a.iso\0.img"
-    assert not judge("objectStorage(request.uri).problem == ''", uri=uri).is_allowed
+    assert not evaluate("objectStorage(request.uri).problem == ''", uri=uri).is_allowed

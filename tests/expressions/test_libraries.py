@@ -31,10 +31,10 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize("text", ALLOWED)
-def test_extensions_work(judge: Decide, text: str) -> None:
+def test_extensions_work(evaluate: Decide, text: str) -> None:
     fields = {"name": "n", "labels": {"b": "2", "a": "1", "c": "3"}}
-    assert judge(text, **fields).is_allowed
-    assert not judge(f"!({text})", **fields).is_allowed
+    assert evaluate(text, **fields).is_allowed
+    assert not evaluate(f"!({text})", **fields).is_allowed
 
 
 REFUSED = [

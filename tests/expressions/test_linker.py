@@ -28,18 +28,18 @@ ORDERED = [
 
 
 @pytest.mark.parametrize("text", ORDERED)
-def test_maps_are_gone_over_in_the_order_of_their_keys(judge: Decide, text: str) -> None:
+def test_maps_are_gone_over_in_the_order_of_their_keys(evaluate: Decide, text: str) -> None:
     binding = {"params": {"map": LABELS}} if "params" in text else {}
-    assert judge(f"{text} == '{IN_ORDER}'", binding=binding, labels=LABELS).is_allowed
+    assert evaluate(f"{text} == '{IN_ORDER}'", binding=binding, labels=LABELS).is_allowed
 
 
-def test_a_map_that_a_loop_goes_over_is_sorted_too(judge: Decide) -> None:
-    assert judge(f"[request.labels].all(m, m.map(k, k) == {sorted(KEYS)})", labels=LABELS).is_allowed
+def test_a_map_that_a_loop_goes_over_is_sorted_too(evaluate: Decide) -> None:
+    assert evaluate(f"[request.labels].all(m, m.map(k, k) == {sorted(KEYS)})", labels=LABELS).is_allowed
 
 
-def test_keys_of_other_types_are_sorted_as_such(judge: Decide) -> None:
-    assert judge("{10: 'b', 9: 'a', 11: 'c'}.map(k, string(k)).join(' ') == '9 10 11'").is_allowed
-    assert judge("{true: 1, false: 2}.map(k, string(k)).join(' ') == 'false true'").is_allowed
+def test_keys_of_other_types_are_sorted_as_such(evaluate: Decide) -> None:
+    assert evaluate("{10: 'b', 9: 'a', 11: 'c'}.map(k, string(k)).join(' ') == '9 10 11'").is_allowed
+    assert evaluate("{true: 1, false: 2}.map(k, string(k)).join(' ') == 'false true'").is_allowed
 
 
 MESSAGE = """

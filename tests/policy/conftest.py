@@ -60,10 +60,10 @@ def decide(load: Load, make_request: MakeRequest) -> Decide:
 
 
 @pytest.fixture
-def judge(decide: Decide) -> Decide:
+def evaluate(decide: Decide) -> Decide:
     """Decide by one policy of the rules given, bound once."""
 
-    def judge_by(
+    def evaluate_now(
         *rules: str | dict[str, Any],
         spec: dict[str, Any] | None = None,
         binding: dict[str, Any] | None = None,
@@ -71,4 +71,4 @@ def judge(decide: Decide) -> Decide:
     ) -> Decision:
         return decide(policy_text(*rules, **(spec or {})), binding_text(**(binding or {})), **fields)
 
-    return judge_by
+    return evaluate_now

@@ -158,9 +158,9 @@ def test_a_pattern_of_many_states_keeps_them() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|aa)+$", "(.*a){20}", "([a-zA-Z]+)*$", "(x+x+)+y"])
-def test_a_long_text_takes_linear_time(judge: Decide, pattern: str) -> None:
+def test_a_long_text_takes_linear_time(evaluate: Decide, pattern: str) -> None:
     started = time.process_time()
-    judge(f"!request.uri.matches('{pattern}')", uri="a" * 20_000 + "!")
+    evaluate(f"!request.uri.matches('{pattern}')", uri="a" * 20_000 + "!")
     assert time.process_time() - started < MOST_CPU_S
 
 

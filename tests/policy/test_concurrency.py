@@ -159,7 +159,7 @@ async def test_concurrent_calls_decide_as_one_does(
     async def decide(question: PolicyInput) -> tuple[Any, ...]:
         draft = decider.mutate(question)
         await asyncio.sleep(0)  # other calls come between
-        return essence(decider.judge(draft))
+        return essence(decider.evaluate(draft))
 
     assert await asyncio.gather(*map(decide, questions)) == expected
 

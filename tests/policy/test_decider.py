@@ -29,8 +29,8 @@ def broken(decision: Decision) -> list[str]:
     return [f"{one.rule}{'!' if one.is_error else ''}" for one in decision.violations]
 
 
-def test_every_broken_rule_is_named(judge: Decide) -> None:
-    decision = judge("false", "true", "false", ERROR, "true", "false")
+def test_every_broken_rule_is_named(evaluate: Decide) -> None:
+    decision = evaluate("false", "true", "false", ERROR, "true", "false")
     assert broken(decision) == ["r0", "r2", "r3!", "r5"]
     assert not decision.is_allowed
 
@@ -38,10 +38,10 @@ def test_every_broken_rule_is_named(judge: Decide) -> None:
 @pytest.mark.parametrize(
     ("action", "is_allowed"), [("deny", False), ("warn", True), ("audit", True), (None, False)]
 )
-def test_only_deny_denies(judge: Decide, action: str | None, *, is_allowed: bool) -> None:
+def test_only_deny_denies(evaluate: Decide, action: str | None, *, is_allowed: bool) -> None:
     binding = {"action": action} if action else {}
     for rule in ("false", ERROR):
-        decision = judge(rule, binding=binding)
+        decision = evaluate(rule, binding=binding)
         assert decision.is_allowed is is_allowed
         assert [one.action for one in decision.violations] == [action or "deny"]
 
@@ -60,27 +60,27 @@ def test_only_deny_denies(judge: Decide, action: str | None, *, is_allowed: bool
     ],
 )
 def test_a_binding_applies_unless_it_is_certain_that_it_does_not(
-    judge: Decide, when: str, found: list[str]
+    evaluate: Decide, when: str, found: list[str]
 ) -> None:
-    assert broken(judge("false", ERROR, binding={"when": when}, name="n")) == found
+    assert broken(evaluate("false", ERROR, binding={"when": when}, name="n")) == found
 
 
-def test_a_condition_that_fails_denies_by_itself(judge: Decide) -> None:
-    decision = judge("true", binding={"when": ERROR})
+def test_a_condition_that_fails_denies_by_itself(evaluate: Decide) -> None:
+    decision = evaluate("true", binding={"when": ERROR})
     assert broken(decision) == ["when!"]
     assert not decision.is_allowed
     assert "when cannot be evaluated: NOT_FOUND" in decision.violations[0].message
 
 
-def test_variables_build_on_each_other(judge: Decide) -> None:
+def test_variables_build_on_each_other(evaluate: Decide) -> None:
     variables = {"a": "request.name + 'x'", "b": "[a, a]", "c": "b.map(one, one + 'y')"}
-    decision = judge(
+    decision = evaluate(
         "a == 'nx'", "b.size() == 2", "c == ['nxy', 'nxy']", spec={"variables": variables}, name="n"
     )
     assert broken(decision) == []
 
 
-def test_a_failed_variable_fails_the_rules_that_read_it(judge: Decide) -> None:
+def test_a_failed_variable_fails_the_rules_that_read_it(evaluate: Decide) -> None:
     variables = {
         "good": "request.name",
         "bad": "request.labels['x']",
@@ -98,7 +98,7 @@ def test_a_failed_variable_fails_the_rules_that_read_it(judge: Decide) -> None:
         "bad == 'y' || true",
         "!(false && worse == 'y')",
     ]
-    decision = judge(*rules, spec={"variables": variables}, name="n")
+    decision = evaluate(*rules, spec={"variables": variables}, name="n")
     assert broken(decision) == ["r1!", "r2!", "r4"]
     messages = {one.rule: one.message for one in decision.violations}
     assert "the rule cannot be evaluated: NOT_FOUND" in messages["r1"]
@@ -114,25 +114,27 @@ def test_a_failed_variable_fails_the_rules_that_read_it(judge: Decide) -> None:
         ("request.labels", "v.a == 'b'"),
     ],
 )
-def test_a_variable_does_not_cut_a_text_short(judge: Decide, variable: str, rule: str) -> None:
+def test_a_variable_does_not_cut_a_text_short(evaluate: Decide, variable: str, rule: str) -> None:
     """The engine cuts texts at NUL when they come from without; a variable never leaves it."""
     uri = "https://storage.yandexcloud.net/golden-images/a.iso\0.img"
-    decision = judge(rule, spec={"variables": {"v": variable}}, uri=uri, labels={"a": "b\0c"})
+    decision = evaluate(rule, spec={"variables": {"v": variable}}, uri=uri, labels={"a": "b\0c"})
     assert broken(decision) == ["r0"]
 
 
-def test_a_variable_may_be_called_as_a_function_or_a_loop_variable(judge: Decide) -> None:
+def test_a_variable_may_be_called_as_a_function_or_a_loop_variable(evaluate: Decide) -> None:
     variables = {"size": "request.labels['x']", "k": "1"}
-    decision = judge(
+    decision = evaluate(
         "request.name.size() == 1", "[2].all(k, k == 2)", spec={"variables": variables}, name="n"
     )
     assert broken(decision) == []
 
 
-def test_a_used_up_budget_hides_nothing(judge: Decide) -> None:
+def test_a_used_up_budget_hides_nothing(evaluate: Decide) -> None:
     ten = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
     endless = f"{ten}.all(a, {ten}.all(b, {ten}.all(c, {ten}.all(d, true))))"
-    decision = judge("false", endless, "false", spec={"variables": {"v": endless}}, binding={"when": endless})
+    decision = evaluate(
+        "false", endless, "false", spec={"variables": {"v": endless}}, binding={"when": endless}
+    )
     assert broken(decision) == ["when!", "r0", "r1!", "r2"]
 
 
@@ -155,9 +157,9 @@ MESSAGES = [
 @pytest.mark.parametrize(
     ("rule", "message"), [pytest.param(*row, id=str(number)) for number, row in enumerate(MESSAGES)]
 )
-def test_says_what_is_wrong(judge: Decide, rule: dict[str, Any], message: str) -> None:
+def test_says_what_is_wrong(evaluate: Decide, rule: dict[str, Any], message: str) -> None:
     rules = [{"assert": "request.name == 'x'", **rule}, {"assert": "params.text != ''"}]
-    decision = judge(
+    decision = evaluate(
         *rules,
         spec={"variables": {"v": "request.labels['x']"}},
         binding={"params": {"text": "of the binding"}},
@@ -200,14 +202,14 @@ PRINTS = [
 
 
 @pytest.mark.parametrize("message", PRINTS)
-def test_no_message_shows_a_signature(judge: Decide, message: str) -> None:
+def test_no_message_shows_a_signature(evaluate: Decide, message: str) -> None:
     rules: list[dict[str, Any]] = [
         {"assert": "source.extension == 'iso'", "field": "uri", "message": message},
         {"assert": f"{message} == ''", "field": "uri"},
         {"assert": f"request.labels[{message}] == ''", "field": "description"},
         {"assert": f"v == {message} && false"},
     ]
-    decision = judge(
+    decision = evaluate(
         *rules,
         spec={"variables": {"source": "objectStorage(request.uri)", "v": f"request.labels[{message}]"}},
         binding={"when": f"request.labels[{message}] == ''"},
@@ -222,18 +224,18 @@ def test_no_message_shows_a_signature(judge: Decide, message: str) -> None:
     assert SECRET not in repr(decision.to_error()).lower()
 
 
-def test_a_message_is_cut_to_a_readable_length(judge: Decide) -> None:
+def test_a_message_is_cut_to_a_readable_length(evaluate: Decide) -> None:
     rule = {"assert": "false", "message": "request.description", "fix": "request.description"}
-    (violation,) = judge(rule, description="x" * 1024).violations
+    (violation,) = evaluate(rule, description="x" * 1024).violations
     assert violation.message == violation.fix == "x" * 500 + "…"
 
 
-def test_no_message_shows_user_info_or_a_query(judge: Decide) -> None:
+def test_no_message_shows_user_info_or_a_query(evaluate: Decide) -> None:
     rules = [
         {"assert": "false", "message": "'see ' + request.uri"},
         {"assert": "request.labels[request.uri] == ''"},
     ]
-    decision = judge(*rules, uri="https://user:pa55@storage.yandexcloud.net/b/a.iso?token=t0ken")
+    decision = evaluate(*rules, uri="https://user:pa55@storage.yandexcloud.net/b/a.iso?token=t0ken")
     assert [one.description for one in decision.violations] == [
         "see https://…@storage.yandexcloud.net/b/a.iso?…",
         (
@@ -269,11 +271,11 @@ def test_parameters_are_those_of_the_binding(decide: Decide) -> None:
         ({"size": "a", "if": "b"}, "params.size == 'a' && params.if == 'b'"),
     ],
 )
-def test_parameters_keep_their_values(judge: Decide, params: dict[str, Any], rule: str) -> None:
-    assert broken(judge(rule, binding={"params": params})) == []
+def test_parameters_keep_their_values(evaluate: Decide, params: dict[str, Any], rule: str) -> None:
+    assert broken(evaluate(rule, binding={"params": params})) == []
 
 
-def test_several_bindings_of_one_policy_are_all_judged(decide: Decide) -> None:
+def test_several_bindings_of_one_policy_are_all_evaluated(decide: Decide) -> None:
     policy = policy_text("request.name == params.name", variables={"unused": "request.uri"})
     bindings = [
         binding_text("one", params={"name": "a"}),
@@ -307,25 +309,27 @@ def test_a_method_without_policy_is_allowed_and_says_so(load: Load, schema: Sche
     method = schema.known[f"{SERVICE}/Get"]
     decision = decider.decide(asking(method.name, method.request(), NOW))
     assert decision.is_allowed
-    assert not decision.is_judged
+    assert not decision.is_evaluated
 
 
-def test_a_method_is_judged_even_when_no_binding_applies(judge: Decide) -> None:
-    decision = judge("false", binding={"when": "false"})
+def test_a_method_is_evaluated_even_when_no_binding_applies(evaluate: Decide) -> None:
+    decision = evaluate("false", binding={"when": "false"})
     assert decision.is_allowed
-    assert decision.is_judged
+    assert decision.is_evaluated
 
 
 @pytest.mark.parametrize(
     "pattern", [[f"{SERVICE}/Create"], [f"{SERVICE}/*"], ["*/Create", "*"], ["*", CREATE]]
 )
-def test_a_rule_is_judged_once_however_often_the_method_is_named(judge: Decide, pattern: list[str]) -> None:
-    decision = judge("false", spec={"methods": pattern})
+def test_a_rule_is_evaluated_once_however_often_the_method_is_named(
+    evaluate: Decide, pattern: list[str]
+) -> None:
+    decision = evaluate("false", spec={"methods": pattern})
     assert broken(decision) == ["r0"]
 
 
-def test_rules_know_the_method(judge: Decide) -> None:
-    assert judge(f"method == '{CREATE}'").is_allowed
+def test_rules_know_the_method(evaluate: Decide) -> None:
+    assert evaluate(f"method == '{CREATE}'").is_allowed
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def decision(*violations: Violation) -> Decision:
         id="1",
         bundle="sha256:0",
         draft=Draft(PolicyInput("s/M", request, UNKNOWN_CALLER, NOW), request),
-        is_judged=True,
+        is_evaluated=True,
         violations=violations,
         waived=(),
         duration_ns=1,

@@ -83,7 +83,7 @@ def test_an_empty_text_in_a_map_is_a_change(mutate: Decide) -> None:
     assert made(decision) == [("set[0]", 'labels["a"]', "not set", '""')]
 
 
-def test_rules_judge_what_is_filled_in(mutate: Decide) -> None:
+def test_rules_see_what_is_filled_in(mutate: Decide) -> None:
     decision = mutate(setting("name", "'x'"), rules=("request.name == 'x'", "request.name == 'n'"), name="n")
     assert [one.rule for one in decision.violations] == ["r1"]
 

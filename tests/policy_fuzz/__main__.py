@@ -32,9 +32,9 @@ def main() -> int:
     lines = [
         f"{report.pairs:,} pairs of {report.bundles:,} bundles in {report.seconds:.0f} s",
         f"{report.refused:,} bundles refused as too heavy",
-        f"{report.rules.total():,} rules judged: {rules}",
+        f"{report.rules.total():,} rules evaluated: {rules}",
         f"decisions: {dict(report.outcomes)}",
-        f"{report.second:,} expressions judged by the Rust engine too",
+        f"{report.second:,} expressions evaluated by the Rust engine too",
         f"its explained differences: {dict(report.explained) or 'none'}",
         *(describe(shrink(schema, one)) for one in report.differences),
     ]

@@ -13,7 +13,7 @@ import yaml
 from gateway.call import Caller
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.policy_fuzz.growth import FIELDS, KEYS, WORDS, Grower
-from tests.policy_fuzz.oracle import Form, Outcome, Request, World, judge
+from tests.policy_fuzz.oracle import Form, Outcome, Request, World, outcome_of
 from tests.policy_fuzz.tree import Kind, Tree, Value, to_cel, walk
 
 Broken: TypeAlias = tuple[str, str, bool]
@@ -62,7 +62,7 @@ class Binding:
         return {**self.shared, **self.own}
 
     def world(self, request: Request, oddities: Mapping[str, Form] = MappingProxyType({})) -> World:
-        """Return what names stand for when the request is judged."""
+        """Return what names stand for when the request is evaluated."""
         return World(
             request=request,
             method=CREATE,
@@ -124,12 +124,12 @@ def expect(bindings: tuple[Binding, ...], request: Request) -> Verdict:
     denied = False
     for binding in bindings:
         world = binding.world(request)
-        applies = "true" if binding.when is None else judge(binding.when, world)
+        applies = "true" if binding.when is None else outcome_of(binding.when, world)
         if applies == "false":
             continue
         found: set[Broken] = {(binding.name, "when", True)} if applies == "error" else set()
         for name, tree in binding.policy.rules.items():
-            outcome = judge(tree, world)
+            outcome = outcome_of(tree, world)
             rules.append(outcome)
             if outcome != "true":
                 found.add((binding.name, name, outcome == "error"))

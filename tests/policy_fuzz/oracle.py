@@ -30,7 +30,7 @@ class CelError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is judged, and who asks."""
+    """What is evaluated, and who asks."""
 
     fields: Mapping[str, str]
     labels: Mapping[str, str]
@@ -43,7 +43,7 @@ class World:
     """What names stand for.
 
     Attributes:
-        request: what is judged.
+        request: what is evaluated.
         method: full name.
         parameters: of the binding.
         variables: of the policy; each is found when it is first needed.
@@ -59,7 +59,7 @@ class World:
     known: dict[str, Value | CelError] = field(default_factory=dict)
 
 
-def judge(tree: Tree, world: World) -> Outcome:
+def outcome_of(tree: Tree, world: World) -> Outcome:
     """Tell what a condition comes to."""
     try:
         return "true" if evaluate(tree, world, {}) is True else "false"

@@ -22,12 +22,12 @@ from tests.policy_fuzz.case import (
     make_bindings,
     make_requests,
 )
-from tests.policy_fuzz.oracle import Outcome, Request, judge
+from tests.policy_fuzz.oracle import Outcome, Request, outcome_of
 from tests.policy_fuzz.rust import Reader
 from tests.policy_fuzz.tree import Tree
 
 REQUESTS = 40
-"""Requests that one bundle judges."""
+"""Requests that one bundle evaluates."""
 
 _TOO_MUCH = ("takes too long", "makes texts too large", "recursion", "too long together")
 
@@ -38,7 +38,7 @@ class Difference:
 
     Attributes:
         bindings: of the bundle.
-        request: that was judged.
+        request: that was evaluated.
         expected: what the oracle says.
         found: what the gateway says, or the Rust engine of one expression.
         what: which of them differ.
@@ -158,11 +158,11 @@ def _ask_again(reader: Reader, binding: Binding, request: Request, report: Repor
     context, world = reader.context(request), binding.world(request)
     trees: list[Tree] = [*binding.policy.rules.values(), *([binding.when] if binding.when else [])]
     for tree in trees:
-        found = reader.judge(tree, context)
+        found = reader.outcome_of(tree, context)
         if found is None:
             continue
         report.second += 1
-        expected = judge(tree, world)
+        expected = outcome_of(tree, world)
         if found == expected:
             continue
         if why := reader.explain(tree, request, found):

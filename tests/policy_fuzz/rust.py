@@ -14,7 +14,7 @@ import cel
 
 from tests.policy.making import CREATE
 from tests.policy_fuzz.case import Binding
-from tests.policy_fuzz.oracle import Form, Outcome, Request, Scope, World, evaluate, judge, scopes
+from tests.policy_fuzz.oracle import Form, Outcome, Request, Scope, World, evaluate, outcome_of, scopes
 from tests.policy_fuzz.tree import LOOPS, OWN, Tree, to_cel, walk
 
 _OUTCOMES: dict[bool, Outcome] = {True: "true", False: "false"}
@@ -55,7 +55,7 @@ def _orders(whole: Any) -> list[dict[str, str]]:
 
 
 class Reader:
-    """Judges the expressions of one binding."""
+    """Evaluates the expressions of one binding."""
 
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
@@ -75,7 +75,7 @@ class Reader:
         }
         return cel.Context(values)
 
-    def judge(self, tree: Tree, context: cel.Context) -> Outcome | None:
+    def outcome_of(self, tree: Tree, context: cel.Context) -> Outcome | None:
         """Tell what a condition comes to; None when it is out of reach."""
         program = self._compile(tree)
         if program is None:
@@ -110,7 +110,9 @@ class Reader:
             replace(self._binding, own={**self._binding.own, "owners": one}) for one in _orders(owners)
         ]
         requests = [replace(request, labels=one) for one in _orders(request.labels)]
-        return {judge(tree, binding.world(one, oddities)) for binding, one in product(bindings, requests)}
+        return {
+            outcome_of(tree, binding.world(one, oddities)) for binding, one in product(bindings, requests)
+        }
 
     def _parts(self, tree: Tree) -> list[Tree]:
         """Return the parts of an expression and of the variables that it needs."""

@@ -1,4 +1,4 @@
-"""Some pairs of what `python -m tests.policy_fuzz` judges, the same each time."""
+"""Some pairs of what `python -m tests.policy_fuzz` evaluates, the same each time."""
 
 from __future__ import annotations
 

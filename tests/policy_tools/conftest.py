@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.policy.conftest import decide, judge, load, make_request, refuse
+from tests.policy.conftest import decide, evaluate, load, make_request, refuse
 
-__all__ = ["decide", "judge", "load", "make_request", "refuse"]
+__all__ = ["decide", "evaluate", "load", "make_request", "refuse"]

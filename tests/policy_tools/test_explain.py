@@ -187,7 +187,7 @@ def test_tells_why_a_waiver_is_used_or_not(schema: Schema) -> None:
 def test_tells_whether_a_binding_applies(schema: Schema, when: str, value: str, *, applies: bool) -> None:
     binding = binding_of(schema, policy_text("true"), binding_text(when=when), name="n")
     assert (binding.applies, binding.when[0].value) == (applies, value)
-    assert binding.rules[0].outcome == ("met" if applies else "not judged")
+    assert binding.rules[0].outcome == ("met" if applies else "not evaluated")
 
 
 def test_shows_variables_with_what_they_are_made_of(schema: Schema) -> None:
@@ -246,7 +246,7 @@ def test_bindings_are_told_apart(schema: Schema) -> None:
     assert told == [
         ("b", "deny", True, "met"),
         ("c", "warn", True, "broken"),
-        ("d", "deny", False, "not judged"),
+        ("d", "deny", False, "not evaluated"),
     ]
     assert [one.rules[0].parts[-1].value for one in explanation.bindings] == ['"n"', '"x"', '"y"']
 

@@ -187,7 +187,7 @@ def test_is_readable(schema: Schema, name: str) -> None:
 def test_a_method_that_no_binding_is_about(schema: Schema) -> None:
     explanation = tell(schema, policy_text("false"), binding_text(), method=f"{SERVICE}/Get")
     text = explanation_to_text(explanation)
-    assert text.endswith("\n\nno binding is about the method, so nothing is judged\n")
+    assert text.endswith("\n\nno binding is about the method, so nothing is evaluated\n")
     assert explanation_to_json(explanation)["bindings"] == []
 
 

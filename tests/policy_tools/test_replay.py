@@ -143,7 +143,7 @@ def test_the_same_bundle_decides_the_same(schema: Schema, link: str) -> None:
     assert SIGNATURE not in "".join(lines)
 
 
-def test_decisions_are_judged_at_their_own_time(schema: Schema) -> None:
+def test_decisions_are_evaluated_at_their_own_time(schema: Schema) -> None:
     """A waiver that has expired since let the request through then, and does so again."""
     bundle = make(schema, policy_text("false"), binding_text(), waiver_text(expires="2026-01-02"))
     during = record(schema, bundle, datetime.fromisoformat("2026-01-01T23:59:59Z"))
@@ -154,7 +154,7 @@ def test_decisions_are_judged_at_their_own_time(schema: Schema) -> None:
     assert [one.kind for one in replay([during, after], without, schema).changes] == ["allow → deny"]
 
 
-def test_tells_that_a_record_hides_what_was_judged(schema: Schema) -> None:
+def test_tells_that_a_record_hides_what_was_evaluated(schema: Schema) -> None:
     rule = "request.uri.endsWith('?x=y')"
     documents = [policy_text(rule), binding_text()]
     change = change_of(schema, documents, documents, uri=LINK + "?x=y")

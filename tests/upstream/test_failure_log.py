@@ -148,6 +148,8 @@ def test_words_are_bounded_and_hold_no_secret(call: Call, logs: pytest.LogCaptur
 
 def test_details_that_cannot_be_read_do_no_harm(call: Call, logs: pytest.LogCaptureFixture) -> None:
     info = AnyMessage(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
-    FailureLog({"a": Upstream(address="a:1")}, Health()).report(call, "a", UpstreamError(Code.INTERNAL, "", [info]), "")
+    FailureLog({"a": Upstream(address="a:1")}, Health()).report(
+        call, "a", UpstreamError(Code.INTERNAL, "", [info]), ""
+    )
     (line,) = failed(logs)
     assert line["reason"] == ""

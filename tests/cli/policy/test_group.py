@@ -289,7 +289,7 @@ def test_explain_as_json(bundle: Path) -> None:
 def test_explain_of_another_method() -> None:
     done = run("explain", "--bundle", "policies", "--method", f"{SERVICE}/Get", stdin="imageId: x")
     assert done.returncode == 0
-    assert "no binding is about the method, so nothing is judged" in done.stdout
+    assert "no binding is about the method, so nothing is evaluated" in done.stdout
 
 
 # Words and standard input → what is said; each is wrong usage.

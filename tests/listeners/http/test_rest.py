@@ -461,7 +461,7 @@ async def test_a_fault_of_the_gateway_is_a_fixed_text(
     def fail(*_: object) -> None:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr("gateway.policy.decider._judge", fail)
+    monkeypatch.setattr("gateway.policy.decider._evaluate_program", fail)
     status, body, headers = await call(running, "POST", IMAGES, json=GOOD_IMAGE)
     assert (status, body["code"]) == (500, 13)
     assert "inner workings" not in json.dumps(body)

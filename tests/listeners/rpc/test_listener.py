@@ -201,7 +201,7 @@ async def test_a_fault_of_the_gateway_is_a_fixed_text(
     def fail(*_: object) -> None:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr("gateway.policy.decider._judge", fail)
+    monkeypatch.setattr("gateway.policy.decider._evaluate_program", fail)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await create(channel, schema, **GOOD)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
