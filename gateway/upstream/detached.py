@@ -40,6 +40,7 @@ class DetachedCall:
         self._has_caller = True
         self._reply: asyncio.Future[Reply | ReplyStream] = asyncio.get_running_loop().create_future()
         self.task = asyncio.ensure_future(self._run())
+        self.task.add_done_callback(_read_exception)
 
     async def reply(self) -> Reply | ReplyStream:
         """Return the reply.
@@ -84,7 +85,6 @@ class DetachedCall:
     def _abandon(self) -> None:
         """Continue without a caller; further messages are dropped."""
         self._has_caller = False
-        self.task.add_done_callback(_read_exception)
         if not self.task.done():
             self.task.add_done_callback(self._on_abandoned)
         while not self._messages.empty():
@@ -96,6 +96,6 @@ class DetachedCall:
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:
-    """Read the exception of a task, so that it is not reported as one that nobody has read."""
+    """Read the exception of a task: its caller has it from the reply, and asyncio would report it as unread."""
     if not task.cancelled():
         task.exception()

@@ -97,6 +97,7 @@ def test_a_record_tells_the_whole_decision(record: dict[str, Any]) -> None:
         "id": "id",
         "call_id": "call",
         "trace_id": "trace",
+        "idempotency_key": "",
         "method": CREATE,
         "caller": {
             "id": "me",
