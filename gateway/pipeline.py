@@ -90,13 +90,13 @@ class Pipeline:
         violations = self._find_violations(call.method.name, call.request)
         if not _may_be_filled_in(violations):
             raise invalid_request("the request is not valid", violations)
-        asked = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
-        draft = self._decider.mutate(asked)
-        if draft.mutations:
-            violations = self._find_violations(call.method.name, draft.request)
+        policy_input = PolicyInput(call.method.name, call.request, call.caller, datetime.now(UTC))
+        mutated = self._decider.mutate(policy_input)
+        if mutated.mutations:
+            violations = self._find_violations(call.method.name, mutated.request)
         if violations:
-            raise invalid_request("the request is not valid", draft.tell_authors(violations))
-        return self._decider.evaluate(draft)
+            raise invalid_request("the request is not valid", mutated.name_policies(violations))
+        return self._decider.evaluate(mutated)
 
     def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:
         violations = self._validator.validate(request)

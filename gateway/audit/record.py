@@ -51,14 +51,14 @@ def to_record(
         call_id: the request ID that the caller sees.
         trace_id: of the call's trace.
     """
-    asked = decision.asked
-    request, left_out = _to_json(asked.request, pool)
+    policy_input = decision.input
+    request, left_out = _to_json(policy_input.request, pool)
     signed: dict[str, str] = {}
     masked = _mask(request, "", signed, hosts)
-    caller = asked.caller
+    caller = policy_input.caller
     return {
         "kind": KIND,
-        "time": asked.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "time": policy_input.now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "id": decision.id,
         "call_id": call_id,
         "trace_id": trace_id,
@@ -223,14 +223,14 @@ class Recorded:
     """A decision of the past.
 
     Attributes:
-        asked: what was judged, as far as the record tells.
+        input: what was judged, as far as the record tells.
         broken: `<action> <policy>/<rule>` of each violation.
         fields: that policies set, with what they held in the end.
         is_altered: parts of the request were masked or left out, and no stand-in reads the same.
     """
 
     id: str
-    asked: PolicyInput
+    input: PolicyInput
     outcome: str
     broken: frozenset[str]
     fields: Mapping[str, str]
@@ -253,14 +253,14 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
         raise RecordError(f"no record of a decision: {where}: {first['msg'].lower()}") from error
     try:
         request = _restore(record.request, "", record.signed_until)
-        asked = read_request(schema, record.method, request, record.caller, record.time)
+        policy_input = read_request(schema, record.method, request, record.caller, record.time)
     except RequestError as error:
         raise RecordError(str(error)) from error
     except OverflowError as error:
         raise RecordError("signed_until holds a time that no link can have") from error
     return Recorded(
         id=record.id,
-        asked=asked,
+        input=policy_input,
         outcome=record.decision,
         broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
         fields={one.field: one.after for one in record.mutations if one.made},

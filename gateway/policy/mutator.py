@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
 from gateway.policy.conditions import fail, read_condition
-from gateway.policy.decision import Draft, Mutation, Violation
+from gateway.policy.decision import MutatedRequest, Mutation, Violation
 
 if TYPE_CHECKING:
     from gateway.expressions import Activation
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 AUDIT = "audit"
 
 
-def mutate(program: Program, asked: PolicyInput) -> Draft:
+def mutate(program: Program, policy_input: PolicyInput) -> MutatedRequest:
     """Make every mutation of a program."""
-    drafting = _Drafting(program, asked)
+    mutator = _Mutator(program, policy_input)
     for binding in program.mutating:
-        drafting.apply(binding)
-    return drafting.draft()
+        mutator.apply(binding)
+    return mutator.result()
 
 
-class _Drafting:
-    def __init__(self, program: Program, asked: PolicyInput) -> None:
+class _Mutator:
+    def __init__(self, program: Program, policy_input: PolicyInput) -> None:
         self._program = program
-        self._asked = asked
-        self._request = asked.request
-        self._activation = program.activate(asked)
+        self._input = policy_input
+        self._request = policy_input.request
+        self._activation = program.activate(policy_input)
         self._mutations: list[Mutation] = []
         self._errors: list[Violation] = []
         self._doubts: dict[str, Violation] = {}
@@ -40,12 +40,14 @@ class _Drafting:
         for binding in program.bindings:
             self._note(binding)
 
-    def draft(self) -> Draft:
+    def result(self) -> MutatedRequest:
         errors = (*self._doubts.values(), *self._errors)
-        return Draft(self._asked, self._request, tuple(self._mutations), errors, frozenset(self._applied))
+        return MutatedRequest(
+            self._input, self._request, tuple(self._mutations), errors, frozenset(self._applied)
+        )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Tell whether a binding applies for certain. What did once is evaluated, whatever is set afterwards."""
+        """Tell whether a binding applies for certain; keep that it applied, whatever is set afterwards."""
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)
@@ -86,4 +88,4 @@ class _Drafting:
         )
         if is_made:
             self._request = changed
-            self._activation = self._program.activate(self._asked._replace(request=changed))
+            self._activation = self._program.activate(self._input._replace(request=changed))

@@ -180,14 +180,14 @@ class Program:
             dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
         )
 
-    def activate(self, judged: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
+    def activate(self, policy_input: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
         """Return what the expressions of every binding are evaluated in.
 
         Args:
-            judged: the request with what stands around it.
+            policy_input: the request with what stands around it.
             further: values beside those, by their full names.
         """
-        method, request, caller, now = judged
+        method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}
         if self._reads_caller:
             values["caller"] = self._to_message(caller)
@@ -195,9 +195,9 @@ class Program:
         activation.prepare(self._calls)
         return activation
 
-    def warm_up(self, judged: PolicyInput) -> None:
+    def warm_up(self, policy_input: PolicyInput) -> None:
         """Evaluate every expression once: the engine prepares an expression when it is first evaluated."""
-        activation = self.activate(judged)
+        activation = self.activate(policy_input)
         for binding in self.bindings:
             for one in binding.executables:
                 with suppress(EvaluationError):

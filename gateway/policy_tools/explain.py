@@ -124,22 +124,22 @@ class Explanation:
     bindings: tuple[BindingTrace, ...]
 
 
-def explain(decider: Decider, asked: PolicyInput, schema: Schema) -> Explanation:
+def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
     """Decide, and tell how each binding of the method came out.
 
     Args:
         decider: with the bundle.
-        asked: what a policy is given.
+        policy_input: what a policy is given.
         schema: with the types that messages may carry, and their constraints.
     """
-    decision = decider.decide(asked)
-    program = decider.bundle.programs.get(asked.method)
-    judged = asked._replace(request=decision.request)
+    decision = decider.decide(policy_input)
+    program = decider.bundle.programs.get(policy_input.method)
+    policy_input = policy_input._replace(request=decision.request)
     traces = []
     if program is not None:
         for binding in program.bindings:
-            within = program.activate(judged, _variables(binding, program.activate(judged)))
-            traces.append(_Tracer(binding, within, judged, decision, schema.pool).trace())
+            within = program.activate(policy_input, _variables(binding, program.activate(policy_input)))
+            traces.append(_Tracer(binding, within, policy_input, decision, schema.pool).trace())
     refused = tuple(find_refused_mutations(Validator(schema), decision))
     return Explanation(decision=decision, refused=refused, bindings=tuple(traces))
 
@@ -161,13 +161,13 @@ class _Tracer:
         self,
         binding: CompiledBinding,
         activation: Activation,
-        judged: PolicyInput,
+        policy_input: PolicyInput,
         decision: Decision,
         pool: DescriptorPool,
     ) -> None:
         self._binding = binding
         self._activation = activation
-        self._judged = judged
+        self._input = policy_input
         self._decision = decision
         self._pool = pool
 
@@ -190,7 +190,7 @@ class _Tracer:
 
     def _applies(self) -> bool:
         applies, _ = read_condition(self._binding, self._activation)
-        return applies or self._binding.name in self._decision.draft.applied
+        return applies or self._binding.name in self._decision.mutated_request.applied
 
     def _rule(self, rule: CompiledRule, *, applies: bool) -> RuleTrace:
         found = [
@@ -223,7 +223,7 @@ class _Tracer:
 
     def _waiver(self, waiver: CompiledWaiver) -> str:
         until = show_time(waiver.expires)
-        if self._judged.now >= waiver.expires:
+        if self._input.now >= waiver.expires:
             return f"expired at {until}; ask {waiver.owner} ({waiver.ticket})"
         try:
             if waiver.when is None or waiver.when.is_true(self._activation):

@@ -36,7 +36,7 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
         "method": decision.method,
         "decision": decision.outcome,
         "bundle": decision.bundle,
-        "now": show_time(decision.asked.now),
+        "now": show_time(decision.input.now),
         "refused": list(explanation.refused),
         "mutations": [asdict(one) for one in decision.mutations],
         "waivers": list(decision.waivers),
@@ -66,7 +66,7 @@ def explanation_to_text(explanation: Explanation, recorded: Recorded | None = No
 
 def _head(decision: Decision) -> Iterator[str]:
     yield f"{decision.outcome}: {decision.method}"
-    yield f"at {show_time(decision.asked.now)}, by the bundle {decision.bundle}"
+    yield f"at {show_time(decision.input.now)}, by the bundle {decision.bundle}"
     for mutation in decision.mutations:
         outcome = "set" if mutation.is_made else "would be set"
         yield (

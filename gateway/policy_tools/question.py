@@ -21,11 +21,11 @@ class Question:
     """A request to decide on.
 
     Attributes:
-        asked: what a policy is given.
+        input: what a policy is given.
         recorded: the record that it was read from; None when somebody wrote the request.
     """
 
-    asked: PolicyInput
+    input: PolicyInput
     recorded: Recorded | None = None
 
 
@@ -44,7 +44,7 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
     """
     recorded = _read_record(text, name, schema)
     if recorded is not None:
-        return Question(recorded.asked, recorded)
+        return Question(recorded.input, recorded)
     return Question(read_question(text, name, schema, method, now))
 
 

@@ -105,10 +105,10 @@ class _Runner:
 
     def run(self, file: str, case: Case) -> CaseResult:
         try:
-            asked = read_request(self._schema, case.method, case.request, case.caller, case.now)
+            policy_input = read_request(self._schema, case.method, case.request, case.caller, case.now)
         except RequestError as error:
             return CaseResult(file=file, case=case.name, differences=(str(error),))
-        decision = self._decider.decide(asked)
+        decision = self._decider.decide(policy_input)
         refused = find_refused_mutations(self._validator, decision)
         return CaseResult(
             file=file,

@@ -68,9 +68,10 @@ class SuiteNames:
         return program.bindings if program else ()
 
     def _applies(self, bindings: Iterable[CompiledBinding], decision: Decision) -> bool:
-        activation = self._programs[decision.method].activate(decision.draft.judged)
+        activation = self._programs[decision.method].activate(decision.mutated_request.mutated_input)
         return any(
-            read_condition(one, activation)[0] or one.name in decision.draft.applied for one in bindings
+            read_condition(one, activation)[0] or one.name in decision.mutated_request.applied
+            for one in bindings
         )
 
     def _explain_unknown(self, rule: str) -> str:

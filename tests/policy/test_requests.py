@@ -45,9 +45,9 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_reads_a_request_in_each_form(schema: Schema, name: str) -> None:
-    asked = ask(schema, FORMS[name])
-    assert (asked.method, asked.now) == (CREATE, NOW)
-    assert asked.request == schema.known[CREATE].request(folder_id="f", name="n")
+    policy_input = ask(schema, FORMS[name])
+    assert (policy_input.method, policy_input.now) == (CREATE, NOW)
+    assert policy_input.request == schema.known[CREATE].request(folder_id="f", name="n")
 
 
 @pytest.mark.parametrize("text", ["💿", "a\u2028b", "\x7f", 'q"\\/', "a\tb\nc"])
@@ -67,10 +67,14 @@ def test_what_the_text_says_goes_before_what_is_told(schema: Schema) -> None:
             "caller": {"id": "me", "kind": "jwt", "groups": ["a"], "address": "::1", "claims": {"k": "v"}},
         }
     )
-    asked = ask(schema, text)
-    assert asked.method == f"{SERVICE}/Get"
-    assert asked.now == datetime(2027, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=7)))
-    assert (asked.caller.id, asked.caller.groups, dict(asked.caller.claims)) == ("me", ("a",), {"k": "v"})
+    policy_input = ask(schema, text)
+    assert policy_input.method == f"{SERVICE}/Get"
+    assert policy_input.now == datetime(2027, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=7)))
+    assert (policy_input.caller.id, policy_input.caller.groups, dict(policy_input.caller.claims)) == (
+        "me",
+        ("a",),
+        {"k": "v"},
+    )
 
 
 def test_without_a_time_it_is_now(schema: Schema) -> None:
@@ -176,9 +180,9 @@ def test_a_question_hides_its_request() -> None:
 
 def test_an_input_hides_its_request(schema: Schema) -> None:
     link = sign_link("https://storage.yandexcloud.net/b/a.iso")
-    asked = ask(schema, json.dumps({"uri": link}))
-    assert SIGNATURE not in repr(asked)
-    assert SIGNATURE in str(asked.request)
+    policy_input = ask(schema, json.dumps({"uri": link}))
+    assert SIGNATURE not in repr(policy_input)
+    assert SIGNATURE in str(policy_input.request)
 
 
 def test_callers() -> None:

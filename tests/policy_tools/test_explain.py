@@ -25,8 +25,8 @@ PROBLEM = "the link is empty or has a character that links do not have; percent-
 
 def tell(schema: Schema, *documents: str, caller: Caller = UNKNOWN_CALLER, **fields: Any) -> Explanation:
     bundle = load_bundle(BundleFiles({"b.yaml": "".join(documents)}), schema)
-    asked = PolicyInput(CREATE, schema.known[CREATE].request(**fields), caller, NOW)
-    return explain(Decider(bundle), asked, schema)
+    policy_input = PolicyInput(CREATE, schema.known[CREATE].request(**fields), caller, NOW)
+    return explain(Decider(bundle), policy_input, schema)
 
 
 def rule_of(schema: Schema, rule: str, **fields: Any) -> RuleTrace:
@@ -254,8 +254,8 @@ def test_bindings_are_told_apart(schema: Schema) -> None:
 def test_a_method_without_a_binding(schema: Schema) -> None:
     bundle = load_bundle(BundleFiles({"b": policy_text("false") + binding_text()}), schema)
     method = f"{SERVICE}/Get"
-    asked = PolicyInput(method, schema.known[method].request(), UNKNOWN_CALLER, NOW)
-    explanation = explain(Decider(bundle), asked, schema)
+    policy_input = PolicyInput(method, schema.known[method].request(), UNKNOWN_CALLER, NOW)
+    explanation = explain(Decider(bundle), policy_input, schema)
     assert explanation.bindings == ()
     assert explanation.decision.is_allowed
 
