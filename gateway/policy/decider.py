@@ -116,8 +116,8 @@ def _evaluate_binding(
 ) -> Iterator[Violation]:
     """Evaluate rule by rule. A mutation takes no request out of a binding that applied before it."""
     applies, doubt = read_condition(binding, activation)
-    told = {(one.binding, one.rule) for one in mutated.errors}
-    if doubt is not None and (doubt.binding, doubt.rule) not in told:
+    reported = {(one.binding, one.rule) for one in mutated.errors}
+    if doubt is not None and (doubt.binding, doubt.rule) not in reported:
         yield doubt
     for rule in binding.rules if applies or has_applied else ():
         violation = _evaluate_rule(binding, rule, activation, mutated.mutated_input)

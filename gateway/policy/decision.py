@@ -65,12 +65,12 @@ class Mutation:
 
     Attributes:
         policy: name of the policy.
-        name: `set[<index>]` of the setting in it.
+        name: `set[<index>]` of the mutation in it.
         binding: the binding that put it in force.
         field: path of the field.
         before: what the field held, as texts for people show it.
         after: what it holds now.
-        is_made: false under an auditing binding, which only tells.
+        is_made: false under an auditing binding, which only reports.
     """
 
     policy: str
@@ -89,7 +89,7 @@ class MutatedRequest(NamedTuple):
         input: what came.
         request: the message with every mutation made; the very one that came when there is none.
         mutations: in the order in which they were made.
-        errors: settings, and conditions of bindings, that could not be evaluated: they count as broken rules.
+        errors: mutations, and conditions of bindings, that could not be evaluated: they count as broken rules.
         applied: names of the bindings that applied at some time before the last mutation.
     """
 

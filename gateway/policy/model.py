@@ -73,7 +73,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 
 
 def _check_expression(value: Any) -> Any:
-    """Refuse what YAML reads as another kind of value, and tell how an expression is written."""
+    """Refuse what YAML reads as another kind of value, and describe how an expression is written."""
     if value is None:
         raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
@@ -162,7 +162,7 @@ class Rule(Part):
         field: path of the field that the rule is about, `uri` or `labels["env"]`.
         message: CEL giving the text for the caller: what is wrong.
         fix: CEL giving a second text: how to mend it.
-        severity: how grave a broken rule is; it is told, and changes nothing by itself.
+        severity: how grave a broken rule is; it is reported, and changes nothing by itself.
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
@@ -173,7 +173,7 @@ class Rule(Part):
     severity: Severity = Field("medium", description="How grave a broken rule is.")
 
 
-class Setting(Part):
+class MutationRule(Part):
     """A field that the policy fills in before anything is evaluated.
 
     Attributes:
@@ -200,11 +200,11 @@ class PolicySpec(Part):
         {}, max_length=_MAX_VARIABLES, description="CEL values that rules share; each may use those above it."
     )
     rules: list[Rule] = Field([], max_length=_MAX_RULES)
-    settings: list[Setting] = Field([], alias="set", max_length=_MAX_VARIABLES)
+    mutations: list[MutationRule] = Field([], alias="set", max_length=_MAX_VARIABLES)
 
     @model_validator(mode="after")
     def _has_effect(self) -> PolicySpec:
-        if not self.rules and not self.settings:
+        if not self.rules and not self.mutations:
             raise ValueError("a policy has rules, or fields to set")
         return self
 

@@ -1,6 +1,6 @@
 """Fills in what policies set, before any rule is evaluated.
 
-Settings are made in the order of the bundle's files, each on what the earlier
+Mutations are made in the order of the bundle's files, each on what the earlier
 ones left. They are made on a copy, and only when there are any.
 """
 
@@ -14,7 +14,7 @@ from gateway.policy.decision import MutatedRequest, Mutation, Violation
 
 if TYPE_CHECKING:
     from gateway.expressions import Activation
-    from gateway.policy.program import CompiledBinding, CompiledSetting, PolicyInput, Program
+    from gateway.policy.program import CompiledBinding, CompiledMutation, PolicyInput, Program
 
 AUDIT = "audit"
 
@@ -56,29 +56,29 @@ class _Mutator:
         return applies and doubt is None
 
     def apply(self, binding: CompiledBinding) -> None:
-        if not self._note(binding):  # in doubt there is no telling what to fill in
+        if not self._note(binding):  # in doubt nothing is set
             return
-        for setting in binding.settings:
+        for mutation in binding.mutations:
             try:
-                self._make(binding, setting, self._activation)
+                self._make(binding, mutation, self._activation)
             except (EvaluationError, ValueError, TypeError) as error:
-                field, message = setting.target.path.text, f"the field cannot be set: {error}"
-                self._errors.append(fail(binding, setting.name, "high", field, message))
+                field, message = mutation.target.path.text, f"the field cannot be set: {error}"
+                self._errors.append(fail(binding, mutation.name, "high", field, message))
 
-    def _make(self, binding: CompiledBinding, setting: CompiledSetting, activation: Activation) -> None:
-        if setting.when is not None and not setting.when.is_true(activation):
+    def _make(self, binding: CompiledBinding, mutation: CompiledMutation, activation: Activation) -> None:
+        if mutation.when is not None and not mutation.when.is_true(activation):
             return
         changed = type(self._request)()
         changed.CopyFrom(self._request)
-        setting.target.set(changed, setting.value.evaluate(activation))
-        path = setting.target.path
+        mutation.target.set(changed, mutation.value.evaluate(activation))
+        path = mutation.target.path
         if changed == self._request:
             return
         is_made = binding.action != AUDIT
         self._mutations.append(
             Mutation(
                 policy=binding.policy,
-                name=setting.name,
+                name=mutation.name,
                 binding=binding.name,
                 field=path.text,
                 before=path.show(self._request),

@@ -61,7 +61,7 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledSetting:
+class CompiledMutation:
     """A field that a policy sets, ready to run.
 
     Attributes:
@@ -106,7 +106,7 @@ class CompiledBinding:
     when: Expression | None
     variables: tuple[tuple[str, Expression], ...]
     rules: tuple[CompiledRule, ...]
-    settings: tuple[CompiledSetting, ...]
+    mutations: tuple[CompiledMutation, ...]
     waivers: tuple[CompiledWaiver, ...]
     checks: tuple[Executable, ...]
 
@@ -139,8 +139,8 @@ class CompiledBinding:
         yield self.when
         for rule in self.rules:
             yield from (rule.assertion, rule.message, rule.fix)
-        for setting in self.settings:
-            yield from (setting.value, setting.when)
+        for mutation in self.mutations:
+            yield from (mutation.value, mutation.when)
         for waiver in self.waivers:
             yield waiver.when
 
@@ -167,7 +167,7 @@ class Program:
         """
         self.find_oversized = find_oversized
         self.bindings = bindings
-        self.mutating = tuple(binding for binding in bindings if binding.settings)
+        self.mutating = tuple(binding for binding in bindings if binding.mutations)
         self._caller_class = caller_class
         self._environment = bindings[0].environment
         self._parameters: Mapping[str, Any] = {

@@ -107,7 +107,7 @@ def read_question(text: str, name: str, schema: Schema, method: str, now: str | 
 
 
 def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Position]]:
-    """Return an object, and what tells where its parts stand."""
+    """Return an object, and a function that returns the positions of its parts."""
     try:
         documents = load_documents(text, name)
     except FaultsError:

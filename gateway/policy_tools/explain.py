@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from gateway.policy.decision import Decision
     from gateway.policy.program import (
         CompiledBinding,
+        CompiledMutation,
         CompiledRule,
-        CompiledSetting,
         CompiledWaiver,
         PolicyInput,
     )
@@ -42,10 +42,10 @@ LEFT = "left as it was"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartTrace:
     """A sub-expression with its value, or why it has none.
 
-    Each one is told once: a part that stands in an expression twice has the same value in both places.
+    Each one is listed once: a part that stands in an expression twice has the same value in both places.
 
     Attributes:
         depth: how far within the expression it stands.
@@ -65,30 +65,30 @@ class RuleTrace:
     Attributes:
         outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
         parts: of the assertion, the outer before the inner.
-        told: what the caller is told of a broken rule.
+        description: of a broken rule, as the caller receives it.
         waivers: of the rule: name → why it is used or not.
     """
 
     name: str
     outcome: str
-    parts: tuple[Part, ...]
-    told: str
+    parts: tuple[PartTrace, ...]
+    description: str
     waivers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingTrace:
+class MutationTrace:
     """How a field that a policy sets came out.
 
     Attributes:
         outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
-        told: what became of the field, or why it could not be set.
+        description: the values before and after, or why it could not be set.
     """
 
     name: str
     field: str
     outcome: str
-    told: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +98,16 @@ class BindingTrace:
     Attributes:
         when: parts of its condition; empty without one.
         variables: of its policy, each with its value.
-        settings: fields that its policy sets.
+        mutations: fields that its policy sets.
     """
 
     name: str
     policy: str
     action: str
     applies: bool
-    when: tuple[Part, ...]
-    variables: tuple[Part, ...]
-    settings: tuple[SettingTrace, ...]
+    when: tuple[PartTrace, ...]
+    variables: tuple[PartTrace, ...]
+    mutations: tuple[MutationTrace, ...]
     rules: tuple[RuleTrace, ...]
 
 
@@ -125,7 +125,7 @@ class Explanation:
 
 
 def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
-    """Decide, and tell how each binding of the method came out.
+    """Decide, and describe how each binding of the method came out.
 
     Args:
         decider: with the bundle.
@@ -155,7 +155,7 @@ def _variables(binding: CompiledBinding, activation: Activation) -> dict[str, An
 
 
 class _Tracer:
-    """Tells how one binding came out."""
+    """Describes how one binding came out."""
 
     def __init__(
         self,
@@ -181,10 +181,12 @@ class _Tracer:
             applies=applies,
             when=tuple(self._parts(binding.when)) if binding.when else (),
             variables=tuple(
-                Part(0, f"{name} = {one.text.strip()}", self._value(partial(one.evaluate, self._activation)))
+                PartTrace(
+                    0, f"{name} = {one.text.strip()}", self._value(partial(one.evaluate, self._activation))
+                )
                 for name, one in binding.variables
             ),
-            settings=tuple(map(self._setting, binding.settings)),
+            mutations=tuple(map(self._mutation, binding.mutations)),
             rules=tuple(self._rule(rule, applies=applies) for rule in binding.rules),
         )
 
@@ -205,21 +207,23 @@ class _Tracer:
             name=rule.name,
             outcome=outcome,
             parts=tuple(self._parts(rule.assertion)),
-            told=found[0].description if found else "",
+            description=found[0].description if found else "",
             waivers={one.name: self._waiver(one) for one in self._binding.waivers if rule.name in one.rules},
         )
 
-    def _setting(self, setting: CompiledSetting) -> SettingTrace:
-        outcome, told = LEFT, ""
-        key = (self._binding.name, setting.name)
+    def _mutation(self, compiled: CompiledMutation) -> MutationTrace:
+        outcome, description = LEFT, ""
+        key = (self._binding.name, compiled.name)
         for mutation in self._decision.mutations:
             if (mutation.binding, mutation.name) == key:
                 outcome = "set" if mutation.is_made else "would be set"
-                told = f"{mutation.before} → {mutation.after}"
+                description = f"{mutation.before} → {mutation.after}"
         for error in self._decision.violations:
             if (error.binding, error.rule) == key:
-                outcome, told = "error", error.message
-        return SettingTrace(name=setting.name, field=setting.target.path.text, outcome=outcome, told=told)
+                outcome, description = "error", error.message
+        return MutationTrace(
+            name=compiled.name, field=compiled.target.path.text, outcome=outcome, description=description
+        )
 
     def _waiver(self, waiver: CompiledWaiver) -> str:
         until = show_time(waiver.expires)
@@ -232,30 +236,32 @@ class _Tracer:
             return f"does not apply: its when cannot be evaluated: {error}"
         return "does not apply: its when is false"
 
-    def _parts(self, expression: Expression) -> Iterator[Part]:
-        told: set[str] = set()
-        yield from self._walk(expression, expression.checked.expr, Part(-1, "", _ERROR), told)
+    def _parts(self, expression: Expression) -> Iterator[PartTrace]:
+        seen: set[str] = set()
+        yield from self._walk(expression, expression.checked.expr, PartTrace(-1, "", _ERROR), seen)
 
-    def _walk(self, expression: Expression, node: Node, outer: Part, told: set[str]) -> Iterator[Part]:
+    def _walk(
+        self, expression: Expression, node: Node, outer: PartTrace, seen: set[str]
+    ) -> Iterator[PartTrace]:
         text = to_text(localize(node, self._binding.environment.container))
-        if text in told:
+        if text in seen:
             return
-        told.add(text)
+        seen.add(text)
         executable = self._binding.environment.part(expression, node)
         value = self._value(partial(executable.evaluate, self._activation))
         if value.startswith(_ERROR) and not outer.value.startswith(_ERROR):
             value = f"not needed ({value})"
-        part = Part(outer.depth + 1, text, value)
+        part = PartTrace(outer.depth + 1, text, value)
         yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
             inner = [node.comprehension_expr.iter_range]  # what is within reads the loop's own variable
         else:
             inner = list(children_of(node))
         for one in inner:
-            if self._is_telling(one):
-                yield from self._walk(expression, one, part, told)
+            if self._is_informative(one):
+                yield from self._walk(expression, one, part, seen)
 
-    def _is_telling(self, node: Node) -> bool:
+    def _is_informative(self, node: Node) -> bool:
         """Tell whether a person learns something from a part's value.
 
         Of constants, nothing; the values of variables stand at the head of the

@@ -87,7 +87,7 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
     """Tell what of a bundle its tests have shown at work."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
-        wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
+        wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
     wanted |= {f"waiver {name}" for name in bundle.documents.waivers}
     wanted |= {f"binding {name}" for name in bundle.documents.bindings}
     reached = frozenset[str]().union(*(result.touched for result in results))

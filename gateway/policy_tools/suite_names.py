@@ -30,7 +30,7 @@ class SuiteNames:
         self._waivers = bundle.documents.waivers
         self._rules = set(bundle.rules)
         for name, (policy, _) in self._policies.items():
-            self._rules |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
+            self._rules |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
         for binding, _ in bundle.documents.bindings.values():
             if binding.spec.when is not None:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")

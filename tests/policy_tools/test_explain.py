@@ -146,7 +146,7 @@ def test_shows_each_part_with_its_value(schema: Schema, name: str) -> None:
 )
 def test_tells_how_a_rule_came_out(schema: Schema, rule: str, outcome: str, told: str) -> None:
     trace = rule_of(schema, rule)
-    assert (trace.outcome, trace.told) == (outcome, told)
+    assert (trace.outcome, trace.description) == (outcome, told)
 
 
 def binding_of(schema: Schema, *documents: str, **fields: Any) -> BindingTrace:
@@ -206,7 +206,7 @@ def test_a_rule_that_needs_a_failed_variable_says_why(schema: Schema) -> None:
     policy = policy_text("c == 'y'", variables={"c": "request.labels['x']"})
     (rule,) = binding_of(schema, policy, binding_text()).rules
     assert rule.outcome == "error"
-    assert NOT_FOUND in rule.told
+    assert NOT_FOUND in rule.description
 
 
 def test_shows_callers_and_parameters(schema: Schema) -> None:
@@ -228,10 +228,10 @@ def test_tells_what_was_set(schema: Schema) -> None:
     policy = policy_text("request.name == 'x'", set=settings)
     for action, outcome, met in (("deny", "set", "met"), ("audit", "would be set", "broken")):
         binding = binding_of(schema, policy, binding_text(action=action), name="n")
-        first, second, third = binding.settings
-        assert (first.field, first.outcome, first.told) == ("name", outcome, '"n" → "x"')
+        first, second, third = binding.mutations
+        assert (first.field, first.outcome, first.description) == ("name", outcome, '"n" → "x"')
         assert second.outcome == ("left as it was" if action == "deny" else "would be set")
-        assert (third.outcome, third.told) == ("error", f"the field cannot be set: {NOT_FOUND}")
+        assert (third.outcome, third.description) == ("error", f"the field cannot be set: {NOT_FOUND}")
         assert binding.rules[0].outcome == met
 
 
