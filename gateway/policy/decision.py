@@ -89,7 +89,7 @@ class MutatedRequest(NamedTuple):
         input: what came.
         request: the message with every mutation made; the very one that came when there is none.
         mutations: in the order in which they were made.
-        errors: mutations, and conditions of bindings, that could not be evaluated: they count as broken rules.
+        errors: mutations and conditions of bindings that could not be evaluated; they count as broken rules.
         applied: names of the bindings that applied at some time before the last mutation.
     """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Environment, Executable, Expression
     from gateway.expressions.calls import ExternalCall
-    from gateway.policy.field_path import FieldPath, Target
+    from gateway.policy.field_path import FieldPath, MutationTarget
 
 CALLER_TYPE = "baremetal_gateway.v1.Caller"
 
@@ -69,7 +69,7 @@ class CompiledMutation:
     """
 
     name: str
-    target: Target
+    target: MutationTarget
     value: Expression
     when: Expression | None
 

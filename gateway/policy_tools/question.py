@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.audit.record import RecordError
 from gateway.faults import Fault, FaultsError, Position
-from gateway.policy.requests import read_question
+from gateway.policy.requests import read_policy_input
 from gateway.policy_tools.record_line import NotJsonError, read_line
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
     recorded = _read_record(text, name, schema)
     if recorded is not None:
         return Question(recorded.input, recorded)
-    return Question(read_question(text, name, schema, method, now))
+    return Question(read_policy_input(text, name, schema, method, now))
 
 
 def _read_record(text: str, name: str, schema: Schema) -> Recorded | None:

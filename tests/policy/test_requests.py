@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from gateway.faults import FaultsError
-from gateway.policy import PolicyInput, read_question
-from gateway.policy.requests import Question, RequestError, read_request, to_caller
+from gateway.policy import PolicyInput, read_policy_input
+from gateway.policy.requests import InputDocument, RequestError, read_request, to_caller
 from gateway.policy.suite_model import CallerFacts
 from tests.policy.making import CREATE, NOW, SERVICE
 from tests.signed import SIGNATURE, sign_link
@@ -23,7 +23,7 @@ TIME = "a date as 2026-12-31, or a time with its zone as 2026-12-31T18:00:00Z"
 
 
 def ask(schema: Schema, text: str, now: str | None = "2026-01-01T00:00:00Z") -> PolicyInput:
-    return read_question(text, "q.json", schema, CREATE, now)
+    return read_policy_input(text, "q.json", schema, CREATE, now)
 
 
 def refuse(schema: Schema, text: str, now: str | None = "2026-01-01T00:00:00Z") -> list[str]:
@@ -174,8 +174,8 @@ def test_a_refusal_is_short(schema: Schema) -> None:
 
 
 def test_a_question_hides_its_request() -> None:
-    question = Question(method=CREATE, request={"uri": sign_link("https://a.example/b")}, now=NOW)
-    assert SIGNATURE not in repr(question)
+    document = InputDocument(method=CREATE, request={"uri": sign_link("https://a.example/b")}, now=NOW)
+    assert SIGNATURE not in repr(document)
 
 
 def test_an_input_hides_its_request(schema: Schema) -> None:
