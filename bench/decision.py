@@ -89,11 +89,11 @@ def cases() -> dict[str, Callable[[], object]]:
     given = {"env": "prod", "owner": "infra", "cost-center": "cc-42"}
     request = make(folder_id="b1gexample", name="ubuntu-24-04", uri=LINK, labels=given)
     signed = make(folder_id="b1gexample", name="ubuntu-24-04", uri=SIGNED, labels=given)
-    asked, asked_signed = (PolicyInput(CREATE, one, caller, now) for one in (request, signed))
+    policy_input, signed_input = (PolicyInput(CREATE, one, caller, now) for one in (request, signed))
     get = PolicyInput(GET, schema.methods[GET].request(image_id="a" * 20), caller, now)
     deciders = {name: Decider(load_bundle(files, schema)) for name, files in bundles().items()}
     shipped = deciders["bundle that ships"]
-    decision = shipped.decide(asked_signed)
+    decision = shipped.decide(signed_input)
     validator = Validator(schema)
     measured: dict[str, Callable[[], object]] = {
         "validation of a create": lambda: validator.validate(request),
@@ -101,11 +101,11 @@ def cases() -> dict[str, Callable[[], object]]:
             decision, schema.pool, DEFAULT_HOSTS, call_id="c", trace_id="t"
         ),
         "decision, method without policy": lambda: shipped.decide(get),
-        "decision, bundle that ships, signed link": lambda: shipped.decide(asked_signed),
+        "decision, bundle that ships, signed link": lambda: shipped.decide(signed_input),
     }
     for name, decider in deciders.items():
-        measured[f"decision, {name}"] = partial(decider.decide, asked)
-    assert shipped.decide(asked).violations == shipped.decide(asked_signed).violations == ()
+        measured[f"decision, {name}"] = partial(decider.decide, policy_input)
+    assert shipped.decide(policy_input).violations == shipped.decide(signed_input).violations == ()
     return measured
 
 

@@ -32,14 +32,14 @@ def main() -> None:
     schema = load_schema(Config().services)
     files = read_bundle(Path("policies"))
     request = schema.methods[CREATE].request(uri="https://storage.yandexcloud.net/golden-images/a.iso")
-    asked = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
+    policy_input = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
     times_ms = []
     for number in range(RELOADS + 1):
         changed = BundleFiles({name: f"{text}# {number}\n" for name, text in files.texts.items()})
         started = time.perf_counter()
         decider = Decider(load_bundle(changed, schema))
         times_ms.append((time.perf_counter() - started) * 1000)
-        decider.decide(asked)
+        decider.decide(policy_input)
         if number in {0, 10, 50, 100, 200, 300, 500, 750, RELOADS}:
             gc.collect()
             print(f"after {number:>5} reloads: {resident_mib():7.1f} MiB")

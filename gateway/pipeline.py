@@ -84,7 +84,7 @@ class Pipeline:
         if mutated.mutations:
             violations = self._find_violations(method, mutated.request)
         if violations:
-            raise invalid_request("the request is not valid", mutated.tell_authors(violations))
+            raise invalid_request("the request is not valid", mutated.name_policies(violations))
         return self._decider.evaluate(mutated)
 
     def _find_violations(self, method: str, request: Message) -> list[FieldViolation]:

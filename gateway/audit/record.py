@@ -85,7 +85,7 @@ def to_record(
         trace_id: of the call's trace.
         idempotency_key: that is sent to the upstream; empty for a read.
     """
-    given = decision.asked
+    given = decision.input
     return {
         "kind": DECISION,
         "time": _timestamp(given.now),

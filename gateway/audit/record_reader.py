@@ -71,14 +71,14 @@ class Recorded:
     """A decision of the past.
 
     Attributes:
-        asked: what policies were given, as far as the record shows.
+        input: what policies were given, as far as the record shows.
         broken: `<action> <policy>/<rule>` of each violation.
         fields: that policies set, with their final values.
         is_altered: parts of the request were redacted or left out, and could not be replaced.
     """
 
     id: str
-    asked: PolicyInput
+    input: PolicyInput
     outcome: str
     broken: frozenset[str]
     fields: Mapping[str, str]
@@ -101,14 +101,14 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
         raise RecordError(f"no record of a decision: {where}: {first['msg'].lower()}") from error
     try:
         request = _restore(record.request, "", record.signed_until)
-        asked = read_request(schema, record.method, request, record.caller, record.time)
+        policy_input = read_request(schema, record.method, request, record.caller, record.time)
     except RequestError as error:
         raise RecordError(str(error)) from error
     except OverflowError as error:
         raise RecordError("signed_until holds a time that no link can have") from error
     return Recorded(
         id=record.id,
-        asked=asked,
+        input=policy_input,
         outcome=record.decision,
         broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
         fields={one.field: one.after for one in record.mutations if one.made},

@@ -30,10 +30,10 @@ class Shadow:
     def compare(self, call: Call, decision: Decision) -> None:
         """Judge what was asked by the second bundle too; count and log what differs. It never raises."""
         try:
-            if self._decider.find_oversized(decision.method, decision.asked.request):
+            if self._decider.find_oversized(decision.method, decision.input.request):
                 self._metrics.record_shadow("too large")
                 return
-            other = self._decider.decide(decision.asked)
+            other = self._decider.decide(decision.input)
             outcome = compare_outcomes(decision, other)
         except Exception:  # noqa: BLE001 - whatever it is, the call is not the shadow's to end
             self._metrics.record_shadow("failed")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.functions import Toolbox
-    from gateway.expressions.readers import Names, Read, Reading
+    from gateway.expressions.readers import Names, Read, ValueSource
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
@@ -53,7 +53,7 @@ class Loop:
 
     key: str
     variables: tuple[str, ...]
-    values: Reading
+    values: ValueSource
     is_readable: bool
     node: Node
     names: Names
@@ -94,7 +94,7 @@ class ExternalCall:
 
     name: str
     function: Callable[..., Any]
-    arguments: tuple[Reading, ...]
+    arguments: tuple[ValueSource, ...]
     loops: tuple[Loop, ...] = ()
     keys: tuple[int, ...] = ()
     collect: Read | None = None
@@ -208,7 +208,7 @@ class Calls:
     def add(
         self,
         overload: str,
-        arguments: tuple[Reading, ...],
+        arguments: tuple[ValueSource, ...],
         loops: tuple[Loop, ...] = (),
         keys: tuple[int, ...] = (),
         collect: Read | None = None,

@@ -19,7 +19,7 @@ from gateway.expressions.errors import DYNAMIC, EvaluationError, ExpressionError
 from gateway.expressions.expression import Executable, read_value
 from gateway.expressions.functions import OVERLOADS
 from gateway.expressions.gathering import bound_among, gather, turn_names
-from gateway.expressions.readers import Bound, ReaderCompiler, Reading
+from gateway.expressions.readers import Bound, ReaderCompiler, ValueSource
 from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Linker:
             return
         self._visit(part.iter_range, names, loops)
         own = [name for name in (part.iter_var, part.iter_var2) if name]
-        values = self._reading(part.iter_range, names)
+        values = self._source(part.iter_range, names)
         key = f"{len(loops)} {len(own)} {values.key}"
         variables = tuple(f"@{index}{_digest(key.encode())}" for index in range(len(own)))
         is_readable = is_constant_type(self._editor.type_of(part.iter_range), len(own))
@@ -96,7 +96,7 @@ class Linker:
         if self._editor.has_sortable_keys(part.iter_range):
             self._sort(node, self._readers.compile(part.iter_range, names))
 
-    def _sort(self, node: Node, values: Reading | None) -> None:
+    def _sort(self, node: Node, values: ValueSource | None) -> None:
         """Let a loop go over a map in the order of its keys: the engine's own differs between processes.
 
         The keys of a map that is read without the engine are sorted without it, once for all loops. Of other
@@ -148,9 +148,9 @@ class Linker:
         compiled = self._environment.deserialize(pack(gathering))
         return lambda activation: read_value(compiled, activation.engine(), may_hold_null=False)
 
-    def _argument(self, node: Node, names: Names, shape: str) -> Reading:
+    def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
         """Return how an argument is found; a dynamic one that has another shape is an error."""
-        found = self._reading(node, names)
+        found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
             return found
 
@@ -160,9 +160,9 @@ class Linker:
                 raise EvaluationError("No matching overloads found")
             return value
 
-        return Reading(f"{shape} {found.key}", read, found.turns)
+        return ValueSource(f"{shape} {found.key}", read, found.turns)
 
-    def _reading(self, node: Node, names: Names) -> Reading:
+    def _source(self, node: Node, names: Names) -> ValueSource:
         """Return how a part is found: without the engine where that is possible."""
         found = self._readers.compile(node, names)
         if found is not None:
@@ -176,7 +176,7 @@ class Linker:
             engine = activation.engine_of_turn(turns) if turns else activation.engine()
             return read_value(compiled, engine, may_hold_null=may_hold_null)
 
-        return Reading(_digest(_without_ids(alone.expr)), read, turns, is_evaluated=True)
+        return ValueSource(_digest(_without_ids(alone.expr)), read, turns, is_evaluated=True)
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:

@@ -31,11 +31,11 @@ _KEYS = {"int64_value", "string_value", "bool_value"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How a value is found.
+class ValueSource:
+    """How a value is found, with the engine or without it.
 
     Attributes:
-        key: the same for two readings that find the same value.
+        key: the same for two sources that find the same value.
         read: returns the value; raises EvaluationError when there is none.
         turns: variables of loops that the value depends on, by their names in a turn.
         is_evaluated: whether the engine finds it.
@@ -71,7 +71,7 @@ class ReaderCompiler:
         self._editor = editor
         self._schema = schema
 
-    def compile(self, node: Node, names: Names) -> Reading | None:
+    def compile(self, node: Node, names: Names) -> ValueSource | None:
         """Return how a part is read, or None when it takes the engine."""
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
@@ -84,31 +84,33 @@ class ReaderCompiler:
                 return self._index(*node.call_expr.args, names=names)
         return None
 
-    def _name(self, name: str, names: Names) -> Reading | None:
+    def _name(self, name: str, names: Names) -> ValueSource | None:
         found = names.get(name)
         if isinstance(found, Bound):
             return self.compile(found.node, found.names)
         if found is not None:
-            return Reading(found, lambda activation: activation.turn[found], frozenset({found}))
-        return Reading(name, lambda activation: _variable(activation, name))
+            return ValueSource(found, lambda activation: activation.turn[found], frozenset({found}))
+        return ValueSource(name, lambda activation: _variable(activation, name))
 
-    def _select(self, select: Any, names: Names) -> Reading | None:
+    def _select(self, select: Any, names: Names) -> ValueSource | None:
         whole = self.compile(select.operand, names)
         kind = self._editor.type_of(select.operand)
         if whole is None or kind is None:
             return None
         name = str(select.field)
         if kind.HasField("map_type"):
-            return _entry(whole, Reading(repr(name), lambda _: name))
+            return _entry(whole, ValueSource(repr(name), lambda _: name))
         if not kind.message_type or kind.message_type.startswith(WELL_KNOWN):
             return None
         field = descriptor_of(self._schema.message(kind.message_type)).fields_by_name.get(name)
         if field is None or _is_well_known(field):
             return None
         read = whole.read
-        return Reading(f"{whole.key}.{name}", lambda activation: getattr(read(activation), name), whole.turns)
+        return ValueSource(
+            f"{whole.key}.{name}", lambda activation: getattr(read(activation), name), whole.turns
+        )
 
-    def _index(self, node: Node, key: Node, *, names: Names) -> Reading | None:
+    def _index(self, node: Node, key: Node, *, names: Names) -> ValueSource | None:
         kind = self._editor.type_of(node)
         if kind is None or not kind.HasField("map_type"):
             return None
@@ -123,15 +125,15 @@ def _variable(activation: Activation, name: str) -> Any:
         raise EvaluationError(f'No value with name "{name}" found in Activation') from None
 
 
-def _constant(constant: Any) -> Reading | None:
+def _constant(constant: Any) -> ValueSource | None:
     kind = constant.WhichOneof("constant_kind")
     if kind not in _KEYS:
         return None
     value = getattr(constant, kind)
-    return Reading(repr(value), lambda _: value)
+    return ValueSource(repr(value), lambda _: value)
 
 
-def _entry(whole: Reading, index: Reading) -> Reading:
+def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
     read_whole, read_index = whole.read, index.read
 
     def read(activation: Activation) -> Any:
@@ -144,7 +146,7 @@ def _entry(whole: Reading, index: Reading) -> Reading:
             raise EvaluationError(f'Key not found in map : "{key}"')
         return entries[key]
 
-    return Reading(f"{whole.key}[{index.key}]", read, whole.turns | index.turns)
+    return ValueSource(f"{whole.key}[{index.key}]", read, whole.turns | index.turns)
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:

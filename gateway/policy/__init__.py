@@ -7,10 +7,10 @@ reads a clock, a file or the network by itself.
 from gateway.policy.bundle import Bundle, load_bundle
 from gateway.policy.bundle_files import SUMS_NAME, BundleFiles
 from gateway.policy.decider import Decider
-from gateway.policy.decision import Decision, Draft, Mutation, Violation
+from gateway.policy.decision import Decision, MutatedRequest, Mutation, Violation
 from gateway.policy.enforcement import Enforcement, Removal, describe_enforcement, find_removals
 from gateway.policy.program import PolicyInput
-from gateway.policy.requests import read_question
+from gateway.policy.requests import read_policy_input
 
 __all__ = [
     "SUMS_NAME",
@@ -18,8 +18,8 @@ __all__ = [
     "BundleFiles",
     "Decider",
     "Decision",
-    "Draft",
     "Enforcement",
+    "MutatedRequest",
     "Mutation",
     "PolicyInput",
     "Removal",
@@ -27,5 +27,5 @@ __all__ = [
     "describe_enforcement",
     "find_removals",
     "load_bundle",
-    "read_question",
+    "read_policy_input",
 ]

@@ -12,7 +12,13 @@ from gateway.expressions.calls import Calls
 from gateway.expressions.definitions import Definitions
 from gateway.faults import Fault, Path, key_of, suggest
 from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
-from gateway.policy.program import CALLER_TYPE, CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
+from gateway.policy.program import (
+    CALLER_TYPE,
+    CompiledBinding,
+    CompiledMutation,
+    CompiledRule,
+    CompiledWaiver,
+)
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.documents import Document
     from gateway.expressions import Executable, Expression, Toolbox
-    from gateway.policy.model import Binding, Policy, Rule, Setting, Waiver
+    from gateway.policy.model import Binding, MutationRule, Policy, Rule, Waiver
     from gateway.schema import Method, Schema
 
 _MISSING_PARAMETER = "undeclared reference to 'params."
@@ -94,7 +100,7 @@ class _Compilation:
         variables = tuple(self._declare_variables())
         spec = self._policy.spec
         rules = tuple(filter(None, map(self._rule, spec.rules, range(len(spec.rules)))))
-        settings = tuple(filter(None, map(self._setting, spec.settings, range(len(spec.settings)))))
+        mutations = tuple(filter(None, map(self._mutation, spec.mutations, range(len(spec.mutations)))))
         is_faultless = len(self._faults) == self._faults_before
         return CompiledBinding(
             name=self._binding.metadata.name,
@@ -104,7 +110,7 @@ class _Compilation:
             when=when,
             variables=variables,
             rules=rules,
-            settings=settings,
+            mutations=mutations,
             waivers=waivers,
             checks=tuple(self._checks(rules)) if is_faultless else (),
         )
@@ -145,18 +151,18 @@ class _Compilation:
             name=rule.name, severity=rule.severity, field=field, assertion=assertion, message=message, fix=fix
         )
 
-    def _setting(self, setting: Setting, index: int) -> CompiledSetting | None:
+    def _mutation(self, rule: MutationRule, index: int) -> CompiledMutation | None:
         document, path = self._policy_document, ("spec", "set", index)
-        when = self._condition(setting.when, document, (*path, "when"))
+        when = self._condition(rule.when, document, (*path, "when"))
         try:
-            target = compile_target(setting.field, descriptor_of(self._method.request))
+            target = compile_target(rule.field, descriptor_of(self._method.request))
         except FieldPathError as error:
             self._fault(document, (*path, "field"), Problem(1, 1, str(error)))
             return None
-        value = self._compile(setting.value, document, (*path, "value"), target.returns)
+        value = self._compile(rule.value, document, (*path, "value"), target.returns)
         if value is None:
             return None
-        return CompiledSetting(name=f"set[{index}]", target=target, value=value, when=when)
+        return CompiledMutation(name=f"set[{index}]", target=target, value=value, when=when)
 
     def _checks(self, rules: tuple[CompiledRule, ...]) -> list[Executable]:
         """Return expressions that are true when the binding's rules are all met, many rules in each."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gateway.call import Caller
 from gateway.expressions import EvaluationError
 from gateway.policy.conditions import fail, read_condition
-from gateway.policy.decision import Decision, Draft, Violation
+from gateway.policy.decision import Decision, MutatedRequest, Violation
 from gateway.policy.mutator import mutate
 from gateway.policy.program import PolicyInput
 from gateway.redaction import REDACTED, redact_text
@@ -52,9 +52,9 @@ class Decider:
             request = schema.known[method].request()
             program.warm_up(PolicyInput(method, request, Caller(), datetime.fromtimestamp(0, UTC)))
 
-    def decide(self, asked: PolicyInput) -> Decision:
+    def decide(self, policy_input: PolicyInput) -> Decision:
         """Make every mutation, then evaluate the rules."""
-        return self.evaluate(self.mutate(asked))
+        return self.evaluate(self.mutate(policy_input))
 
     def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
         """Return what is too large in a request for policies to evaluate; such a request must not be."""
@@ -63,28 +63,28 @@ class Decider:
             return []
         return program.find_oversized(request)
 
-    def mutate(self, asked: PolicyInput) -> Draft:
+    def mutate(self, policy_input: PolicyInput) -> MutatedRequest:
         """Return the request as policies fill it in; nothing is evaluated yet."""
-        program = self._programs.get(asked.method)
+        program = self._programs.get(policy_input.method)
         if program is None or not program.mutating:
-            return Draft(asked, asked.request)
-        return mutate(program, asked)
+            return MutatedRequest(policy_input, policy_input.request)
+        return mutate(program, policy_input)
 
-    def evaluate(self, draft: Draft) -> Decision:
+    def evaluate(self, mutated: MutatedRequest) -> Decision:
         """Evaluate the rules on the request after mutations."""
         started = time.perf_counter_ns()
-        program = self._programs.get(draft.asked.method)
+        program = self._programs.get(mutated.input.method)
         violations: tuple[Violation, ...] = ()
         waived: tuple[Violation, ...] = ()
         if program is not None:
-            found = [*draft.errors, *_evaluate_program(program, draft)]
+            found = [*mutated.errors, *_evaluate_program(program, mutated)]
             if found:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
         return Decision(
             id=f"{random.getrandbits(128):032x}",  # a name, not a secret
             bundle=self.bundle.hash,
-            draft=draft,
+            mutated_request=mutated,
             is_evaluated=program is not None,
             violations=violations,
             waived=waived,
@@ -92,13 +92,13 @@ class Decider:
         )
 
 
-def _evaluate_program(program: Program, draft: Draft) -> Iterator[Violation]:
-    judged = draft.judged
-    activation = program.activate(judged)
+def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Violation]:
+    policy_input = mutated.mutated_input
+    activation = program.activate(policy_input)
     for binding in program.bindings:
-        has_applied = binding.name in draft.applied
+        has_applied = binding.name in mutated.applied
         if not _meets_all(binding, activation, has_applied=has_applied):
-            yield from _evaluate_binding(binding, activation, draft, has_applied=has_applied)
+            yield from _evaluate_binding(binding, activation, mutated, has_applied=has_applied)
 
 
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
@@ -112,21 +112,21 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
 
 
 def _evaluate_binding(
-    binding: CompiledBinding, activation: Activation, draft: Draft, *, has_applied: bool
+    binding: CompiledBinding, activation: Activation, mutated: MutatedRequest, *, has_applied: bool
 ) -> Iterator[Violation]:
     """Evaluate rule by rule. A mutation takes no request out of a binding that applied before it."""
     applies, doubt = read_condition(binding, activation)
-    told = {(one.binding, one.rule) for one in draft.errors}
-    if doubt is not None and (doubt.binding, doubt.rule) not in told:
+    reported = {(one.binding, one.rule) for one in mutated.errors}
+    if doubt is not None and (doubt.binding, doubt.rule) not in reported:
         yield doubt
     for rule in binding.rules if applies or has_applied else ():
-        violation = _evaluate_rule(binding, rule, activation, draft.judged)
+        violation = _evaluate_rule(binding, rule, activation, mutated.mutated_input)
         if violation is not None:
             yield violation
 
 
 def _evaluate_rule(
-    binding: CompiledBinding, rule: CompiledRule, activation: Activation, judged: PolicyInput
+    binding: CompiledBinding, rule: CompiledRule, activation: Activation, policy_input: PolicyInput
 ) -> Violation | None:
     try:
         if rule.assertion.is_true(activation):
@@ -141,20 +141,20 @@ def _evaluate_rule(
         action=binding.action,
         severity=rule.severity,
         field=rule.field.text,
-        value=rule.field.show(judged.request),
+        value=rule.field.show(policy_input.request),
         message=_text(rule.message, activation) or f"does not meet: {rule.assertion.text.strip()}",
         fix=_text(rule.fix, activation),
     )
-    waiver = find_waiver(binding, rule, activation, judged)
+    waiver = find_waiver(binding, rule, activation, policy_input)
     return violation if waiver is None else replace(violation, waiver=waiver.name)
 
 
 def find_waiver(
-    binding: CompiledBinding, rule: CompiledRule, activation: Activation, judged: PolicyInput
+    binding: CompiledBinding, rule: CompiledRule, activation: Activation, policy_input: PolicyInput
 ) -> CompiledWaiver | None:
     """Return the first waiver that lets a broken rule through; one that cannot be evaluated does not."""
     for waiver in binding.waivers:
-        if rule.name in waiver.rules and judged.now < waiver.expires:
+        if rule.name in waiver.rules and policy_input.now < waiver.expires:
             try:
                 if waiver.when is None or waiver.when.is_true(activation):
                     return waiver

@@ -65,12 +65,12 @@ class Mutation:
 
     Attributes:
         policy: name of the policy.
-        name: `set[<index>]` of the setting in it.
+        name: `set[<index>]` of the mutation in it.
         binding: the binding that put it in force.
         field: path of the field.
         before: what the field held, as texts for people show it.
         after: what it holds now.
-        is_made: false under an auditing binding, which only tells.
+        is_made: false under an auditing binding, which only reports.
     """
 
     policy: str
@@ -82,18 +82,18 @@ class Mutation:
     is_made: bool
 
 
-class Draft(NamedTuple):
+class MutatedRequest(NamedTuple):
     """A request as it will be evaluated.
 
     Attributes:
-        asked: what came.
+        input: what came.
         request: the message with every mutation made; the very one that came when there is none.
         mutations: in the order in which they were made.
-        errors: settings, and conditions of bindings, that could not be evaluated: they count as broken rules.
+        errors: mutations and conditions of bindings that could not be evaluated; they count as broken rules.
         applied: names of the bindings that applied at some time before the last mutation.
     """
 
-    asked: PolicyInput
+    input: PolicyInput
     request: Message
     mutations: tuple[Mutation, ...] = ()
     errors: tuple[Violation, ...] = ()
@@ -101,14 +101,14 @@ class Draft(NamedTuple):
 
     def __repr__(self) -> str:
         """Leave out the request, which may hold a signature."""
-        return f"Draft(asked={self.asked!r}, mutations={self.mutations!r})"
+        return f"MutatedRequest(input={self.input!r}, mutations={self.mutations!r})"
 
     @property
-    def judged(self) -> PolicyInput:
+    def mutated_input(self) -> PolicyInput:
         """What rules see: the request with every mutation made."""
-        return self.asked if self.request is self.asked.request else self.asked._replace(request=self.request)
+        return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
-    def tell_authors(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
+    def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
         """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
@@ -128,7 +128,7 @@ class Decision:
     Attributes:
         id: names this decision in the answer, the trace and the log.
         bundle: hash of the bundle that decided.
-        draft: what was evaluated, with the mutations that were made.
+        mutated_request: what was evaluated, with the mutations that were made.
         is_evaluated: whether any binding is about the method.
         violations: of every binding, in the bundle's order, without what a waiver let through.
         waived: violations that a waiver let through.
@@ -137,31 +137,31 @@ class Decision:
 
     id: str
     bundle: str
-    draft: Draft
+    mutated_request: MutatedRequest
     is_evaluated: bool
     violations: tuple[Violation, ...]
     waived: tuple[Violation, ...]
     duration_ns: int
 
     @property
-    def asked(self) -> PolicyInput:
+    def input(self) -> PolicyInput:
         """What came, before any mutation."""
-        return self.draft.asked
+        return self.mutated_request.input
 
     @property
     def request(self) -> Message:
         """The message that was evaluated: what is forwarded when the call goes on."""
-        return self.draft.request
+        return self.mutated_request.request
 
     @property
     def mutations(self) -> tuple[Mutation, ...]:
         """In the order in which they were made."""
-        return self.draft.mutations
+        return self.mutated_request.mutations
 
     @property
     def method(self) -> str:
         """Full name of the method."""
-        return self.draft.asked.method
+        return self.mutated_request.input.method
 
     @property
     def is_allowed(self) -> bool:

@@ -62,7 +62,7 @@ class FieldPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class MutationTarget:
     """A field that a policy sets.
 
     Attributes:
@@ -93,7 +93,7 @@ class Target:
             setattr(parent, last, value)
 
 
-def compile_target(text: str, descriptor: Descriptor) -> Target:
+def compile_target(text: str, descriptor: Descriptor) -> MutationTarget:
     """Check a path of a field to set against a message type.
 
     Raises:
@@ -114,7 +114,7 @@ def compile_target(text: str, descriptor: Descriptor) -> Target:
     if returns is None:
         raise FieldPathError("only texts, numbers, truth values, bytes and lists of them can be set")
     is_list = field.is_repeated and path.key is None
-    return Target(path, cel.Type.List(returns) if is_list else returns)
+    return MutationTarget(path, cel.Type.List(returns) if is_list else returns)
 
 
 def _show(value: Any, name: str = "") -> str:

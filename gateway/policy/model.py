@@ -73,7 +73,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 
 
 def _check_expression(value: Any) -> Any:
-    """Refuse what YAML reads as another kind of value, and tell how an expression is written."""
+    """Refuse what YAML reads as another kind of value, and describe how an expression is written."""
     if value is None:
         raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
@@ -129,8 +129,8 @@ ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
 Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema({"type": "string"})]
 ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
 Parameters = dict[ParameterName, ParameterValue]
-Expression = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(_check_expression)]
-Assertion = Annotated[Expression, BeforeValidator(_check_assertion)]
+ExpressionText = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(_check_expression)]
+AssertionText = Annotated[ExpressionText, BeforeValidator(_check_assertion)]
 Action = Literal["deny", "warn", "audit"]
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -162,18 +162,18 @@ class Rule(Part):
         field: path of the field that the rule is about, `uri` or `labels["env"]`.
         message: CEL giving the text for the caller: what is wrong.
         fix: CEL giving a second text: how to mend it.
-        severity: how grave a broken rule is; it is told, and changes nothing by itself.
+        severity: how grave a broken rule is; it is reported, and changes nothing by itself.
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
-    assertion: Assertion = Field(alias="assert", description="CEL; true when the request meets the rule.")
+    assertion: AssertionText = Field(alias="assert", description="CEL; true when the request meets the rule.")
     field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
-    message: Expression | None = Field(None, description="CEL giving a text: what is wrong.")
-    fix: Expression | None = Field(None, description="CEL giving a text: how to mend it.")
+    message: ExpressionText | None = Field(None, description="CEL giving a text: what is wrong.")
+    fix: ExpressionText | None = Field(None, description="CEL giving a text: how to mend it.")
     severity: Severity = Field("medium", description="How grave a broken rule is.")
 
 
-class Setting(Part):
+class MutationRule(Part):
     """A field that the policy fills in before anything is evaluated.
 
     Attributes:
@@ -183,8 +183,8 @@ class Setting(Part):
     """
 
     field: str = Field(description='Field to set, as `description` or `labels["managed-by"]`.')
-    value: Expression = Field(description="CEL, of the field's type.")
-    when: Expression | None = Field(None, description="CEL; the field is set when it is true.")
+    value: ExpressionText = Field(description="CEL, of the field's type.")
+    when: ExpressionText | None = Field(None, description="CEL; the field is set when it is true.")
 
 
 class PolicySpec(Part):
@@ -196,15 +196,15 @@ class PolicySpec(Part):
     """
 
     methods: list[str] = Field(min_length=1, description="Full names of methods; `*` stands for any text.")
-    variables: dict[Variable, Expression] = Field(
+    variables: dict[Variable, ExpressionText] = Field(
         {}, max_length=_MAX_VARIABLES, description="CEL values that rules share; each may use those above it."
     )
     rules: list[Rule] = Field([], max_length=_MAX_RULES)
-    settings: list[Setting] = Field([], alias="set", max_length=_MAX_VARIABLES)
+    mutations: list[MutationRule] = Field([], alias="set", max_length=_MAX_VARIABLES)
 
     @model_validator(mode="after")
     def _has_effect(self) -> PolicySpec:
-        if not self.rules and not self.settings:
+        if not self.rules and not self.mutations:
             raise ValueError("a policy has rules, or fields to set")
         return self
 
@@ -229,7 +229,7 @@ class BindingSpec(Part):
 
     policy: Name
     action: Action = Field("deny", description="What a broken rule does.")
-    when: Expression | None = Field(None, description="CEL; the requests that the binding is for.")
+    when: ExpressionText | None = Field(None, description="CEL; the requests that the binding is for.")
     params_from: list[Name] = Field([], alias="paramsFrom", description="Params whose values it takes.")
     params: Parameters = Field({}, description="What the policy reads as `params.<name>`.")
 
@@ -265,7 +265,7 @@ class WaiverSpec(Part):
 
     binding: Name
     rules: list[Name] = Field(min_length=1)
-    when: Expression | None = Field(None, description="CEL; the requests that the waiver is for.")
+    when: ExpressionText | None = Field(None, description="CEL; the requests that the waiver is for.")
     owner: str = Field(min_length=1, description="Who answers for it.")
     ticket: str = Field(min_length=1, description="Where it was agreed.")
     expires: Moment = Field(

@@ -1,6 +1,6 @@
 """Fills in what policies set, before any rule is evaluated.
 
-Settings are made in the order of the bundle's files, each on what the earlier
+Mutations are made in the order of the bundle's files, each on what the earlier
 ones left. They are made on a copy, and only when there are any.
 """
 
@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from gateway.expressions import EvaluationError
 from gateway.policy.conditions import fail, read_condition
-from gateway.policy.decision import Draft, Mutation, Violation
+from gateway.policy.decision import MutatedRequest, Mutation, Violation
 
 if TYPE_CHECKING:
     from gateway.expressions import Activation
-    from gateway.policy.program import CompiledBinding, CompiledSetting, PolicyInput, Program
+    from gateway.policy.program import CompiledBinding, CompiledMutation, PolicyInput, Program
 
 AUDIT = "audit"
 
 
-def mutate(program: Program, asked: PolicyInput) -> Draft:
+def mutate(program: Program, policy_input: PolicyInput) -> MutatedRequest:
     """Make every mutation of a program."""
-    drafting = _Drafting(program, asked)
+    mutator = _Mutator(program, policy_input)
     for binding in program.mutating:
-        drafting.apply(binding)
-    return drafting.draft()
+        mutator.apply(binding)
+    return mutator.result()
 
 
-class _Drafting:
-    def __init__(self, program: Program, asked: PolicyInput) -> None:
+class _Mutator:
+    def __init__(self, program: Program, policy_input: PolicyInput) -> None:
         self._program = program
-        self._asked = asked
-        self._request = asked.request
-        self._activation = program.activate(asked)
+        self._input = policy_input
+        self._request = policy_input.request
+        self._activation = program.activate(policy_input)
         self._mutations: list[Mutation] = []
         self._errors: list[Violation] = []
         self._doubts: dict[str, Violation] = {}
@@ -40,12 +40,14 @@ class _Drafting:
         for binding in program.bindings:
             self._note(binding)
 
-    def draft(self) -> Draft:
+    def result(self) -> MutatedRequest:
         errors = (*self._doubts.values(), *self._errors)
-        return Draft(self._asked, self._request, tuple(self._mutations), errors, frozenset(self._applied))
+        return MutatedRequest(
+            self._input, self._request, tuple(self._mutations), errors, frozenset(self._applied)
+        )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Return whether a binding applies for certain; one that did is evaluated in any case."""
+        """Tell whether a binding applies for certain; keep that it applied, whatever is set afterwards."""
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)
@@ -54,29 +56,29 @@ class _Drafting:
         return applies and doubt is None
 
     def apply(self, binding: CompiledBinding) -> None:
-        if not self._note(binding):  # in doubt there is no telling what to fill in
+        if not self._note(binding):  # in doubt nothing is set
             return
-        for setting in binding.settings:
+        for mutation in binding.mutations:
             try:
-                self._make(binding, setting, self._activation)
+                self._make(binding, mutation, self._activation)
             except (EvaluationError, ValueError, TypeError) as error:
-                field, message = setting.target.path.text, f"the field cannot be set: {error}"
-                self._errors.append(fail(binding, setting.name, "high", field, message))
+                field, message = mutation.target.path.text, f"the field cannot be set: {error}"
+                self._errors.append(fail(binding, mutation.name, "high", field, message))
 
-    def _make(self, binding: CompiledBinding, setting: CompiledSetting, activation: Activation) -> None:
-        if setting.when is not None and not setting.when.is_true(activation):
+    def _make(self, binding: CompiledBinding, mutation: CompiledMutation, activation: Activation) -> None:
+        if mutation.when is not None and not mutation.when.is_true(activation):
             return
         changed = type(self._request)()
         changed.CopyFrom(self._request)
-        setting.target.set(changed, setting.value.evaluate(activation))
-        path = setting.target.path
+        mutation.target.set(changed, mutation.value.evaluate(activation))
+        path = mutation.target.path
         if changed == self._request:
             return
         is_made = binding.action != AUDIT
         self._mutations.append(
             Mutation(
                 policy=binding.policy,
-                name=setting.name,
+                name=mutation.name,
                 binding=binding.name,
                 field=path.text,
                 before=path.show(self._request),
@@ -86,4 +88,4 @@ class _Drafting:
         )
         if is_made:
             self._request = changed
-            self._activation = self._program.activate(self._asked._replace(request=changed))
+            self._activation = self._program.activate(self._input._replace(request=changed))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Environment, Executable, Expression
     from gateway.expressions.calls import ExternalCall
-    from gateway.policy.field_path import FieldPath, Target
+    from gateway.policy.field_path import FieldPath, MutationTarget
 
 CALLER_TYPE = "baremetal_gateway.v1.Caller"
 
@@ -61,7 +61,7 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledSetting:
+class CompiledMutation:
     """A field that a policy sets, ready to run.
 
     Attributes:
@@ -69,7 +69,7 @@ class CompiledSetting:
     """
 
     name: str
-    target: Target
+    target: MutationTarget
     value: Expression
     when: Expression | None
 
@@ -106,7 +106,7 @@ class CompiledBinding:
     when: Expression | None
     variables: tuple[tuple[str, Expression], ...]
     rules: tuple[CompiledRule, ...]
-    settings: tuple[CompiledSetting, ...]
+    mutations: tuple[CompiledMutation, ...]
     waivers: tuple[CompiledWaiver, ...]
     checks: tuple[Executable, ...]
 
@@ -139,8 +139,8 @@ class CompiledBinding:
         yield self.when
         for rule in self.rules:
             yield from (rule.assertion, rule.message, rule.fix)
-        for setting in self.settings:
-            yield from (setting.value, setting.when)
+        for mutation in self.mutations:
+            yield from (mutation.value, mutation.when)
         for waiver in self.waivers:
             yield waiver.when
 
@@ -167,7 +167,7 @@ class Program:
         """
         self.find_oversized = find_oversized
         self.bindings = bindings
-        self.mutating = tuple(binding for binding in bindings if binding.settings)
+        self.mutating = tuple(binding for binding in bindings if binding.mutations)
         self._caller_class = caller_class
         self._environment = bindings[0].environment
         self._parameters: Mapping[str, Any] = {
@@ -180,14 +180,14 @@ class Program:
             dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
         )
 
-    def activate(self, judged: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
+    def activate(self, policy_input: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
         """Return what the expressions of every binding are evaluated in.
 
         Args:
-            judged: the request with what stands around it.
+            policy_input: the request with what stands around it.
             further: values beside those, by their full names.
         """
-        method, request, caller, now = judged
+        method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}
         if self._reads_caller:
             values["caller"] = self._to_message(caller)
@@ -195,9 +195,9 @@ class Program:
         activation.prepare(self._calls)
         return activation
 
-    def warm_up(self, judged: PolicyInput) -> None:
+    def warm_up(self, policy_input: PolicyInput) -> None:
         """Evaluate every expression once: the engine prepares an expression when it is first evaluated."""
-        activation = self.activate(judged)
+        activation = self.activate(policy_input)
         for binding in self.bindings:
             for one in binding.executables:
                 with suppress(EvaluationError):

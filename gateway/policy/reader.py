@@ -55,13 +55,13 @@ def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
     A file without documents is a fault: a full disk or an editor that crashed leaves such files, and the
     rules that stood in them would be gone without a word.
     """
-    reader = _Reader()
+    reader = _BundleReader()
     for name in sorted(texts):
         reader.read(name, texts[name])
     return reader.documents, reader.faults
 
 
-class _Reader:
+class _BundleReader:
     def __init__(self) -> None:
         self.documents = Documents()
         self.faults: list[Fault] = []

@@ -79,7 +79,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + REDACTED
 
 
-def read_question(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:
+def read_policy_input(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:
     """Read what somebody asks about: a request, or an object with `request` and what stands around it.
 
     Args:
@@ -97,17 +97,17 @@ def read_question(text: str, name: str, schema: Schema, method: str, now: str | 
         value = {"request": value}
     value = {"method": method, "now": now or datetime.now(UTC), **value}
     try:
-        question = Question.model_validate(value)
+        document = InputDocument.model_validate(value)
     except ValidationError as error:
-        raise FaultsError(validation_faults(error, Question, position)) from error
+        raise FaultsError(validation_faults(error, InputDocument, position)) from error
     try:
-        return read_request(schema, question.method, question.request, question.caller, question.now)
+        return read_request(schema, document.method, document.request, document.caller, document.now)
     except RequestError as error:
         raise _refuse(position(()), str(error)) from error
 
 
 def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Position]]:
-    """Return an object, and what tells where its parts stand."""
+    """Return an object, and a function that returns the positions of its parts."""
     try:
         documents = load_documents(text, name)
     except FaultsError:
@@ -133,7 +133,7 @@ def _refuse(position: Position, message: str) -> FaultsError:
     return FaultsError([Fault(position, "", message)])
 
 
-class Question(Part):
+class InputDocument(Part):
     """A request with what stands around it."""
 
     method: str

@@ -41,12 +41,12 @@ class Evaluation:
     type: str
 
 
-def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Hosts) -> Evaluation:
+def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, hosts: Hosts) -> Evaluation:
     """Compile an expression for the method of a request, and evaluate it.
 
     Args:
         text: of the expression, in CEL.
-        asked: the request, with the method, the caller and the time.
+        policy_input: the request, with the method, the caller and the time.
         schema: that the expression is checked against.
         hosts: of Object Storage.
 
@@ -54,13 +54,13 @@ def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Ho
         FaultsError: the expression does not compile; with every problem and its place.
         EvaluationError: it has no value for this request.
     """
-    environment = _make_environment(asked, schema, hosts)
+    environment = _make_environment(policy_input, schema, hosts)
     expression = _compile(environment, text)
-    caller = asked.caller
+    caller = policy_input.caller
     values = {
-        "request": asked.request,
-        "method": asked.method,
-        "now": asked.now,
+        "request": policy_input.request,
+        "method": policy_input.method,
+        "now": policy_input.now,
         "caller": schema.message(CALLER_TYPE)(
             id=caller.id,
             kind=caller.kind,
@@ -73,10 +73,10 @@ def evaluate_expression(text: str, asked: PolicyInput, schema: Schema, hosts: Ho
     return Evaluation(_redact(to_json_value(_encode(value), schema.pool)), _name_type(expression.returns))
 
 
-def _make_environment(asked: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
+def _make_environment(policy_input: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
     tools = Toolbox(link_class=schema.message(LINK_TYPE), patterns=Patterns(), hosts=hosts)
     types = {
-        "request": cel.Type(asked.request.DESCRIPTOR.full_name),
+        "request": cel.Type(policy_input.request.DESCRIPTOR.full_name),
         "method": cel.Type.STRING,
         "now": cel.Type.TIMESTAMP,
         "caller": cel.Type(CALLER_TYPE),

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from gateway.policy.decision import Decision
     from gateway.policy.program import (
         CompiledBinding,
+        CompiledMutation,
         CompiledRule,
-        CompiledSetting,
         CompiledWaiver,
         PolicyInput,
     )
@@ -42,10 +42,10 @@ LEFT = "left as it was"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartTrace:
     """A sub-expression with its value, or why it has none.
 
-    Each one is told once: a part that stands in an expression twice has the same value in both places.
+    Each one is listed once: a part that stands in an expression twice has the same value in both places.
 
     Attributes:
         depth: how far within the expression it stands.
@@ -65,30 +65,30 @@ class RuleTrace:
     Attributes:
         outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
         parts: of the assertion, the outer before the inner.
-        told: what the caller is told of a broken rule.
+        description: of a broken rule, as the caller receives it.
         waivers: of the rule: name → why it is used or not.
     """
 
     name: str
     outcome: str
-    parts: tuple[Part, ...]
-    told: str
+    parts: tuple[PartTrace, ...]
+    description: str
     waivers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingTrace:
+class MutationTrace:
     """How a field that a policy sets came out.
 
     Attributes:
         outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
-        told: what became of the field, or why it could not be set.
+        description: the values before and after, or why it could not be set.
     """
 
     name: str
     field: str
     outcome: str
-    told: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +98,16 @@ class BindingTrace:
     Attributes:
         when: parts of its condition; empty without one.
         variables: of its policy, each with its value.
-        settings: fields that its policy sets.
+        mutations: fields that its policy sets.
     """
 
     name: str
     policy: str
     action: str
     applies: bool
-    when: tuple[Part, ...]
-    variables: tuple[Part, ...]
-    settings: tuple[SettingTrace, ...]
+    when: tuple[PartTrace, ...]
+    variables: tuple[PartTrace, ...]
+    mutations: tuple[MutationTrace, ...]
     rules: tuple[RuleTrace, ...]
 
 
@@ -124,22 +124,22 @@ class Explanation:
     bindings: tuple[BindingTrace, ...]
 
 
-def explain(decider: Decider, asked: PolicyInput, schema: Schema) -> Explanation:
-    """Decide, and tell how each binding of the method came out.
+def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
+    """Decide, and describe how each binding of the method came out.
 
     Args:
         decider: with the bundle.
-        asked: what a policy is given.
+        policy_input: what a policy is given.
         schema: with the types that messages may carry, and their constraints.
     """
-    decision = decider.decide(asked)
-    program = decider.bundle.programs.get(asked.method)
-    judged = asked._replace(request=decision.request)
+    decision = decider.decide(policy_input)
+    program = decider.bundle.programs.get(policy_input.method)
+    policy_input = policy_input._replace(request=decision.request)
     traces = []
     if program is not None:
         for binding in program.bindings:
-            within = program.activate(judged, _variables(binding, program.activate(judged)))
-            traces.append(_Tracer(binding, within, judged, decision, schema.pool).trace())
+            within = program.activate(policy_input, _variables(binding, program.activate(policy_input)))
+            traces.append(_Tracer(binding, within, policy_input, decision, schema.pool).trace())
     refused = tuple(find_refused_mutations(Validator(schema), decision))
     return Explanation(decision=decision, refused=refused, bindings=tuple(traces))
 
@@ -155,19 +155,19 @@ def _variables(binding: CompiledBinding, activation: Activation) -> dict[str, An
 
 
 class _Tracer:
-    """Tells how one binding came out."""
+    """Describes how one binding came out."""
 
     def __init__(
         self,
         binding: CompiledBinding,
         activation: Activation,
-        judged: PolicyInput,
+        policy_input: PolicyInput,
         decision: Decision,
         pool: DescriptorPool,
     ) -> None:
         self._binding = binding
         self._activation = activation
-        self._judged = judged
+        self._input = policy_input
         self._decision = decision
         self._pool = pool
 
@@ -181,16 +181,18 @@ class _Tracer:
             applies=applies,
             when=tuple(self._parts(binding.when)) if binding.when else (),
             variables=tuple(
-                Part(0, f"{name} = {one.text.strip()}", self._value(partial(one.evaluate, self._activation)))
+                PartTrace(
+                    0, f"{name} = {one.text.strip()}", self._value(partial(one.evaluate, self._activation))
+                )
                 for name, one in binding.variables
             ),
-            settings=tuple(map(self._setting, binding.settings)),
+            mutations=tuple(map(self._mutation, binding.mutations)),
             rules=tuple(self._rule(rule, applies=applies) for rule in binding.rules),
         )
 
     def _applies(self) -> bool:
         applies, _ = read_condition(self._binding, self._activation)
-        return applies or self._binding.name in self._decision.draft.applied
+        return applies or self._binding.name in self._decision.mutated_request.applied
 
     def _rule(self, rule: CompiledRule, *, applies: bool) -> RuleTrace:
         found = [
@@ -205,25 +207,27 @@ class _Tracer:
             name=rule.name,
             outcome=outcome,
             parts=tuple(self._parts(rule.assertion)),
-            told=found[0].description if found else "",
+            description=found[0].description if found else "",
             waivers={one.name: self._waiver(one) for one in self._binding.waivers if rule.name in one.rules},
         )
 
-    def _setting(self, setting: CompiledSetting) -> SettingTrace:
-        outcome, told = LEFT, ""
-        key = (self._binding.name, setting.name)
+    def _mutation(self, compiled: CompiledMutation) -> MutationTrace:
+        outcome, description = LEFT, ""
+        key = (self._binding.name, compiled.name)
         for mutation in self._decision.mutations:
             if (mutation.binding, mutation.name) == key:
                 outcome = "set" if mutation.is_made else "would be set"
-                told = f"{mutation.before} → {mutation.after}"
+                description = f"{mutation.before} → {mutation.after}"
         for error in self._decision.violations:
             if (error.binding, error.rule) == key:
-                outcome, told = "error", error.message
-        return SettingTrace(name=setting.name, field=setting.target.path.text, outcome=outcome, told=told)
+                outcome, description = "error", error.message
+        return MutationTrace(
+            name=compiled.name, field=compiled.target.path.text, outcome=outcome, description=description
+        )
 
     def _waiver(self, waiver: CompiledWaiver) -> str:
         until = show_time(waiver.expires)
-        if self._judged.now >= waiver.expires:
+        if self._input.now >= waiver.expires:
             return f"expired at {until}; ask {waiver.owner} ({waiver.ticket})"
         try:
             if waiver.when is None or waiver.when.is_true(self._activation):
@@ -232,30 +236,32 @@ class _Tracer:
             return f"does not apply: its when cannot be evaluated: {error}"
         return "does not apply: its when is false"
 
-    def _parts(self, expression: Expression) -> Iterator[Part]:
-        told: set[str] = set()
-        yield from self._walk(expression, expression.checked.expr, Part(-1, "", _ERROR), told)
+    def _parts(self, expression: Expression) -> Iterator[PartTrace]:
+        seen: set[str] = set()
+        yield from self._walk(expression, expression.checked.expr, PartTrace(-1, "", _ERROR), seen)
 
-    def _walk(self, expression: Expression, node: Node, outer: Part, told: set[str]) -> Iterator[Part]:
+    def _walk(
+        self, expression: Expression, node: Node, outer: PartTrace, seen: set[str]
+    ) -> Iterator[PartTrace]:
         text = to_text(localize(node, self._binding.environment.container))
-        if text in told:
+        if text in seen:
             return
-        told.add(text)
+        seen.add(text)
         executable = self._binding.environment.part(expression, node)
         value = self._value(partial(executable.evaluate, self._activation))
         if value.startswith(_ERROR) and not outer.value.startswith(_ERROR):
             value = f"not needed ({value})"
-        part = Part(outer.depth + 1, text, value)
+        part = PartTrace(outer.depth + 1, text, value)
         yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
             inner = [node.comprehension_expr.iter_range]  # what is within reads the loop's own variable
         else:
             inner = list(children_of(node))
         for one in inner:
-            if self._is_telling(one):
-                yield from self._walk(expression, one, part, told)
+            if self._is_informative(one):
+                yield from self._walk(expression, one, part, seen)
 
-    def _is_telling(self, node: Node) -> bool:
+    def _is_informative(self, node: Node) -> bool:
         """Tell whether a person learns something from a part's value.
 
         Of constants, nothing; the values of variables stand at the head of the

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from gateway.audit.record_reader import Recorded
     from gateway.policy.decision import Decision
-    from gateway.policy_tools.explain import BindingTrace, Explanation, Part, RuleTrace
+    from gateway.policy_tools.explain import BindingTrace, Explanation, PartTrace, RuleTrace
 
 
 _ALTERED = "the record hides parts of the request, so values may be others than in the call"
+_JSON_KEYS = {"mutations": "settings", "description": "told"}
 
 
 def explanation_to_json(explanation: Explanation, recorded: Recorded | None = None) -> dict[str, Any]:
@@ -36,14 +37,19 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
         "method": decision.method,
         "decision": decision.outcome,
         "bundle": decision.bundle,
-        "now": show_time(decision.asked.now),
+        "now": show_time(decision.input.now),
         "refused": list(explanation.refused),
         "mutations": [asdict(one) for one in decision.mutations],
         "waivers": list(decision.waivers),
         "violations": [asdict(one) for one in decision.violations],
         "waived": [asdict(one) for one in decision.waived],
-        "bindings": [asdict(one) for one in explanation.bindings],
+        "bindings": [asdict(one, dict_factory=_to_object) for one in explanation.bindings],
     }
+
+
+def _to_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a trace as a JSON object, with the keys that programs know."""
+    return {_JSON_KEYS.get(name, name): value for name, value in items}
 
 
 def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
@@ -66,7 +72,7 @@ def explanation_to_text(explanation: Explanation, recorded: Recorded | None = No
 
 def _head(decision: Decision) -> Iterator[str]:
     yield f"{decision.outcome}: {decision.method}"
-    yield f"at {show_time(decision.asked.now)}, by the bundle {decision.bundle}"
+    yield f"at {show_time(decision.input.now)}, by the bundle {decision.bundle}"
     for mutation in decision.mutations:
         outcome = "set" if mutation.is_made else "would be set"
         yield (
@@ -93,9 +99,9 @@ def _binding(binding: BindingTrace) -> Iterator[str]:
         yield from _parts(binding.when, 4)
     if binding.applies:
         yield from _parts(binding.variables, 2)
-        for setting in binding.settings:
-            told = f": {setting.told}" if setting.told else ""
-            yield f"  {setting.name} {setting.field}: {setting.outcome}{told}"
+        for mutation in binding.mutations:
+            description = f": {mutation.description}" if mutation.description else ""
+            yield f"  {mutation.name} {mutation.field}: {mutation.outcome}{description}"
         for rule in binding.rules:
             yield from _rule(rule)
 
@@ -110,13 +116,13 @@ def _application(binding: BindingTrace) -> str:
 
 def _rule(rule: RuleTrace) -> Iterator[str]:
     yield f"  rule {rule.name}: {rule.outcome}"
-    if rule.told:
-        yield f"    {rule.told}"
+    if rule.description:
+        yield f"    {rule.description}"
     yield from _parts(rule.parts, 4)
     for name, why in rule.waivers.items():
         yield f"    waiver {name}: {why}"
 
 
-def _parts(parts: tuple[Part, ...], indent: int) -> Iterator[str]:
+def _parts(parts: tuple[PartTrace, ...], indent: int) -> Iterator[str]:
     for part in parts:
         yield f"{' ' * (indent + 2 * part.depth)}{' '.join(part.text.split())}  →  {part.value}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gateway.expressions.expression import Expression
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
-    from gateway.policy.program import CompiledBinding, CompiledRule, CompiledSetting, CompiledWaiver
+    from gateway.policy.program import CompiledBinding, CompiledMutation, CompiledRule, CompiledWaiver
 
 
 class WrittenExpression(NamedTuple):
@@ -41,8 +41,8 @@ def _expressions(bundle: Bundle, binding: CompiledBinding) -> Iterator[WrittenEx
         yield WrittenExpression(variable, policy, ("spec", "variables", name))
     for index, rule in enumerate(binding.rules):
         yield from _of_rule(rule, policy, ("spec", "rules", index))
-    for index, setting in enumerate(binding.settings):
-        yield from _of_setting(setting, policy, ("spec", "set", index))
+    for index, mutation in enumerate(binding.mutations):
+        yield from _of_mutation(mutation, policy, ("spec", "set", index))
 
 
 def _of_waiver(waiver: CompiledWaiver, document: Document) -> Iterator[WrittenExpression]:
@@ -57,7 +57,7 @@ def _of_rule(rule: CompiledRule, document: Document, path: Path) -> Iterator[Wri
             yield WrittenExpression(expression, document, (*path, key))
 
 
-def _of_setting(setting: CompiledSetting, document: Document, path: Path) -> Iterator[WrittenExpression]:
-    yield WrittenExpression(setting.value, document, (*path, "value"))
-    if setting.when is not None:
-        yield WrittenExpression(setting.when, document, (*path, "when"))
+def _of_mutation(mutation: CompiledMutation, document: Document, path: Path) -> Iterator[WrittenExpression]:
+    yield WrittenExpression(mutation.value, document, (*path, "value"))
+    if mutation.when is not None:
+        yield WrittenExpression(mutation.when, document, (*path, "when"))

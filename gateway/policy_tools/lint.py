@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
     from gateway.policy.model import Waiver
-    from gateway.policy.program import CompiledBinding, CompiledSetting
+    from gateway.policy.program import CompiledBinding, CompiledMutation
     from gateway.schema import Method, Schema
 
 _SOON = timedelta(days=14)
@@ -36,7 +36,7 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
         now: for what expires.
     """
     linter = _Linter(bundle, schema, now)
-    found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.settings()]
+    found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]
     found.sort(key=lambda one: astuple(one.fault.position))
     return found + list(_unbound_creates(bundle, schema))
 
@@ -134,39 +134,42 @@ class _Linter:
                     yield make_finding("warning", document, key, "nothing reads the variable")
             for index in range(len(policy.spec.rules)):
                 yield from _constant_rule(compiled, index, document)
-            for index in range(len(policy.spec.settings)):
-                values = {find_truth(one, when) for one in compiled if (when := one.settings[index].when)}
+            for index in range(len(policy.spec.mutations)):
+                values = {find_truth(one, when) for one in compiled if (when := one.mutations[index].when)}
                 path = ("spec", "set", index, "when")
                 yield from _constant_condition(values, document, path, "the field is never set")
 
-    def settings(self) -> Iterator[Finding]:
-        told: set[tuple[str, str]] = set()
+    def mutations(self) -> Iterator[Finding]:
+        reported: set[tuple[str, str]] = set()
         for program in self._programs.values():
             made = [
-                (one, setting) for one in program.mutating if one.action != AUDIT for setting in one.settings
+                (one, mutation)
+                for one in program.mutating
+                if one.action != AUDIT
+                for mutation in one.mutations
             ]
-            for place, (binding, setting) in enumerate(made):
-                later = _find_overwriting(setting, made[place + 1 :])
-                if later is None or (binding.policy, setting.name) in told:
+            for place, (binding, mutation) in enumerate(made):
+                later = _find_overwriting(mutation, made[place + 1 :])
+                if later is None or (binding.policy, mutation.name) in reported:
                     continue
-                told.add((binding.policy, setting.name))
+                reported.add((binding.policy, mutation.name))
                 again, other = later
                 message = (
                     f"has no effect: {again.policy}/{other.name} under the binding {again.name} sets "
                     f"{other.target.path.text} after it, whatever the request"
                 )
                 document = self._documents.policies[binding.policy][1]
-                path = ("spec", "set", binding.settings.index(setting), "field")
+                path = ("spec", "set", binding.mutations.index(mutation), "field")
                 yield make_finding("warning", document, path, message)
 
 
 def _find_overwriting(
-    setting: CompiledSetting, later: list[tuple[CompiledBinding, CompiledSetting]]
-) -> tuple[CompiledBinding, CompiledSetting] | None:
-    """Return the first setting of the same field that is made without a condition."""
+    mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
+) -> tuple[CompiledBinding, CompiledMutation] | None:
+    """Return the first mutation of the same field that is made without a condition."""
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None
-        if is_unconditional and other.target.path == setting.target.path:
+        if is_unconditional and other.target.path == mutation.target.path:
             return binding, other
     return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.audit.record_reader import RecordError
 from gateway.faults import Fault, FaultsError, Position
-from gateway.policy.requests import read_question
+from gateway.policy.requests import read_policy_input
 from gateway.policy_tools.record_line import NotJsonError, read_line
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ class Question:
     """A request to decide on.
 
     Attributes:
-        asked: what a policy is given.
+        input: what a policy is given.
         recorded: the record that it was read from; None when somebody wrote the request.
     """
 
-    asked: PolicyInput
+    input: PolicyInput
     recorded: Recorded | None = None
 
 
@@ -44,8 +44,8 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
     """
     recorded = _read_record(text, name, schema)
     if recorded is not None:
-        return Question(recorded.asked, recorded)
-    return Question(read_question(text, name, schema, method, now))
+        return Question(recorded.input, recorded)
+    return Question(read_policy_input(text, name, schema, method, now))
 
 
 def _read_record(text: str, name: str, schema: Schema) -> Recorded | None:

@@ -103,7 +103,7 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
             result.passed_over += 1
             continue
         result.replayed += 1
-        change = _compare(recorded, decider.decide(recorded.asked))
+        change = _compare(recorded, decider.decide(recorded.input))
         if change is not None:
             result.changes.append(change)
     return result

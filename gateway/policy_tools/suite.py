@@ -87,7 +87,7 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
     """Tell what of a bundle its tests have shown at work."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
-        wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
+        wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
     wanted |= {f"waiver {name}" for name in bundle.documents.waivers}
     wanted |= {f"binding {name}" for name in bundle.documents.bindings}
     reached = frozenset[str]().union(*(result.touched for result in results))
@@ -105,10 +105,10 @@ class _Runner:
 
     def run(self, file: str, case: Case) -> CaseResult:
         try:
-            asked = read_request(self._schema, case.method, case.request, case.caller, case.now)
+            policy_input = read_request(self._schema, case.method, case.request, case.caller, case.now)
         except RequestError as error:
             return CaseResult(file=file, case=case.name, differences=(str(error),))
-        decision = self._decider.decide(asked)
+        decision = self._decider.decide(policy_input)
         refused = find_refused_mutations(self._validator, decision)
         return CaseResult(
             file=file,

@@ -30,7 +30,7 @@ class SuiteNames:
         self._waivers = bundle.documents.waivers
         self._rules = set(bundle.rules)
         for name, (policy, _) in self._policies.items():
-            self._rules |= {f"{name}/set[{index}]" for index in range(len(policy.spec.settings))}
+            self._rules |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
         for binding, _ in bundle.documents.bindings.values():
             if binding.spec.when is not None:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")
@@ -68,9 +68,10 @@ class SuiteNames:
         return program.bindings if program else ()
 
     def _applies(self, bindings: Iterable[CompiledBinding], decision: Decision) -> bool:
-        activation = self._programs[decision.method].activate(decision.draft.judged)
+        activation = self._programs[decision.method].activate(decision.mutated_request.mutated_input)
         return any(
-            read_condition(one, activation)[0] or one.name in decision.draft.applied for one in bindings
+            read_condition(one, activation)[0] or one.name in decision.mutated_request.applied
+            for one in bindings
         )
 
     def _explain_unknown(self, rule: str) -> str:

@@ -132,7 +132,7 @@ def test_a_record_is_read_again(schema: Schema, record: dict[str, Any]) -> None:
     assert (recorded.id, recorded.outcome, recorded.is_altered) == ("id", "deny", False)
     assert recorded.broken == {"deny p/r0", "deny p/r1"}
     assert recorded.fields == {"description": '"d"'}
-    assert recorded.asked == PolicyInput(
+    assert recorded.input == PolicyInput(
         CREATE, schema.known[CREATE].request(name="n", uri=LINK), CALLER, NOW
     )
 
@@ -154,10 +154,12 @@ def test_a_mutation_that_is_only_told_is_no_field_that_was_set(
 )
 def test_times_are_utc(schema: Schema, now: datetime, text: str) -> None:
     decision = decide(schema, policy_text("true"), binding_text())
-    asked = decision.asked._replace(now=now)
-    record = record_of(schema, replace(decision, draft=decision.draft._replace(asked=asked)))
+    policy_input = decision.input._replace(now=now)
+    record = record_of(
+        schema, replace(decision, mutated_request=decision.mutated_request._replace(input=policy_input))
+    )
     assert record["time"] == text
-    assert read_record(record, schema).asked.now == now
+    assert read_record(record, schema).input.now == now
 
 
 SECRETS: dict[str, dict[str, Any]] = {
@@ -236,8 +238,8 @@ def test_a_signed_link_is_judged_again_as_it_was(schema: Schema, name: str) -> N
     documents = [policy_text(*FACTS), binding_text()]
     decision = decide(schema, *documents, uri=SIGNED[name])
     recorded = read_record(record_of(schema, decision), schema)
-    again = decide(schema, *documents, uri=recorded.asked.request.uri)  # type: ignore[attr-defined]
-    assert SIGNATURE not in recorded.asked.request.uri  # type: ignore[attr-defined]
+    again = decide(schema, *documents, uri=recorded.input.request.uri)  # type: ignore[attr-defined]
+    assert SIGNATURE not in recorded.input.request.uri  # type: ignore[attr-defined]
     is_whole = name not in {"malformed", "no link", "an empty query"}
     assert recorded.is_altered is not is_whole
     if is_whole:
@@ -257,7 +259,7 @@ def test_a_stand_in_makes_no_link_too_long(schema: Schema) -> None:
     decision = decide(schema, *documents, uri=link)
     assert decision.is_allowed
     recorded = read_record(record_of(schema, decision), schema)
-    assert decide(schema, *documents, uri=recorded.asked.request.uri).is_allowed  # type: ignore[attr-defined]
+    assert decide(schema, *documents, uri=recorded.input.request.uri).is_allowed  # type: ignore[attr-defined]
 
 
 def test_a_signed_link_of_other_hosts_is_known_as_one(schema: Schema) -> None:
@@ -274,7 +276,7 @@ def test_a_signed_link_may_stand_anywhere(schema: Schema) -> None:
     decision = decide(schema, policy_text("true"), binding_text(), labels=labels)
     record = record_of(schema, decision)
     assert record["signed_until"] == {"/labels/a~1b~0c": "2026-01-01T01:00:00+00:00"}
-    again = read_record(record, schema).asked.request.labels  # type: ignore[attr-defined]
+    again = read_record(record, schema).input.request.labels  # type: ignore[attr-defined]
     assert again["plain"] == "x"
     assert again["a/b~c"].startswith(f"{LINK}?X-Amz-Algorithm=")
 
@@ -345,4 +347,4 @@ def test_a_record_of_few_words_is_enough(schema: Schema) -> None:
         "new": {"in": ["a", "later", "version"]},
     }
     recorded = read_record(record, schema)
-    assert (recorded.broken, recorded.fields, recorded.asked.caller) == (frozenset(), {}, UNKNOWN_CALLER)
+    assert (recorded.broken, recorded.fields, recorded.input.caller) == (frozenset(), {}, UNKNOWN_CALLER)

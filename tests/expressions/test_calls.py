@@ -57,13 +57,13 @@ PLACES = {
 }
 
 
-def grown_blocks(decider: Decider, asked: PolicyInput) -> int:
+def grown_blocks(decider: Decider, policy_input: PolicyInput) -> int:
     for _ in range(ROUNDS // 2):  # what is made once
-        decider.decide(asked)
+        decider.decide(policy_input)
     gc.collect()
     before = sys.getallocatedblocks()
     for _ in range(ROUNDS):
-        decider.decide(asked)
+        decider.decide(policy_input)
     gc.collect()
     return sys.getallocatedblocks() - before
 
@@ -75,18 +75,18 @@ def test_no_evaluation_keeps_memory(schema: Schema, name: str, place: str, text:
     files = BundleFiles({"bundle.yaml": PLACES[place](name) + binding_text()})
     decider = Decider(load_bundle(files, schema))
     request = schema.known[CREATE].request(name=text, labels={"a": text, "b": text})
-    asked = PolicyInput(CREATE, request, UNKNOWN_CALLER, NOW)
-    assert grown_blocks(decider, asked) < MOST_BLOCKS
+    policy_input = PolicyInput(CREATE, request, UNKNOWN_CALLER, NOW)
+    assert grown_blocks(decider, policy_input) < MOST_BLOCKS
 
 
 @pytest.mark.parametrize("uri", [LINK, "https://example.com/a?b=c"])
 def test_the_bundle_that_ships_keeps_no_memory(schema: Schema, uri: str) -> None:
     labels = {"env": "prod", "owner": "infra", "cost-center": "cc-42"}
     request = schema.known[CREATE].request(folder_id="b1g", name="ubuntu-24-04", uri=uri, labels=labels)
-    asked = PolicyInput(CREATE, request, Caller(address="127.0.0.1"), NOW)
+    policy_input = PolicyInput(CREATE, request, Caller(address="127.0.0.1"), NOW)
     shipped = Decider(load_bundle(read_bundle(ROOT / "policies"), schema))
-    assert shipped.decide(asked).is_allowed == (uri == LINK)
-    assert grown_blocks(shipped, asked) < MOST_BLOCKS
+    assert shipped.decide(policy_input).is_allowed == (uri == LINK)
+    assert grown_blocks(shipped, policy_input) < MOST_BLOCKS
 
 
 TRUE = [

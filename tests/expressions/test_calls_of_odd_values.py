@@ -51,10 +51,10 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Schema:
 def decide_odd(schema: Schema, *rules: str, rounds: int = 1, spec: Any = None, **fields: Any) -> Decision:
     text = policy_text(*rules, **{**(spec or {}), "methods": [METHOD]}) + binding_text()
     decider = Decider(load_bundle(BundleFiles({"bundle.yaml": text}), schema))
-    asked = PolicyInput(METHOD, schema.known[METHOD].request(**fields), UNKNOWN_CALLER, NOW)
+    policy_input = PolicyInput(METHOD, schema.known[METHOD].request(**fields), UNKNOWN_CALLER, NOW)
     for _ in range(rounds - 1):
-        decider.decide(asked)
-    return decider.decide(asked)
+        decider.decide(policy_input)
+    return decider.decide(policy_input)
 
 
 OUT_OF_RANGE = [

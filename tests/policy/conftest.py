@@ -53,8 +53,8 @@ def decide(load: Load, make_request: MakeRequest) -> Decide:
     """Decide on a Create, its fields as keyword arguments, by the documents given."""
 
     def decide_now(*documents: str, **fields: Any) -> Decision:
-        asked = PolicyInput(CREATE, make_request(**fields), UNKNOWN_CALLER, NOW)
-        return Decider(load(*documents)).decide(asked)
+        policy_input = PolicyInput(CREATE, make_request(**fields), UNKNOWN_CALLER, NOW)
+        return Decider(load(*documents)).decide(policy_input)
 
     return decide_now
 

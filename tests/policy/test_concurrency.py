@@ -102,7 +102,7 @@ def essence(decision: Decision) -> tuple[Any, ...]:
         decision.waived,
         decision.mutations,
         decision.request.SerializeToString(deterministic=True),
-        decision.asked.request.SerializeToString(deterministic=True),
+        decision.input.request.SerializeToString(deterministic=True),
         decision.warnings(),
     )
 
@@ -157,9 +157,9 @@ async def test_concurrent_calls_decide_as_one_does(
     decider: Decider, questions: list[PolicyInput], expected: list[tuple[Any, ...]]
 ) -> None:
     async def decide(question: PolicyInput) -> tuple[Any, ...]:
-        draft = decider.mutate(question)
+        mutated = decider.mutate(question)
         await asyncio.sleep(0)  # other calls come between
-        return essence(decider.evaluate(draft))
+        return essence(decider.evaluate(mutated))
 
     assert await asyncio.gather(*map(decide, questions)) == expected
 

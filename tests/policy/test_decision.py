@@ -3,7 +3,7 @@ from __future__ import annotations
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.errors import Code
-from gateway.policy import Decision, Draft, PolicyInput, Violation
+from gateway.policy import Decision, MutatedRequest, PolicyInput, Violation
 from tests.policy.making import NOW, UNKNOWN_CALLER
 
 
@@ -26,7 +26,7 @@ def decision(*violations: Violation) -> Decision:
     return Decision(
         id="1",
         bundle="sha256:0",
-        draft=Draft(PolicyInput("s/M", request, UNKNOWN_CALLER, NOW), request),
+        mutated_request=MutatedRequest(PolicyInput("s/M", request, UNKNOWN_CALLER, NOW), request),
         is_evaluated=True,
         violations=violations,
         waived=(),

@@ -61,7 +61,7 @@ def test_what_came_stays_as_it_was(load: Load, make_request: MakeRequest) -> Non
         PolicyInput(CREATE, request, UNKNOWN_CALLER, NOW)
     )
     assert request.SerializeToString(deterministic=True) == before
-    assert decision.asked.request is request
+    assert decision.input.request is request
     assert decision.request is not request
 
 
@@ -114,7 +114,7 @@ def test_an_auditing_binding_only_tells(decide: Decide, action: str, *, is_made:
     assert [one.is_made for one in decision.mutations] == [is_made, is_made]
     assert decision.mutations[1].after == ('"x"' if is_made else '"n"')
     assert (decision.violations == ()) is is_made
-    assert (decision.request is decision.asked.request) is not is_made
+    assert (decision.request is decision.input.request) is not is_made
 
 
 def test_what_is_only_told_is_seen_by_nobody(decide: Decide) -> None:
@@ -226,16 +226,21 @@ def test_settings_are_checked_when_loaded(refuse: Refuse, name: str) -> None:
 def test_no_secret_is_told(mutate: Decide, value: str) -> None:
     link = sign_link("https://user:pa55word@storage.yandexcloud.net/b/a.iso")
     decision = mutate(setting("name", value), setting("uri", "''"), uri=link, description=SIGNATURE)
-    told = repr(decision) + repr(decision.draft) + repr(decision.mutations) + str(decision.violations)
+    told = (
+        repr(decision) + repr(decision.mutated_request) + repr(decision.mutations) + str(decision.violations)
+    )
     assert SIGNATURE not in told
     assert "pa55word" not in told
 
 
 def test_authors_are_named_in_faults_of_what_they_set(decide: Decide) -> None:
     policies = [policy_text(set=[setting("name", "'x'")]), policy_text(name="q", set=[setting("uri", "'y'")])]
-    draft = decide(*policies, binding_text("b"), binding_text("c", "q", action="audit")).draft
+    mutated = decide(*policies, binding_text("b"), binding_text("c", "q", action="audit")).mutated_request
     violations = [FieldViolation(field=field, description="bad", reason="r") for field in ("name", "uri")]
-    assert [one.description for one in draft.tell_authors(violations)] == ["bad (the policy p set it)", "bad"]
+    assert [one.description for one in mutated.name_policies(violations)] == [
+        "bad (the policy p set it)",
+        "bad",
+    ]
 
 
 def test_a_mutation_takes_no_request_out_of_its_binding(load: Load, make_request: MakeRequest) -> None:

@@ -26,8 +26,8 @@ def params_text(name: Any = "shared", **values: Any) -> str:
 
 
 def broken(bundle: Bundle, make_request: MakeRequest, **fields: Any) -> list[str]:
-    asked = PolicyInput(CREATE, make_request(**fields), UNKNOWN_CALLER, NOW)
-    return [f"{one.binding}/{one.rule}" for one in Decider(bundle).decide(asked).violations]
+    policy_input = PolicyInput(CREATE, make_request(**fields), UNKNOWN_CALLER, NOW)
+    return [f"{one.binding}/{one.rule}" for one in Decider(bundle).decide(policy_input).violations]
 
 
 RULE = "params.a == {}"

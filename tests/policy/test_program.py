@@ -19,10 +19,10 @@ CALLER = Caller(
 )
 
 
-def is_true(program: Program, asked: PolicyInput, **further: Any) -> bool:
+def is_true(program: Program, policy_input: PolicyInput, **further: Any) -> bool:
     (binding,) = program.bindings
     (rule,) = binding.rules
-    return rule.assertion.is_true(program.activate(asked, further))
+    return rule.assertion.is_true(program.activate(policy_input, further))
 
 
 FACTS = [
@@ -95,15 +95,15 @@ def test_what_a_rule_reads(load: Load) -> None:
 
 def test_further_values_go_before(load: Load, make_request: MakeRequest) -> None:
     program = load(policy_text("method == 'x'"), binding_text()).programs[CREATE]
-    asked = PolicyInput(CREATE, make_request(), UNKNOWN_CALLER, NOW)
-    assert not is_true(program, asked)
-    assert is_true(program, asked, method="x")
+    policy_input = PolicyInput(CREATE, make_request(), UNKNOWN_CALLER, NOW)
+    assert not is_true(program, policy_input)
+    assert is_true(program, policy_input, method="x")
 
 
 def test_no_repr_holds_the_request(load: Load, make_request: MakeRequest) -> None:
     program = load(policy_text("true"), binding_text(), waiver_text()).programs[CREATE]
     link = sign_link("https://storage.yandexcloud.net/b/a.iso")
-    asked = PolicyInput(CREATE, make_request(uri=link), UNKNOWN_CALLER, NOW)
-    assert SIGNATURE not in repr(asked)
+    policy_input = PolicyInput(CREATE, make_request(uri=link), UNKNOWN_CALLER, NOW)
+    assert SIGNATURE not in repr(policy_input)
     assert SIGNATURE not in repr(program.bindings)
-    assert repr(asked) == f"PolicyInput(method={CREATE!r}, now={NOW!r})"
+    assert repr(policy_input) == f"PolicyInput(method={CREATE!r}, now={NOW!r})"

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from gateway.faults import FaultsError
-from gateway.policy import PolicyInput, read_question
-from gateway.policy.requests import Question, RequestError, read_request, to_caller
+from gateway.policy import PolicyInput, read_policy_input
+from gateway.policy.requests import InputDocument, RequestError, read_request, to_caller
 from gateway.policy.suite_model import CallerFacts
 from tests.policy.making import CREATE, NOW, SERVICE
 from tests.signed import SIGNATURE, sign_link
@@ -23,7 +23,7 @@ TIME = "a date as 2026-12-31, or a time with its zone as 2026-12-31T18:00:00Z"
 
 
 def ask(schema: Schema, text: str, now: str | None = "2026-01-01T00:00:00Z") -> PolicyInput:
-    return read_question(text, "q.json", schema, CREATE, now)
+    return read_policy_input(text, "q.json", schema, CREATE, now)
 
 
 def refuse(schema: Schema, text: str, now: str | None = "2026-01-01T00:00:00Z") -> list[str]:
@@ -45,9 +45,9 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_reads_a_request_in_each_form(schema: Schema, name: str) -> None:
-    asked = ask(schema, FORMS[name])
-    assert (asked.method, asked.now) == (CREATE, NOW)
-    assert asked.request == schema.known[CREATE].request(folder_id="f", name="n")
+    policy_input = ask(schema, FORMS[name])
+    assert (policy_input.method, policy_input.now) == (CREATE, NOW)
+    assert policy_input.request == schema.known[CREATE].request(folder_id="f", name="n")
 
 
 @pytest.mark.parametrize("text", ["💿", "a\u2028b", "\x7f", 'q"\\/', "a\tb\nc"])
@@ -67,10 +67,14 @@ def test_what_the_text_says_goes_before_what_is_told(schema: Schema) -> None:
             "caller": {"id": "me", "kind": "jwt", "groups": ["a"], "address": "::1", "claims": {"k": "v"}},
         }
     )
-    asked = ask(schema, text)
-    assert asked.method == f"{SERVICE}/Get"
-    assert asked.now == datetime(2027, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=7)))
-    assert (asked.caller.id, asked.caller.groups, dict(asked.caller.claims)) == ("me", ("a",), {"k": "v"})
+    policy_input = ask(schema, text)
+    assert policy_input.method == f"{SERVICE}/Get"
+    assert policy_input.now == datetime(2027, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=7)))
+    assert (policy_input.caller.id, policy_input.caller.groups, dict(policy_input.caller.claims)) == (
+        "me",
+        ("a",),
+        {"k": "v"},
+    )
 
 
 def test_without_a_time_it_is_now(schema: Schema) -> None:
@@ -170,15 +174,15 @@ def test_a_refusal_is_short(schema: Schema) -> None:
 
 
 def test_a_question_hides_its_request() -> None:
-    question = Question(method=CREATE, request={"uri": sign_link("https://a.example/b")}, now=NOW)
-    assert SIGNATURE not in repr(question)
+    document = InputDocument(method=CREATE, request={"uri": sign_link("https://a.example/b")}, now=NOW)
+    assert SIGNATURE not in repr(document)
 
 
 def test_an_input_hides_its_request(schema: Schema) -> None:
     link = sign_link("https://storage.yandexcloud.net/b/a.iso")
-    asked = ask(schema, json.dumps({"uri": link}))
-    assert SIGNATURE not in repr(asked)
-    assert SIGNATURE in str(asked.request)
+    policy_input = ask(schema, json.dumps({"uri": link}))
+    assert SIGNATURE not in repr(policy_input)
+    assert SIGNATURE in str(policy_input.request)
 
 
 def test_callers() -> None:

@@ -158,8 +158,8 @@ def test_a_condition_has_to_be_true(
 def test_a_condition_may_be_about_the_caller(load: Load, make_request: MakeRequest) -> None:
     bundle = load(policy_text("false"), binding_text(), waiver_text(when="'infra' in caller.groups"))
     for groups, is_allowed in ((("infra",), True), (("other",), False)):
-        asked = PolicyInput(CREATE, make_request(), Caller(groups=groups), NOW)
-        assert Decider(bundle).decide(asked).is_allowed is is_allowed
+        policy_input = PolicyInput(CREATE, make_request(), Caller(groups=groups), NOW)
+        assert Decider(bundle).decide(policy_input).is_allowed is is_allowed
 
 
 @pytest.mark.parametrize("rule", [ERROR, "1 / 0 == 1"])

@@ -25,8 +25,8 @@ PROBLEM = "the link is empty or has a character that links do not have; percent-
 
 def tell(schema: Schema, *documents: str, caller: Caller = UNKNOWN_CALLER, **fields: Any) -> Explanation:
     bundle = load_bundle(BundleFiles({"b.yaml": "".join(documents)}), schema)
-    asked = PolicyInput(CREATE, schema.known[CREATE].request(**fields), caller, NOW)
-    return explain(Decider(bundle), asked, schema)
+    policy_input = PolicyInput(CREATE, schema.known[CREATE].request(**fields), caller, NOW)
+    return explain(Decider(bundle), policy_input, schema)
 
 
 def rule_of(schema: Schema, rule: str, **fields: Any) -> RuleTrace:
@@ -146,7 +146,7 @@ def test_shows_each_part_with_its_value(schema: Schema, name: str) -> None:
 )
 def test_tells_how_a_rule_came_out(schema: Schema, rule: str, outcome: str, told: str) -> None:
     trace = rule_of(schema, rule)
-    assert (trace.outcome, trace.told) == (outcome, told)
+    assert (trace.outcome, trace.description) == (outcome, told)
 
 
 def binding_of(schema: Schema, *documents: str, **fields: Any) -> BindingTrace:
@@ -206,7 +206,7 @@ def test_a_rule_that_needs_a_failed_variable_says_why(schema: Schema) -> None:
     policy = policy_text("c == 'y'", variables={"c": "request.labels['x']"})
     (rule,) = binding_of(schema, policy, binding_text()).rules
     assert rule.outcome == "error"
-    assert NOT_FOUND in rule.told
+    assert NOT_FOUND in rule.description
 
 
 def test_shows_callers_and_parameters(schema: Schema) -> None:
@@ -228,10 +228,10 @@ def test_tells_what_was_set(schema: Schema) -> None:
     policy = policy_text("request.name == 'x'", set=settings)
     for action, outcome, met in (("deny", "set", "met"), ("audit", "would be set", "broken")):
         binding = binding_of(schema, policy, binding_text(action=action), name="n")
-        first, second, third = binding.settings
-        assert (first.field, first.outcome, first.told) == ("name", outcome, '"n" → "x"')
+        first, second, third = binding.mutations
+        assert (first.field, first.outcome, first.description) == ("name", outcome, '"n" → "x"')
         assert second.outcome == ("left as it was" if action == "deny" else "would be set")
-        assert (third.outcome, third.told) == ("error", f"the field cannot be set: {NOT_FOUND}")
+        assert (third.outcome, third.description) == ("error", f"the field cannot be set: {NOT_FOUND}")
         assert binding.rules[0].outcome == met
 
 
@@ -254,8 +254,8 @@ def test_bindings_are_told_apart(schema: Schema) -> None:
 def test_a_method_without_a_binding(schema: Schema) -> None:
     bundle = load_bundle(BundleFiles({"b": policy_text("false") + binding_text()}), schema)
     method = f"{SERVICE}/Get"
-    asked = PolicyInput(method, schema.known[method].request(), UNKNOWN_CALLER, NOW)
-    explanation = explain(Decider(bundle), asked, schema)
+    policy_input = PolicyInput(method, schema.known[method].request(), UNKNOWN_CALLER, NOW)
+    explanation = explain(Decider(bundle), policy_input, schema)
     assert explanation.bindings == ()
     assert explanation.decision.is_allowed
 

@@ -19,8 +19,8 @@ NOT_FOUND = 'NOT_FOUND: Key not found in map : "x"'
 
 def tell(schema: Schema, *documents: str, method: str = CREATE, **fields: Any) -> Explanation:
     bundle = load_bundle(BundleFiles({"b.yaml": "".join(documents)}), schema)
-    asked = PolicyInput(method, schema.known[method].request(**fields), UNKNOWN_CALLER, NOW)
-    return explain(Decider(bundle), asked, schema)
+    policy_input = PolicyInput(method, schema.known[method].request(**fields), UNKNOWN_CALLER, NOW)
+    return explain(Decider(bundle), policy_input, schema)
 
 
 # What a bundle holds → the lines for a request named "n", below the line that names the bundle.

@@ -32,9 +32,9 @@ def test_reads_a_record_as_it_is(schema: Schema, line: str) -> None:
     question = read(schema, line)
     assert question.recorded is not None
     assert (question.recorded.id, question.recorded.outcome) == ("id", "deny")
-    assert question.asked is question.recorded.asked
-    assert (question.asked.method, question.asked.now) == (CREATE, NOW)
-    assert question.asked.request == schema.known[CREATE].request(name="n")
+    assert question.input is question.recorded.input
+    assert (question.input.method, question.input.now) == (CREATE, NOW)
+    assert question.input.request == schema.known[CREATE].request(name="n")
 
 
 def test_reads_a_record_that_is_laid_out(schema: Schema, line: str) -> None:
@@ -45,8 +45,8 @@ def test_reads_a_record_that_is_laid_out(schema: Schema, line: str) -> None:
 def test_reads_a_request(schema: Schema, text: str) -> None:
     question = read(schema, text)
     assert question.recorded is None
-    assert question.asked.request == schema.known[CREATE].request(name="n")
-    assert question.asked.now == datetime.fromisoformat(LATER).astimezone(UTC)
+    assert question.input.request == schema.known[CREATE].request(name="n")
+    assert question.input.now == datetime.fromisoformat(LATER).astimezone(UTC)
 
 
 def test_reads_one_record_and_not_a_log(schema: Schema, line: str) -> None:

@@ -54,7 +54,7 @@ def explain(
 
     bundle, schema = open_bundle(path, file)
     question = _ask(*_read(request_file), schema, method, now)
-    explanation = explain(Decider(bundle), question.asked, schema)
+    explanation = explain(Decider(bundle), question.input, schema)
     if is_json:
         print_json(explanation_to_json(explanation, question.recorded))
     else:
@@ -102,7 +102,7 @@ def evaluate(
     question = _ask(text, name, schema, method, now)
     with exit_on_faults(FOUND_FAULTS):
         try:
-            found = evaluate_expression(expression, question.asked, schema, hosts_of(config))
+            found = evaluate_expression(expression, question.input, schema, hosts_of(config))
         except EvaluationError as error:
             reason = without_noise(str(error))
             click.echo(f"the expression has no value for this request: {reason}", err=True)
