@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from gateway.openapi.messages import ERROR_DETAIL, Messages
 from gateway.openapi.parameters import (
     HEADERS,
-    fields_at,
     header_parameters,
     path_parameter,
     query_parameters,
     slot_name,
+    variable_fields,
 )
 from gateway.openapi.paths import PathItems, split_template
 from gateway.openapi.responses import (
@@ -24,9 +24,8 @@ from gateway.openapi.responses import (
     error_components,
     header_components,
     responses,
-    types_within,
 )
-from gateway.schema import descriptor_of, field_of, read_constraints
+from gateway.schema import descriptor_of, field_of, reachable_types, read_constraints
 from gateway.transcode.http_body import takes_raw_body
 from gateway.transcode.template import parse_template
 
@@ -94,7 +93,7 @@ class _Builder:
 
     def _directions(self, served: Iterable[Method]) -> tuple[Messages, Messages]:
         """Return the schemas of what is taken and of what is given; a type of both has one for each."""
-        given = types_within([descriptor_of(method.reply) for method in served])
+        given = reachable_types(descriptor_of(method.reply) for method in served)
         inputs = Messages(
             self.comments, lambda name: f"{name}-Input" if name in given else name, is_input=True
         )
@@ -108,7 +107,7 @@ class _Builder:
         self, method: Method, rule: HttpRule, name: str, inputs: Messages, outputs: Messages
     ) -> None:
         template, request = parse_template(rule.template), descriptor_of(method.request)
-        pieces = split_template(template, lambda path: slot_name(fields_at(request, path)))
+        pieces = split_template(template, lambda path: slot_name(variable_fields(request, path)))
         for http_method, place in self.paths.add(rule.http_method, template, pieces):
             own_name = name if rule.http_method != "*" else f"{name}_{http_method}"
             operation = self._operation(method, rule, template, place, inputs)

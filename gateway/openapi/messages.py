@@ -13,8 +13,16 @@ from gateway.openapi.keywords import (
     length_keywords,
     text_keywords,
 )
-from gateway.openapi.values import TEXTUAL, integer_pattern, remarks, special_form, textual_schema
-from gateway.schema import entry_of, is_map, read_constraints, requires_one
+from gateway.openapi.values import integer_pattern, remarks, special_form, textual_schema
+from gateway.schema import (
+    entry_of,
+    is_map,
+    other_members,
+    read_constraints,
+    requires_one,
+    value_field,
+)
+from gateway.schema.well_known import SCALAR_IN_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -109,10 +117,10 @@ class Messages:
         schema = self._value(field, constraints, set(omitted))
         if field.GetOptions().deprecated:
             schema = {**schema, "deprecated": True}
-        value_field = entry_of(field)[1] if is_map(field) else field
+        one = value_field(field)
         sentences = [
-            *remarks(value_field, constraints, is_text=False),
-            *enum_lines(value_field, self._comments),
+            *remarks(one, constraints, is_text=False),
+            *enum_lines(one, self._comments),
         ]
         return self.described(schema, field.full_name, sentences)
 
@@ -134,7 +142,7 @@ class Messages:
     def _one(self, field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty) -> Schema:
         if field.full_name == _STATUS_DETAILS and not self._is_input:
             return reference(ERROR_DETAIL)
-        if field.message_type is not None and field.message_type.full_name not in TEXTUAL:
+        if field.message_type is not None and field.message_type.full_name not in SCALAR_IN_JSON:
             return self.message(field.message_type)
         return textual_schema(field, constraints, empty, is_text=False)
 
@@ -143,11 +151,10 @@ class Messages:
         return schema | list_keywords(field, constraints)
 
     def _map(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
-        value_field = entry_of(field)[1]
         schema: Schema = {"type": "object"}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
-        schema["additionalProperties"] = self._one(value_field, constraints, Empty.JUDGED)
+        schema["additionalProperties"] = self._one(value_field(field), constraints, Empty.JUDGED)
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
 
     def _with_oneof(self, schema: Schema, oneof: OneofDescriptor) -> Schema:
@@ -217,9 +224,7 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
 def _rivals(descriptor: Descriptor, omitted: Iterable[Path]) -> Iterable[str]:
     """Find the other members of each oneof that has a member set otherwise."""
     for path in omitted:
-        field = descriptor.fields_by_name[path[0]]
-        if field.containing_oneof is not None:
-            yield from (one.name for one in field.containing_oneof.fields if one.name != field.name)
+        yield from (one.name for one in other_members(descriptor.fields_by_name[path[0]]))
 
 
 def _and(schema: Schema, condition: Schema) -> Schema:

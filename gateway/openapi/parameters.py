@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 from gateway.openapi.keywords import Empty, Schema, join
 from gateway.openapi.messages import Path, emptiness, key_keywords, list_keywords, size_keywords
-from gateway.openapi.values import TEXTUAL, remarks, textual_schema
-from gateway.schema import entry_of, is_map, read_constraints
-from gateway.transcode.well_known import SPECIAL
+from gateway.openapi.values import remarks, textual_schema
+from gateway.schema import (
+    find_fields,
+    fits_parameter,
+    is_map,
+    nested_message,
+    other_members,
+    read_constraints,
+    value_field,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,15 +67,11 @@ def header_parameters(*, is_read: bool) -> list[Schema]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def fields_at(descriptor: Descriptor, path: Path) -> list[FieldDescriptor]:
-    """Return the fields along a path of names."""
-    fields: list[FieldDescriptor] = []
-    inner: Descriptor | None = descriptor
-    for name in path:
-        if inner is None:
-            raise KeyError(name)
-        fields.append(inner.fields_by_name[name])
-        inner = fields[-1].message_type
+def variable_fields(descriptor: Descriptor, path: Path) -> tuple[FieldDescriptor, ...]:
+    """Return the fields on the path of a template's variable, which a served rule always has."""
+    fields = find_fields(descriptor, path)
+    if fields is None:
+        raise KeyError(path)
     return fields
 
 
@@ -86,7 +89,7 @@ def path_parameter(descriptor: Descriptor, slot: Slot, comments: Mapping[str, st
     """Return the parameter of a segment that varies."""
     if slot.variable is None:
         return _parameter(slot.name, "path", {"type": "string"}, "")
-    field = fields_at(descriptor, slot.variable.field_path)[-1]
+    field = variable_fields(descriptor, slot.variable.field_path)[-1]
     texts = [comments.get(field.full_name, "")]
     if slot.form:
         path = ".".join(slot.variable.field_path)
@@ -133,36 +136,18 @@ def _leaves(
         way = (*above, field)
         if tuple(one.name for one in way) in gone or _has_rival(way, gone):
             continue
-        if is_textual(field):
+        nested = nested_message(field)
+        if fits_parameter(field):
             yield way
-        elif field.message_type is not None and not field.is_repeated and _is_open(field, way):
-            yield from _leaves(field.message_type, way, gone)
-
-
-def _is_open(field: FieldDescriptor, way: tuple[FieldDescriptor, ...]) -> bool:
-    kind = field.message_type
-    return (
-        kind is not None
-        and kind.full_name not in SPECIAL
-        and kind not in {one.containing_type for one in way}
-    )
+        elif nested is not None and nested not in {one.containing_type for one in way}:
+            yield from _leaves(nested, way, gone)
 
 
 def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[Path]) -> bool:
     """Tell whether another member of the last field's oneof is set otherwise, itself or within."""
-    oneof = way[-1].containing_oneof
-    if oneof is None:
-        return False
     prefix = tuple(one.name for one in way[:-1])
-    rivals = {(*prefix, one.name) for one in oneof.fields if one.name != way[-1].name}
+    rivals = {(*prefix, one.name) for one in other_members(way[-1])}
     return any(path[: len(way)] in rivals for path in gone)
-
-
-def is_textual(field: FieldDescriptor) -> bool:
-    """Tell whether texts of parameters can set a field."""
-    if is_map(field):
-        return is_textual(entry_of(field)[1])
-    return field.message_type is None or field.message_type.full_name in TEXTUAL
 
 
 def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Schema:
@@ -191,7 +176,7 @@ def _oneof_remarks(fields: tuple[FieldDescriptor, ...]) -> Iterator[str]:
 
 def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
     if is_map(field):
-        values = textual_schema(entry_of(field)[1], constraints, Empty.JUDGED, is_text=True)
+        values = textual_schema(value_field(field), constraints, Empty.JUDGED, is_text=True)
         schema: Schema = {"type": "object", "additionalProperties": values}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names

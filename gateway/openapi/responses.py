@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.openapi.messages import reference
-from gateway.openapi.values import ANY_SCHEMA, TEXTUAL, VALUE
+from gateway.openapi.values import ANY_SCHEMA
 from gateway.schema import descriptor_of, field_of
+from gateway.schema.well_known import NULL_WHEN_UNSET
 from gateway.transcode.http_body import gives_raw_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from google.protobuf.descriptor import Descriptor
+    from collections.abc import Mapping
 
     from gateway.openapi.keywords import Schema
     from gateway.openapi.messages import Messages
@@ -117,7 +116,7 @@ def _stream(each: Schema) -> Schema:
 def _part(method: Method, rule: HttpRule, outputs: Messages) -> Schema:
     field = field_of(method.reply, rule.response_body)
     schema = outputs.field(field)
-    is_nullable = field.message_type is not None and field.message_type.full_name in TEXTUAL | {VALUE}
+    is_nullable = field.message_type is not None and field.message_type.full_name in NULL_WHEN_UNSET
     return {"anyOf": [schema, {"type": "null"}]} if is_nullable and not field.is_repeated else schema
 
 
@@ -133,15 +132,3 @@ def _operation(method: Method, schema: ApiSchema, outputs: Messages, name: str) 
         component["properties"][part] = outputs.described(packed, f"{reply.full_name}.{part}")
     outputs.schemas[f"{name}-Operation"] = component
     return reference(f"{name}-Operation")
-
-
-def types_within(descriptors: Iterable[Descriptor]) -> set[str]:
-    """Return the full names of the types, and of all types within them."""
-    todo = list(descriptors)
-    names = {one.full_name for one in todo}
-    while todo:
-        for field in todo.pop().fields:
-            if field.message_type is not None and field.message_type.full_name not in names:
-                names.add(field.message_type.full_name)
-                todo.append(field.message_type)
-    return names

@@ -110,16 +110,3 @@ def descriptor_of(message: Message | type[Message]) -> Descriptor:
 def field_of(message: Message | type[Message], name: str) -> FieldDescriptor:
     """Return a field by its name as the .proto file has it; KeyError when there is none."""
     return descriptor_of(message).fields_by_name[name]
-
-
-def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
-    """Return what describes the keys and the values of a map."""
-    entry = field.message_type
-    if entry is None:
-        raise TypeError(f"{field.full_name} is no map")
-    return entry.fields_by_name["key"], entry.fields_by_name["value"]
-
-
-def is_map(field: FieldDescriptor) -> bool:
-    """Tell whether a field is a map, which descriptors write as repeated entries."""
-    return bool(field.message_type and field.message_type.GetOptions().map_entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.schema.constraints import read_constraints
-from gateway.schema.pool import entry_of, is_map
+from gateway.schema.fields import entry_of, is_map
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor

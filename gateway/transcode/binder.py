@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from gateway.errors import EnoughViolationsError, invalid_request
-from gateway.schema import descriptor_of
+from gateway.schema import descriptor_of, fits_parameter
 from gateway.transcode.http_body import raw_value, takes_raw_body
 from gateway.transcode.json_text import is_deeper, parse_json
 from gateway.transcode.masks import MaskRule
-from gateway.transcode.placer import Placer, fields_at, is_textual
+from gateway.transcode.placer import Placer, find_readers
 from gateway.transcode.target import decode
 
 if TYPE_CHECKING:
@@ -128,11 +128,11 @@ class Binder:
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
         """Return the fields of a variable of the path."""
         path, name = ".".join(field_path), self._message.descriptor.full_name
-        fields = fields_at(self._reader, self._message, field_path)
+        fields = find_readers(self._reader, self._message, field_path)
         if fields is None:
             raise RuleError(f"the path fills {path!r}, which {name} does not have")
         last = fields[-1].descriptor
-        if last.is_repeated or not is_textual(last):
+        if last.is_repeated or not fits_parameter(last):
             raise RuleError(f"the path fills {path!r}, which is no single value")
         return fields
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, EncodeError, Message
 
-from gateway.schema import entry_of, is_map
+from gateway.schema import is_map, value_field
+from gateway.schema.well_known import ANY, NULL_VALUE, SPECIAL_IN_JSON, VALUE, WRAPPERS
 from gateway.transcode.json_path import plain_name
 from gateway.transcode.json_values import (
     Reading,
@@ -31,7 +32,7 @@ from gateway.transcode.json_values import (
     wrapper_reader,
 )
 from gateway.transcode.scalars import list_names, scalar_reader, show
-from gateway.transcode.well_known import ANY, NULL, SPECIAL, TEXT_TYPES, VALUE, WRAPPERS
+from gateway.transcode.well_known import TEXT_TYPES
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -150,7 +151,7 @@ class JsonReader:
         if known is None:
             # Entered before its fields are: types may hold themselves.
             known = self._types[descriptor.full_name] = MessageReader(descriptor)
-            if descriptor.full_name in SPECIAL:
+            if descriptor.full_name in SPECIAL_IN_JSON:
                 known.read = self._special(descriptor)
             else:
                 fields = [FieldReader(field, self._field(field)) for field in descriptor.fields]
@@ -164,7 +165,7 @@ class JsonReader:
 
     def _field(self, field: FieldDescriptor) -> ValueReader:
         if is_map(field):
-            return map_reader(field, self._one(entry_of(field)[1]))
+            return map_reader(field, self._one(value_field(field)))
         return list_reader(field, self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueReader:
@@ -228,7 +229,7 @@ class JsonReader:
 
 def _read_packed(inner: MessageReader, reading: Reading, value: dict[str, Any], path: Path) -> Any:
     """Read what is in an Any beside "@type": a type with a form of its own is in "value"."""
-    if inner.descriptor.full_name not in SPECIAL:
+    if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}
         return inner.read_fields(reading, rest, path)
     if value.keys() != {"@type", "value"}:
@@ -237,10 +238,10 @@ def _read_packed(inner: MessageReader, reading: Reading, value: dict[str, Any], 
 
 
 def _value_type(field: FieldDescriptor) -> str:
-    kind = entry_of(field)[1].message_type if is_map(field) else field.message_type
+    kind = value_field(field).message_type
     return kind.full_name if kind is not None else ""
 
 
 def _takes_null(field: FieldDescriptor) -> bool:
     kind = field.message_type or field.enum_type
-    return kind is not None and kind.full_name in {VALUE, NULL}
+    return kind is not None and kind.full_name in {VALUE, NULL_VALUE}

@@ -13,6 +13,7 @@ from google.protobuf import message_factory
 
 from gateway.errors import EnoughViolationsError, Violations
 from gateway.schema import describe_elements, describe_size, entry_of, read_constraints
+from gateway.schema.well_known import LIST_VALUE, STRUCT
 from gateway.transcode.json_path import Path, Step, show_path
 from gateway.transcode.json_text import JsonNumber, JsonObject
 from gateway.transcode.scalars import (
@@ -25,14 +26,7 @@ from gateway.transcode.scalars import (
     scalar_reader,
     show,
 )
-from gateway.transcode.well_known import (
-    LIST,
-    STRUCT,
-    TEXT_TYPES,
-    fill_list,
-    fill_struct,
-    fill_value,
-)
+from gateway.transcode.well_known import TEXT_TYPES, fill_list, fill_struct, fill_value
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -223,7 +217,7 @@ def any_json_reader(descriptor: Descriptor) -> ValueReader:
     needed, what, fill = object, "", fill_value
     if kind == STRUCT:
         needed, what, fill = dict, "an object", fill_struct
-    elif kind == LIST:
+    elif kind == LIST_VALUE:
         needed, what, fill = list, "an array", fill_list
 
     def read(reading: Reading, value: Any, path: Path) -> Any:

@@ -14,11 +14,13 @@ from gateway.schema import (
     FieldConstraints,
     SchemaError,
     descriptor_of,
-    entry_of,
     is_map,
     read_constraints,
     requires_one,
+    show_key,
+    value_field,
 )
+from gateway.schema.well_known import DURATION, TIMESTAMP, WRAPPERS, is_well_known
 from gateway.validation.checks import (
     FieldCheck,
     ValueCheck,
@@ -33,7 +35,7 @@ from gateway.validation.checks import (
     unique_check,
     within,
 )
-from gateway.validation.elements import ElementCounter, show_key
+from gateway.validation.elements import ElementCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
     from gateway.errors import FieldViolation
     from gateway.schema import Schema
 
-_WRAPPERS = "google.protobuf."
-_SECONDS = {"google.protobuf.Duration", "google.protobuf.Timestamp"}
+_SECONDS = {DURATION, TIMESTAMP}
 
 
 class Validator:
@@ -175,12 +176,11 @@ def _map_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[FieldCheck]:
     name = field.name
-    _, value_field = entry_of(field)
     key = constraints.key if constraints else None
     key_checks = tuple(text_checks(field, key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (number_check(key.value),)
-    value_checks = tuple(_value_checks(value_field, constraints, compiled))
+    value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
 
     def check(message: Message) -> Violations:
         entries = getattr(message, name)
@@ -227,12 +227,12 @@ def _value_checks(
 def _message_checks(
     kind: Descriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[ValueCheck]:
-    if not kind.full_name.startswith(_WRAPPERS):
+    if not is_well_known(kind.full_name):
         nested = compiled(kind)
         yield nested.check
     elif constraints and kind.full_name in _SECONDS and constraints.value:
         yield seconds_check(constraints.value)
-    elif constraints and kind.full_name.endswith("Value") and "value" in kind.fields_by_name:
+    elif constraints and kind.full_name in WRAPPERS:
         for check in _value_checks(kind.fields_by_name["value"], constraints, compiled):
             yield _unwrapped(check)
         return

@@ -11,9 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from gateway.schema import (
     SchemaError,
     builtin_descriptors,
-    entry_of,
     field_of,
-    is_map,
     load_pool,
     load_schema,
 )
@@ -111,11 +109,8 @@ def test_a_bad_set_is_named(data: bytes, fault: str) -> None:
     assert found.startswith(fault)
 
 
-def test_maps_are_told_from_lists(tmp_path: Path) -> None:
+def test_a_field_by_its_name(tmp_path: Path) -> None:
     message = load_schema(["more.S"], {"more": compile_text(tmp_path, _SERVICE)}).message("more.M")
-    assert [is_map(field_of(message, name)) for name in ("counts", "ms", "name")] == [True, False, False]
-    assert [one.name for one in entry_of(field_of(message, "counts"))] == ["key", "value"]
-    with pytest.raises(TypeError, match=r"more\.M\.name is no map"):
-        entry_of(field_of(message, "name"))
+    assert field_of(message, "counts").full_name == "more.M.counts"
     with pytest.raises(KeyError):
         field_of(message, "nome")
