@@ -13,6 +13,7 @@ from gateway.schema.constraints import (
     read_constraints,
     requires_one,
 )
+from gateway.schema.errors import SchemaError, field_fault
 from gateway.schema.field_paths import find_fields, show_key
 from gateway.schema.fields import (
     INTEGER_RANGES,
@@ -26,7 +27,7 @@ from gateway.schema.fields import (
     value_field,
 )
 from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
-from gateway.schema.pool import SchemaError, builtin_descriptors, descriptor_of, field_of, load_pool
+from gateway.schema.pool import builtin_descriptors, descriptor_of, field_of, load_pool
 from gateway.schema.reachable import reachable_types
 from gateway.schema.sizes import FieldSizes, read_sizes
 
@@ -45,6 +46,7 @@ __all__ = [
     "describe_size",
     "descriptor_of",
     "entry_of",
+    "field_fault",
     "field_of",
     "find_fields",
     "fits_parameter",

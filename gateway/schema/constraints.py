@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.schema.pool import SchemaError, options_of
+from gateway.schema.errors import SchemaError, field_fault
+from gateway.schema.pool import options_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
@@ -72,12 +73,12 @@ def parse_range(text: str) -> Range:
     """Read a range option. Durations count in seconds, timestamps in seconds of Unix time.
 
     Raises:
-        SchemaError: it is of no known form.
+        ValueError: it is of no known form.
     """
     try:
         return Range(text, tuple(_parse_span(part.strip()) for part in text.split(",")))
     except ValueError as error:
-        raise SchemaError([f"{text!r} is no range"]) from error
+        raise ValueError(f"{text!r} is no range") from error
 
 
 def _parse_span(text: str) -> Span:
@@ -156,8 +157,8 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
             unique=options.get("unique", False),
             key=_key_constraints(options.get("map_key")),
         )
-    except SchemaError as error:
-        raise SchemaError(f"{field.full_name}: {fault}" for fault in error.faults) from error
+    except ValueError as error:
+        raise SchemaError([field_fault(field, str(error))]) from error
     return constraints if constraints != _NOTHING else None
 
 

@@ -15,7 +15,7 @@ import re2
 
 from gateway.errors import FieldName, FieldViolation, field_text, rename_fields
 from gateway.redaction import quote
-from gateway.schema import Range, SchemaError, describe_size
+from gateway.schema import Range, SchemaError, describe_size, field_fault
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
@@ -126,7 +126,7 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck
     try:
         matches = re2.compile(pattern).fullmatch
     except re2.error as error:
-        raise SchemaError([f"{field.full_name}: {pattern!r} is no RE2 pattern: {error}"]) from error
+        raise SchemaError([field_fault(field, f"{pattern!r} is no RE2 pattern: {error}")]) from error
 
     def check(value: Any) -> Violations:
         if matches(value) is None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.errors import FieldViolation
+    from gateway.faults import Fault
     from gateway.schema import Schema
 
 _SECONDS = {DURATION, TIMESTAMP}
@@ -65,7 +66,7 @@ class Validator:
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, _MessageValidator] = {}
-        faults: list[str] = []
+        faults: list[Fault] = []
         for method in schema.methods.values():
             try:
                 self._of(descriptor_of(method.request))
@@ -114,7 +115,7 @@ _Compiled: TypeAlias = "Callable[[Descriptor], _MessageValidator]"
 
 
 def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[FieldCheck]:
-    faults: list[str] = []
+    faults: list[Fault] = []
     for field in descriptor.fields:
         try:
             yield from _field_checks(field, read_constraints(field), compiled)

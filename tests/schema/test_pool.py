@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from gateway.faults import Position
 from gateway.schema import (
     SchemaError,
     builtin_descriptors,
@@ -106,7 +107,8 @@ def test_a_bad_set_is_named(data: bytes, fault: str) -> None:
     with pytest.raises(SchemaError) as caught:
         load_pool({"built-in": builtin_descriptors(), "mine": data})
     (found,) = caught.value.faults
-    assert found.startswith(fault)
+    assert str(found).startswith(fault)
+    assert found.position == Position("mine")
 
 
 def test_a_field_by_its_name(tmp_path: Path) -> None:

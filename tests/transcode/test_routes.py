@@ -56,7 +56,7 @@ def _refused(folder: Path, body: str) -> tuple[str, ...]:
     schema = load_schema(["bad.S"], {"bad": compile_text(folder, text)})
     with pytest.raises(SchemaError) as caught:
         build_router(schema)
-    return caught.value.faults
+    return tuple(map(str, caught.value.faults))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def _refused(folder: Path, body: str) -> tuple[str, ...]:
 )
 def test_a_rule_that_does_not_fit_is_refused(tmp_path: Path, rule: str, fault: str) -> None:
     body = f"rpc Do(M) returns (M) {{ option (google.api.http) = {{ {rule} }}; }}"
-    assert _refused(tmp_path, body) == (f"bad.S/Do: {fault}",)
+    assert _refused(tmp_path, body) == (f"given.proto: bad.S/Do: {fault}",)
 
 
 def test_all_faults_are_told_at_once_and_a_conflict_names_both(tmp_path: Path) -> None:
@@ -89,6 +89,9 @@ def test_all_faults_are_told_at_once_and_a_conflict_names_both(tmp_path: Path) -
       rpc Three(M) returns (M) { option (google.api.http) = { get: "/v1/{" }; }
     """
     assert _refused(tmp_path, body) == (
-        "bad.S/Two: bad.S/One (GET /v1/{name}) and bad.S/Two (GET /v1/{m.name}) match the same requests",
-        "bad.S/Three: bad path template '/v1/{': expected a field path, at character 6",
+        (
+            "given.proto: bad.S/Two: "
+            "bad.S/One (GET /v1/{name}) and bad.S/Two (GET /v1/{m.name}) match the same requests"
+        ),
+        "given.proto: bad.S/Three: bad path template '/v1/{': expected a field path, at character 6",
     )

@@ -251,9 +251,10 @@ def test_options_that_cannot_be_read_are_all_told(tmp_path: Path) -> None:
     schema = load_schema(["bad.v1.S"], {"bad": compile_text(tmp_path, text)})
     with pytest.raises(SchemaError) as caught:
         Validator(schema)
-    assert [fault.partition(": ")[0] for fault in caught.value.faults] == [
+    assert [fault.key for fault in caught.value.faults] == [
         "bad.v1.M.a",
         "bad.v1.M.b",
         "bad.v1.M.m",
         "bad.v1.In.c",
     ]
+    assert {fault.position.file for fault in caught.value.faults} == {"given.proto"}
