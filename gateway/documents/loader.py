@@ -59,7 +59,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).partition("\n")[0]
         raise FaultsError([Fault(Position(file), "", f"not valid YAML: {reason}")]) from error
-    return [_Reader(source).read(node) for node in nodes]
+    return [_NodeReader(source).read(node) for node in nodes]
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
@@ -94,7 +94,7 @@ def _position(source: SourceFile, mark: Any) -> Position:
     return source.position(mark.line + 1, mark.column + 1)
 
 
-class _Reader:
+class _NodeReader:
     """Turns the nodes of one document into values, keeping their positions."""
 
     def __init__(self, source: SourceFile) -> None:

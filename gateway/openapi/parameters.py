@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.openapi.keywords import Empty, Schema, join
-from gateway.openapi.messages import Path, emptiness, key_keywords, list_keywords, size_keywords
+from gateway.openapi.keywords import Definition, Empty, JsonSchema, join
+from gateway.openapi.messages import FieldNames, emptiness, key_keywords, list_keywords, size_keywords
 from gateway.openapi.values import remarks, textual_schema
 from gateway.schema import (
     find_fields,
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    from gateway.openapi.paths import Slot
+    from gateway.openapi.paths import PathParameter
     from gateway.schema import FieldConstraints
 
 _VISIBLE = "^[\\x20-\\x7e]*$"
 
 
-def _header(name: str, description: str, pattern: str = "") -> Schema:
+def _header(name: str, description: str, pattern: str = "") -> Definition:
     return {
         "name": name,
         "in": "header",
@@ -38,7 +38,7 @@ def _header(name: str, description: str, pattern: str = "") -> Schema:
     }
 
 
-HEADERS: Mapping[str, Schema] = {
+HEADERS: Mapping[str, Definition] = {
     "IdempotencyKey": _header(
         "Idempotency-Key", "The same for every attempt at one change, so that it is made once.", _VISIBLE
     ),
@@ -61,13 +61,13 @@ HEADERS: Mapping[str, Schema] = {
 """Component name → parameter, of every operation; the first for changes only."""
 
 
-def header_parameters(*, is_read: bool) -> list[Schema]:
+def header_parameters(*, is_read: bool) -> list[Definition]:
     """Return references to the headers of an operation."""
     names = list(HEADERS)[1:] if is_read else list(HEADERS)
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def variable_fields(descriptor: Descriptor, path: Path) -> tuple[FieldDescriptor, ...]:
+def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDescriptor, ...]:
     """Return the fields on the path of a template's variable, which a served rule always has."""
     fields = find_fields(descriptor, path)
     if fields is None:
@@ -80,31 +80,35 @@ def json_path(fields: Iterable[FieldDescriptor]) -> str:
     return ".".join(field.json_name for field in fields)
 
 
-def slot_name(fields: Iterable[FieldDescriptor]) -> str:
+def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
     """Return the name of a nested field in a path, where tools stumble over dots."""
     return "_".join(field.json_name for field in fields)
 
 
-def path_parameter(descriptor: Descriptor, slot: Slot, comments: Mapping[str, str]) -> Schema:
+def path_parameter(
+    descriptor: Descriptor, parameter: PathParameter, comments: Mapping[str, str]
+) -> Definition:
     """Return the parameter of a segment that varies."""
-    if slot.variable is None:
-        return _parameter(slot.name, "path", {"type": "string"}, "")
-    field = variable_fields(descriptor, slot.variable.field_path)[-1]
+    if parameter.variable is None:
+        return _parameter(parameter.name, "path", {"type": "string"}, "")
+    field = variable_fields(descriptor, parameter.variable.field_path)[-1]
     texts = [comments.get(field.full_name, "")]
-    if slot.form:
-        path = ".".join(slot.variable.field_path)
-        texts.append(f"Part of {path}, which is the whole of {slot.form}")
-        schema: Schema = {"type": "string"}
+    if parameter.form:
+        path = ".".join(parameter.variable.field_path)
+        texts.append(f"Part of {path}, which is the whole of {parameter.form}")
+        schema: JsonSchema = {"type": "string"}
     else:
         constraints = read_constraints(field)
-        schema = _whole_segment(field, constraints, is_rest=slot.is_rest)
+        schema = _whole_segment(field, constraints, is_rest=parameter.is_rest)
         texts += remarks(field, constraints, is_text=True)
-    if slot.is_rest:
+    if parameter.is_rest:
         texts.append("Takes all that is left of the path, slashes included.")
-    return _parameter(slot.name, "path", schema, "\n".join(filter(None, texts)))
+    return _parameter(parameter.name, "path", schema, "\n".join(filter(None, texts)))
 
 
-def _whole_segment(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_rest: bool) -> Schema:
+def _whole_segment(
+    field: FieldDescriptor, constraints: FieldConstraints | None, *, is_rest: bool
+) -> JsonSchema:
     if field.cpp_type != field.CPPTYPE_STRING or is_rest:
         return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
     # A segment is never empty.
@@ -112,8 +116,8 @@ def _whole_segment(field: FieldDescriptor, constraints: FieldConstraints | None,
 
 
 def query_parameters(
-    descriptor: Descriptor, body: str, bound: Sequence[Path], comments: Mapping[str, str]
-) -> list[Schema]:
+    descriptor: Descriptor, body: str, bound: Sequence[FieldNames], comments: Mapping[str, str]
+) -> list[Definition]:
     """Return the parameters of the query.
 
     Args:
@@ -129,7 +133,7 @@ def query_parameters(
 
 
 def _leaves(
-    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[Path]
+    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[FieldNames]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
     """Yield the way to every field that text can set; a type within itself is not gone into again."""
     for field in descriptor.fields:
@@ -143,14 +147,14 @@ def _leaves(
             yield from _leaves(nested, way, gone)
 
 
-def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[Path]) -> bool:
+def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[FieldNames]) -> bool:
     """Tell whether another member of the last field's oneof is set otherwise, itself or within."""
     prefix = tuple(one.name for one in way[:-1])
     rivals = {(*prefix, one.name) for one in other_members(way[-1])}
     return any(path[: len(way)] in rivals for path in gone)
 
 
-def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Schema:
+def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Definition:
     field = fields[-1]
     constraints = read_constraints(field)
     texts = [comments.get(field.full_name, ""), *remarks(field, constraints, is_text=True)]
@@ -174,10 +178,10 @@ def _oneof_remarks(fields: tuple[FieldDescriptor, ...]) -> Iterator[str]:
             yield f"At most one of: {', '.join(names)}"
 
 
-def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
     if is_map(field):
         values = textual_schema(value_field(field), constraints, Empty.JUDGED, is_text=True)
-        schema: Schema = {"type": "object", "additionalProperties": values}
+        schema: JsonSchema = {"type": "object", "additionalProperties": values}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
@@ -187,6 +191,6 @@ def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) 
     return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
 
 
-def _parameter(name: str, place: str, schema: Schema, description: str) -> Schema:
-    parameter: Schema = {"name": name, "in": place, "required": True, "schema": schema}
+def _parameter(name: str, place: str, schema: JsonSchema, description: str) -> Definition:
+    parameter: Definition = {"name": name, "in": place, "required": True, "schema": schema}
     return parameter | {"description": description} if description else parameter

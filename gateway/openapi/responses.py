@@ -13,10 +13,9 @@ from gateway.transcode.http_body import gives_raw_body
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.openapi.keywords import Schema
-    from gateway.openapi.messages import Messages
-    from gateway.schema import HttpRule, Method
-    from gateway.schema import Schema as ApiSchema
+    from gateway.openapi.keywords import Definition, JsonSchema
+    from gateway.openapi.messages import MessageSchemas
+    from gateway.schema import HttpRule, Method, Schema
 
 JSON = "application/json"
 STATUS = "google.rpc.Status"
@@ -46,7 +45,7 @@ _HEADERS = {
 }
 
 
-def header_components() -> dict[str, Schema]:
+def header_components() -> dict[str, Definition]:
     """Return the headers of every answer."""
     return {
         name: {"description": text, "required": is_sure, "schema": {"type": "string"}}
@@ -54,7 +53,7 @@ def header_components() -> dict[str, Schema]:
     }
 
 
-def error_components() -> dict[str, Schema]:
+def error_components() -> dict[str, Definition]:
     """Return the answers that end a call otherwise than well."""
     return {
         _error_name(status): _answer(description, {JSON: {"schema": reference(STATUS)}})
@@ -62,7 +61,7 @@ def error_components() -> dict[str, Schema]:
     }
 
 
-def detail_schema(schema: ApiSchema, outputs: Messages) -> Schema:
+def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
     """Return the schema of one detail of a Status: of a type known here, or of any other."""
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
@@ -70,7 +69,9 @@ def detail_schema(schema: ApiSchema, outputs: Messages) -> Schema:
     return {"oneOf": [*(outputs.packed(one) for one in known), other]}
 
 
-def responses(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def responses(
+    method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
+) -> Definition:
     """Return every answer of an operation.
 
     Args:
@@ -89,12 +90,14 @@ def _error_name(status: str) -> str:
     return f"Error{status}" if status.isdigit() else "Error"
 
 
-def _answer(description: str, content: Schema) -> Schema:
+def _answer(description: str, content: Definition) -> Definition:
     headers = {title: {"$ref": f"#/components/headers/{name}"} for name, (title, _, _) in _HEADERS.items()}
     return {"description": description, "headers": headers, "content": content}
 
 
-def _content(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def _content(
+    method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
+) -> Definition:
     if gives_raw_body(method, rule):
         return {"*/*": {}}
     if method.server_streaming:
@@ -107,20 +110,20 @@ def _content(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Message
     return {JSON: {"schema": outputs.message(descriptor_of(method.reply))}}
 
 
-def _stream(each: Schema) -> Schema:
+def _stream(each: JsonSchema) -> Definition:
     """Return a stream as text: OpenAPI 3.1 has no schema for its elements."""
     text = {"type": "string", "contentMediaType": JSON, "contentSchema": each}
     return {"schema": {**text, "description": "One JSON text for each answer; an error ends it as a Status."}}
 
 
-def _part(method: Method, rule: HttpRule, outputs: Messages) -> Schema:
+def _part(method: Method, rule: HttpRule, outputs: MessageSchemas) -> JsonSchema:
     field = field_of(method.reply, rule.response_body)
     schema = outputs.field(field)
     is_nullable = field.message_type is not None and field.message_type.full_name in NULL_WHEN_UNSET
     return {"anyOf": [schema, {"type": "null"}]} if is_nullable and not field.is_repeated else schema
 
 
-def _operation(method: Method, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def _operation(method: Method, schema: Schema, outputs: MessageSchemas, name: str) -> JsonSchema:
     """Return the schema of a long-running operation of the method's own types."""
     reply = descriptor_of(method.reply)
     if method.operation is None or not {"metadata", "response"} <= set(reply.fields_by_name):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway.openapi.keywords import Empty, Schema, is_portable, join, number_keywords, text_keywords
+from gateway.openapi.keywords import Empty, JsonSchema, is_portable, join, number_keywords, text_keywords
 from gateway.schema import INTEGER_RANGES, is_64_bit, leaf_field
 from gateway.schema.well_known import (
     ANY,
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from gateway.schema import FieldConstraints, Range
 
-ANY_SCHEMA: Schema = {
+ANY_SCHEMA: JsonSchema = {
     "type": "object",
     "description": "A message of the type that its @type names, a URL that ends in /package.Message.",
     "properties": {"@type": {"type": "string"}},
     "anyOf": [{"required": ["@type"]}, {"maxProperties": 0}],
     "additionalProperties": True,
 }
-_FORMS: dict[str, Schema] = {
+_FORMS: dict[str, JsonSchema] = {
     TIMESTAMP: {"type": "string", "format": "date-time"},
     DURATION: {
         "type": "string",
@@ -61,21 +61,21 @@ _MAX_FLOAT = 3.4028235e38  # as it is written; the value lies a little below
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
-_PLAIN: dict[int, Schema] = {
+_PLAIN: dict[int, JsonSchema] = {
     _TEXT: {"type": "string"},
     _BYTES: {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
     _BOOL: {"type": "boolean"},
 }
 
 
-def special_form(name: str) -> Schema | None:
+def special_form(name: str) -> JsonSchema | None:
     """Return the schema of a message type whose JSON is not an object of its fields; None for others."""
     return dict(_FORMS[name]) if name in _FORMS else None
 
 
 def textual_schema(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     """Return the schema of a scalar, an enum, a wrapper or another message that is written as text.
 
     Args:
@@ -102,7 +102,7 @@ def _is_element(field: FieldDescriptor) -> bool:
 
 def _base(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     if field.enum_type is not None:
         return _enum(field.enum_type, constraints.value if constraints else None, empty, is_text=is_text)
     if field.cpp_type in INTEGER_RANGES:
@@ -110,7 +110,7 @@ def _base(
     if field.type in _PLAIN:
         return dict(_PLAIN[field.type])
     is_double = field.type == FieldDescriptor.TYPE_DOUBLE
-    number: Schema = {"type": "number", "format": "double"}
+    number: JsonSchema = {"type": "number", "format": "double"}
     if not is_double:
         number = {"type": "number", "format": "float", "minimum": -_MAX_FLOAT, "maximum": _MAX_FLOAT}
     if constraints and constraints.value:
@@ -118,7 +118,7 @@ def _base(
     return {"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
 
 
-def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text: bool) -> Schema:
+def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text: bool) -> JsonSchema:
     if enum.full_name == NULL_VALUE and not is_text:
         return {"type": "null"}
 
@@ -130,7 +130,7 @@ def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text:
     return {"type": "string", "enum": [one.name for one in enum.values if is_allowed(one.number)]}
 
 
-def _integer(field: FieldDescriptor, *, is_text: bool) -> Schema:
+def _integer(field: FieldDescriptor, *, is_text: bool) -> JsonSchema:
     name, (low, high) = _INTEGER_FORMATS[field.cpp_type], INTEGER_RANGES[field.cpp_type]
     if is_64_bit(field) and not is_text:
         return {"type": "string", "format": name, "pattern": integer_pattern(field)}
@@ -146,7 +146,7 @@ def integer_pattern(field: FieldDescriptor) -> str:
 
 def _limits(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     pattern, length = (constraints.pattern, constraints.length) if constraints else (None, None)
     if field.type == _TEXT:
         return text_keywords(pattern, length, empty)

@@ -31,7 +31,7 @@ _UNITS_S = {
 _TIMESTAMP = r"[0-9]{8}T[0-9]{6}(?:\.[0-9]+)?"
 _BOUND = rf"(?:{_TIMESTAMP}|-?[0-9]+(?:\.[0-9]+)?(?:ms|[smhd])?)"
 _ONE = re.compile(_BOUND)
-_SPAN = re.compile(rf"({_BOUND})\s*-\s*({_BOUND})")
+_INTERVAL = re.compile(rf"({_BOUND})\s*-\s*({_BOUND})")
 _COMPARISON = re.compile(rf"(<=|>=|<|>)\s*({_BOUND})")
 
 
@@ -39,7 +39,7 @@ Number: TypeAlias = float | Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """Numbers from low to high; the ends belong to it unless it is open."""
 
     low: Number
@@ -59,14 +59,14 @@ class Range:
 
     Attributes:
         text: as the option writes it.
-        spans: the number has to lie in one of them.
+        intervals: the number has to lie in one of them.
     """
 
     text: str
-    spans: tuple[Span, ...]
+    intervals: tuple[Interval, ...]
 
     def __contains__(self, number: Number) -> bool:
-        return any(number in span for span in self.spans)
+        return any(number in interval for interval in self.intervals)
 
 
 def parse_range(text: str) -> Range:
@@ -76,25 +76,25 @@ def parse_range(text: str) -> Range:
         ValueError: it is of no known form.
     """
     try:
-        return Range(text, tuple(_parse_span(part.strip()) for part in text.split(",")))
+        return Range(text, tuple(_parse_interval(part.strip()) for part in text.split(",")))
     except ValueError as error:
         raise ValueError(f"{text!r} is no range") from error
 
 
-def _parse_span(text: str) -> Span:
+def _parse_interval(text: str) -> Interval:
     if match := _COMPARISON.fullmatch(text):
         bound = _parse_bound(match[2])
         if match[1].startswith("<"):
-            return Span(-math.inf, bound, high_open=match[1] == "<")
-        return Span(bound, math.inf, low_open=match[1] == ">")
-    if match := _SPAN.fullmatch(text):
+            return Interval(-math.inf, bound, high_open=match[1] == "<")
+        return Interval(bound, math.inf, low_open=match[1] == ">")
+    if match := _INTERVAL.fullmatch(text):
         low, high = _parse_bound(match[1]), _parse_bound(match[2])
         if low > high:
             raise ValueError(text)
-        return Span(low, high)
+        return Interval(low, high)
     if _ONE.fullmatch(text):
         bound = _parse_bound(text)
-        return Span(bound, bound)
+        return Interval(bound, bound)
     raise ValueError(text)
 
 

@@ -58,5 +58,5 @@ def _key_size(key: FieldDescriptor, constraints: FieldConstraints | None) -> int
 def _highest(allowed: Range | None) -> int | None:
     if allowed is None:
         return None
-    high = max(span.high for span in allowed.spans)
+    high = max(interval.high for interval in allowed.intervals)
     return None if math.isinf(high) else int(high)

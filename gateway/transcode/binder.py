@@ -18,7 +18,7 @@ from gateway.transcode.http_body import raw_value, takes_raw_body
 from gateway.transcode.json_text import is_deeper, parse_json
 from gateway.transcode.masks import MaskRule
 from gateway.transcode.placer import Placer, find_readers
-from gateway.transcode.target import decode
+from gateway.transcode.request_target import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.schema import HttpRule, Method
     from gateway.transcode.json_reader import FieldReader, JsonReader
-    from gateway.transcode.json_values import Reading
+    from gateway.transcode.json_values import ReadContext
     from gateway.transcode.template import Template, Variable
 
 _NOTHING = object()
@@ -91,12 +91,12 @@ class Binder:
         Raises:
             GatewayError: INVALID_ARGUMENT with every violation found in any of the three.
         """
-        reading = self._reader.start()
+        context = self._reader.start()
         value = self._parse_body(body, content_type)
         tree: dict[str, Any] = {}
         try:
-            tree = self._read_body(reading, value)
-            placer = Placer(reading, self._reader, self._message, tree, self._rule.body)
+            tree = self._read_body(context, value)
+            placer = Placer(context, self._reader, self._message, tree, self._rule.body)
             for variable, text in captures:
                 placer.place_path(self._variables[variable.field_path], _decode_capture(variable, text))
             for name, text in query:
@@ -104,8 +104,8 @@ class Binder:
             placer.read_placed()
         except EnoughViolationsError:
             pass
-        if reading.violations.found:
-            raise invalid_request("the request is malformed", reading.violations.found)
+        if context.violations.found:
+            raise invalid_request("the request is malformed", context.violations.found)
         is_deep = is_deeper(value, _SAFE_DEPTH, body) or any(
             name.count(".") > _SAFE_DEPTH for name, _ in query
         )
@@ -146,14 +146,14 @@ class Binder:
             raise invalid_request("this method takes no body; leave it out")
         return parse_json(body)
 
-    def _read_body(self, reading: Reading, value: Any) -> dict[str, Any]:
+    def _read_body(self, context: ReadContext, value: Any) -> dict[str, Any]:
         if value is _NOTHING:
             return {}
         if self._rule.body == "*":
-            tree = self._message.read(reading, value, None)
+            tree = self._message.read(context, value, None)
             return tree if isinstance(tree, dict) else {}
         field = self._message.fields[self._rule.body]
-        return {field.name: field.read(reading, value, (None, field))}
+        return {field.name: field.read(context, value, (None, field))}
 
 
 def _decode_capture(variable: Variable, text: str) -> str:

@@ -20,9 +20,9 @@ from gateway.transcode.scalars import list_names, parse_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.transcode.json_path import Path
+    from gateway.transcode.json_path import JsonPath
     from gateway.transcode.json_reader import FieldReader, JsonReader, MessageReader
-    from gateway.transcode.json_values import Reading
+    from gateway.transcode.json_values import ReadContext
 
 _MAP_KEY = re.compile(r"([^\[]*)\[(.*)\]", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
@@ -32,18 +32,23 @@ class Placer:
     """Puts the texts of path and query into the tree of one request."""
 
     def __init__(
-        self, reading: Reading, reader: JsonReader, message: MessageReader, tree: dict[str, Any], body: str
+        self,
+        context: ReadContext,
+        reader: JsonReader,
+        message: MessageReader,
+        tree: dict[str, Any],
+        body: str,
     ) -> None:
         """Begin.
 
         Args:
-            reading: notes the violations.
+            context: notes the violations.
             reader: of the schema.
             message: the request's type.
             tree: of the request, as its body fills it.
             body: the rule's: `*`, the name of the field that the body fills, or empty.
         """
-        self._reading = reading
+        self._context = context
         self._reader = reader
         self._message = message
         self._tree = tree
@@ -71,10 +76,10 @@ class Placer:
         fields, rest = self._resolve(plain)
         if self._body == "*":
             path = _path_to(fields, rest, key)
-            self._reading.refuse(path, "is no parameter of the query: all fields are in the body")
+            self._context.refuse(path, "is no parameter of the query: all fields are in the body")
         elif rest is not None or is_map(fields[-1].descriptor) != (key is not None):
             path, message = _path_to(fields, rest, key), self._message.descriptor.full_name
-            self._reading.refuse_unknown(path, message, "no such parameter", self._parameters)
+            self._context.refuse_unknown(path, message, "no such parameter", self._parameters)
         elif any(fields[: len(bound)] == bound for bound in self._bound):
             self._refuse(fields, "is set by the path; leave it out of the query")
         elif fields[0].name == self._body:
@@ -88,10 +93,10 @@ class Placer:
         """Let the fields' readers check and convert each value that was placed."""
         for fields, node in self._placed.items():
             field = fields[-1]
-            node[field.name] = field.read(self._reading, node[field.name], _path_to(fields))
+            node[field.name] = field.read(self._context, node[field.name], _path_to(fields))
 
     def _refuse(self, fields: Sequence[FieldReader], description: str) -> None:
-        self._reading.refuse(_path_to(fields), description)
+        self._context.refuse(_path_to(fields), description)
 
     def _put(self, fields: tuple[FieldReader, ...], text: str, key: str | None) -> None:
         node, name, descriptor = self._descend(fields), fields[-1].name, fields[-1].descriptor
@@ -100,7 +105,7 @@ class Placer:
         if key is not None:
             entries = node.setdefault(name, {})
             if key in entries:
-                self._reading.refuse(_path_to(fields, None, key), "is set more than once; keep one")
+                self._context.refuse(_path_to(fields, None, key), "is set more than once; keep one")
             entries[key] = parse_text(leaf_field(value_field(descriptor)), text)
         elif descriptor.is_repeated:
             node.setdefault(name, []).append(parse_text(leaf_field(descriptor), text))
@@ -162,9 +167,9 @@ def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
     return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 
-def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> Path:
+def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> JsonPath:
     """Return the path to a field, to the entry of a map, or to what is no field."""
-    path: Path = None
+    path: JsonPath = None
     for field in fields:
         path = (path, field)
     if rest is not None:

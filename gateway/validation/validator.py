@@ -24,7 +24,7 @@ from gateway.schema.well_known import DURATION, TIMESTAMP, WRAPPERS, is_well_kno
 from gateway.validation.checks import (
     FieldCheck,
     ValueCheck,
-    Violations,
+    ViolationIterator,
     bytes_check,
     number_check,
     oneof_check,
@@ -106,7 +106,7 @@ class _MessageValidator:
     def __init__(self) -> None:
         self.checks: tuple[FieldCheck, ...] = ()
 
-    def check(self, message: Message) -> Violations:
+    def check(self, message: Message) -> ViolationIterator:
         for check in self.checks:
             yield from check(message)
 
@@ -148,7 +148,7 @@ def _singular_checks(
     if not value_checks:
         return
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         value = getattr(message, name)
         if message.HasField(name) if has_presence else value:
             for value_check in value_checks:
@@ -164,7 +164,7 @@ def _repeated_checks(
     name = field.name
     value_checks = tuple(_value_checks(field, constraints, compiled))
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         for index, value in enumerate(getattr(message, name)):
             for value_check in value_checks:
                 for one in value_check(value):
@@ -183,7 +183,7 @@ def _map_checks(
         key_checks += (number_check(key.value),)
     value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         entries = getattr(message, name)
         for key in sorted(entries):
             of_key = (one for check_key in key_checks for one in check_key(key))

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from gateway.openapi.messages import Messages
+from gateway.openapi.messages import MessageSchemas
 from gateway.openapi.responses import responses
 from gateway.schema import HttpRule, Schema, descriptor_of
 from gateway.transcode import JsonWriter
@@ -102,7 +102,7 @@ def test_schema_and_gateway_agree(
     package = service.rpartition(".")[0]
     kind = schema.message(f"{package}.{message}")
     assert is_taken(schema, kind, value) is is_good
-    inputs = Messages({}, lambda name: name, is_input=True)
+    inputs = MessageSchemas({}, lambda name: name, is_input=True)
     root = inputs.message(descriptor_of(kind))
     whole = {**root, "components": {"schemas": inputs.schemas}}
     assert jsonschema_rs.Draft202012Validator(whole).is_valid(value) is is_good
@@ -123,7 +123,7 @@ def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
 def test_a_field_that_is_not_set_as_the_response(schemas: dict[str, Schema]) -> None:
     schema = schemas[LIBRARY]
     method = schema.methods[f"{LIBRARY}/Search"]
-    outputs = Messages({}, lambda name: name, is_input=False)
+    outputs = MessageSchemas({}, lambda name: name, is_input=False)
     outputs.message(descriptor_of(schema.message("google.rpc.Status")))
     writer, empty = JsonWriter(schema.pool), method.reply()
     for field in descriptor_of(empty).fields:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def read(message_class: Any, text: str) -> tuple[Any, list[tuple[str, str]]]:
     """Return the message, None if there are violations, and the violations."""
     reader = JsonReader()
-    reading, kind = reader.start(), reader.message_reader(descriptor_of(message_class))
-    tree = kind.read(reading, parse_json(text.encode()), None)
-    if reading.violations.found:
-        return None, [(one.field, one.description) for one in reading.violations.found]
+    context, kind = reader.start(), reader.message_reader(descriptor_of(message_class))
+    tree = kind.read(context, parse_json(text.encode()), None)
+    if context.violations.found:
+        return None, [(one.field, one.description) for one in context.violations.found]
     return kind.to_message(tree), []
 
 

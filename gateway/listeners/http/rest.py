@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.listeners.http.streams import Framing
     from gateway.serving.snapshot import Snapshot
-    from gateway.transcode import JsonWriter, Route, Target
+    from gateway.transcode import JsonWriter, RequestTarget, Route
 
 # Others are counted as one, so that a caller cannot make up time series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -148,7 +148,7 @@ def _last(error: GatewayError, framing: Framing, exchange: _Exchange, writer: Js
     return framing.frame_error(writer.write(to_status(error, exchange.id)))
 
 
-def _find(snapshot: Snapshot, http_method: str, target: Target) -> Match[Route]:
+def _find(snapshot: Snapshot, http_method: str, target: RequestTarget) -> Match[Route]:
     found = snapshot.router.find(http_method, target.segments)
     if isinstance(found, Match):
         return found
