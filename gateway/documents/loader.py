@@ -69,7 +69,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Faul
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
     at = _position(source, mark)
     if text[mark.index : mark.index + 1] == "\t":
-        return Fault(at, "", "not valid YAML: a tab stands here; indent with spaces")
+        return Fault(at, "", "not valid YAML: a tab is not allowed here; indent with spaces")
     advice = advise_on_line(source.lines, at.line)
     return Fault(at, "", f"not valid YAML: {error.problem or error}{advice}")
 
@@ -134,7 +134,7 @@ class _NodeReader:
                 self._fault(key_node, path, "a key is plain text here")
                 continue
             if key in result:
-                self._fault(key_node, (*path, key), "stands here a second time; keep one")
+                self._fault(key_node, (*path, key), "is given twice; keep one")
                 continue
             self._positions[*path, key] = self._at(key_node)
             result[key] = self._value(value_node, (*path, key))

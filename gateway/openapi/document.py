@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from gateway.transcode.template import Template
 
 _ABOUT = """\
-The cloud's own API as it is reached through the gateway: the same paths, messages and errors.
+The cloud's API, served by the gateway with the same paths, messages and errors.
 
-In a request a field may also be named as its .proto file has it, `null` stands for a field that is not
-set, 64-bit integers may be numbers, and enums may be given by number. What is not known is refused,
-and so is a NUL character in the path or the query."""
+A request may also use the field names of the .proto files, `null` for a field that is not set, numbers
+for 64-bit integers, and the numbers of enum values. Unknown fields are refused, and so is a NUL
+character in the path or the query."""
 
 
 def build_document(schema: Schema, comments: Mapping[str, str], *, version: str, server: str) -> Definition:

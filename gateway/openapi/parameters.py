@@ -40,21 +40,25 @@ def _header(name: str, description: str, pattern: str = "") -> Definition:
 
 HEADERS: Mapping[str, Definition] = {
     "IdempotencyKey": _header(
-        "Idempotency-Key", "The same for every attempt at one change, so that it is made once.", _VISIBLE
+        "Idempotency-Key",
+        "The same for every attempt at one change, so that the change is made only once.",
+        _VISIBLE,
     ),
     "XClientRequestId": _header(
         "X-Client-Request-Id", "ID of the request, for the cloud's support.", _VISIBLE
     ),
-    "XClientTraceId": _header("X-Client-Trace-Id", "ID of what the request is part of, as above.", _VISIBLE),
+    "XClientTraceId": _header(
+        "X-Client-Trace-Id", "ID that several requests share, for the cloud's support.", _VISIBLE
+    ),
     "XRequestId": _header(
         "X-Request-Id",
-        "ID of the request in the gateway's logs and answers, of up to 128 letters, digits and ._:-; "
-        "a new one stands for what is of another form.",
+        "ID of the request in the gateway's logs and responses, of up to 128 letters, digits and ._:-; "
+        "any other value is replaced by a new ID.",
     ),
     "GrpcTimeout": _header(
         "Grpc-Timeout",
-        "How long the answer may take: up to eight digits and a unit of H, M, S, m, u or n. "
-        "The gateway's own limit holds if it is shorter.",
+        "How long the response may take: up to eight digits and a unit of H, M, S, m, u or n. "
+        "The gateway's own limit applies if it is shorter.",
         "^[0-9]{1,8}[HMSmun]$",
     ),
 }
@@ -95,14 +99,14 @@ def path_parameter(
     texts = [comments.get(field.full_name, "")]
     if parameter.form:
         path = ".".join(parameter.variable.field_path)
-        texts.append(f"Part of {path}, which is the whole of {parameter.form}")
+        texts.append(f"Part of {path}, whose value is {parameter.form}")
         schema: JsonSchema = {"type": "string"}
     else:
         constraints = read_constraints(field)
         schema = _whole_segment(field, constraints, is_rest=parameter.is_rest)
         texts += remarks(field, constraints, is_text=True)
     if parameter.is_rest:
-        texts.append("Takes all that is left of the path, slashes included.")
+        texts.append("Matches the rest of the path, slashes included.")
     return _parameter(parameter.name, "path", schema, "\n".join(filter(None, texts)))
 
 

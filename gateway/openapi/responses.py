@@ -25,9 +25,9 @@ ERRORS: Mapping[str, str] = {
     "400": "The request is malformed, breaks a constraint of the API, or does not fit the present state.",
     "401": "The credentials are missing, or not accepted.",
     "403": "A policy denies the call, with a field violation for each broken rule; or the cloud does.",
-    "404": "There is no such thing, or no method has this path.",
+    "404": "The resource does not exist, or no method has this path.",
     "408": "The body did not arrive in time.",
-    "409": "It exists already, or another change came in between.",
+    "409": "The resource already exists, or another change was made at the same time.",
     "413": "The body is too large.",
     "415": "The body is not JSON in UTF-8.",
     "429": "Too many calls are under way, or a quota is used up.",
@@ -35,7 +35,7 @@ ERRORS: Mapping[str, str] = {
     "500": "The gateway or the cloud failed.",
     "501": "The cloud does not implement the method.",
     "503": "The cloud cannot be reached, or the gateway is about to stop.",
-    "504": "There was no answer in time.",
+    "504": "There was no response in time.",
     "default": "Any other error.",
 }
 _HEADERS = {
@@ -81,7 +81,7 @@ def responses(
         outputs: of what is given.
         name: of the operation.
     """
-    well = _answer("The answer.", _content(method, rule, schema, outputs, name))
+    well = _answer("The response.", _content(method, rule, schema, outputs, name))
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}
     return {"200": well, **errors}
 
@@ -113,7 +113,12 @@ def _content(
 def _stream(each: JsonSchema) -> Definition:
     """Return a stream as text: OpenAPI 3.1 has no schema for its elements."""
     text = {"type": "string", "contentMediaType": JSON, "contentSchema": each}
-    return {"schema": {**text, "description": "One JSON text for each answer; an error ends it as a Status."}}
+    return {
+        "schema": {
+            **text,
+            "description": "One JSON text for each message; an error ends the stream as a Status.",
+        }
+    }
 
 
 def _part(method: Method, rule: HttpRule, outputs: MessageSchemas) -> JsonSchema:

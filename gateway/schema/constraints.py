@@ -78,7 +78,7 @@ def parse_range(text: str) -> Range:
     try:
         return Range(text, tuple(_parse_interval(part.strip()) for part in text.split(",")))
     except ValueError as error:
-        raise ValueError(f"{text!r} is no range") from error
+        raise ValueError(f"{text!r} is not a range") from error
 
 
 def _parse_interval(text: str) -> Interval:

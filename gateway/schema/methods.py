@@ -209,4 +209,4 @@ def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
             if not package:
                 break
             package = package.rpartition(".")[0]
-    raise _OptionError(f"the operation option names {name!r}, which is no known message")
+    raise _OptionError(f"the operation option names {name!r}, which is not a known message")

@@ -65,7 +65,7 @@ def _fill(found: dict[str, tuple[str, FileDescriptorProto]]) -> DescriptorPool:
         added.add(file.name)
         for name in file.dependency:
             if name not in found:
-                message = f"imports {name}, which no descriptor set holds"
+                message = f"imports {name}, which is in no descriptor set"
                 raise SchemaError([_fault(origin, file.name, message)])
             add(*found[name])
         try:

@@ -66,11 +66,11 @@ class Binder:
             variable.field_path: self._check_variable(variable.field_path) for variable in template.variables
         }
         if rule.body not in {"", "*"} and rule.body not in descriptor.fields_by_name:
-            raise RuleError(f"the body fills {rule.body!r}, which {descriptor.full_name} does not have")
+            raise RuleError(f"the body sets {rule.body!r}, which {descriptor.full_name} does not have")
         self._takes_raw_body = takes_raw_body(method, rule)
         reply = descriptor_of(method.reply)
         if rule.response_body and rule.response_body not in reply.fields_by_name:
-            raise RuleError(f"the answer is {rule.response_body!r}, which {reply.full_name} does not have")
+            raise RuleError(f"the response is {rule.response_body!r}, which {reply.full_name} does not have")
         self._mask = MaskRule(method, rule, reader)
 
     def bind(
@@ -130,10 +130,10 @@ class Binder:
         path, name = ".".join(field_path), self._message.descriptor.full_name
         fields = find_readers(self._reader, self._message, field_path)
         if fields is None:
-            raise RuleError(f"the path fills {path!r}, which {name} does not have")
+            raise RuleError(f"the path sets {path!r}, which {name} does not have")
         last = fields[-1].descriptor
         if last.is_repeated or not fits_parameter(last):
-            raise RuleError(f"the path fills {path!r}, which is no single value")
+            raise RuleError(f"the path sets {path!r}, which is not a single value")
         return fields
 
     def _parse_body(self, body: bytes, content_type: str) -> Any:

@@ -102,7 +102,7 @@ class MessageReader:
                 continue
             if field.name in seen:  # also when one of the two is null
                 names = f"{field.json_name} and as {field.name}"
-                context.refuse((path, field), f"stands here as {names}; keep one")
+                context.refuse((path, field), f"is given as {names}; keep one")
             elif one is None and field.skips_null:
                 pass
             elif field.oneof and (other := oneofs.setdefault(field.oneof, field)) is not field:
@@ -221,7 +221,7 @@ class JsonReader:
             try:
                 known = self.message_reader(pool.FindMessageTypeByName(match[1]))
             except KeyError:
-                context.refuse((path, "@type"), f"{show(url)} is no known type")
+                context.refuse((path, "@type"), f"{show(url)} is not a known type")
                 return None
             self._packed[match[1]] = known
         return known
@@ -233,7 +233,7 @@ def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, An
         rest = {name: one for name, one in value.items() if name != "@type"}
         return inner.read_fields(context, rest, path)
     if value.keys() != {"@type", "value"}:
-        return context.refuse(path, 'needs "value" and nothing else beside "@type"')
+        return context.refuse(path, 'takes "@type" and "value", and nothing else')
     return inner.read(context, value["value"], (path, "value"))
 
 

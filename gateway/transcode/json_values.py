@@ -85,7 +85,7 @@ class ReadContext:
         """Refuse names that an object has more than once; step gives the last step of the path to one."""
         if type(value) is JsonObject:
             for name in value.duplicates:
-                self.refuse((path, step(name)), "stands here more than once; keep one")
+                self.refuse((path, step(name)), "is given more than once; keep one")
 
     def count(self, elements: int, path: JsonPath, field: FieldDescriptor | None = None) -> None:
         """Count the elements of a list or a map, before any of them is read.
@@ -193,7 +193,7 @@ def map_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
                 context.refuse(own, f"as a key, {error}")
                 key = name
             if key in tree:
-                context.refuse(own, "the same key stands here a second time; keep one")
+                context.refuse(own, "the key is given twice; keep one")
             tree[key] = element(context, one, own)
         return tree
 

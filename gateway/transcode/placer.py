@@ -76,7 +76,7 @@ class Placer:
         fields, rest = self._resolve(plain)
         if self._body == "*":
             path = _path_to(fields, rest, key)
-            self._context.refuse(path, "is no parameter of the query: all fields are in the body")
+            self._context.refuse(path, "is not a query parameter: all fields are in the body")
         elif rest is not None or is_map(fields[-1].descriptor) != (key is not None):
             path, message = _path_to(fields, rest, key), self._message.descriptor.full_name
             self._context.refuse_unknown(path, message, "no such parameter", self._parameters)

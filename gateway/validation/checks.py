@@ -86,7 +86,7 @@ def unique_check(name: str) -> FieldCheck:
             if key in seen:
                 yield FieldViolation(
                     field=f"{name}[{index}]",
-                    description="is there a second time; elements must differ",
+                    description="is a duplicate; elements must differ",
                     reason="UNIQUE",
                 )
             seen.add(key)
@@ -121,12 +121,12 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck
     """Return a check that a whole value matches a pattern.
 
     Raises:
-        SchemaError: it is no RE2 pattern, or the field no text.
+        SchemaError: it is not an RE2 pattern, or the field no text.
     """
     try:
         matches = re2.compile(pattern).fullmatch
     except re2.error as error:
-        raise SchemaError([field_fault(field, f"{pattern!r} is no RE2 pattern: {error}")]) from error
+        raise SchemaError([field_fault(field, f"{pattern!r} is not an RE2 pattern: {error}")]) from error
 
     def check(value: Any) -> ViolationIterator:
         if matches(value) is None:

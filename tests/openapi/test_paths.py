@@ -42,9 +42,7 @@ def test_paths_of_the_library(library: Any) -> None:
 def test_a_variable_of_several_segments_is_a_parameter_for_each(library: Any) -> None:
     parts = parameters(library, "/v1/shelves/{inner_name_1}/books/{inner_name_2}", "put")
     assert list(parts) == ["inner_name_1", "inner_name_2"]
-    assert parts["inner_name_1"]["description"] == (
-        "Part of inner.name, which is the whole of shelves/*/books/*"
-    )
+    assert parts["inner_name_1"]["description"] == ("Part of inner.name, whose value is shelves/*/books/*")
 
 
 def test_the_rest_of_a_path(library: Any) -> None:

@@ -46,9 +46,9 @@ def test_a_descriptor_set_that_is_not_there_is_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "option", "fault"),
     [
-        ("/v1/{nome}", "", "given.proto: bad.S/Do: the path fills 'nome'"),
+        ("/v1/{nome}", "", "given.proto: bad.S/Do: the path sets 'nome'"),
         ("/v1/{", "", "given.proto: bad.S/Do: bad path template"),
-        ("/v1", '[(yandex.cloud.length) = "x"]', "given.proto: bad.M.name: 'x' is no range"),
+        ("/v1", '[(yandex.cloud.length) = "x"]', "given.proto: bad.M.name: 'x' is not a range"),
     ],
 )
 def test_descriptors_that_cannot_be_served_are_not_described(

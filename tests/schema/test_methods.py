@@ -131,7 +131,7 @@ _NOME = 'option (yandex.cloud.api.operation) = { metadata: "Nome" };'
     [
         (
             f"rpc Do(M) returns (M) {{ {_GET} {_NOME} }}",
-            ["given.proto: a.b.c.S/Do: the operation option names 'Nome', which is no known message"],
+            ["given.proto: a.b.c.S/Do: the operation option names 'Nome', which is not a known message"],
         ),
         (
             "rpc Do(M) returns (M);",

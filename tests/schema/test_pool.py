@@ -89,7 +89,7 @@ def _unknown_type() -> bytes:
         (b'syntax = "proto3";', "mine: not a serialized FileDescriptorSet"),
         (
             _set(FileDescriptorProto(name="a.proto", dependency=["b.proto"])),
-            "mine: a.proto: imports b.proto, which no descriptor set holds",
+            "mine: a.proto: imports b.proto, which is in no descriptor set",
         ),
         (
             _set(

@@ -192,7 +192,7 @@ def test_required(validator: Validator, schema: Schema) -> None:
         ({"dur": {"nanos": 500_000_000}}, "0.500s is not allowed; it must be 1h-24h"),
         ({"dur": {"seconds": 10**15}}, f"{10**15} s and 0 ns is not allowed; it must be 1h-24h"),
         ({"list": ["a"]}, "has 1 elements; the number of elements must be 2-3"),
-        ({"list": ["a", "a"]}, "is there a second time; elements must differ"),
+        ({"list": ["a", "a"]}, "is a duplicate; elements must differ"),
         ({"labels": {"A": ""}}, 'the key "A" does not match the pattern [a-z][-_0-9a-z]*'),
         ({"both": {}}, "set exactly one of: both.a, both.b"),
         ({"y": {}}, "is required; set it"),
