@@ -36,7 +36,7 @@ def faults(**sections: object) -> str:
             "/nowhere.binpb: api.descriptor_sets[0]: cannot be read",
         ),
         ({"api__descriptor_sets": f"[{ROOT}/pyproject.toml]"}, "not a serialized FileDescriptorSet"),
-        ({"api__services": "{a.B: baremetal}"}, "service a.B stands in no descriptor set"),
+        ({"api__services": "{a.B: baremetal}"}, "service a.B is in no descriptor set"),
         (
             {
                 "api__services": "{yandex.cloud.operation.OperationService: null,"

@@ -18,7 +18,7 @@ _LINE = re.compile(
     r"(?P<before>\s*(?:- +)*(?:[{,].*?[{,] *|\{ *)?)(?P<key>[A-Za-z][\w-]*): +(?P<value>\S.*?)\s*"
 )
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'")
-_TAG = "to YAML a ! at the start is a tag"
+_TAG = "in YAML a ! at the start is a tag"
 _MAX_SHOWN = 120
 _MAX_LINE = 1000
 
@@ -58,13 +58,13 @@ def _quote(key: str, value: str) -> str:
 def _reason(value: str) -> str:
     quoted = _QUOTED.match(value)
     if quoted and quoted.end() < len(value) and not value[quoted.end() :].lstrip().startswith("#"):
-        return "to YAML a value that starts with a quote ends at the next one"
+        return "in YAML a value that starts with a quote ends at the next one"
     if value[0] == "!":
         return _TAG
     if value[0] in "{[":
-        return f"to YAML a {value[0]} at the start opens a {'mapping' if value[0] == '{' else 'list'}"
+        return f"in YAML a {value[0]} at the start opens a {'mapping' if value[0] == '{' else 'list'}"
     if value[0] in "&*@`%|>":
-        return f"to YAML a {value[0]} at the start has a meaning of its own"
+        return f"in YAML a {value[0]} at the start has a special meaning"
     if not quoted and ": " in value:
-        return "to YAML a colon and a space start another key"
+        return "in YAML a colon and a space start another key"
     return ""

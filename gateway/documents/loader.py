@@ -59,7 +59,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).partition("\n")[0]
         raise FaultsError([Fault(Position(file), "", f"not valid YAML: {reason}")]) from error
-    return [_Reader(source).read(node) for node in nodes]
+    return [_NodeReader(source).read(node) for node in nodes]
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
@@ -69,7 +69,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Faul
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
     at = _position(source, mark)
     if text[mark.index : mark.index + 1] == "\t":
-        return Fault(at, "", "not valid YAML: a tab stands here; indent with spaces")
+        return Fault(at, "", "not valid YAML: a tab is not allowed here; indent with spaces")
     advice = advise_on_line(source.lines, at.line)
     return Fault(at, "", f"not valid YAML: {error.problem or error}{advice}")
 
@@ -94,7 +94,7 @@ def _position(source: SourceFile, mark: Any) -> Position:
     return source.position(mark.line + 1, mark.column + 1)
 
 
-class _Reader:
+class _NodeReader:
     """Turns the nodes of one document into values, keeping their positions."""
 
     def __init__(self, source: SourceFile) -> None:
@@ -134,7 +134,7 @@ class _Reader:
                 self._fault(key_node, path, "a key is plain text here")
                 continue
             if key in result:
-                self._fault(key_node, (*path, key), "stands here a second time; keep one")
+                self._fault(key_node, (*path, key), "is given twice; keep one")
                 continue
             self._positions[*path, key] = self._at(key_node)
             result[key] = self._value(value_node, (*path, key))

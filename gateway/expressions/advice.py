@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from gateway.expressions.word_advice import find_word_advice
+from gateway.schema.well_known import DURATION, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +69,6 @@ _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\((.*)\)'")
 _NOTHING_PARSED = "<<nil>> parsetree"
-_TIMESTAMP, _DURATION = "google.protobuf.Timestamp", "google.protobuf.Duration"
 _COMPARISONS = {"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:[0-9]{2})")
@@ -230,9 +230,9 @@ def _advise_on_types(function: str, left: str, right: str, text: str, problem: P
 
 
 def _advise_on_comparison(types: set[str], text: str, problem: Problem) -> str:
-    if _TIMESTAMP in types:
+    if TIMESTAMP in types:
         return f"; compare a time with a time, as {_time_of(text, problem)}"
-    if _DURATION in types:
+    if DURATION in types:
         return f"; compare a duration with a duration, as {_duration_of(text, problem)}"
     if "null_type" in types:
         return '; a field that is not set is empty and not null: use has(request.field), or compare with ""'

@@ -29,7 +29,7 @@ from gateway.expressions.costs import (
 )
 from gateway.expressions.functions import COMPUTED_NAMES
 from gateway.expressions.syntax import is_variable_binding
-from gateway.schema import descriptor_of, entry_of, is_map, read_sizes
+from gateway.schema import descriptor_of, read_sizes, value_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,7 @@ class _Scale:
         sizes = read_sizes(field)
         elements = self._limits.elements if sizes.elements is None else sizes.elements
         elements = max(elements, _SMALLEST_COLLECTION)
-        kind = entry_of(field)[1] if is_map(field) else field
+        kind = value_field(field)
         if kind.message_type is not None:
             return Weight(elements, self._message.size)
         text = self._limits.text if sizes.text is None else sizes.text

@@ -7,6 +7,8 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from gateway.schema.well_known import is_well_known
+
 _FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once: each look-up makes an object
 _STRING, _NULL, _DYN = cel.Type.STRING, cel.Type.NULL, cel.Type.DYN
 _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
@@ -123,7 +125,7 @@ def is_never_null(kind: Any) -> bool:
         case "well_known":
             return bool(kind.well_known != kind.ANY)
         case "message_type":
-            return not str(kind.message_type).startswith("google.protobuf.")
+            return not is_well_known(kind.message_type)
         case "list_type":
             return is_never_null(kind.list_type.elem_type)
         case "map_type":

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.expressions.errors import EvaluationError
-from gateway.schema import descriptor_of
+from gateway.schema import descriptor_of, value_field
+from gateway.schema.well_known import is_well_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 Read: TypeAlias = "Callable[[Activation], Any]"
-
-WELL_KNOWN = "google.protobuf."
-"""Message types that CEL takes for other values than messages."""
 
 _KEYS = {"int64_value", "string_value", "bool_value"}
 
@@ -100,7 +98,7 @@ class ReaderCompiler:
         name = str(select.field)
         if kind.HasField("map_type"):
             return _entry(whole, ValueSource(repr(name), lambda _: name))
-        if not kind.message_type or kind.message_type.startswith(WELL_KNOWN):
+        if not kind.message_type or is_well_known(kind.message_type):
             return None
         field = descriptor_of(self._schema.message(kind.message_type)).fields_by_name.get(name)
         if field is None or _is_well_known(field):
@@ -151,9 +149,5 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
 
 def _is_well_known(field: FieldDescriptor) -> bool:
     """Tell whether a field, or what its map or list holds, is another value for CEL than for Python."""
-    kind = field.message_type
-    if kind is None:
-        return False
-    if kind.GetOptions().map_entry:
-        return _is_well_known(kind.fields_by_name["value"])
-    return kind.full_name.startswith(WELL_KNOWN)
+    kind = value_field(field).message_type
+    return kind is not None and is_well_known(kind.full_name)

@@ -122,7 +122,7 @@ def _find_fault_in_text(text: str) -> str:
 
 def _find_fault_in_authority(authority: str) -> str:
     if "@" in authority:
-        return "the link has user info; leave out what stands before '@'"
+        return "the link has user info; leave out what is before '@'"
     if ":" in authority:
         return "the link has a port; leave it out"
     return "the host is not a plain name in lower case"
@@ -146,11 +146,11 @@ def _check_bucket(bucket: str, hosts: Hosts) -> None:
     if not bucket:
         raise LinkError("the link names no bucket")
     if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket):
-        raise LinkError("the bucket's name is not one that a bucket can have")
+        raise LinkError("the bucket's name is not valid")
     if "." not in bucket:
         return
     if _IP_ADDRESS.fullmatch(bucket):
-        raise LinkError("the bucket's name is not one that a bucket can have: it is shaped like an address")
+        raise LinkError("the bucket's name is not valid: it looks like an IP address")
     if hosts.find(bucket) is not None:
         raise LinkError("the bucket is named like a host of the service; name the host once")
 
@@ -172,12 +172,12 @@ def _check_bucket_stands_once(bucket: str, key: str) -> None:
     the path style only drops it from the key.
     """
     if key == bucket or key.startswith(f"{bucket}/"):
-        raise LinkError("the bucket stands in the host and in the path; put it in the path alone")
+        raise LinkError("the bucket is in the host and in the path; put it in the path only")
 
 
 def _check_website(key: str, query: str | None) -> None:
     # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder answers with its index page.
     if key.endswith("/"):
-        raise LinkError("a site answers with another object for a key that ends in '/'; name that object")
+        raise LinkError("a site serves another object for a key that ends in '/'; name that object")
     if query is not None:
         raise LinkError("a site takes no signature; leave out '?' and what follows, or link to the storage")

@@ -1,4 +1,4 @@
-"""The query of a pre-signed link: a signature, whole, and nothing that picks other bytes.
+"""The query of a pre-signed link: a signature, whole, and nothing that selects other bytes.
 
 Form: https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls. The
 signature itself is not verified: its key is not ours. Readers differ about
@@ -63,7 +63,7 @@ def parse_signature(query: str) -> datetime:
     if missing:
         raise LinkError(f"the signature lacks {', '.join(sorted(missing))}; copy the pre-signed link whole")
     if values["X-Amz-Date"][1] != values["X-Amz-Credential"][1]:
-        raise LinkError("X-Amz-Credential is of another day than X-Amz-Date; copy the pre-signed link whole")
+        raise LinkError("X-Amz-Credential has another date than X-Amz-Date; copy the pre-signed link whole")
     return _add_lifetime(values["X-Amz-Date"][0], int(values["X-Amz-Expires"][0]))
 
 
@@ -87,12 +87,12 @@ def _read_parameters(query: str) -> dict[str, re.Match[str]]:
 
 def _find_fault_in_name(name: str) -> str:
     if name in _PICKS_OTHER_BYTES:
-        return f"the parameter {name} picks other bytes than the object's own; leave it out"
+        return f"the parameter {name} selects other bytes than the object's own; leave it out"
     if "%" in name:
         return "the query has a percent-encoded name; write names plainly"
     meant = _IN_LOWER_CASE.get(name.lower())
     if meant is not None:
-        return f"the query has {meant} in another case; write it so"
+        return f"the query has {meant} in another case; write it exactly so"
     return "the query has a parameter that is no part of a signature; leave it out"
 
 
@@ -102,4 +102,4 @@ def _add_lifetime(signed_at: str, expires_s: int) -> datetime:
     try:
         return datetime.fromisoformat(signed_at) + timedelta(seconds=expires_s)
     except (ValueError, OverflowError) as error:
-        raise LinkError("X-Amz-Date is no real date; copy the pre-signed link whole") from error
+        raise LinkError("X-Amz-Date is not a valid date; copy the pre-signed link whole") from error

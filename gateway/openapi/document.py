@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.openapi.messages import ERROR_DETAIL, Messages
+from gateway.openapi.messages import ERROR_DETAIL, MessageSchemas
 from gateway.openapi.parameters import (
     HEADERS,
-    fields_at,
     header_parameters,
     path_parameter,
+    path_parameter_name,
     query_parameters,
-    slot_name,
+    variable_fields,
 )
 from gateway.openapi.paths import PathItems, split_template
 from gateway.openapi.responses import (
@@ -24,30 +24,28 @@ from gateway.openapi.responses import (
     error_components,
     header_components,
     responses,
-    types_within,
 )
-from gateway.schema import descriptor_of, field_of, read_constraints
+from gateway.schema import descriptor_of, field_of, reachable_types, read_constraints
 from gateway.transcode.http_body import takes_raw_body
 from gateway.transcode.template import parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.openapi.keywords import Schema
-    from gateway.openapi.paths import Place
-    from gateway.schema import HttpRule, Method
-    from gateway.schema import Schema as ApiSchema
+    from gateway.openapi.keywords import Definition
+    from gateway.openapi.paths import PathTemplate
+    from gateway.schema import HttpRule, Method, Schema
     from gateway.transcode.template import Template
 
 _ABOUT = """\
-The cloud's own API as it is reached through the gateway: the same paths, messages and errors.
+The cloud's API, served by the gateway with the same paths, messages and errors.
 
-In a request a field may also be named as its .proto file has it, `null` stands for a field that is not
-set, 64-bit integers may be numbers, and enums may be given by number. What is not known is refused,
-and so is a NUL character in the path or the query."""
+A request may also use the field names of the .proto files, `null` for a field that is not set, numbers
+for 64-bit integers, and the numbers of enum values. Unknown fields are refused, and so is a NUL
+character in the path or the query."""
 
 
-def build_document(schema: ApiSchema, comments: Mapping[str, str], *, version: str, server: str) -> Schema:
+def build_document(schema: Schema, comments: Mapping[str, str], *, version: str, server: str) -> Definition:
     """Return the OpenAPI document of the methods that a schema serves.
 
     A method that takes a stream of requests is left out: no listener serves it. So is a rule for an
@@ -62,18 +60,18 @@ def build_document(schema: ApiSchema, comments: Mapping[str, str], *, version: s
     return _Builder(schema, comments).build(version, server)
 
 
-def to_json(document: Schema) -> bytes:
+def to_json(document: Definition) -> bytes:
     """Return the text of a document."""
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 @dataclass(slots=True)
 class _Builder:
-    schema: ApiSchema
+    schema: Schema
     comments: Mapping[str, str]
     paths: PathItems = field(default_factory=PathItems)
 
-    def build(self, version: str, server: str) -> Schema:
+    def build(self, version: str, server: str) -> Definition:
         served = [one for one in self.schema.methods.values() if not one.client_streaming and one.rules]
         inputs, outputs = self._directions(served)
         services = dict.fromkeys(method.service for method in served)
@@ -92,39 +90,41 @@ class _Builder:
             "components": _components(inputs, outputs),
         }
 
-    def _directions(self, served: Iterable[Method]) -> tuple[Messages, Messages]:
+    def _directions(self, served: Iterable[Method]) -> tuple[MessageSchemas, MessageSchemas]:
         """Return the schemas of what is taken and of what is given; a type of both has one for each."""
-        given = types_within([descriptor_of(method.reply) for method in served])
-        inputs = Messages(
+        given = reachable_types(descriptor_of(method.reply) for method in served)
+        inputs = MessageSchemas(
             self.comments, lambda name: f"{name}-Input" if name in given else name, is_input=True
         )
-        return inputs, Messages(self.comments, lambda name: name, is_input=False)
+        return inputs, MessageSchemas(self.comments, lambda name: name, is_input=False)
 
-    def _tag(self, service: str) -> Schema:
+    def _tag(self, service: str) -> Definition:
         text = self.comments.get(service, "")
         return {"name": service, "description": text} if text else {"name": service}
 
     def _add_rule(
-        self, method: Method, rule: HttpRule, name: str, inputs: Messages, outputs: Messages
+        self, method: Method, rule: HttpRule, name: str, inputs: MessageSchemas, outputs: MessageSchemas
     ) -> None:
         template, request = parse_template(rule.template), descriptor_of(method.request)
-        pieces = split_template(template, lambda path: slot_name(fields_at(request, path)))
-        for http_method, place in self.paths.add(rule.http_method, template, pieces):
+        segments = split_template(
+            template, lambda names: path_parameter_name(variable_fields(request, names))
+        )
+        for http_method, path in self.paths.add(rule.http_method, template, segments):
             own_name = name if rule.http_method != "*" else f"{name}_{http_method}"
-            operation = self._operation(method, rule, template, place, inputs)
+            operation = self._operation(method, rule, template, path, inputs)
             operation |= {"responses": responses(method, rule, self.schema, outputs, name)}
-            self.paths.put(http_method, place, {"operationId": own_name, **operation})
+            self.paths.put(http_method, path, {"operationId": own_name, **operation})
 
     def _operation(
-        self, method: Method, rule: HttpRule, template: Template, place: Place, inputs: Messages
-    ) -> Schema:
+        self, method: Method, rule: HttpRule, template: Template, path: PathTemplate, inputs: MessageSchemas
+    ) -> Definition:
         request = descriptor_of(method.request)
         bound = [variable.field_path for variable in template.variables]
-        operation: Schema = {"tags": [method.service], "x-grpc-method": method.name}
+        operation: Definition = {"tags": [method.service], "x-grpc-method": method.name}
         if text := self.comments.get(method.name.replace("/", ".")):
             operation["description"] = text
         operation["parameters"] = [
-            *(path_parameter(request, slot, self.comments) for slot in place.slots),
+            *(path_parameter(request, parameter, self.comments) for parameter in path.parameters),
             *query_parameters(request, rule.body, bound, self.comments),
             *header_parameters(is_read=method.is_read),
         ]
@@ -142,7 +142,9 @@ def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
         yield method, f"{service}_{method.name.rpartition('/')[2]}"
 
 
-def _request_body(method: Method, rule: HttpRule, bound: list[tuple[str, ...]], inputs: Messages) -> Schema:
+def _request_body(
+    method: Method, rule: HttpRule, bound: list[tuple[str, ...]], inputs: MessageSchemas
+) -> Definition:
     if takes_raw_body(method, rule):
         return {"required": False, "content": {"*/*": {}}}
     request = descriptor_of(method.request)
@@ -161,7 +163,7 @@ def _is_required(name: str, method: Method) -> bool:
     return constraints is not None and constraints.required
 
 
-def _components(inputs: Messages, outputs: Messages) -> Schema:
+def _components(inputs: MessageSchemas, outputs: MessageSchemas) -> Definition:
     bearer = {"type": "http", "scheme": "bearer", "description": "IAM token of the cloud."}
     schemas = {**inputs.schemas, **outputs.schemas}
     return {

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from gateway.schema import Range
-    from gateway.schema.constraints import Span
+    from gateway.schema.constraints import Interval
 
-Schema: TypeAlias = dict[str, Any]
+JsonSchema: TypeAlias = dict[str, Any]
+Definition: TypeAlias = dict[str, Any]
+"""An object of the document other than a schema: a parameter, a header, a response, an operation."""
 
 # What RE2 reads but ECMA 262, the dialect of JSON Schema, does not, or reads otherwise.
 _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
@@ -31,7 +33,7 @@ class Empty(Enum):
     REFUSED = "the field is required"
 
 
-def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> Schema:
+def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> JsonSchema:
     """Return what a text has to be like."""
     keywords = length_keywords(length, "minLength", "maxLength", empty)
     if pattern is not None and is_portable(pattern):
@@ -55,46 +57,46 @@ def _anchored(pattern: str, empty: Empty) -> str:
     return f"^(?:{pattern}){optional}$"
 
 
-def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> Schema:
+def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> JsonSchema:
     """Return bounds of a count, by the keywords that are about it: minLength and maxLength, for one."""
     least = 1 if empty is Empty.REFUSED else 0
     if length is None:
         return {low: least} if least else {}
-    options = [_length_span(span, low, high, least) for span in length.spans]
+    options = [_length_interval(interval, low, high, least) for interval in length.intervals]
     if empty is Empty.ALLOWED and 0 not in length:
         options.insert(0, {high: 0})
     return _any_of(options, high)
 
 
-def _length_span(span: Span, low: str, high: str, least: int) -> Schema:
-    keywords: Schema = {}
-    if not math.isinf(span.low):
-        least = max(least, math.floor(span.low) + 1 if span.low_open else math.ceil(span.low))
+def _length_interval(interval: Interval, low: str, high: str, least: int) -> JsonSchema:
+    keywords: JsonSchema = {}
+    if not math.isinf(interval.low):
+        least = max(least, math.floor(interval.low) + 1 if interval.low_open else math.ceil(interval.low))
     if least > 0:
         keywords[low] = least
-    if not math.isinf(span.high):
-        keywords[high] = math.ceil(span.high) - 1 if span.high_open else math.floor(span.high)
+    if not math.isinf(interval.high):
+        keywords[high] = math.ceil(interval.high) - 1 if interval.high_open else math.floor(interval.high)
     return keywords
 
 
-def number_keywords(allowed: Range | None, empty: Empty) -> Schema:
+def number_keywords(allowed: Range | None, empty: Empty) -> JsonSchema:
     """Return what a number has to be like."""
-    nonzero: Schema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
+    nonzero: JsonSchema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
     if allowed is None:
         return nonzero
-    options = [_number_span(span) for span in allowed.spans]
+    options = [_number_interval(interval) for interval in allowed.intervals]
     if empty is Empty.ALLOWED and 0 not in allowed:
         options.insert(0, {"const": 0})
         return {"anyOf": options}
     return _any_of(options, "maximum") | nonzero
 
 
-def _number_span(span: Span) -> Schema:
-    keywords: Schema = {}
-    if not math.isinf(span.low):
-        keywords["exclusiveMinimum" if span.low_open else "minimum"] = _number(span.low)
-    if not math.isinf(span.high):
-        keywords["exclusiveMaximum" if span.high_open else "maximum"] = _number(span.high)
+def _number_interval(interval: Interval) -> JsonSchema:
+    keywords: JsonSchema = {}
+    if not math.isinf(interval.low):
+        keywords["exclusiveMinimum" if interval.low_open else "minimum"] = _number(interval.low)
+    if not math.isinf(interval.high):
+        keywords["exclusiveMaximum" if interval.high_open else "maximum"] = _number(interval.high)
     return keywords
 
 
@@ -102,7 +104,7 @@ def _number(bound: float | Fraction) -> float:
     return int(bound) if bound == int(bound) else float(bound)
 
 
-def _any_of(options: list[Schema], high: str) -> Schema:
+def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
     """Return the one option, or all; their upper bound stands outside too, where readers look first."""
     if len(options) == 1:
         return options[0]
@@ -111,9 +113,9 @@ def _any_of(options: list[Schema], high: str) -> Schema:
     return {**common, "anyOf": options}
 
 
-def join(*parts: Schema) -> Schema:
+def join(*parts: JsonSchema) -> JsonSchema:
     """Return a schema that asks for what each of the parts asks for."""
-    joined: Schema = {}
+    joined: JsonSchema = {}
     for part in parts:
         for key, value in part.items():
             if key == "anyOf" and key in joined:
@@ -127,7 +129,7 @@ def join(*parts: Schema) -> Schema:
     return joined
 
 
-def at_most_one(names: list[str]) -> Schema:
+def at_most_one(names: list[str]) -> JsonSchema:
     """Return that at most one of the properties is there."""
     if len(names) == 2:  # noqa: PLR2004 - a pair has a simpler form
         return {"not": {"required": names}}
@@ -135,6 +137,6 @@ def at_most_one(names: list[str]) -> Schema:
     return {"oneOf": [*each, {"not": {"anyOf": each}}]}
 
 
-def exactly_one(names: list[str]) -> Schema:
+def exactly_one(names: list[str]) -> JsonSchema:
     """Return that one of the properties, and no other of them, is there."""
     return {"oneOf": [{"required": [name]} for name in names]}

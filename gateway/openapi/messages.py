@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.openapi.keywords import (
     Empty,
-    Schema,
+    JsonSchema,
     at_most_one,
     exactly_one,
     is_portable,
     length_keywords,
     text_keywords,
 )
-from gateway.openapi.values import TEXTUAL, integer_pattern, remarks, special_form, textual_schema
-from gateway.schema import entry_of, is_map, read_constraints, requires_one
+from gateway.openapi.values import integer_pattern, remarks, special_form, textual_schema
+from gateway.schema import (
+    entry_of,
+    is_map,
+    other_members,
+    read_constraints,
+    requires_one,
+    value_field,
+)
+from gateway.schema.well_known import SCALAR_IN_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,14 +31,14 @@ if TYPE_CHECKING:
 
     from gateway.schema import FieldConstraints
 
-Path: TypeAlias = tuple[str, ...]
+FieldNames: TypeAlias = tuple[str, ...]
 """Names from a message to a field within it."""
 
 _STATUS_DETAILS = "google.rpc.Status.details"
 ERROR_DETAIL = "ErrorDetail"
 
 
-class Messages:
+class MessageSchemas:
     """Component schemas of one direction; they gather as references to them are asked for.
 
     What is taken is held to the constraints and has no further fields; what is given may grow.
@@ -44,12 +52,12 @@ class Messages:
             name: gives the component's name of a message type's full name.
             is_input: what is taken, not what is given.
         """
-        self.schemas: dict[str, Schema] = {}
+        self.schemas: dict[str, JsonSchema] = {}
         self._comments = comments
         self._name = name
         self._is_input = is_input
 
-    def message(self, descriptor: Descriptor) -> Schema:
+    def message(self, descriptor: Descriptor) -> JsonSchema:
         """Return the schema of a message: a reference, but for types with a form of their own."""
         special = special_form(descriptor.full_name)
         if special is not None:
@@ -60,12 +68,12 @@ class Messages:
             self.schemas[name] = self.object(descriptor)
         return reference(name)
 
-    def packed(self, descriptor: Descriptor) -> Schema:
+    def packed(self, descriptor: Descriptor) -> JsonSchema:
         """Return a reference to the schema of a message within an Any, beside its "@type"."""
         name = f"{self._name(descriptor.full_name)}-Packed"
         if name not in self.schemas:
             is_special = special_form(descriptor.full_name) is not None
-            inner: Schema = (
+            inner: JsonSchema = (
                 {"type": "object", "properties": {"value": self.message(descriptor)}, "required": ["value"]}
                 if is_special
                 else self.object(descriptor)
@@ -76,7 +84,7 @@ class Messages:
             self.schemas[name] = inner
         return reference(name)
 
-    def object(self, descriptor: Descriptor, omitted: Iterable[Path] = ()) -> Schema:
+    def object(self, descriptor: Descriptor, omitted: Iterable[FieldNames] = ()) -> JsonSchema:
         """Return the schema of a message with its properties.
 
         Args:
@@ -87,7 +95,7 @@ class Messages:
         touched = {path[0] for path in omitted}
         gone = {path[0] for path in omitted if len(path) == 1} | set(_rivals(descriptor, omitted))
         fields = [field for field in descriptor.fields if field.name not in gone]
-        schema: Schema = {"type": "object", "properties": {}}
+        schema: JsonSchema = {"type": "object", "properties": {}}
         for field in fields:
             inside = {path[1:] for path in omitted if len(path) > 1 and path[0] == field.name}
             schema["properties"][field.json_name] = self.field(field, inside)
@@ -103,16 +111,16 @@ class Messages:
                 schema = self._with_oneof(schema, oneof)
         return self.described(schema, descriptor.full_name)
 
-    def field(self, field: FieldDescriptor, omitted: Iterable[Path] = ()) -> Schema:
+    def field(self, field: FieldDescriptor, omitted: Iterable[FieldNames] = ()) -> JsonSchema:
         """Return the schema of a field's value."""
         constraints = read_constraints(field) if self._is_input else None
         schema = self._value(field, constraints, set(omitted))
         if field.GetOptions().deprecated:
             schema = {**schema, "deprecated": True}
-        value_field = entry_of(field)[1] if is_map(field) else field
+        one = value_field(field)
         sentences = [
-            *remarks(value_field, constraints, is_text=False),
-            *enum_lines(value_field, self._comments),
+            *remarks(one, constraints, is_text=False),
+            *enum_lines(one, self._comments),
         ]
         return self.described(schema, field.full_name, sentences)
 
@@ -121,8 +129,8 @@ class Messages:
         return constraints is not None and constraints.required
 
     def _value(
-        self, field: FieldDescriptor, constraints: FieldConstraints | None, omitted: set[Path]
-    ) -> Schema:
+        self, field: FieldDescriptor, constraints: FieldConstraints | None, omitted: set[FieldNames]
+    ) -> JsonSchema:
         if omitted and field.message_type is not None:
             return self.object(field.message_type, omitted)
         if is_map(field):
@@ -131,38 +139,37 @@ class Messages:
             return self._list(field, constraints)
         return self._one(field, constraints, emptiness(field, constraints))
 
-    def _one(self, field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty) -> Schema:
+    def _one(self, field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty) -> JsonSchema:
         if field.full_name == _STATUS_DETAILS and not self._is_input:
             return reference(ERROR_DETAIL)
-        if field.message_type is not None and field.message_type.full_name not in TEXTUAL:
+        if field.message_type is not None and field.message_type.full_name not in SCALAR_IN_JSON:
             return self.message(field.message_type)
         return textual_schema(field, constraints, empty, is_text=False)
 
-    def _list(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
-        schema: Schema = {"type": "array", "items": self._one(field, constraints, Empty.JUDGED)}
+    def _list(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
+        schema: JsonSchema = {"type": "array", "items": self._one(field, constraints, Empty.JUDGED)}
         return schema | list_keywords(field, constraints)
 
-    def _map(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
-        value_field = entry_of(field)[1]
-        schema: Schema = {"type": "object"}
+    def _map(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
+        schema: JsonSchema = {"type": "object"}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
-        schema["additionalProperties"] = self._one(value_field, constraints, Empty.JUDGED)
+        schema["additionalProperties"] = self._one(value_field(field), constraints, Empty.JUDGED)
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
 
-    def _with_oneof(self, schema: Schema, oneof: OneofDescriptor) -> Schema:
+    def _with_oneof(self, schema: JsonSchema, oneof: OneofDescriptor) -> JsonSchema:
         names = [field.json_name for field in oneof.fields]
         if self._is_input and requires_one(oneof):
             return _and(schema, exactly_one(names))
         return _and(schema, at_most_one(names)) if len(names) > 1 else schema
 
-    def described(self, schema: Schema, name: str, sentences: Iterable[str] = ()) -> Schema:
+    def described(self, schema: JsonSchema, name: str, sentences: Iterable[str] = ()) -> JsonSchema:
         """Return a schema with the comment of a definition, and sentences behind it."""
         text = "\n".join(filter(None, [self._comments.get(name, ""), *sentences]))
         return {**schema, "description": text} if text else schema
 
 
-def reference(name: str) -> Schema:
+def reference(name: str) -> JsonSchema:
     """Return a reference to a component schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -181,7 +188,7 @@ def emptiness(field: FieldDescriptor, constraints: FieldConstraints | None) -> E
     return Empty.REFUSED if constraints and constraints.required else Empty.ALLOWED
 
 
-def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
     """Return what a list has to be like."""
     keywords = size_keywords(field, constraints, "minItems", "maxItems")
     if constraints and constraints.unique:
@@ -191,14 +198,14 @@ def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) 
 
 def size_keywords(
     field: FieldDescriptor, constraints: FieldConstraints | None, low: str, high: str
-) -> Schema:
+) -> JsonSchema:
     """Return how many elements there have to be."""
     return length_keywords(
         constraints.size if constraints else None, low, high, emptiness(field, constraints)
     )
 
 
-def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
     """Return what the keys of a map have to be like."""
     key_field = entry_of(field)[0]
     if key_field.type == key_field.TYPE_BOOL:
@@ -214,15 +221,13 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
     return keywords
 
 
-def _rivals(descriptor: Descriptor, omitted: Iterable[Path]) -> Iterable[str]:
+def _rivals(descriptor: Descriptor, omitted: Iterable[FieldNames]) -> Iterable[str]:
     """Find the other members of each oneof that has a member set otherwise."""
     for path in omitted:
-        field = descriptor.fields_by_name[path[0]]
-        if field.containing_oneof is not None:
-            yield from (one.name for one in field.containing_oneof.fields if one.name != field.name)
+        yield from (one.name for one in other_members(descriptor.fields_by_name[path[0]]))
 
 
-def _and(schema: Schema, condition: Schema) -> Schema:
+def _and(schema: JsonSchema, condition: JsonSchema) -> JsonSchema:
     if schema.keys().isdisjoint(condition):
         return {**schema, **condition}
     return {**schema, "allOf": [*schema.get("allOf", []), condition]}

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.openapi.keywords import Empty, Schema, join
-from gateway.openapi.messages import Path, emptiness, key_keywords, list_keywords, size_keywords
-from gateway.openapi.values import TEXTUAL, remarks, textual_schema
-from gateway.schema import entry_of, is_map, read_constraints
-from gateway.transcode.well_known import SPECIAL
+from gateway.openapi.keywords import Definition, Empty, JsonSchema, join
+from gateway.openapi.messages import FieldNames, emptiness, key_keywords, list_keywords, size_keywords
+from gateway.openapi.values import remarks, textual_schema
+from gateway.schema import (
+    find_fields,
+    fits_parameter,
+    is_map,
+    nested_message,
+    other_members,
+    read_constraints,
+    value_field,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    from gateway.openapi.paths import Slot
+    from gateway.openapi.paths import PathParameter
     from gateway.schema import FieldConstraints
 
 _VISIBLE = "^[\\x20-\\x7e]*$"
 
 
-def _header(name: str, description: str, pattern: str = "") -> Schema:
+def _header(name: str, description: str, pattern: str = "") -> Definition:
     return {
         "name": name,
         "in": "header",
@@ -31,44 +38,44 @@ def _header(name: str, description: str, pattern: str = "") -> Schema:
     }
 
 
-HEADERS: Mapping[str, Schema] = {
+HEADERS: Mapping[str, Definition] = {
     "IdempotencyKey": _header(
-        "Idempotency-Key", "The same for every attempt at one change, so that it is made once.", _VISIBLE
+        "Idempotency-Key",
+        "The same for every attempt at one change, so that the change is made only once.",
+        _VISIBLE,
     ),
     "XClientRequestId": _header(
         "X-Client-Request-Id", "ID of the request, for the cloud's support.", _VISIBLE
     ),
-    "XClientTraceId": _header("X-Client-Trace-Id", "ID of what the request is part of, as above.", _VISIBLE),
+    "XClientTraceId": _header(
+        "X-Client-Trace-Id", "ID that several requests share, for the cloud's support.", _VISIBLE
+    ),
     "XRequestId": _header(
         "X-Request-Id",
-        "ID of the request in the gateway's logs and answers, of up to 128 letters, digits and ._:-; "
-        "a new one stands for what is of another form.",
+        "ID of the request in the gateway's logs and responses, of up to 128 letters, digits and ._:-; "
+        "any other value is replaced by a new ID.",
     ),
     "GrpcTimeout": _header(
         "Grpc-Timeout",
-        "How long the answer may take: up to eight digits and a unit of H, M, S, m, u or n. "
-        "The gateway's own limit holds if it is shorter.",
+        "How long the response may take: up to eight digits and a unit of H, M, S, m, u or n. "
+        "The gateway's own limit applies if it is shorter.",
         "^[0-9]{1,8}[HMSmun]$",
     ),
 }
 """Component name → parameter, of every operation; the first for changes only."""
 
 
-def header_parameters(*, is_read: bool) -> list[Schema]:
+def header_parameters(*, is_read: bool) -> list[Definition]:
     """Return references to the headers of an operation."""
     names = list(HEADERS)[1:] if is_read else list(HEADERS)
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def fields_at(descriptor: Descriptor, path: Path) -> list[FieldDescriptor]:
-    """Return the fields along a path of names."""
-    fields: list[FieldDescriptor] = []
-    inner: Descriptor | None = descriptor
-    for name in path:
-        if inner is None:
-            raise KeyError(name)
-        fields.append(inner.fields_by_name[name])
-        inner = fields[-1].message_type
+def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDescriptor, ...]:
+    """Return the fields on the path of a template's variable, which a served rule always has."""
+    fields = find_fields(descriptor, path)
+    if fields is None:
+        raise KeyError(path)
     return fields
 
 
@@ -77,31 +84,35 @@ def json_path(fields: Iterable[FieldDescriptor]) -> str:
     return ".".join(field.json_name for field in fields)
 
 
-def slot_name(fields: Iterable[FieldDescriptor]) -> str:
+def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
     """Return the name of a nested field in a path, where tools stumble over dots."""
     return "_".join(field.json_name for field in fields)
 
 
-def path_parameter(descriptor: Descriptor, slot: Slot, comments: Mapping[str, str]) -> Schema:
+def path_parameter(
+    descriptor: Descriptor, parameter: PathParameter, comments: Mapping[str, str]
+) -> Definition:
     """Return the parameter of a segment that varies."""
-    if slot.variable is None:
-        return _parameter(slot.name, "path", {"type": "string"}, "")
-    field = fields_at(descriptor, slot.variable.field_path)[-1]
+    if parameter.variable is None:
+        return _parameter(parameter.name, "path", {"type": "string"}, "")
+    field = variable_fields(descriptor, parameter.variable.field_path)[-1]
     texts = [comments.get(field.full_name, "")]
-    if slot.form:
-        path = ".".join(slot.variable.field_path)
-        texts.append(f"Part of {path}, which is the whole of {slot.form}")
-        schema: Schema = {"type": "string"}
+    if parameter.form:
+        path = ".".join(parameter.variable.field_path)
+        texts.append(f"Part of {path}, whose value is {parameter.form}")
+        schema: JsonSchema = {"type": "string"}
     else:
         constraints = read_constraints(field)
-        schema = _whole_segment(field, constraints, is_rest=slot.is_rest)
+        schema = _whole_segment(field, constraints, is_rest=parameter.is_rest)
         texts += remarks(field, constraints, is_text=True)
-    if slot.is_rest:
-        texts.append("Takes all that is left of the path, slashes included.")
-    return _parameter(slot.name, "path", schema, "\n".join(filter(None, texts)))
+    if parameter.is_rest:
+        texts.append("Matches the rest of the path, slashes included.")
+    return _parameter(parameter.name, "path", schema, "\n".join(filter(None, texts)))
 
 
-def _whole_segment(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_rest: bool) -> Schema:
+def _whole_segment(
+    field: FieldDescriptor, constraints: FieldConstraints | None, *, is_rest: bool
+) -> JsonSchema:
     if field.cpp_type != field.CPPTYPE_STRING or is_rest:
         return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
     # A segment is never empty.
@@ -109,8 +120,8 @@ def _whole_segment(field: FieldDescriptor, constraints: FieldConstraints | None,
 
 
 def query_parameters(
-    descriptor: Descriptor, body: str, bound: Sequence[Path], comments: Mapping[str, str]
-) -> list[Schema]:
+    descriptor: Descriptor, body: str, bound: Sequence[FieldNames], comments: Mapping[str, str]
+) -> list[Definition]:
     """Return the parameters of the query.
 
     Args:
@@ -126,46 +137,28 @@ def query_parameters(
 
 
 def _leaves(
-    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[Path]
+    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[FieldNames]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
     """Yield the way to every field that text can set; a type within itself is not gone into again."""
     for field in descriptor.fields:
         way = (*above, field)
         if tuple(one.name for one in way) in gone or _has_rival(way, gone):
             continue
-        if is_textual(field):
+        nested = nested_message(field)
+        if fits_parameter(field):
             yield way
-        elif field.message_type is not None and not field.is_repeated and _is_open(field, way):
-            yield from _leaves(field.message_type, way, gone)
+        elif nested is not None and nested not in {one.containing_type for one in way}:
+            yield from _leaves(nested, way, gone)
 
 
-def _is_open(field: FieldDescriptor, way: tuple[FieldDescriptor, ...]) -> bool:
-    kind = field.message_type
-    return (
-        kind is not None
-        and kind.full_name not in SPECIAL
-        and kind not in {one.containing_type for one in way}
-    )
-
-
-def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[Path]) -> bool:
+def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[FieldNames]) -> bool:
     """Tell whether another member of the last field's oneof is set otherwise, itself or within."""
-    oneof = way[-1].containing_oneof
-    if oneof is None:
-        return False
     prefix = tuple(one.name for one in way[:-1])
-    rivals = {(*prefix, one.name) for one in oneof.fields if one.name != way[-1].name}
+    rivals = {(*prefix, one.name) for one in other_members(way[-1])}
     return any(path[: len(way)] in rivals for path in gone)
 
 
-def is_textual(field: FieldDescriptor) -> bool:
-    """Tell whether texts of parameters can set a field."""
-    if is_map(field):
-        return is_textual(entry_of(field)[1])
-    return field.message_type is None or field.message_type.full_name in TEXTUAL
-
-
-def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Schema:
+def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Definition:
     field = fields[-1]
     constraints = read_constraints(field)
     texts = [comments.get(field.full_name, ""), *remarks(field, constraints, is_text=True)]
@@ -189,10 +182,10 @@ def _oneof_remarks(fields: tuple[FieldDescriptor, ...]) -> Iterator[str]:
             yield f"At most one of: {', '.join(names)}"
 
 
-def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> Schema:
+def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
     if is_map(field):
-        values = textual_schema(entry_of(field)[1], constraints, Empty.JUDGED, is_text=True)
-        schema: Schema = {"type": "object", "additionalProperties": values}
+        values = textual_schema(value_field(field), constraints, Empty.JUDGED, is_text=True)
+        schema: JsonSchema = {"type": "object", "additionalProperties": values}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
@@ -202,6 +195,6 @@ def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) 
     return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
 
 
-def _parameter(name: str, place: str, schema: Schema, description: str) -> Schema:
-    parameter: Schema = {"name": name, "in": place, "required": True, "schema": schema}
+def _parameter(name: str, place: str, schema: JsonSchema, description: str) -> Definition:
+    parameter: Definition = {"name": name, "in": place, "required": True, "schema": schema}
     return parameter | {"description": description} if description else parameter

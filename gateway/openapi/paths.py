@@ -11,7 +11,7 @@ from gateway.transcode.template import Template, Variable, Wildcard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gateway.openapi.keywords import Schema
+    from gateway.openapi.keywords import Definition
 
 _PATH_SAFE = "-._~!$&'()*+,;=@:"
 ANY_METHOD = "*"
@@ -21,13 +21,13 @@ _FOR_ANY = ("get", "put", "post", "delete", "patch")
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PathParameter:
     """A segment that varies.
 
     Attributes:
         name: in the path.
         variable: that it belongs to; None for a wildcard outside of any.
-        form: of that variable when the slot is only a part of it, `shelves/*`; empty otherwise.
+        form: of that variable when the parameter is only a part of it, `shelves/*`; empty otherwise.
         is_rest: it takes any number of segments.
     """
 
@@ -38,31 +38,31 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathTemplate:
     """A path of the document, and what varies in it."""
 
     key: str
-    slots: tuple[Slot, ...]
+    parameters: tuple[PathParameter, ...]
 
 
-Piece: TypeAlias = str | Slot
+PathSegment: TypeAlias = str | PathParameter
 
 
-def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]) -> list[Piece]:
+def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]) -> list[PathSegment]:
     """Return the segments of a template, literals percent-encoded.
 
     Args:
         template: parsed.
         name_of: gives the name of a field path.
     """
-    pieces: list[Piece] = []
+    segments: list[PathSegment] = []
     for index, segment in enumerate(template.segments):
         if isinstance(segment, Wildcard):
             variable = next((one for one in template.variables if _covers(one, index)), None)
-            pieces.append(_slot(template, variable, index, name_of))
+            segments.append(_slot(template, variable, index, name_of))
         else:
-            pieces.append(quote(segment, safe=_PATH_SAFE))
-    return pieces
+            segments.append(quote(segment, safe=_PATH_SAFE))
+    return segments
 
 
 def _covers(variable: Variable, index: int) -> bool:
@@ -71,15 +71,15 @@ def _covers(variable: Variable, index: int) -> bool:
 
 def _slot(
     template: Template, variable: Variable | None, index: int, name_of: Callable[[tuple[str, ...]], str]
-) -> Slot:
+) -> PathParameter:
     is_rest = template.segments[index] is Wildcard.REST
     if variable is None:
-        return Slot(f"segment{index + 1}", None, "", is_rest)
+        return PathParameter(f"segment{index + 1}", None, "", is_rest)
     own = template.segments[variable.start : variable.end]
     wildcards = [at for at, one in enumerate(own, variable.start) if isinstance(one, Wildcard)]
     number = f"_{wildcards.index(index) + 1}" if len(wildcards) > 1 else ""
     form = "/".join(one.value if isinstance(one, Wildcard) else one for one in own) if len(own) > 1 else ""
-    return Slot(f"{name_of(variable.field_path)}{number}", variable, form, is_rest)
+    return PathParameter(f"{name_of(variable.field_path)}{number}", variable, form, is_rest)
 
 
 class PathItems:
@@ -89,43 +89,48 @@ class PathItems:
     """
 
     def __init__(self) -> None:
-        self.items: dict[str, dict[str, Schema]] = {}
-        self._places: dict[str, Place] = {}
+        self.items: dict[str, dict[str, Definition]] = {}
+        self._paths: dict[str, PathTemplate] = {}
 
-    def add(self, http_method: str, template: Template, pieces: list[Piece]) -> Iterator[tuple[str, Place]]:
+    def add(
+        self, http_method: str, template: Template, segments: list[PathSegment]
+    ) -> Iterator[tuple[str, PathTemplate]]:
         """Yield the HTTP method in lower case and the place of each operation of a rule, if any fits."""
         suffix = f":{quote(template.custom_verb, safe=_PATH_SAFE)}" if template.custom_verb else ""
         for one in _FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
             if one not in VERBS:
                 continue
-            place = self._place(pieces, suffix)
-            if one not in self.items.get(place.key, {}):
-                yield one, place
-            elif http_method != ANY_METHOD:  # `*` and `**` at the same place
-                yield one, _join(_renamed(pieces), suffix)
+            path = self._path(segments, suffix)
+            if one not in self.items.get(path.key, {}):
+                yield one, path
+            elif http_method != ANY_METHOD:  # `*` and `**` at the same path
+                yield one, _join(_renamed(segments), suffix)
 
-    def put(self, http_method: str, place: Place, operation: Schema) -> None:
+    def put(self, http_method: str, path: PathTemplate, operation: Definition) -> None:
         """Enter an operation."""
-        self.items.setdefault(place.key, {})[http_method] = operation
+        self.items.setdefault(path.key, {})[http_method] = operation
 
-    def _place(self, pieces: list[Piece], suffix: str) -> Place:
-        shape = "/".join(one if isinstance(one, str) else "{}" for one in pieces) + suffix
-        place = _join(pieces, suffix)
-        first = self._places.setdefault(shape, place)
-        slots = zip(first.slots, place.slots, strict=True)
-        return Place(
-            first.key, tuple(Slot(theirs.name, own.variable, own.form, own.is_rest) for theirs, own in slots)
+    def _path(self, segments: list[PathSegment], suffix: str) -> PathTemplate:
+        shape = "/".join(one if isinstance(one, str) else "{}" for one in segments) + suffix
+        path = _join(segments, suffix)
+        first = self._paths.setdefault(shape, path)
+        parameters = zip(first.parameters, path.parameters, strict=True)
+        return PathTemplate(
+            first.key,
+            tuple(
+                PathParameter(theirs.name, own.variable, own.form, own.is_rest) for theirs, own in parameters
+            ),
         )
 
 
-def _join(pieces: list[Piece], suffix: str) -> Place:
-    texts = [one if isinstance(one, str) else f"{{{one.name}}}" for one in pieces]
-    slots = tuple(one for one in pieces if isinstance(one, Slot))
-    return Place(f"/{'/'.join(texts)}{suffix}", slots)
+def _join(segments: list[PathSegment], suffix: str) -> PathTemplate:
+    texts = [one if isinstance(one, str) else f"{{{one.name}}}" for one in segments]
+    parameters = tuple(one for one in segments if isinstance(one, PathParameter))
+    return PathTemplate(f"/{'/'.join(texts)}{suffix}", parameters)
 
 
-def _renamed(pieces: list[Piece]) -> list[Piece]:
+def _renamed(segments: list[PathSegment]) -> list[PathSegment]:
     return [
-        one if isinstance(one, str) else Slot(f"{one.name}_", one.variable, one.form, one.is_rest)
-        for one in pieces
+        one if isinstance(one, str) else PathParameter(f"{one.name}_", one.variable, one.form, one.is_rest)
+        for one in segments
     ]

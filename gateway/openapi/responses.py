@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.openapi.messages import reference
-from gateway.openapi.values import ANY_SCHEMA, TEXTUAL, VALUE
+from gateway.openapi.values import ANY_SCHEMA
 from gateway.schema import descriptor_of, field_of
+from gateway.schema.well_known import NULL_WHEN_UNSET
 from gateway.transcode.http_body import gives_raw_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from google.protobuf.descriptor import Descriptor
-
-    from gateway.openapi.keywords import Schema
-    from gateway.openapi.messages import Messages
-    from gateway.schema import HttpRule, Method
-    from gateway.schema import Schema as ApiSchema
+    from gateway.openapi.keywords import Definition, JsonSchema
+    from gateway.openapi.messages import MessageSchemas
+    from gateway.schema import HttpRule, Method, Schema
 
 JSON = "application/json"
 STATUS = "google.rpc.Status"
@@ -27,9 +25,9 @@ ERRORS: Mapping[str, str] = {
     "400": "The request is malformed, breaks a constraint of the API, or does not fit the present state.",
     "401": "The credentials are missing, or not accepted.",
     "403": "A policy denies the call, with a field violation for each broken rule; or the cloud does.",
-    "404": "There is no such thing, or no method has this path.",
+    "404": "The resource does not exist, or no method has this path.",
     "408": "The body did not arrive in time.",
-    "409": "It exists already, or another change came in between.",
+    "409": "The resource already exists, or another change was made at the same time.",
     "413": "The body is too large.",
     "415": "The body is not JSON in UTF-8.",
     "429": "Too many calls are under way, or a quota is used up.",
@@ -37,7 +35,7 @@ ERRORS: Mapping[str, str] = {
     "500": "The gateway or the cloud failed.",
     "501": "The cloud does not implement the method.",
     "503": "The cloud cannot be reached, or the gateway is about to stop.",
-    "504": "There was no answer in time.",
+    "504": "There was no response in time.",
     "default": "Any other error.",
 }
 _HEADERS = {
@@ -47,7 +45,7 @@ _HEADERS = {
 }
 
 
-def header_components() -> dict[str, Schema]:
+def header_components() -> dict[str, Definition]:
     """Return the headers of every answer."""
     return {
         name: {"description": text, "required": is_sure, "schema": {"type": "string"}}
@@ -55,7 +53,7 @@ def header_components() -> dict[str, Schema]:
     }
 
 
-def error_components() -> dict[str, Schema]:
+def error_components() -> dict[str, Definition]:
     """Return the answers that end a call otherwise than well."""
     return {
         _error_name(status): _answer(description, {JSON: {"schema": reference(STATUS)}})
@@ -63,7 +61,7 @@ def error_components() -> dict[str, Schema]:
     }
 
 
-def detail_schema(schema: ApiSchema, outputs: Messages) -> Schema:
+def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
     """Return the schema of one detail of a Status: of a type known here, or of any other."""
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
@@ -71,7 +69,9 @@ def detail_schema(schema: ApiSchema, outputs: Messages) -> Schema:
     return {"oneOf": [*(outputs.packed(one) for one in known), other]}
 
 
-def responses(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def responses(
+    method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
+) -> Definition:
     """Return every answer of an operation.
 
     Args:
@@ -81,7 +81,7 @@ def responses(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Messag
         outputs: of what is given.
         name: of the operation.
     """
-    well = _answer("The answer.", _content(method, rule, schema, outputs, name))
+    well = _answer("The response.", _content(method, rule, schema, outputs, name))
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}
     return {"200": well, **errors}
 
@@ -90,12 +90,14 @@ def _error_name(status: str) -> str:
     return f"Error{status}" if status.isdigit() else "Error"
 
 
-def _answer(description: str, content: Schema) -> Schema:
+def _answer(description: str, content: Definition) -> Definition:
     headers = {title: {"$ref": f"#/components/headers/{name}"} for name, (title, _, _) in _HEADERS.items()}
     return {"description": description, "headers": headers, "content": content}
 
 
-def _content(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def _content(
+    method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
+) -> Definition:
     if gives_raw_body(method, rule):
         return {"*/*": {}}
     if method.server_streaming:
@@ -108,20 +110,25 @@ def _content(method: Method, rule: HttpRule, schema: ApiSchema, outputs: Message
     return {JSON: {"schema": outputs.message(descriptor_of(method.reply))}}
 
 
-def _stream(each: Schema) -> Schema:
+def _stream(each: JsonSchema) -> Definition:
     """Return a stream as text: OpenAPI 3.1 has no schema for its elements."""
     text = {"type": "string", "contentMediaType": JSON, "contentSchema": each}
-    return {"schema": {**text, "description": "One JSON text for each answer; an error ends it as a Status."}}
+    return {
+        "schema": {
+            **text,
+            "description": "One JSON text for each message; an error ends the stream as a Status.",
+        }
+    }
 
 
-def _part(method: Method, rule: HttpRule, outputs: Messages) -> Schema:
+def _part(method: Method, rule: HttpRule, outputs: MessageSchemas) -> JsonSchema:
     field = field_of(method.reply, rule.response_body)
     schema = outputs.field(field)
-    is_nullable = field.message_type is not None and field.message_type.full_name in TEXTUAL | {VALUE}
+    is_nullable = field.message_type is not None and field.message_type.full_name in NULL_WHEN_UNSET
     return {"anyOf": [schema, {"type": "null"}]} if is_nullable and not field.is_repeated else schema
 
 
-def _operation(method: Method, schema: ApiSchema, outputs: Messages, name: str) -> Schema:
+def _operation(method: Method, schema: Schema, outputs: MessageSchemas, name: str) -> JsonSchema:
     """Return the schema of a long-running operation of the method's own types."""
     reply = descriptor_of(method.reply)
     if method.operation is None or not {"metadata", "response"} <= set(reply.fields_by_name):
@@ -133,15 +140,3 @@ def _operation(method: Method, schema: ApiSchema, outputs: Messages, name: str) 
         component["properties"][part] = outputs.described(packed, f"{reply.full_name}.{part}")
     outputs.schemas[f"{name}-Operation"] = component
     return reference(f"{name}-Operation")
-
-
-def types_within(descriptors: Iterable[Descriptor]) -> set[str]:
-    """Return the full names of the types, and of all types within them."""
-    todo = list(descriptors)
-    names = {one.full_name for one in todo}
-    while todo:
-        for field in todo.pop().fields:
-            if field.message_type is not None and field.message_type.full_name not in names:
-                names.add(field.message_type.full_name)
-                todo.append(field.message_type)
-    return names

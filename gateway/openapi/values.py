@@ -9,74 +9,73 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway.openapi.keywords import Empty, Schema, is_portable, join, number_keywords, text_keywords
-from gateway.transcode.well_known import SPECIAL, WRAPPERS
+from gateway.openapi.keywords import Empty, JsonSchema, is_portable, join, number_keywords, text_keywords
+from gateway.schema import INTEGER_RANGES, is_64_bit, leaf_field
+from gateway.schema.well_known import (
+    ANY,
+    DURATION,
+    FIELD_MASK,
+    LIST_VALUE,
+    NULL_VALUE,
+    STRUCT,
+    TIMESTAMP,
+    VALUE,
+    WRAPPERS,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
 
     from gateway.schema import FieldConstraints, Range
 
-ANY, STRUCT, LIST, VALUE = (f"google.protobuf.{kind}" for kind in ("Any", "Struct", "ListValue", "Value"))
-TEXTUAL = SPECIAL - {ANY, STRUCT, LIST, VALUE}
-"""Message types that the text of a parameter can stand for."""
-
-ANY_SCHEMA: Schema = {
+ANY_SCHEMA: JsonSchema = {
     "type": "object",
     "description": "A message of the type that its @type names, a URL that ends in /package.Message.",
     "properties": {"@type": {"type": "string"}},
     "anyOf": [{"required": ["@type"]}, {"maxProperties": 0}],
     "additionalProperties": True,
 }
-_FORMS: dict[str, Schema] = {
-    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {
+_FORMS: dict[str, JsonSchema] = {
+    TIMESTAMP: {"type": "string", "format": "date-time"},
+    DURATION: {
         "type": "string",
         "pattern": r"^-?[0-9]{1,12}(?:\.[0-9]{1,9})?s$",
     },
-    "google.protobuf.FieldMask": {
+    FIELD_MASK: {
         "type": "string",
         "pattern": r"^(?:[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*(?:,[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*)*)?$",
     },
     ANY: ANY_SCHEMA,
     STRUCT: {"type": "object", "additionalProperties": True},
-    LIST: {"type": "array", "items": {}},
+    LIST_VALUE: {"type": "array", "items": {}},
     VALUE: {},
 }
 _TEXT, _BYTES, _BOOL = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_BOOL
-_SIZES = {
-    FieldDescriptor.CPPTYPE_INT32: ("int32", -(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: ("uint32", 0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_INT64: ("int64", -(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: ("uint64", 0, 2**64 - 1),
+_INTEGER_FORMATS = {
+    FieldDescriptor.CPPTYPE_INT32: "int32",
+    FieldDescriptor.CPPTYPE_UINT32: "uint32",
+    FieldDescriptor.CPPTYPE_INT64: "int64",
+    FieldDescriptor.CPPTYPE_UINT64: "uint64",
 }
-_64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _MAX_FLOAT = 3.4028235e38  # as it is written; the value lies a little below
-_NULL = "google.protobuf.NullValue"
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
-_PLAIN: dict[int, Schema] = {
+_PLAIN: dict[int, JsonSchema] = {
     _TEXT: {"type": "string"},
     _BYTES: {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
     _BOOL: {"type": "boolean"},
 }
 
 
-def special_form(name: str) -> Schema | None:
+def special_form(name: str) -> JsonSchema | None:
     """Return the schema of a message type whose JSON is not an object of its fields; None for others."""
     return dict(_FORMS[name]) if name in _FORMS else None
 
 
-def leaf_of(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field whose value is written: the one inside a wrapper."""
-    kind = field.message_type
-    return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
-
-
 def textual_schema(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     """Return the schema of a scalar, an enum, a wrapper or another message that is written as text.
 
     Args:
@@ -88,7 +87,7 @@ def textual_schema(
     kind = field.message_type
     if kind is not None and kind.full_name not in WRAPPERS:
         return special_form(kind.full_name) or {}
-    leaf = leaf_of(field)
+    leaf = leaf_field(field)
     base = _base(leaf, constraints, empty, is_text=is_text)
     schema = join(base, _limits(leaf, constraints, empty, is_text=is_text))
     is_nullable = leaf is not field and not is_text and not _is_element(field)
@@ -103,15 +102,15 @@ def _is_element(field: FieldDescriptor) -> bool:
 
 def _base(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     if field.enum_type is not None:
         return _enum(field.enum_type, constraints.value if constraints else None, empty, is_text=is_text)
-    if field.cpp_type in _SIZES:
+    if field.cpp_type in INTEGER_RANGES:
         return _integer(field, is_text=is_text)
     if field.type in _PLAIN:
         return dict(_PLAIN[field.type])
     is_double = field.type == FieldDescriptor.TYPE_DOUBLE
-    number: Schema = {"type": "number", "format": "double"}
+    number: JsonSchema = {"type": "number", "format": "double"}
     if not is_double:
         number = {"type": "number", "format": "float", "minimum": -_MAX_FLOAT, "maximum": _MAX_FLOAT}
     if constraints and constraints.value:
@@ -119,8 +118,8 @@ def _base(
     return {"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
 
 
-def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text: bool) -> Schema:
-    if enum.full_name == _NULL and not is_text:
+def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text: bool) -> JsonSchema:
+    if enum.full_name == NULL_VALUE and not is_text:
         return {"type": "null"}
 
     def is_allowed(number: int) -> bool:
@@ -131,23 +130,23 @@ def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text:
     return {"type": "string", "enum": [one.name for one in enum.values if is_allowed(one.number)]}
 
 
-def _integer(field: FieldDescriptor, *, is_text: bool) -> Schema:
-    name, low, high = _SIZES[field.cpp_type]
-    if field.cpp_type in _64_BITS and not is_text:  # too large for a JavaScript number
+def _integer(field: FieldDescriptor, *, is_text: bool) -> JsonSchema:
+    name, (low, high) = _INTEGER_FORMATS[field.cpp_type], INTEGER_RANGES[field.cpp_type]
+    if is_64_bit(field) and not is_text:
         return {"type": "string", "format": name, "pattern": integer_pattern(field)}
     return {"type": "integer", "format": name, "minimum": low, "maximum": high}
 
 
 def integer_pattern(field: FieldDescriptor) -> str:
     """Return the pattern of an integer as text, down to its number of digits."""
-    _, low, high = _SIZES[field.cpp_type]
+    low, high = INTEGER_RANGES[field.cpp_type]
     sign = "-?" if low else ""
     return f"^{sign}(?:0|[1-9][0-9]{{0,{len(str(high)) - 1}}})$"
 
 
 def _limits(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
-) -> Schema:
+) -> JsonSchema:
     pattern, length = (constraints.pattern, constraints.length) if constraints else (None, None)
     if field.type == _TEXT:
         return text_keywords(pattern, length, empty)
@@ -158,7 +157,7 @@ def _limits(
         return {"minLength": 1} if is_refused else {}
     if field.type == _BOOL:
         return {"const": True} if is_refused else {}
-    if field.cpp_type in _64_BITS and not is_text:
+    if is_64_bit(field) and not is_text:
         return {"not": {"const": "0"}} if is_refused else {}
     return number_keywords(constraints.value if constraints else None, empty)
 
@@ -167,10 +166,10 @@ def remarks(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_
     """Return the constraints that no keyword says, as sentences."""
     if constraints is None:
         return []
-    leaf, texts = leaf_of(field), []
+    leaf, texts = leaf_field(field), []
     if constraints.pattern and (leaf.type != _TEXT or not is_portable(constraints.pattern)):
         texts.append(f"Matches the RE2 pattern {constraints.pattern}")
-    if constraints.value and (leaf.message_type or (leaf.cpp_type in _64_BITS and not is_text)):
+    if constraints.value and (leaf.message_type or (is_64_bit(leaf) and not is_text)):
         texts.append(f"Value: {constraints.value.text}")
     if constraints.length and leaf.type == _BYTES:
         texts.append(f"Length in bytes: {constraints.length.text}")

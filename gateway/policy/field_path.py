@@ -11,7 +11,7 @@ from cel_expr_python import cel
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.redaction import quote
-from gateway.schema import entry_of, is_map
+from gateway.schema import entry_of, is_map, value_field
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -103,11 +103,9 @@ def compile_target(text: str, descriptor: Descriptor) -> MutationTarget:
         raise FieldPathError("the field to set is required")
     path = compile_field_path(text, descriptor)
     field = _resolve(path.names, descriptor)
-    kind = field
-    if path.key is not None:
-        kind = entry_of(field)[1]
-    elif is_map(field):
+    if path.key is None and is_map(field):
         raise FieldPathError('a map is set entry by entry, as labels["env"]')
+    kind = value_field(field)
     returns = _CEL_TYPES.get(kind.cpp_type)
     if kind.type == kind.TYPE_BYTES:
         returns = cel.Type.BYTES

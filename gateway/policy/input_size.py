@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import FieldViolation
-from gateway.redaction import quote
-from gateway.schema import descriptor_of, entry_of, is_map, read_sizes
+from gateway.schema import descriptor_of, is_map, read_sizes, show_key, value_field
+from gateway.schema.well_known import ANY
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from gateway.expressions import InputLimits
 
 TOO_LARGE = "TOO_LARGE_FOR_POLICIES"
-
-_ANY = "google.protobuf.Any"
 
 Violations: TypeAlias = Iterator[FieldViolation]
 Check: TypeAlias = Callable[[Any, str], Violations]
@@ -55,7 +53,7 @@ class InputSize:
     def _field(self, field: FieldDescriptor) -> Check:
         sizes = read_sizes(field)
         if is_map(field):
-            value = self._value(entry_of(field)[1], sizes.text)
+            value = self._value(value_field(field), sizes.text)
             return self._map(self._text if sizes.key is None else _nothing, value, sizes.elements)
         value = self._value(field, sizes.text)
         return self._list(value, sizes.elements) if field.is_repeated else value
@@ -63,7 +61,7 @@ class InputSize:
     def _value(self, field: FieldDescriptor, bound: int | None) -> Check:
         if field.message_type is None:
             return self._text if bound is None else _nothing
-        if field.message_type.full_name == _ANY:
+        if field.message_type.full_name == ANY:
             return lambda value, path: self._text(value.value, path)
         self._checks(field.message_type)
         return lambda value, path: self._message(value, f"{path}.")
@@ -100,7 +98,7 @@ class InputSize:
             too_many = list(self._elements(values, path, bound))
             yield from too_many
             for key in sorted(values) if not too_many else ():
-                place = f"{path}[{quote(key) if isinstance(key, str) else str(key).lower()}]"
+                place = f"{path}[{show_key(key)}]"
                 yield from key_check(key, place)
                 yield from value_check(values[key], place)
 
@@ -128,5 +126,5 @@ def _is_open_field(field: FieldDescriptor, seen: set[str]) -> bool:
     sizes = read_sizes(field)
     if sizes.text is None or sizes.key is None or (field.is_repeated and sizes.elements is None):
         return True
-    kind = (entry_of(field)[1] if is_map(field) else field).message_type
-    return kind is not None and (kind.full_name == _ANY or _is_open(kind, seen))
+    kind = value_field(field).message_type
+    return kind is not None and (kind.full_name == ANY or _is_open(kind, seen))

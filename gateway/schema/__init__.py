@@ -1,7 +1,8 @@
-"""What the descriptors say: types, methods, HTTP rules, constraints.
+"""What the descriptors define: types, methods, HTTP rules, constraints.
 
 Everything the gateway knows of an API comes from here; no route, field name or
-constraint is written a second time.
+constraint is written a second time. The names of well-known types are in
+`gateway.schema.well_known`.
 """
 
 from gateway.schema.constraints import (
@@ -12,19 +13,26 @@ from gateway.schema.constraints import (
     read_constraints,
     requires_one,
 )
-from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
-from gateway.schema.pool import (
-    SchemaError,
-    builtin_descriptors,
-    descriptor_of,
+from gateway.schema.errors import SchemaError, field_fault
+from gateway.schema.field_paths import find_fields, show_key
+from gateway.schema.fields import (
+    INTEGER_RANGES,
     entry_of,
-    field_of,
+    fits_parameter,
+    is_64_bit,
     is_map,
-    load_pool,
+    leaf_field,
+    nested_message,
+    other_members,
+    value_field,
 )
+from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
+from gateway.schema.pool import builtin_descriptors, descriptor_of, field_of, load_pool
+from gateway.schema.reachable import reachable_types
 from gateway.schema.sizes import FieldSizes, read_sizes
 
 __all__ = [
+    "INTEGER_RANGES",
     "FieldConstraints",
     "FieldSizes",
     "HttpRule",
@@ -38,11 +46,21 @@ __all__ = [
     "describe_size",
     "descriptor_of",
     "entry_of",
+    "field_fault",
     "field_of",
+    "find_fields",
+    "fits_parameter",
+    "is_64_bit",
     "is_map",
+    "leaf_field",
     "load_pool",
     "load_schema",
+    "nested_message",
+    "other_members",
+    "reachable_types",
     "read_constraints",
     "read_sizes",
     "requires_one",
+    "show_key",
+    "value_field",
 ]

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.schema.pool import SchemaError, options_of
+from gateway.schema.errors import SchemaError, field_fault
+from gateway.schema.pool import options_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
@@ -30,7 +31,7 @@ _UNITS_S = {
 _TIMESTAMP = r"[0-9]{8}T[0-9]{6}(?:\.[0-9]+)?"
 _BOUND = rf"(?:{_TIMESTAMP}|-?[0-9]+(?:\.[0-9]+)?(?:ms|[smhd])?)"
 _ONE = re.compile(_BOUND)
-_SPAN = re.compile(rf"({_BOUND})\s*-\s*({_BOUND})")
+_INTERVAL = re.compile(rf"({_BOUND})\s*-\s*({_BOUND})")
 _COMPARISON = re.compile(rf"(<=|>=|<|>)\s*({_BOUND})")
 
 
@@ -38,7 +39,7 @@ Number: TypeAlias = float | Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """Numbers from low to high; the ends belong to it unless it is open."""
 
     low: Number
@@ -58,42 +59,42 @@ class Range:
 
     Attributes:
         text: as the option writes it.
-        spans: the number has to lie in one of them.
+        intervals: the number has to lie in one of them.
     """
 
     text: str
-    spans: tuple[Span, ...]
+    intervals: tuple[Interval, ...]
 
     def __contains__(self, number: Number) -> bool:
-        return any(number in span for span in self.spans)
+        return any(number in interval for interval in self.intervals)
 
 
 def parse_range(text: str) -> Range:
     """Read a range option. Durations count in seconds, timestamps in seconds of Unix time.
 
     Raises:
-        SchemaError: it is of no known form.
+        ValueError: it is of no known form.
     """
     try:
-        return Range(text, tuple(_parse_span(part.strip()) for part in text.split(",")))
+        return Range(text, tuple(_parse_interval(part.strip()) for part in text.split(",")))
     except ValueError as error:
-        raise SchemaError([f"{text!r} is no range"]) from error
+        raise ValueError(f"{text!r} is not a range") from error
 
 
-def _parse_span(text: str) -> Span:
+def _parse_interval(text: str) -> Interval:
     if match := _COMPARISON.fullmatch(text):
         bound = _parse_bound(match[2])
         if match[1].startswith("<"):
-            return Span(-math.inf, bound, high_open=match[1] == "<")
-        return Span(bound, math.inf, low_open=match[1] == ">")
-    if match := _SPAN.fullmatch(text):
+            return Interval(-math.inf, bound, high_open=match[1] == "<")
+        return Interval(bound, math.inf, low_open=match[1] == ">")
+    if match := _INTERVAL.fullmatch(text):
         low, high = _parse_bound(match[1]), _parse_bound(match[2])
         if low > high:
             raise ValueError(text)
-        return Span(low, high)
+        return Interval(low, high)
     if _ONE.fullmatch(text):
         bound = _parse_bound(text)
-        return Span(bound, bound)
+        return Interval(bound, bound)
     raise ValueError(text)
 
 
@@ -156,8 +157,8 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
             unique=options.get("unique", False),
             key=_key_constraints(options.get("map_key")),
         )
-    except SchemaError as error:
-        raise SchemaError(f"{field.full_name}: {fault}" for fault in error.faults) from error
+    except ValueError as error:
+        raise SchemaError([field_fault(field, str(error))]) from error
     return constraints if constraints != _NOTHING else None
 
 

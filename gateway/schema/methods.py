@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import message_factory
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from gateway.schema.pool import SchemaError, builtin_descriptors, load_pool, message_class, options_of
+from gateway.faults import Fault, Position
+from gateway.schema.errors import SchemaError
+from gateway.schema.pool import builtin_descriptors, load_pool, message_class, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 _HTTP = "google.api.http"
 _OPERATION = "yandex.cloud.api.operation"
+
+
+class _OptionError(ValueError):
+    """An option of a method cannot be served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,7 @@ class Method:
     Attributes:
         name: `package.Service/Method`, the key of policies and metrics.
         service: full name of the service.
+        file: name of the .proto file that defines it.
         request: class of the request.
         reply: class of the reply, of each one when streaming.
         rules: the HTTP rules, the primary one first.
@@ -62,6 +69,7 @@ class Method:
 
     name: str
     service: str
+    file: str
     request: type[Message]
     reply: type[Message]
     client_streaming: bool
@@ -74,6 +82,10 @@ class Method:
     def path(self) -> str:
         """The `:path` of the gRPC call."""
         return f"/{self.name}"
+
+    def fault(self, message: str) -> Fault:
+        """Return a fault in the method's definition."""
+        return Fault(Position(self.file), self.name, message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +119,25 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     """
     pool, held = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
-    faults = [f"service {service} stands in no descriptor set" for service in sorted(served - set(held))]
+    faults = [_fault(f"service {service} is in no descriptor set") for service in sorted(served - set(held))]
     known: dict[str, Method] = {}
     for name in held:
-        unserved: list[str] = []  # a fault of what nobody asked for stops no start
+        unserved: list[Fault] = []  # a fault of what nobody asked for stops no start
         found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
         known |= {method.name: method for method in found}
     methods = {name: method for name, method in known.items() if method.service in served}
     if not faults and not any(method.rules for method in methods.values()):
-        faults.append("no method has a google.api.http rule, so there is no route to serve")
+        faults.append(_fault("no method has a google.api.http rule, so there is no route to serve"))
     if faults:
         raise SchemaError(faults)
     return Schema(pool=pool, methods=methods, known=known)
 
 
-def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
+def _fault(message: str) -> Fault:
+    return Fault(Position("descriptors"), "", message)
+
+
+def _methods(service: ServiceDescriptor, faults: list[Fault]) -> Iterable[Method]:
     for descriptor in service.methods:
         name = f"{service.full_name}/{descriptor.name}"
         options = options_of(descriptor)
@@ -131,6 +147,7 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
             yield Method(
                 name=name,
                 service=service.full_name,
+                file=service.file.name,
                 request=message_factory.GetMessageClass(descriptor.input_type),
                 reply=message_factory.GetMessageClass(descriptor.output_type),
                 client_streaming=descriptor.client_streaming,
@@ -139,8 +156,8 @@ def _methods(service: ServiceDescriptor, faults: list[str]) -> Iterable[Method]:
                 operation=operation,
                 is_read=operation is None and _has_no_effect(descriptor, rules),
             )
-        except SchemaError as error:
-            faults += [f"{name}: {fault}" for fault in error.faults]
+        except _OptionError as error:
+            faults.append(Fault(Position(service.file.name), name, str(error)))
 
 
 def _has_no_effect(descriptor: MethodDescriptor, rules: tuple[HttpRule, ...]) -> bool:
@@ -153,18 +170,18 @@ def _rules(http: Any) -> Iterable[HttpRule]:
     yield _rule(http)
     for additional in http.additional_bindings:
         if additional.additional_bindings:
-            raise SchemaError(["additional_bindings do not nest"])
+            raise _OptionError("additional_bindings do not nest")
         yield _rule(additional)
 
 
 def _rule(http: Any) -> HttpRule:
     pattern = http.WhichOneof("pattern")
     if pattern is None:
-        raise SchemaError(["the HTTP rule has no pattern"])
+        raise _OptionError("the HTTP rule has no pattern")
     if pattern == "custom":
         http_method, template = http.custom.kind.upper(), http.custom.path
         if not http_method:
-            raise SchemaError(["the custom HTTP rule has no kind, which is its HTTP method"])
+            raise _OptionError("the custom HTTP rule has no kind, which is its HTTP method")
     else:
         http_method, template = pattern.upper(), getattr(http, pattern)
     return HttpRule(
@@ -192,4 +209,4 @@ def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
             if not package:
                 break
             package = package.rpartition(".")[0]
-    raise SchemaError([f"the operation option names {name!r}, which is no known message"])
+    raise _OptionError(f"the operation option names {name!r}, which is not a known message")

@@ -15,18 +15,13 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
+from gateway.faults import Fault, Position
+from gateway.schema.errors import SchemaError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, OneofDescriptor
-
-
-class SchemaError(Exception):
-    """The descriptors cannot be served; every fault found is in the message, a line each."""
-
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(self.faults))
 
 
 def builtin_descriptors() -> bytes:
@@ -51,7 +46,7 @@ def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, lis
         try:
             descriptor_set = FileDescriptorSet.FromString(data)
         except DecodeError as error:
-            raise SchemaError([f"{origin}: not a serialized FileDescriptorSet"]) from error
+            raise SchemaError([_fault(origin, "", "not a serialized FileDescriptorSet")]) from error
         for file in descriptor_set.file:
             found.setdefault(file.name, (origin, file))
     services = [
@@ -64,23 +59,27 @@ def _fill(found: dict[str, tuple[str, FileDescriptorProto]]) -> DescriptorPool:
     pool = DescriptorPool()
     added: set[str] = set()
 
-    def add(name: str, needed_by: str) -> None:
-        if name in added:
+    def add(origin: str, file: FileDescriptorProto) -> None:
+        if file.name in added:
             return
-        added.add(name)
-        if name not in found:
-            raise SchemaError([f"{needed_by}: imports {name}, which no descriptor set holds"])
-        origin, file = found[name]
-        for imported in file.dependency:
-            add(imported, f"{origin}: {name}")
+        added.add(file.name)
+        for name in file.dependency:
+            if name not in found:
+                message = f"imports {name}, which is in no descriptor set"
+                raise SchemaError([_fault(origin, file.name, message)])
+            add(*found[name])
         try:
             pool.Add(file)
         except TypeError as error:
-            raise SchemaError([f"{origin}: {name}: {error}"]) from error
+            raise SchemaError([_fault(origin, file.name, str(error))]) from error
 
-    for name, (origin, _) in found.items():
-        add(name, origin)
+    for origin, file in found.values():
+        add(origin, file)
     return pool
+
+
+def _fault(origin: str, file: str, message: str) -> Fault:
+    return Fault(Position(origin), file, message)
 
 
 def options_of(descriptor: FieldDescriptor | MethodDescriptor | OneofDescriptor) -> dict[str, Any]:
@@ -110,16 +109,3 @@ def descriptor_of(message: Message | type[Message]) -> Descriptor:
 def field_of(message: Message | type[Message], name: str) -> FieldDescriptor:
     """Return a field by its name as the .proto file has it; KeyError when there is none."""
     return descriptor_of(message).fields_by_name[name]
-
-
-def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
-    """Return what describes the keys and the values of a map."""
-    entry = field.message_type
-    if entry is None:
-        raise TypeError(f"{field.full_name} is no map")
-    return entry.fields_by_name["key"], entry.fields_by_name["value"]
-
-
-def is_map(field: FieldDescriptor) -> bool:
-    """Tell whether a field is a map, which descriptors write as repeated entries."""
-    return bool(field.message_type and field.message_type.GetOptions().map_entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.schema.constraints import read_constraints
-from gateway.schema.pool import entry_of, is_map
+from gateway.schema.fields import entry_of, is_map
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
@@ -58,5 +58,5 @@ def _key_size(key: FieldDescriptor, constraints: FieldConstraints | None) -> int
 def _highest(allowed: Range | None) -> int | None:
     if allowed is None:
         return None
-    high = max(span.high for span in allowed.spans)
+    high = max(interval.high for interval in allowed.intervals)
     return None if math.isinf(high) else int(high)

@@ -13,7 +13,6 @@ from gateway.faults import FaultsError
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
 from gateway.policy_tools import find_absent_caller_fields
-from gateway.schema import SchemaError
 from gateway.serving.snapshot import Snapshot
 from gateway.serving.sources import (
     Sources,
@@ -23,7 +22,6 @@ from gateway.serving.sources import (
     describe,
     hosts_of,
     read_sources,
-    schema_faults,
 )
 from gateway.transcode import JsonWriter, build_router
 from gateway.upstream import Forwarder
@@ -79,11 +77,8 @@ class Builder:
         """
         config, telemetry = self.config, self.telemetry
         schema = build_schema(config, sources.descriptor_sets)
-        try:
-            limit = config.limits.elements
-            router, validator = build_router(schema, limit), Validator(schema, limit)
-        except SchemaError as error:
-            raise schema_faults(error) from error
+        limit = config.limits.elements
+        router, validator = build_router(schema, limit), Validator(schema, limit)
         bundle = build_bundle(config, schema, sources.bundle)
         shadow, shadow_faults = self._build_shadow(sources, schema)
         reporter = Reporter(self.records, telemetry.metrics, schema.pool, hosts_of(config))

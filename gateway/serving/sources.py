@@ -19,7 +19,8 @@ from gateway.faults import Fault, FaultsError, Position
 from gateway.object_storage import Hosts
 from gateway.openapi import build_document, read_comments, to_json
 from gateway.policy import load_bundle
-from gateway.schema import Schema, SchemaError, builtin_descriptors, load_schema
+from gateway.schema import Schema, builtin_descriptors, load_schema
+from gateway.transcode import build_router
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,7 +195,9 @@ def describe_api(config: Config) -> bytes:
         FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
     """
     descriptor_sets = _read_descriptor_sets(config)
-    return describe(config, build_schema(config, descriptor_sets), descriptor_sets)
+    schema = build_schema(config, descriptor_sets)
+    build_router(schema)  # for its faults: only rules that can be served can be described
+    return describe(config, schema, descriptor_sets)
 
 
 def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
@@ -213,15 +216,7 @@ def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema
     Raises:
         FaultsError: the descriptors cannot be served.
     """
-    try:
-        return load_schema(config.services, descriptor_sets)
-    except SchemaError as error:
-        raise schema_faults(error) from error
-
-
-def schema_faults(error: SchemaError) -> FaultsError:
-    """Return what is wrong with descriptors as an operator's faults."""
-    return FaultsError(Fault(Position("descriptors"), "", fault) for fault in error.faults)
+    return load_schema(config.services, descriptor_sets)
 
 
 def _read_descriptor_sets(config: Config) -> dict[str, bytes]:

@@ -9,19 +9,19 @@ from gateway.transcode.binder import Binder
 from gateway.transcode.field_names import to_json_path
 from gateway.transcode.http_body import read_raw
 from gateway.transcode.json_writer import JsonWriter, UnprintableError
+from gateway.transcode.request_target import RequestTarget, parse_target
 from gateway.transcode.router import Match, Router, WrongHttpMethod
 from gateway.transcode.routes import Route, build_router
 from gateway.transcode.status import HTTP_STATUS, http_status
-from gateway.transcode.target import Target, parse_target
 
 __all__ = [
     "HTTP_STATUS",
     "Binder",
     "JsonWriter",
     "Match",
+    "RequestTarget",
     "Route",
     "Router",
-    "Target",
     "UnprintableError",
     "WrongHttpMethod",
     "build_router",

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from gateway.errors import EnoughViolationsError, invalid_request
-from gateway.schema import descriptor_of
+from gateway.schema import descriptor_of, fits_parameter
 from gateway.transcode.http_body import raw_value, takes_raw_body
 from gateway.transcode.json_text import is_deeper, parse_json
 from gateway.transcode.masks import MaskRule
-from gateway.transcode.placer import Placer, fields_at, is_textual
-from gateway.transcode.target import decode
+from gateway.transcode.placer import Placer, find_readers
+from gateway.transcode.request_target import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.schema import HttpRule, Method
     from gateway.transcode.json_reader import FieldReader, JsonReader
-    from gateway.transcode.json_values import Reading
+    from gateway.transcode.json_values import ReadContext
     from gateway.transcode.template import Template, Variable
 
 _NOTHING = object()
@@ -66,11 +66,11 @@ class Binder:
             variable.field_path: self._check_variable(variable.field_path) for variable in template.variables
         }
         if rule.body not in {"", "*"} and rule.body not in descriptor.fields_by_name:
-            raise RuleError(f"the body fills {rule.body!r}, which {descriptor.full_name} does not have")
+            raise RuleError(f"the body sets {rule.body!r}, which {descriptor.full_name} does not have")
         self._takes_raw_body = takes_raw_body(method, rule)
         reply = descriptor_of(method.reply)
         if rule.response_body and rule.response_body not in reply.fields_by_name:
-            raise RuleError(f"the answer is {rule.response_body!r}, which {reply.full_name} does not have")
+            raise RuleError(f"the response is {rule.response_body!r}, which {reply.full_name} does not have")
         self._mask = MaskRule(method, rule, reader)
 
     def bind(
@@ -91,12 +91,12 @@ class Binder:
         Raises:
             GatewayError: INVALID_ARGUMENT with every violation found in any of the three.
         """
-        reading = self._reader.start()
+        context = self._reader.start()
         value = self._parse_body(body, content_type)
         tree: dict[str, Any] = {}
         try:
-            tree = self._read_body(reading, value)
-            placer = Placer(reading, self._reader, self._message, tree, self._rule.body)
+            tree = self._read_body(context, value)
+            placer = Placer(context, self._reader, self._message, tree, self._rule.body)
             for variable, text in captures:
                 placer.place_path(self._variables[variable.field_path], _decode_capture(variable, text))
             for name, text in query:
@@ -104,8 +104,8 @@ class Binder:
             placer.read_placed()
         except EnoughViolationsError:
             pass
-        if reading.violations.found:
-            raise invalid_request("the request is malformed", reading.violations.found)
+        if context.violations.found:
+            raise invalid_request("the request is malformed", context.violations.found)
         is_deep = is_deeper(value, _SAFE_DEPTH, body) or any(
             name.count(".") > _SAFE_DEPTH for name, _ in query
         )
@@ -128,12 +128,12 @@ class Binder:
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
         """Return the fields of a variable of the path."""
         path, name = ".".join(field_path), self._message.descriptor.full_name
-        fields = fields_at(self._reader, self._message, field_path)
+        fields = find_readers(self._reader, self._message, field_path)
         if fields is None:
-            raise RuleError(f"the path fills {path!r}, which {name} does not have")
+            raise RuleError(f"the path sets {path!r}, which {name} does not have")
         last = fields[-1].descriptor
-        if last.is_repeated or not is_textual(last):
-            raise RuleError(f"the path fills {path!r}, which is no single value")
+        if last.is_repeated or not fits_parameter(last):
+            raise RuleError(f"the path sets {path!r}, which is not a single value")
         return fields
 
     def _parse_body(self, body: bytes, content_type: str) -> Any:
@@ -146,14 +146,14 @@ class Binder:
             raise invalid_request("this method takes no body; leave it out")
         return parse_json(body)
 
-    def _read_body(self, reading: Reading, value: Any) -> dict[str, Any]:
+    def _read_body(self, context: ReadContext, value: Any) -> dict[str, Any]:
         if value is _NOTHING:
             return {}
         if self._rule.body == "*":
-            tree = self._message.read(reading, value, None)
+            tree = self._message.read(context, value, None)
             return tree if isinstance(tree, dict) else {}
         field = self._message.fields[self._rule.body]
-        return {field.name: field.read(reading, value, (None, field))}
+        return {field.name: field.read(context, value, (None, field))}
 
 
 def _decode_capture(variable: Variable, text: str) -> str:

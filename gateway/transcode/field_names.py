@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateway.schema import entry_of, is_map
-from gateway.transcode.well_known import ANY, LIST, SPECIAL, STRUCT, VALUE
+from gateway.schema import value_field
+from gateway.schema.well_known import ANY, FREE_FORM, SPECIAL_IN_JSON
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
 # A name, with the dot before it, or the index or key that follows one: `.labels`, `[0]`, `["a.b"]`, `[true]`.
 _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"\\]|\\.)*")\])', re.ASCII)
-_FREE_FORM = {STRUCT, LIST, VALUE}
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
@@ -29,25 +28,24 @@ def to_json_path(path: str, descriptor: Descriptor) -> str:
     parts: list[str] = []
     here: Descriptor | None = descriptor
     at = 0
-    while here is not None and here.full_name not in SPECIAL and (match := _STEP.match(path, at)):
+    while here is not None and here.full_name not in SPECIAL_IN_JSON and (match := _STEP.match(path, at)):
         field = here.fields_by_name.get(match[1]) if match[1] else None
         if field is None:
             break
         parts.append(f".{field.json_name}" if parts else field.json_name)
         at = match.end()
-        kind = entry_of(field)[1].message_type if is_map(field) else field.message_type
         if field.is_repeated and (index := _STEP.match(path, at)) and index[2]:
             parts.append(index[2])
             at = index.end()
-        here = kind
+        here = value_field(field).message_type
     return "".join(parts) + _rest(path[at:], here)
 
 
 def _rest(rest: str, here: Descriptor | None) -> str:
     """Return the end of a path, behind the last field that JSON knows as such."""
-    if here is None or here.full_name not in SPECIAL or here.full_name == ANY:
+    if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest
     # The fields of a type with a form of its own are not there in JSON: ts.seconds is a part of ts.
-    if here.full_name not in _FREE_FORM:
+    if here.full_name not in FREE_FORM:
         return ""
     return "".join(match[2] for match in _STEP.finditer(rest) if match[2])

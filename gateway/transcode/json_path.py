@@ -28,11 +28,11 @@ class FieldStep(Protocol):
 
 Step: TypeAlias = "FieldStep | tuple[str] | int | str"
 """A field, the key of a map in a tuple, the index in a list, or a name that is no field."""
-Path: TypeAlias = "tuple[Path, Step] | None"
+JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
 """The way to the value that holds this one, and the last step; None is the request itself."""
 
 
-def show_path(path: Path) -> str:
+def show_path(path: JsonPath) -> str:
     """Return the text of a path, as `inner.labels["env"]`; empty for the request itself.
 
     Fields have the names of the .proto file. Within an Any they have those of JSON: which
@@ -58,7 +58,7 @@ def plain_name(name: str) -> str:
     return name if is_plain or name == "@type" else quote(name)
 
 
-def _steps(path: Path) -> Iterator[Step]:
+def _steps(path: JsonPath) -> Iterator[Step]:
     steps: list[Step] = []
     while path is not None:
         path, step = path

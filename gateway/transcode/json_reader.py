@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, EncodeError, Message
 
-from gateway.schema import entry_of, is_map
+from gateway.schema import is_map, value_field
+from gateway.schema.well_known import ANY, NULL_VALUE, SPECIAL_IN_JSON, VALUE, WRAPPERS
 from gateway.transcode.json_path import plain_name
 from gateway.transcode.json_values import (
-    Reading,
+    ReadContext,
     ValueReader,
     any_json_reader,
     converting,
@@ -31,13 +32,13 @@ from gateway.transcode.json_values import (
     wrapper_reader,
 )
 from gateway.transcode.scalars import list_names, scalar_reader, show
-from gateway.transcode.well_known import ANY, NULL, SPECIAL, TEXT_TYPES, VALUE, WRAPPERS
+from gateway.transcode.well_known import TEXT_TYPES
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
 
-    from gateway.transcode.json_path import Path, Step
+    from gateway.transcode.json_path import JsonPath, Step
 
 _TYPE_URL = re.compile(r"[!-~]*/([A-Za-z0-9_.]+)", re.ASCII)
 
@@ -82,14 +83,14 @@ class MessageReader:
         self.fields: dict[str, FieldReader] = {}
         self.read: ValueReader = self._read_object
 
-    def _read_object(self, reading: Reading, value: Any, path: Path) -> Any:
+    def _read_object(self, context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, dict):
-            return reading.refuse(path, f"{show(value)} is not an object")
-        return self.read_fields(reading, value, path)
+            return context.refuse(path, f"{show(value)} is not an object")
+        return self.read_fields(context, value, path)
 
-    def read_fields(self, reading: Reading, value: dict[str, Any], path: Path) -> dict[str, Any]:
+    def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
         """Return the tree of an object whose names are those of fields."""
-        reading.refuse_duplicates(value, path, self.step)
+        context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
         oneofs: dict[str, FieldReader] = {}
@@ -97,17 +98,17 @@ class MessageReader:
             field = self.fields.get(name)
             if field is None:
                 own = (path, plain_name(name))
-                reading.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
+                context.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
                 continue
             if field.name in seen:  # also when one of the two is null
                 names = f"{field.json_name} and as {field.name}"
-                reading.refuse((path, field), f"stands here as {names}; keep one")
+                context.refuse((path, field), f"is given as {names}; keep one")
             elif one is None and field.skips_null:
                 pass
             elif field.oneof and (other := oneofs.setdefault(field.oneof, field)) is not field:
-                reading.refuse((path, field), f"{other.json_name} is set as well; set one of them")
+                context.refuse((path, field), f"{other.json_name} is set as well; set one of them")
             else:
-                tree[field.name] = field.read(reading, one, (path, field))
+                tree[field.name] = field.read(context, one, (path, field))
             seen.add(field.name)
         return tree
 
@@ -140,9 +141,9 @@ class JsonReader:
         self._packed: dict[str, MessageReader] = {}
         self._max_elements = max_elements
 
-    def start(self) -> Reading:
+    def start(self) -> ReadContext:
         """Begin to read a request."""
-        return Reading(self._max_elements)
+        return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
         """Return the reader of a message type; with it those of all types within it are made."""
@@ -150,7 +151,7 @@ class JsonReader:
         if known is None:
             # Entered before its fields are: types may hold themselves.
             known = self._types[descriptor.full_name] = MessageReader(descriptor)
-            if descriptor.full_name in SPECIAL:
+            if descriptor.full_name in SPECIAL_IN_JSON:
                 known.read = self._special(descriptor)
             else:
                 fields = [FieldReader(field, self._field(field)) for field in descriptor.fields]
@@ -164,7 +165,7 @@ class JsonReader:
 
     def _field(self, field: FieldDescriptor) -> ValueReader:
         if is_map(field):
-            return map_reader(field, self._one(entry_of(field)[1]))
+            return map_reader(field, self._one(value_field(field)))
         return list_reader(field, self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueReader:
@@ -187,60 +188,60 @@ class JsonReader:
         pool = descriptor.file.pool
         new_any = message_factory.GetMessageClass(descriptor)
 
-        def read(reading: Reading, value: Any, path: Path) -> Any:
+        def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
             if not isinstance(value, dict):
-                return reading.refuse(path, f"{show(value)} is not an object")
-            inner = self._packed_type(pool, reading, value, path)
-            reading.refuse_duplicates(value, path, inner.step if inner else plain_name)
+                return context.refuse(path, f"{show(value)} is not an object")
+            inner = self._packed_type(pool, context, value, path)
+            context.refuse_duplicates(value, path, inner.step if inner else plain_name)
             if inner is None:
                 return None if value else new_any()
-            tree = _read_packed(inner, reading, value, path)
-            if reading.violations.found:
+            tree = _read_packed(inner, context, value, path)
+            if context.violations.found:
                 return None
             try:
                 packed = inner.to_message(tree).SerializeToString()
             except (DecodeError, EncodeError):
-                return reading.refuse(path, "lacks a required field, or is nested too deeply")
+                return context.refuse(path, "lacks a required field, or is nested too deeply")
             return new_any(type_url=value["@type"], value=packed)
 
         return read
 
     def _packed_type(
-        self, pool: DescriptorPool, reading: Reading, value: dict[str, Any], path: Path
+        self, pool: DescriptorPool, context: ReadContext, value: dict[str, Any], path: JsonPath
     ) -> MessageReader | None:
         """Return the reader of the type that an Any names; None if there is none, which is noted."""
         url = value.get("@type")
         match = _TYPE_URL.fullmatch(url) if isinstance(url, str) else None
         if match is None:
             if value:
-                reading.refuse(path, 'needs "@type", as type.googleapis.com/google.protobuf.Duration')
+                context.refuse(path, 'needs "@type", as type.googleapis.com/google.protobuf.Duration')
             return None
         known = self._packed.get(match[1])
         if known is None:
             try:
                 known = self.message_reader(pool.FindMessageTypeByName(match[1]))
             except KeyError:
-                reading.refuse((path, "@type"), f"{show(url)} is no known type")
+                context.refuse((path, "@type"), f"{show(url)} is not a known type")
                 return None
             self._packed[match[1]] = known
         return known
 
 
-def _read_packed(inner: MessageReader, reading: Reading, value: dict[str, Any], path: Path) -> Any:
+def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, Any], path: JsonPath) -> Any:
     """Read what is in an Any beside "@type": a type with a form of its own is in "value"."""
-    if inner.descriptor.full_name not in SPECIAL:
+    if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}
-        return inner.read_fields(reading, rest, path)
+        return inner.read_fields(context, rest, path)
     if value.keys() != {"@type", "value"}:
-        return reading.refuse(path, 'needs "value" and nothing else beside "@type"')
-    return inner.read(reading, value["value"], (path, "value"))
+        return context.refuse(path, 'takes "@type" and "value", and nothing else')
+    return inner.read(context, value["value"], (path, "value"))
 
 
 def _value_type(field: FieldDescriptor) -> str:
-    kind = entry_of(field)[1].message_type if is_map(field) else field.message_type
+    kind = value_field(field).message_type
     return kind.full_name if kind is not None else ""
 
 
 def _takes_null(field: FieldDescriptor) -> bool:
     kind = field.message_type or field.enum_type
-    return kind is not None and kind.full_name in {VALUE, NULL}
+    return kind is not None and kind.full_name in {VALUE, NULL_VALUE}

@@ -13,7 +13,8 @@ from google.protobuf import message_factory
 
 from gateway.errors import EnoughViolationsError, Violations
 from gateway.schema import describe_elements, describe_size, entry_of, read_constraints
-from gateway.transcode.json_path import Path, Step, show_path
+from gateway.schema.well_known import LIST_VALUE, STRUCT
+from gateway.transcode.json_path import JsonPath, Step, show_path
 from gateway.transcode.json_text import JsonNumber, JsonObject
 from gateway.transcode.scalars import (
     SCALAR_READERS,
@@ -25,14 +26,7 @@ from gateway.transcode.scalars import (
     scalar_reader,
     show,
 )
-from gateway.transcode.well_known import (
-    LIST,
-    STRUCT,
-    TEXT_TYPES,
-    fill_list,
-    fill_struct,
-    fill_value,
-)
+from gateway.transcode.well_known import TEXT_TYPES, fill_list, fill_struct, fill_value
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -40,7 +34,7 @@ if TYPE_CHECKING:
 MALFORMED = "MALFORMED"
 
 
-class Reading:
+class ReadContext:
     """The reading of one request: what is wrong with it, and how many elements it may still have.
 
     Attributes:
@@ -60,7 +54,7 @@ class Reading:
         self._limit = max_elements
         self._room = max_elements
 
-    def refuse(self, path: Path, description: str) -> None:
+    def refuse(self, path: JsonPath, description: str) -> None:
         """Note that a value does not fit.
 
         Raises:
@@ -68,7 +62,9 @@ class Reading:
         """
         self.violations.add(show_path(path), description, MALFORMED)
 
-    def refuse_unknown(self, path: Path, message: str, description: str, names: Callable[[], str]) -> None:
+    def refuse_unknown(
+        self, path: JsonPath, message: str, description: str, names: Callable[[], str]
+    ) -> None:
         """Note that a name leads to no field.
 
         Args:
@@ -85,13 +81,13 @@ class Reading:
             description = f"{description}; {names()}"
         self.refuse(path, description)
 
-    def refuse_duplicates(self, value: Any, path: Path, step: Callable[[str], Step]) -> None:
+    def refuse_duplicates(self, value: Any, path: JsonPath, step: Callable[[str], Step]) -> None:
         """Refuse names that an object has more than once; step gives the last step of the path to one."""
         if type(value) is JsonObject:
             for name in value.duplicates:
-                self.refuse((path, step(name)), "stands here more than once; keep one")
+                self.refuse((path, step(name)), "is given more than once; keep one")
 
-    def count(self, elements: int, path: Path, field: FieldDescriptor | None = None) -> None:
+    def count(self, elements: int, path: JsonPath, field: FieldDescriptor | None = None) -> None:
         """Count the elements of a list or a map, before any of them is read.
 
         Args:
@@ -116,40 +112,40 @@ class Reading:
         raise EnoughViolationsError
 
 
-ValueReader: TypeAlias = Callable[[Reading, Any, Path], Any]
-"""The reading, a JSON value, where it is → what the constructor of a message takes."""
+ValueReader: TypeAlias = Callable[[ReadContext, Any, JsonPath], Any]
+"""The context, a JSON value, where it is → what the constructor of a message takes."""
 
 
 def converting(convert: Callable[[Any], Any]) -> ValueReader:
     """Return a reader of values by a function that raises UnfitError."""
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         try:
             return convert(value)
         except UnfitError as error:
-            return reading.refuse(path, str(error))
+            return context.refuse(path, str(error))
 
     return read
 
 
 def or_null(inner: ValueReader) -> ValueReader:
     """Return a reader to which null is a value, the number 0 of an enum."""
-    return lambda reading, value, path: 0 if value is None else inner(reading, value, path)
+    return lambda context, value, path: 0 if value is None else inner(context, value, path)
 
 
 def text_type_reader(descriptor: Descriptor) -> ValueReader:
     """Return the reader of a type that is a text in JSON."""
     parse, form = TEXT_TYPES[descriptor.full_name]
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         try:
             text = read_string(value)
         except UnfitError as error:
-            return reading.refuse(path, str(error))
+            return context.refuse(path, str(error))
         if "," in text:  # of a field mask, whose paths are elements
-            reading.count(text.count(",") + 1, path)
+            context.count(text.count(",") + 1, path)
         tree = parse(text)
-        return reading.refuse(path, f"{show(text)} is not {form}") if tree is None else tree
+        return context.refuse(path, f"{show(text)} is not {form}") if tree is None else tree
 
     return read
 
@@ -158,11 +154,11 @@ def wrapper_reader(descriptor: Descriptor) -> ValueReader:
     """Return the reader of a wrapper, which is the value inside it in JSON."""
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         try:
             return {"value": convert(value)}
         except UnfitError as error:
-            return reading.refuse(path, str(error))
+            return context.refuse(path, str(error))
 
     return read
 
@@ -170,11 +166,11 @@ def wrapper_reader(descriptor: Descriptor) -> ValueReader:
 def list_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
     """Return the reader of a repeated field."""
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, list):
-            return reading.refuse(path, f"{show(value)} is not an array")
-        reading.count(len(value), path, field)
-        return [element(reading, one, (path, index)) for index, one in enumerate(value)]
+            return context.refuse(path, f"{show(value)} is not an array")
+        context.count(len(value), path, field)
+        return [element(context, one, (path, index)) for index, one in enumerate(value)]
 
     return read
 
@@ -183,22 +179,22 @@ def map_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
     """Return the reader of a map."""
     read_key = _key_reader(entry_of(field)[0])
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, dict):
-            return reading.refuse(path, f"{show(value)} is not an object")
-        reading.count(len(value), path, field)
-        reading.refuse_duplicates(value, path, _key_step)
+            return context.refuse(path, f"{show(value)} is not an object")
+        context.count(len(value), path, field)
+        context.refuse_duplicates(value, path, _key_step)
         tree: dict[Any, Any] = {}
         for name, one in value.items():
             own = (path, (name,))
             try:
                 key = read_key(name)
             except UnfitError as error:
-                reading.refuse(own, f"as a key, {error}")
+                context.refuse(own, f"as a key, {error}")
                 key = name
             if key in tree:
-                reading.refuse(own, "the same key stands here a second time; keep one")
-            tree[key] = element(reading, one, own)
+                context.refuse(own, "the key is given twice; keep one")
+            tree[key] = element(context, one, own)
         return tree
 
     return read
@@ -223,14 +219,14 @@ def any_json_reader(descriptor: Descriptor) -> ValueReader:
     needed, what, fill = object, "", fill_value
     if kind == STRUCT:
         needed, what, fill = dict, "an object", fill_struct
-    elif kind == LIST:
+    elif kind == LIST_VALUE:
         needed, what, fill = list, "an array", fill_list
 
-    def read(reading: Reading, value: Any, path: Path) -> Any:
+    def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, needed):
-            return reading.refuse(path, f"{show(value)} is not {what}")
-        tree = _read_json(reading, value, path)
-        if reading.violations.found:
+            return context.refuse(path, f"{show(value)} is not {what}")
+        tree = _read_json(context, value, path)
+        if context.violations.found:
             return None
         message = new()
         fill(message, tree)
@@ -239,29 +235,29 @@ def any_json_reader(descriptor: Descriptor) -> ValueReader:
     return read
 
 
-def _read_json(reading: Reading, value: Any, path: Path) -> Any:
+def _read_json(context: ReadContext, value: Any, path: JsonPath) -> Any:
     """Read JSON of any form, down to its leaves; numbers come as float."""
     if isinstance(value, dict):
-        reading.count(len(value), path)
-        reading.refuse_duplicates(value, path, _key_step)
+        context.count(len(value), path)
+        context.refuse_duplicates(value, path, _key_step)
         tree = {}
         for name, one in value.items():
             own = (path, (name,))
-            _fit(reading, read_string, name, own)
-            tree[name] = _read_json(reading, one, own)
+            _fit(context, read_string, name, own)
+            tree[name] = _read_json(context, one, own)
         return tree
     if isinstance(value, list):
-        reading.count(len(value), path)
-        return [_read_json(reading, one, (path, index)) for index, one in enumerate(value)]
+        context.count(len(value), path)
+        return [_read_json(context, one, (path, index)) for index, one in enumerate(value)]
     if isinstance(value, str):
-        return _fit(reading, read_string, value, path)
+        return _fit(context, read_string, value, path)
     if isinstance(value, JsonNumber) or type(value) is int:
-        return _fit(reading, read_double, value, path)
+        return _fit(context, read_double, value, path)
     return value
 
 
-def _fit(reading: Reading, convert: Callable[[Any], Any], value: Any, path: Path) -> Any:
+def _fit(context: ReadContext, convert: Callable[[Any], Any], value: Any, path: JsonPath) -> Any:
     try:
         return convert(value)
     except UnfitError as error:
-        return reading.refuse(path, str(error))
+        return context.refuse(path, str(error))

@@ -12,24 +12,20 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format, message_factory
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from gateway.schema import descriptor_of, entry_of, field_of, is_map
-from gateway.transcode.well_known import SPECIAL
+from gateway.schema import descriptor_of, field_of, is_64_bit, is_map, reachable_types, value_field
+from gateway.schema.well_known import ANY, LIST_VALUE, NULL_VALUE, NULL_WHEN_UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
-_ANY = "google.protobuf.Any"
-_NULL_UNSET = SPECIAL - {_ANY, "google.protobuf.Struct"}
 _MAX_NESTED = 32
-_64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 # Behind the type URL of an Any that stays raw, so that no pool knows the type; taken off before it is shown.
 _RAW = "\0"
 
@@ -93,12 +89,12 @@ class JsonWriter:
         """Tell whether a message type can reach an Any; most cannot, and are written straight away."""
         known = self._holds_any.get(descriptor.full_name)
         if known is None:
-            known = self._holds_any[descriptor.full_name] = _ANY in _reachable(descriptor)
+            known = self._holds_any[descriptor.full_name] = ANY in reachable_types([descriptor])
         return known
 
     def _mark_raw(self, message: Any, depth: int) -> None:
         """Turn the value of each Any that cannot be expanded into a BytesValue, which prints as base64."""
-        if message.DESCRIPTOR.full_name == _ANY:
+        if message.DESCRIPTOR.full_name == ANY:
             self._mark_any(message, depth)
             return
         for field, value in message.ListFields():
@@ -138,21 +134,9 @@ class _LenientPool:
             return BytesValue.DESCRIPTOR
 
 
-def _reachable(descriptor: Descriptor) -> set[str]:
-    """Return the names of all message types within a type, its own among them."""
-    todo, names = [descriptor], {descriptor.full_name}
-    while todo:
-        for field in todo.pop().fields:
-            if field.message_type and field.message_type.full_name not in names:
-                names.add(field.message_type.full_name)
-                todo.append(field.message_type)
-    return names
-
-
 def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
     if is_map(field):
-        is_message = entry_of(field)[1].message_type is not None
-        return value.values() if is_message else ()
+        return value.values() if value_field(field).message_type is not None else ()
     return value if field.is_repeated else (value,)
 
 
@@ -161,13 +145,15 @@ def _empty(field: FieldDescriptor) -> Any:
     if field.is_repeated and not is_map(field):
         return []
     if field.message_type is not None:
-        # A type with a form of its own, as a Timestamp, has none for "not set".
-        return None if field.message_type.full_name in _NULL_UNSET else {}
+        name = field.message_type.full_name
+        return None if name in NULL_WHEN_UNSET else [] if name == LIST_VALUE else {}
     if field.enum_type is not None:
+        if field.enum_type.full_name == NULL_VALUE:
+            return None
         return field.enum_type.values_by_number[field.default_value].name
     if field.type == field.TYPE_BYTES:
         return b64encode(field.default_value).decode()
-    return str(field.default_value) if field.cpp_type in _64_BITS else field.default_value
+    return str(field.default_value) if is_64_bit(field) else field.default_value
 
 
 def _unmark(tree: Any) -> None:

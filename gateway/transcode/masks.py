@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.schema import descriptor_of, is_map
-from gateway.transcode.well_known import MASK, SPECIAL
+from gateway.schema import descriptor_of, nested_message
+from gateway.schema.well_known import FIELD_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     from gateway.schema import HttpRule, Method
@@ -31,7 +31,9 @@ class MaskRule:
         if rule.http_method != "PATCH" or rule.body in {"", "*"}:
             return
         descriptor = descriptor_of(method.request)
-        masks = [one for one in descriptor.fields if one.message_type and one.message_type.full_name == MASK]
+        masks = [
+            one for one in descriptor.fields if one.message_type and one.message_type.full_name == FIELD_MASK
+        ]
         target = descriptor.fields_by_name[rule.body].message_type
         if len(masks) == 1 and not masks[0].is_repeated and target is not None:
             self._mask, self._target = masks[0].name, target
@@ -51,15 +53,8 @@ class MaskRule:
             field = self._reader.find_field(descriptor, name)
             if field is None:
                 continue
-            inner = _inner(field.descriptor)
+            inner = nested_message(field.descriptor)
             if inner is not None and isinstance(one, dict) and one:
                 yield from self._paths(inner, one, f"{prefix}{field.name}.")
             else:
                 yield f"{prefix}{field.name}"
-
-
-def _inner(field: FieldDescriptor) -> Descriptor | None:
-    """Return the message type whose fields a mask can name one by one."""
-    if field.message_type is None or field.is_repeated or is_map(field):
-        return None
-    return None if field.message_type.full_name in SPECIAL else field.message_type

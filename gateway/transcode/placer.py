@@ -6,42 +6,49 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.redaction import quote
-from gateway.schema import entry_of, is_map
+from gateway.schema import (
+    find_fields,
+    fits_parameter,
+    is_map,
+    leaf_field,
+    nested_message,
+    other_members,
+    value_field,
+)
 from gateway.transcode.scalars import list_names, parse_text
-from gateway.transcode.well_known import SPECIAL, TEXT_TYPES, WRAPPERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
-
-    from gateway.transcode.json_path import Path
+    from gateway.transcode.json_path import JsonPath
     from gateway.transcode.json_reader import FieldReader, JsonReader, MessageReader
-    from gateway.transcode.json_values import Reading
+    from gateway.transcode.json_values import ReadContext
 
 _MAP_KEY = re.compile(r"([^\[]*)\[(.*)\]", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
-
-# Message types that a parameter's text can stand for.
-_TEXT_MESSAGES = WRAPPERS | TEXT_TYPES.keys()
 
 
 class Placer:
     """Puts the texts of path and query into the tree of one request."""
 
     def __init__(
-        self, reading: Reading, reader: JsonReader, message: MessageReader, tree: dict[str, Any], body: str
+        self,
+        context: ReadContext,
+        reader: JsonReader,
+        message: MessageReader,
+        tree: dict[str, Any],
+        body: str,
     ) -> None:
         """Begin.
 
         Args:
-            reading: notes the violations.
+            context: notes the violations.
             reader: of the schema.
             message: the request's type.
             tree: of the request, as its body fills it.
             body: the rule's: `*`, the name of the field that the body fills, or empty.
         """
-        self._reading = reading
+        self._context = context
         self._reader = reader
         self._message = message
         self._tree = tree
@@ -59,7 +66,7 @@ class Placer:
         if name in node:
             self._refuse(fields, "is set by the path already; leave it out of the body")
             return
-        node[name] = parse_text(_leaf(fields[-1].descriptor), text)
+        node[name] = parse_text(leaf_field(fields[-1].descriptor), text)
         self._placed[fields] = node
 
     def place_query(self, name: str, text: str) -> None:
@@ -69,15 +76,15 @@ class Placer:
         fields, rest = self._resolve(plain)
         if self._body == "*":
             path = _path_to(fields, rest, key)
-            self._reading.refuse(path, "is no parameter of the query: all fields are in the body")
+            self._context.refuse(path, "is not a query parameter: all fields are in the body")
         elif rest is not None or is_map(fields[-1].descriptor) != (key is not None):
             path, message = _path_to(fields, rest, key), self._message.descriptor.full_name
-            self._reading.refuse_unknown(path, message, "no such parameter", self._parameters)
+            self._context.refuse_unknown(path, message, "no such parameter", self._parameters)
         elif any(fields[: len(bound)] == bound for bound in self._bound):
             self._refuse(fields, "is set by the path; leave it out of the query")
         elif fields[0].name == self._body:
             self._refuse(fields, "is set by the body; leave it out of the query")
-        elif not is_textual(fields[-1].descriptor):
+        elif not fits_parameter(fields[-1].descriptor):
             self._refuse(fields, "is a message; set its fields one by one")
         else:
             self._put(fields, text, key)
@@ -86,10 +93,10 @@ class Placer:
         """Let the fields' readers check and convert each value that was placed."""
         for fields, node in self._placed.items():
             field = fields[-1]
-            node[field.name] = field.read(self._reading, node[field.name], _path_to(fields))
+            node[field.name] = field.read(self._context, node[field.name], _path_to(fields))
 
     def _refuse(self, fields: Sequence[FieldReader], description: str) -> None:
-        self._reading.refuse(_path_to(fields), description)
+        self._context.refuse(_path_to(fields), description)
 
     def _put(self, fields: tuple[FieldReader, ...], text: str, key: str | None) -> None:
         node, name, descriptor = self._descend(fields), fields[-1].name, fields[-1].descriptor
@@ -98,21 +105,21 @@ class Placer:
         if key is not None:
             entries = node.setdefault(name, {})
             if key in entries:
-                self._reading.refuse(_path_to(fields, None, key), "is set more than once; keep one")
-            entries[key] = parse_text(_leaf(entry_of(descriptor)[1]), text)
+                self._context.refuse(_path_to(fields, None, key), "is set more than once; keep one")
+            entries[key] = parse_text(leaf_field(value_field(descriptor)), text)
         elif descriptor.is_repeated:
-            node.setdefault(name, []).append(parse_text(_leaf(descriptor), text))
+            node.setdefault(name, []).append(parse_text(leaf_field(descriptor), text))
         elif name in node:
             self._refuse(fields, "is set more than once; keep one")
         else:
-            node[name] = parse_text(_leaf(descriptor), text)
+            node[name] = parse_text(leaf_field(descriptor), text)
         self._placed[fields] = node
 
     def _descend(self, fields: tuple[FieldReader, ...]) -> dict[str, Any] | None:
         """Return the node that holds the last field; None, with the violation noted, if it cannot be set."""
         node: Any = self._tree
         for depth, field in enumerate(fields):
-            if other := _sibling_in_oneof(field, node):
+            if other := _other_member(field, node):
                 self._refuse(fields, f"{other} is set as well; set one of them")
                 return None
             if depth == len(fields) - 1:
@@ -132,7 +139,8 @@ class Placer:
             if field is None:
                 return tuple(fields), ".".join(parts[index:])
             fields.append(field)
-            message = _inner(self._reader, field.descriptor)
+            nested = nested_message(field.descriptor)
+            message = self._reader.message_reader(nested) if nested is not None else None
         return tuple(fields), None
 
     def _parameters(self) -> str:
@@ -142,55 +150,26 @@ class Placer:
         return f"parameters: {names or 'none'}"
 
 
-def fields_at(
+def find_readers(
     reader: JsonReader, message: MessageReader, names: Sequence[str]
 ) -> tuple[FieldReader, ...] | None:
-    """Return the fields on a path with the names of the .proto file, or None if it leads nowhere."""
-    fields: list[FieldReader] = []
-    inner: MessageReader | None = message
-    for name in names:
-        field = inner.fields.get(name) if inner else None
-        if field is None or field.name != name:
-            return None
-        fields.append(field)
-        inner = _inner(reader, field.descriptor)
-    return tuple(fields)
+    """Return the readers of the fields on a path of names, or None if the path leads to no field."""
+    readers: list[FieldReader] = []
+    for field in find_fields(message.descriptor, names) or ():
+        readers.append(message.fields[field.name])
+        nested = nested_message(field)
+        message = reader.message_reader(nested) if nested is not None else message
+    return tuple(readers) or None
 
 
-def is_textual(field: FieldDescriptor) -> bool:
-    """Tell whether texts of path or query can stand for a field's values."""
-    if is_map(field):
-        return is_textual(entry_of(field)[1])
-    return field.message_type is None or field.message_type.full_name in _TEXT_MESSAGES
-
-
-def _inner(reader: JsonReader, field: FieldDescriptor) -> MessageReader | None:
-    """Return the type whose fields can be set one by one, None if the field is set as a whole."""
-    kind: Descriptor | None = field.message_type
-    return (
-        None
-        if kind is None or field.is_repeated or kind.full_name in SPECIAL
-        else reader.message_reader(kind)
-    )
-
-
-def _leaf(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field that decides how a text is read: the one inside a wrapper."""
-    kind = field.message_type
-    return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
-
-
-def _sibling_in_oneof(field: FieldReader, node: dict[str, Any]) -> str | None:
+def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
     """Return the JSON name of another member of a field's oneof that a node has."""
-    oneof = field.descriptor.containing_oneof
-    if oneof is None:
-        return None
-    return next((one.json_name for one in oneof.fields if one.name in node and one.name != field.name), None)
+    return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 
-def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> Path:
+def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> JsonPath:
     """Return the path to a field, to the entry of a map, or to what is no field."""
-    path: Path = None
+    path: JsonPath = None
     for field in fields:
         path = (path, field)
     if rest is not None:

@@ -16,7 +16,7 @@ from gateway.transcode.template import Segment, Template, Variable, Wildcard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-T = TypeVar("T")
+RouteT = TypeVar("RouteT")
 
 ANY_METHOD = "*"
 
@@ -26,10 +26,10 @@ class RouteConflictError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Match(Generic[T]):
+class Match(Generic[RouteT]):
     """The route of a request, and what its path says of the variables, still percent-encoded."""
 
-    route: T
+    route: RouteT
     captures: tuple[tuple[Variable, str], ...]
 
 
@@ -41,27 +41,27 @@ class WrongHttpMethod:
 
 
 @dataclass(slots=True)
-class _Leaf(Generic[T]):
+class _Leaf(Generic[RouteT]):
     template: Template
-    route: T
+    route: RouteT
 
 
 @dataclass(slots=True)
-class _Node(Generic[T]):
-    literals: dict[str, _Node[T]] = field(default_factory=dict)
-    one: _Node[T] | None = None
-    rest: _Node[T] | None = None
+class _Node(Generic[RouteT]):
+    literals: dict[str, _Node[RouteT]] = field(default_factory=dict)
+    one: _Node[RouteT] | None = None
+    rest: _Node[RouteT] | None = None
     # custom verb → HTTP method → leaf
-    leaves: dict[str, dict[str, _Leaf[T]]] = field(default_factory=dict)
+    leaves: dict[str, dict[str, _Leaf[RouteT]]] = field(default_factory=dict)
 
 
-class Router(Generic[T]):
+class Router(Generic[RouteT]):
     """Finds the route of a path."""
 
     def __init__(self) -> None:
-        self._root: _Node[T] = _Node()
+        self._root: _Node[RouteT] = _Node()
 
-    def add(self, http_method: str, template: Template, route: T) -> None:
+    def add(self, http_method: str, template: Template, route: RouteT) -> None:
         """Add a route.
 
         Args:
@@ -80,14 +80,14 @@ class Router(Generic[T]):
             raise RouteConflictError(f"{leaves[http_method].route} and {route} match the same requests")
         leaves[http_method] = _Leaf(template, route)
 
-    def find(self, http_method: str, segments: Sequence[str]) -> Match[T] | WrongHttpMethod | None:
+    def find(self, http_method: str, segments: Sequence[str]) -> Match[RouteT] | WrongHttpMethod | None:
         """Return the route of a request, the HTTP methods that its path has instead, or None.
 
         Args:
             http_method: HTTP method.
             segments: of the path, percent-encoded as they came.
         """
-        search = _Search[T](http_method)
+        search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
         if colon and custom_verb:  # a registered custom verb goes before a colon that is data
@@ -102,14 +102,14 @@ class Router(Generic[T]):
         return WrongHttpMethod(tuple(sorted(search.allowed))) if search.allowed else None
 
 
-class _Search(Generic[T]):
+class _Search(Generic[RouteT]):
     """One look-up: what is asked for, and the HTTP methods seen on the way."""
 
     def __init__(self, http_method: str) -> None:
         self._http_method = http_method
         self.allowed: set[str] = set()
 
-    def run(self, root: _Node[T], segments: Sequence[str], custom_verb: str) -> _Leaf[T] | None:
+    def run(self, root: _Node[RouteT], segments: Sequence[str], custom_verb: str) -> _Leaf[RouteT] | None:
         """Visit candidates depth first, without recursion: a path may have any number of segments."""
         # The last segment that is empty: no wildcard takes it, nor does `**` any stretch with it.
         last_empty = max((index for index, segment in enumerate(segments) if not segment), default=-1)
@@ -130,13 +130,13 @@ class _Search(Generic[T]):
                 todo.append((node.literals[segments[index]], index + 1))
         return None
 
-    def _leaf(self, node: _Node[T], custom_verb: str) -> _Leaf[T] | None:
+    def _leaf(self, node: _Node[RouteT], custom_verb: str) -> _Leaf[RouteT] | None:
         leaves = node.leaves.get(custom_verb, {})
         self.allowed |= leaves.keys()
         return leaves.get(self._http_method) or leaves.get(ANY_METHOD)
 
 
-def _child(node: _Node[T], segment: Segment) -> _Node[T]:
+def _child(node: _Node[RouteT], segment: Segment) -> _Node[RouteT]:
     if segment is Wildcard.ONE:
         node.one = node.one or _Node()
         return node.one

@@ -13,6 +13,7 @@ from gateway.transcode.router import RouteConflictError, Router
 from gateway.transcode.template import TemplateError, parse_template
 
 if TYPE_CHECKING:
+    from gateway.faults import Fault
     from gateway.schema import HttpRule, Method, Schema
 
 
@@ -50,7 +51,7 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
     """
     router: Router[Route] = Router()
     reader = JsonReader(max_elements)
-    faults: list[str] = []
+    faults: list[Fault] = []
     for method in schema.methods.values():
         for rule in method.rules:
             try:
@@ -58,7 +59,7 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
                 route = Route(method=method, rule=rule, binder=Binder(method, rule, template, reader))
                 router.add(rule.http_method, template, route)
             except (TemplateError, RuleError, RouteConflictError) as error:
-                faults.append(f"{method.name}: {error}")
+                faults.append(method.fault(str(error)))
     if faults:
         raise SchemaError(faults)
     return router

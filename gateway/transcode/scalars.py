@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.redaction import quote
+from gateway.schema import INTEGER_RANGES
 from gateway.transcode.json_text import JsonNumber
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def read_bytes(value: Any) -> bytes:
 
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
     """Return a reader of an enum's values: by name, or by number."""
-    by_number = read_integer(-(2**31), 2**31 - 1)
+    by_number = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
     # Dicts of our own: a descriptor's reads a name only up to a NUL.
     numbers = {one.name: one.number for one in enum.values}
     known = frozenset(numbers.values())
@@ -196,10 +197,10 @@ def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
     return read
 
 
-_INT32 = read_integer(-(2**31), 2**31 - 1)
-_INT64 = read_integer(-(2**63), 2**63 - 1)
-_UINT32 = read_integer(0, 2**32 - 1)
-_UINT64 = read_integer(0, 2**64 - 1)
+_INT32 = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
+_INT64 = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT64])
+_UINT32 = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_UINT32])
+_UINT64 = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_UINT64])
 
 SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
     FieldDescriptor.TYPE_DOUBLE: read_double,

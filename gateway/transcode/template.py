@@ -71,10 +71,10 @@ def parse_template(text: str) -> Template:
     Raises:
         TemplateError: saying what is wrong and where.
     """
-    return _Parser(text).parse()
+    return _TemplateParser(text).parse()
 
 
-class _Parser:
+class _TemplateParser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0

@@ -9,20 +9,10 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gateway.schema.well_known import DURATION, FIELD_MASK, TIMESTAMP
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-ANY = "google.protobuf.Any"
-STRUCT = "google.protobuf.Struct"
-LIST = "google.protobuf.ListValue"
-VALUE = "google.protobuf.Value"
-NULL = "google.protobuf.NullValue"
-MASK = "google.protobuf.FieldMask"
-
-WRAPPERS = frozenset(
-    f"google.protobuf.{kind}Value"
-    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
-)
 
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -78,14 +68,11 @@ def _nanos(fraction: str | None) -> int:
 
 
 TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
-    "google.protobuf.Timestamp": (parse_time, "a time as 2026-01-31T12:00:00Z"),
-    "google.protobuf.Duration": (parse_duration, "a duration as 3.5s"),
-    MASK: (parse_mask, "a field mask as name,description"),
+    TIMESTAMP: (parse_time, "a time as 2026-01-31T12:00:00Z"),
+    DURATION: (parse_duration, "a duration as 3.5s"),
+    FIELD_MASK: (parse_mask, "a field mask as name,description"),
 }
 """Type → its parser, and what its text looks like."""
-
-SPECIAL = frozenset({*TEXT_TYPES, *WRAPPERS, ANY, STRUCT, LIST, VALUE})
-"""Message types whose JSON is not an object of their fields."""
 
 
 def fill_value(message: Any, value: Any) -> None:

@@ -15,17 +15,17 @@ import re2
 
 from gateway.errors import FieldName, FieldViolation, field_text, rename_fields
 from gateway.redaction import quote
-from gateway.schema import Range, SchemaError, describe_size
+from gateway.schema import Range, SchemaError, describe_size, field_fault
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
     from google.protobuf.message import Message
 
-Violations: TypeAlias = Iterator[FieldViolation]
+ViolationIterator: TypeAlias = Iterator[FieldViolation]
 """What is wrong, one by one."""
-ValueCheck: TypeAlias = Callable[[Any], Violations]
+ValueCheck: TypeAlias = Callable[[Any], ViolationIterator]
 """Value → violations; those of the value itself have no path."""
-FieldCheck: TypeAlias = "Callable[[Message], Violations]"
+FieldCheck: TypeAlias = "Callable[[Message], ViolationIterator]"
 """Message → violations, with paths that begin at its fields."""
 
 REQUIRED = "REQUIRED"
@@ -51,7 +51,7 @@ def required_check(field: FieldDescriptor) -> FieldCheck:
     """Return a check that a field is set."""
     name, has_presence = field.name, field.has_presence
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         if not (message.HasField(name) if has_presence else getattr(message, name)):
             yield FieldViolation(field=name, description="is required; set it", reason=REQUIRED)
 
@@ -64,7 +64,7 @@ def sized_check(name: str, size: Range, others: tuple[FieldCheck, ...]) -> Field
     The elements of one that has too many, or too few, are not looked at: any number of them may be wrong.
     """
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         count = len(getattr(message, name))
         if count and count not in size:
             yield FieldViolation(field=name, description=describe_size(count, size), reason="SIZE")
@@ -78,7 +78,7 @@ def sized_check(name: str, size: Range, others: tuple[FieldCheck, ...]) -> Field
 def unique_check(name: str) -> FieldCheck:
     """Return a check that elements differ."""
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         seen: set[Any] = set()
         for index, value in enumerate(getattr(message, name)):
             # Messages cannot be hashed; their serialized form stands for them.
@@ -86,7 +86,7 @@ def unique_check(name: str) -> FieldCheck:
             if key in seen:
                 yield FieldViolation(
                     field=f"{name}[{index}]",
-                    description="is there a second time; elements must differ",
+                    description="is a duplicate; elements must differ",
                     reason="UNIQUE",
                 )
             seen.add(key)
@@ -98,7 +98,7 @@ def oneof_check(oneof: OneofDescriptor) -> FieldCheck:
     """Return a check that one member of a oneof is set."""
     name, members = oneof.name, [field.name for field in oneof.fields]
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         if message.WhichOneof(name) is None:
             paths = [part for member in members for part in (", ", FieldName(member))]
             description = field_text("set exactly one of: ", *paths[1:])
@@ -121,14 +121,14 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck
     """Return a check that a whole value matches a pattern.
 
     Raises:
-        SchemaError: it is no RE2 pattern, or the field no text.
+        SchemaError: it is not an RE2 pattern, or the field no text.
     """
     try:
         matches = re2.compile(pattern).fullmatch
     except re2.error as error:
-        raise SchemaError([f"{field.full_name}: {pattern!r} is no RE2 pattern: {error}"]) from error
+        raise SchemaError([field_fault(field, f"{pattern!r} is not an RE2 pattern: {error}")]) from error
 
-    def check(value: Any) -> Violations:
+    def check(value: Any) -> ViolationIterator:
         if matches(value) is None:
             yield FieldViolation(
                 field="",
@@ -146,7 +146,7 @@ def _show(value: str | bytes) -> str:
 def length_check(length: Range, what: str) -> ValueCheck:
     """Return a check of how long a value is: text in code points, bytes in bytes."""
 
-    def check(value: Any) -> Violations:
+    def check(value: Any) -> ViolationIterator:
         count = len(value)  # of a str: Unicode code points
         if count not in length:
             unit = "bytes" if isinstance(value, bytes) else "characters"
@@ -162,7 +162,7 @@ def length_check(length: Range, what: str) -> ValueCheck:
 def number_check(allowed: Range) -> ValueCheck:
     """Return a check of a number."""
 
-    def check(value: Any) -> Violations:
+    def check(value: Any) -> ViolationIterator:
         if value not in allowed:
             yield FieldViolation(
                 field="", description=f"{value} is not allowed; it must be {allowed.text}", reason="VALUE"
@@ -174,7 +174,7 @@ def number_check(allowed: Range) -> ValueCheck:
 def seconds_check(allowed: Range) -> ValueCheck:
     """Return a check of a Duration or a Timestamp."""
 
-    def check(value: Any) -> Violations:
+    def check(value: Any) -> ViolationIterator:
         if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
             yield FieldViolation(
                 field="",
@@ -195,7 +195,7 @@ def _show_seconds(value: Any) -> str:
 def bytes_check(allowed: Range) -> ValueCheck:
     """Return a check of how many bytes a value takes."""
 
-    def check(value: Any) -> Violations:
+    def check(value: Any) -> ViolationIterator:
         encoded = value.encode() if isinstance(value, str) else value
         count = len(encoded) if isinstance(encoded, bytes) else value.ByteSize()
         if count not in allowed:

@@ -13,16 +13,17 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
 
 from gateway.errors import FieldViolation
-from gateway.redaction import quote
 from gateway.schema import (
     Range,
     SchemaError,
     describe_elements,
     descriptor_of,
-    entry_of,
     is_map,
     read_constraints,
+    show_key,
+    value_field,
 )
+from gateway.schema.well_known import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-_ANY = "google.protobuf.Any"
 _MAX_PACKED = 32
 
 
@@ -56,7 +56,7 @@ class _Type:
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.make: Any = message_factory.GetMessageClass(descriptor)
-        self.is_any = descriptor.full_name == _ANY
+        self.is_any = descriptor.full_name == ANY
         self.steps: tuple[_Step, ...] = ()
 
 
@@ -96,7 +96,7 @@ class ElementCounter:
 
     def _steps(self, descriptor: Descriptor) -> Iterable[_Step]:
         for field in descriptor.fields:
-            kind = entry_of(field)[1].message_type if is_map(field) else field.message_type
+            kind = value_field(field).message_type
             inner = self.type_of(kind) if kind is not None else None
             size = _size_of(field)
             # A list with a constraint of its own is bounded by that; only what its elements hold may not be.
@@ -157,11 +157,6 @@ class _Count:
         path = self.enter(kind, message)
         self._depth -= 1
         return None if path is None else ""
-
-
-def show_key(key: object) -> str:
-    """Return the key of a map, or an index, as the path of a field shows it."""
-    return quote(key) if isinstance(key, str) else str(key).lower()
 
 
 def _join(prefix: str, path: str | None) -> str | None:

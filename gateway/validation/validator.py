@@ -14,15 +14,17 @@ from gateway.schema import (
     FieldConstraints,
     SchemaError,
     descriptor_of,
-    entry_of,
     is_map,
     read_constraints,
     requires_one,
+    show_key,
+    value_field,
 )
+from gateway.schema.well_known import DURATION, TIMESTAMP, WRAPPERS, is_well_known
 from gateway.validation.checks import (
     FieldCheck,
     ValueCheck,
-    Violations,
+    ViolationIterator,
     bytes_check,
     number_check,
     oneof_check,
@@ -33,7 +35,7 @@ from gateway.validation.checks import (
     unique_check,
     within,
 )
-from gateway.validation.elements import ElementCounter, show_key
+from gateway.validation.elements import ElementCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,10 +44,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.errors import FieldViolation
+    from gateway.faults import Fault
     from gateway.schema import Schema
 
-_WRAPPERS = "google.protobuf."
-_SECONDS = {"google.protobuf.Duration", "google.protobuf.Timestamp"}
+_SECONDS = {DURATION, TIMESTAMP}
 
 
 class Validator:
@@ -64,7 +66,7 @@ class Validator:
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, _MessageValidator] = {}
-        faults: list[str] = []
+        faults: list[Fault] = []
         for method in schema.methods.values():
             try:
                 self._of(descriptor_of(method.request))
@@ -104,7 +106,7 @@ class _MessageValidator:
     def __init__(self) -> None:
         self.checks: tuple[FieldCheck, ...] = ()
 
-    def check(self, message: Message) -> Violations:
+    def check(self, message: Message) -> ViolationIterator:
         for check in self.checks:
             yield from check(message)
 
@@ -113,7 +115,7 @@ _Compiled: TypeAlias = "Callable[[Descriptor], _MessageValidator]"
 
 
 def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[FieldCheck]:
-    faults: list[str] = []
+    faults: list[Fault] = []
     for field in descriptor.fields:
         try:
             yield from _field_checks(field, read_constraints(field), compiled)
@@ -146,7 +148,7 @@ def _singular_checks(
     if not value_checks:
         return
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         value = getattr(message, name)
         if message.HasField(name) if has_presence else value:
             for value_check in value_checks:
@@ -162,7 +164,7 @@ def _repeated_checks(
     name = field.name
     value_checks = tuple(_value_checks(field, constraints, compiled))
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         for index, value in enumerate(getattr(message, name)):
             for value_check in value_checks:
                 for one in value_check(value):
@@ -175,14 +177,13 @@ def _map_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[FieldCheck]:
     name = field.name
-    _, value_field = entry_of(field)
     key = constraints.key if constraints else None
     key_checks = tuple(text_checks(field, key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (number_check(key.value),)
-    value_checks = tuple(_value_checks(value_field, constraints, compiled))
+    value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
 
-    def check(message: Message) -> Violations:
+    def check(message: Message) -> ViolationIterator:
         entries = getattr(message, name)
         for key in sorted(entries):
             of_key = (one for check_key in key_checks for one in check_key(key))
@@ -227,12 +228,12 @@ def _value_checks(
 def _message_checks(
     kind: Descriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[ValueCheck]:
-    if not kind.full_name.startswith(_WRAPPERS):
+    if not is_well_known(kind.full_name):
         nested = compiled(kind)
         yield nested.check
     elif constraints and kind.full_name in _SECONDS and constraints.value:
         yield seconds_check(constraints.value)
-    elif constraints and kind.full_name.endswith("Value") and "value" in kind.fields_by_name:
+    elif constraints and kind.full_name in WRAPPERS:
         for check in _value_checks(kind.fields_by_name["value"], constraints, compiled):
             yield _unwrapped(check)
         return

@@ -187,7 +187,7 @@ def test_a_variable_inside_of_a_value_is_a_fault(tmp_path: Path, text: str | Non
             "GATEWAY__LIMITS__BODY_BYTES: limits.body_bytes: input should be a valid integer",
         ),
         ("LIMITS", "a:\tb: c", "GATEWAY__LIMITS: not valid YAML"),
-        ("LIMITS", "{concurrency: 1, concurrency: 2}", "GATEWAY__LIMITS: stands here a second time"),
+        ("LIMITS", "{concurrency: 1, concurrency: 2}", "GATEWAY__LIMITS: is given twice"),
         ("LIMITS", "a: 1\n---\nb: 2", "GATEWAY__LIMITS: the value of a variable is one document"),
     ],
 )
@@ -203,7 +203,7 @@ def test_an_ipv6_address_in_a_variable_needs_no_quotes(listen: str) -> None:
 
 def test_a_tab_in_the_file_is_named_with_its_place(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "rest:\n\tlisten: ':80'\n")
-    assert fault == "gateway.yaml:2:1: not valid YAML: a tab stands here; indent with spaces"
+    assert fault == "gateway.yaml:2:1: not valid YAML: a tab is not allowed here; indent with spaces"
 
 
 def test_what_a_variable_s_section_lacks_is_told_under_its_name(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_faults_of_several_variables_are_told_at_once(tmp_path: Path) -> None:
     assert faults(tmp_path, REST="[", GRPC="a: b: c", LIMITS="!x 5") == [
         (
             "GATEWAY__GRPC: not valid YAML: mapping values are not allowed in this context; "
-            "to YAML a colon and a space start another key: write a: 'b: c'"
+            "in YAML a colon and a space start another key: write a: 'b: c'"
         ),
         "GATEWAY__LIMITS: the tag !x has no meaning here; put a value that starts with ! in quotes",
         "GATEWAY__REST: not valid YAML: did not find expected node content",
@@ -243,7 +243,7 @@ def test_a_service_needs_an_upstream_that_there_is(tmp_path: Path) -> None:
         ("- a", "gateway.yaml:1:1: a configuration is a mapping of sections"),
         ("text", "gateway.yaml:1:1: a configuration is a mapping of sections"),
         ("{}\n---\n{}", "gateway.yaml:3:1: a configuration is one document"),
-        ("a: 1\na: 2", "gateway.yaml:2:1: a: stands here a second time; keep one"),
+        ("a: 1\na: 2", "gateway.yaml:2:1: a: is given twice; keep one"),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path: Path, text: str, expected: str) -> None:

@@ -15,9 +15,9 @@ def fault(text: str) -> str:
     return str(found)
 
 
-QUOTE = "to YAML a value that starts with a quote ends at the next one"
-TAG = "to YAML a ! at the start is a tag"
-COLON = "to YAML a colon and a space start another key"
+QUOTE = "in YAML a value that starts with a quote ends at the next one"
+TAG = "in YAML a ! at the start is a tag"
+COLON = "in YAML a colon and a space start another key"
 
 MISTAKES = {
     "a quote at the start": (
@@ -45,11 +45,11 @@ MISTAKES = {
     "a choice": ('assert: x ? "a" : "b"\n', f'{COLON}: write assert: \'x ? "a" : "b"\''),
     "a list at the start": (
         "assert: [1].size() == 1\nb: 1\n",
-        "to YAML a [ at the start opens a list: write assert: '[1].size() == 1'",
+        "in YAML a [ at the start opens a list: write assert: '[1].size() == 1'",
     ),
     "a map at the start": (
         'assert: {"a": 1}.size() == 1\n',
-        "to YAML a { at the start opens a mapping: write assert: '{\"a\": 1}.size() == 1'",
+        "in YAML a { at the start opens a mapping: write assert: '{\"a\": 1}.size() == 1'",
     ),
 }
 

@@ -85,8 +85,8 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         "a: *x",
         [
             (
-                "f.yaml:1:4: not valid YAML: found undefined alias; to YAML a * at the start has a meaning "
-                "of its own: write a: '*x'"
+                "f.yaml:1:4: not valid YAML: found undefined alias; in YAML a * at the start has a special "
+                "meaning: write a: '*x'"
             )
         ],
     ),
@@ -94,8 +94,8 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         "a: \0",
         ["f.yaml: not valid YAML: unacceptable character #x0000: control characters are not allowed"],
     ),
-    "duplicate": ("a:\n  b: 1\n  b: 2", ["f.yaml:3:3: a.b: stands here a second time; keep one"]),
-    "duplicate in quotes": ("a: 1\n'a': 2", ["f.yaml:2:1: a: stands here a second time; keep one"]),
+    "duplicate": ("a:\n  b: 1\n  b: 2", ["f.yaml:3:3: a.b: is given twice; keep one"]),
+    "duplicate in quotes": ("a: 1\n'a': 2", ["f.yaml:2:1: a: is given twice; keep one"]),
     "key that is a list": ("? [a]\n: 1", ["f.yaml:1:3: a key is plain text here"]),
     "key with a tag": ("x: {!!int 1: a}", ["f.yaml:1:5: x: a key is plain text here"]),
     "tag": ("a: !!int 5", ["f.yaml:1:4: a: the tag tag:yaml.org,2002:int has no meaning here"]),
@@ -111,9 +111,9 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         [
             (
                 "f.yaml:1:4: a: the tag !x has no meaning here; "
-                "to YAML a ! at the start is a tag: write a: '!x 1'"
+                "in YAML a ! at the start is a tag: write a: '!x 1'"
             ),
-            "f.yaml:3:1: b: stands here a second time; keep one",
+            "f.yaml:3:1: b: is given twice; keep one",
             "f.yaml:4:5: c[0]: the tag !y has no meaning here; put a value that starts with ! in quotes",
         ],
     ),

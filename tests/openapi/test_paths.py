@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 
-def slots(document: Any, path: str, http_method: str) -> dict[str, Any]:
+def parameters(document: Any, path: str, http_method: str) -> dict[str, Any]:
     return {
         one["name"]: one
         for one in document["paths"][path][http_method]["parameters"]
@@ -40,15 +40,13 @@ def test_paths_of_the_library(library: Any) -> None:
 
 
 def test_a_variable_of_several_segments_is_a_parameter_for_each(library: Any) -> None:
-    parts = slots(library, "/v1/shelves/{inner_name_1}/books/{inner_name_2}", "put")
+    parts = parameters(library, "/v1/shelves/{inner_name_1}/books/{inner_name_2}", "put")
     assert list(parts) == ["inner_name_1", "inner_name_2"]
-    assert parts["inner_name_1"]["description"] == (
-        "Part of inner.name, which is the whole of shelves/*/books/*"
-    )
+    assert parts["inner_name_1"]["description"] == ("Part of inner.name, whose value is shelves/*/books/*")
 
 
 def test_the_rest_of_a_path(library: Any) -> None:
-    parts = slots(library, "/v1/files/{fString}", "get")
+    parts = parameters(library, "/v1/files/{fString}", "get")
     assert parts["fString"]["description"].endswith("slashes included.")
     assert parts["fString"]["schema"] == {"type": "string"}
 
@@ -63,7 +61,7 @@ def test_the_rest_of_a_path(library: Any) -> None:
     ],
 )
 def test_types_in_a_path(library: Any, name: str, schema: Any) -> None:
-    parts = slots(library, "/v1/typed/{wBool}/{ts}/{color}/{fInt64}/{wInt64}/{fBytes}", "get")
+    parts = parameters(library, "/v1/typed/{wBool}/{ts}/{color}/{fInt64}/{wInt64}/{fBytes}", "get")
     assert parts[name]["schema"] == schema
     assert all(one["required"] for one in parts.values())
 
@@ -78,8 +76,8 @@ def test_one_shape_of_path_is_one_path(odd: Any) -> None:
         "/odd:pack": ["post"],
         "/odd:packElse": ["post"],
     }
-    assert list(slots(odd, "/odd/{id}", "put")) == ["id"]  # that fills place.town
-    assert "slashes included" in slots(odd, "/odd/{id_}", "get")["id_"]["description"]
+    assert list(parameters(odd, "/odd/{id}", "put")) == ["id"]  # that fills place.town
+    assert "slashes included" in parameters(odd, "/odd/{id_}", "get")["id_"]["description"]
 
 
 def test_what_openapi_cannot_say_is_left_out(odd: Any, wire: Any) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from gateway.openapi.messages import Messages
-from gateway.schema import Schema, descriptor_of
+from gateway.openapi.messages import MessageSchemas
+from gateway.openapi.responses import responses
+from gateway.schema import HttpRule, Schema, descriptor_of
+from gateway.transcode import JsonWriter
 from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.json_text import parse_json
 from gateway.validation import Validator
@@ -100,7 +102,7 @@ def test_schema_and_gateway_agree(
     package = service.rpartition(".")[0]
     kind = schema.message(f"{package}.{message}")
     assert is_taken(schema, kind, value) is is_good
-    inputs = Messages({}, lambda name: name, is_input=True)
+    inputs = MessageSchemas({}, lambda name: name, is_input=True)
     root = inputs.message(descriptor_of(kind))
     whole = {**root, "components": {"schemas": inputs.schemas}}
     assert jsonschema_rs.Draft202012Validator(whole).is_valid(value) is is_good
@@ -116,3 +118,17 @@ def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
     message = kind_reader.to_message(tree)
     validator = Validator(schema)
     return not list(validator._of(descriptor_of(kind)).check(message))  # noqa: SLF001
+
+
+def test_a_field_that_is_not_set_as_the_response(schemas: dict[str, Schema]) -> None:
+    schema = schemas[LIBRARY]
+    method = schema.methods[f"{LIBRARY}/Search"]
+    outputs = MessageSchemas({}, lambda name: name, is_input=False)
+    outputs.message(descriptor_of(schema.message("google.rpc.Status")))
+    writer, empty = JsonWriter(schema.pool), method.reply()
+    for field in descriptor_of(empty).fields:
+        rule = HttpRule(http_method="GET", template="/", body="", response_body=field.name)
+        content = responses(method, rule, schema, outputs, "Search")["200"]["content"]["application/json"]
+        whole = {**content["schema"], "components": {"schemas": outputs.schemas}}
+        written = json.loads(writer.write(empty, field.name))
+        assert jsonschema_rs.Draft202012Validator(whole).is_valid(written), (field.name, written)

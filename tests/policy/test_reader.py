@@ -50,8 +50,8 @@ def test_kinds_have_names_of_their_own() -> None:
 
 UNREADABLE: dict[str, tuple[str, str]] = {
     "no YAML": ("a: [", "a.yaml:2:1: not valid YAML: "),
-    "a tab": ("a:\n\tb: 1\n", "a.yaml:2:1: not valid YAML: a tab stands here; indent with spaces"),
-    "a key twice": ("kind: Policy\nkind: Binding\n", "a.yaml:2:1: kind: stands here a second time; keep one"),
+    "a tab": ("a:\n\tb: 1\n", "a.yaml:2:1: not valid YAML: a tab is not allowed here; indent with spaces"),
+    "a key twice": ("kind: Policy\nkind: Binding\n", "a.yaml:2:1: kind: is given twice; keep one"),
     "a tag": (
         "kind: !!python/name:os.system x\n",
         "a.yaml:1:7: kind: the tag tag:yaml.org,2002:python/name:os",

@@ -216,7 +216,7 @@ BAD_QUERIES = [
     ("w_bool=true&w_bool=true", "w_bool", "is set more than once; keep one"),
     ("inner.name=a&inner.name=b", "inner.name", "is set more than once; keep one"),
     ("m_string[a]=1&m_string[a]=2", 'm_string["a"]', "is set more than once; keep one"),
-    ("m_int64[1]=1&m_int64[1.0]=2", 'm_int64["1.0"]', "the same key stands here a second time; keep one"),
+    ("m_int64[1]=1&m_int64[1.0]=2", 'm_int64["1.0"]', "the key is given twice; keep one"),
     ("m_int64[01]=1", 'm_int64["01"]', 'as a key, "01" is not a whole number'),
     ("m_bool[True]=1", 'm_bool["True"]', 'as a key, "True" is not true or false'),
     ("one_text=a&one_number=1", "one_number", "oneText is set as well; set one of them"),
@@ -329,9 +329,9 @@ OVERRIDES = [
         "/v1/things?f_string=x",
         b"{}",
         "f_string",
-        "is no parameter of the query: all fields are in the",
+        "is not a query parameter: all fields are in the",
     ),
-    ("POST", "/v1/things?nome=x", b"", "nome", "is no parameter of the query: all fields are in the body"),
+    ("POST", "/v1/things?nome=x", b"", "nome", "is not a query parameter: all fields are in the body"),
 ]
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def read(message_class: Any, text: str) -> tuple[Any, list[tuple[str, str]]]:
     """Return the message, None if there are violations, and the violations."""
     reader = JsonReader()
-    reading, kind = reader.start(), reader.message_reader(descriptor_of(message_class))
-    tree = kind.read(reading, parse_json(text.encode()), None)
-    if reading.violations.found:
-        return None, [(one.field, one.description) for one in reading.violations.found]
+    context, kind = reader.start(), reader.message_reader(descriptor_of(message_class))
+    tree = kind.read(context, parse_json(text.encode()), None)
+    if context.violations.found:
+        return None, [(one.field, one.description) for one in context.violations.found]
     return kind.to_message(tree), []
 
 
@@ -113,7 +113,7 @@ def test_good(everything: Any, text: str, fields: dict[str, Any]) -> None:
 _TIME = "is not a time as 2026-01-31T12:00:00Z"
 _DURATION = "is not a duration as 3.5s"
 _MASK = "is not a field mask as name,description"
-_TWICE = "stands here more than once; keep one"
+_TWICE = "is given more than once; keep one"
 _TYPE = 'needs "@type", as type.googleapis.com/google.protobuf.Duration'
 
 # name → JSON, field, beginning of the description
@@ -123,13 +123,13 @@ BAD: dict[str, tuple[str, str, str]] = {
     "text for the request": ('"x"', "", '"x" is not an object'),
     "array for a message": ('{"inner":[]}', "inner", "an array is not an object"),
     "text for a message": ('{"inner":"x"}', "inner", '"x" is not an object'),
-    "both names": ('{"fInt32":1,"f_int32":1}', "f_int32", "stands here as fInt32 and as f_int32; keep one"),
+    "both names": ('{"fInt32":1,"f_int32":1}', "f_int32", "is given as fInt32 and as f_int32; keep one"),
     "both names, one null": (
         '{"fInt32":null,"f_int32":1}',
         "f_int32",
-        "stands here as fInt32 and as f_int32",
+        "is given as fInt32 and as f_int32",
     ),
-    "both names, the other null": ('{"f_int32":1,"fInt32":null}', "f_int32", "stands here as fInt32 and as"),
+    "both names, the other null": ('{"f_int32":1,"fInt32":null}', "f_int32", "is given as fInt32 and as"),
     "name twice": ('{"fInt32":1,"fInt32":1}', "f_int32", _TWICE),
     "name twice in a message": ('{"inner":{"name":"a","name":"b"}}', "inner.name", _TWICE),
     "key twice": ('{"mString":{"a":"1","a":"2"}}', 'm_string["a"]', _TWICE),
@@ -174,7 +174,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "one number key twice": (
         '{"mInt64":{"1":"a","1.0":"b"}}',
         'm_int64["1.0"]',
-        "the same key stands here a second",
+        "the key is given twice",
     ),
     "bool key": ('{"mBool":{"True":1}}', 'm_bool["True"]', 'as a key, "True" is not true or false'),
     "bool key as a number": ('{"mBool":{"1":1}}', 'm_bool["1"]', 'as a key, "1" is not true or false'),
@@ -293,19 +293,19 @@ BAD: dict[str, tuple[str, str, str]] = {
     "Any of an unknown type": (
         '{"any":{"@type":"a/test.v1.Nome"}}',
         "any.@type",
-        '"a/test.v1.Nome" is no known type',
+        '"a/test.v1.Nome" is not a known type',
     ),
     "unknown field in an Any": ('{"any":{"@type":"a/test.v1.Inner","nome":1}}', "any.nome", "no such field"),
     "bad field in an Any": ('{"any":{"@type":"a/test.v1.Inner","name":1}}', "any.name", "1 is not a string"),
     "Any needs value": (
         '{"any":{"@type":"a/google.protobuf.Duration","seconds":1}}',
         "any",
-        'needs "value" and nothing else beside "@type"',
+        'takes "@type" and "value", and nothing else',
     ),
     "Any with more than value": (
         '{"any":{"@type":"a/google.protobuf.Duration","value":"1s","x":1}}',
         "any",
-        'needs "value" and nothing else beside "@type"',
+        'takes "@type" and "value", and nothing else',
     ),
     "bad value in an Any": (
         '{"any":{"@type":"a/google.protobuf.Duration","value":1}}',

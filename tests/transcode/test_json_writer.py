@@ -198,7 +198,9 @@ def test_any_nested_without_end_is_kept_raw_below_a_bound(writer: JsonWriter, sc
         ({}, "ts", b"null"),
         ({}, "w_int64", b"null"),
         ({}, "value", b"null"),
+        ({}, "one_null", b"null"),
         ({}, "struct", b"{}"),
+        ({}, "list", b"[]"),
         ({}, "any", b"{}"),
     ],
 )

@@ -56,30 +56,30 @@ def _refused(folder: Path, body: str) -> tuple[str, ...]:
     schema = load_schema(["bad.S"], {"bad": compile_text(folder, text)})
     with pytest.raises(SchemaError) as caught:
         build_router(schema)
-    return caught.value.faults
+    return tuple(map(str, caught.value.faults))
 
 
 @pytest.mark.parametrize(
     ("rule", "fault"),
     [
-        ('get: "/v1/{nome}"', "the path fills 'nome', which bad.M does not have"),
-        ('get: "/v1/{m.nome}"', "the path fills 'm.nome', which bad.M does not have"),
-        ('get: "/v1/{name.x}"', "the path fills 'name.x', which bad.M does not have"),
-        ('get: "/v1/{names}"', "the path fills 'names', which is no single value"),
-        ('get: "/v1/{labels}"', "the path fills 'labels', which is no single value"),
-        ('get: "/v1/{ms.name}"', "the path fills 'ms.name', which bad.M does not have"),
-        ('get: "/v1/{m}"', "the path fills 'm', which is no single value"),
-        ('get: "/v1/{ts.seconds}"', "the path fills 'ts.seconds', which bad.M does not have"),
-        ('post: "/v1" body: "nome"', "the body fills 'nome', which bad.M does not have"),
-        ('post: "/v1" body: "m.name"', "the body fills 'm.name', which bad.M does not have"),
-        ('get: "/v1" response_body: "nome"', "the answer is 'nome', which bad.M does not have"),
+        ('get: "/v1/{nome}"', "the path sets 'nome', which bad.M does not have"),
+        ('get: "/v1/{m.nome}"', "the path sets 'm.nome', which bad.M does not have"),
+        ('get: "/v1/{name.x}"', "the path sets 'name.x', which bad.M does not have"),
+        ('get: "/v1/{names}"', "the path sets 'names', which is not a single value"),
+        ('get: "/v1/{labels}"', "the path sets 'labels', which is not a single value"),
+        ('get: "/v1/{ms.name}"', "the path sets 'ms.name', which bad.M does not have"),
+        ('get: "/v1/{m}"', "the path sets 'm', which is not a single value"),
+        ('get: "/v1/{ts.seconds}"', "the path sets 'ts.seconds', which bad.M does not have"),
+        ('post: "/v1" body: "nome"', "the body sets 'nome', which bad.M does not have"),
+        ('post: "/v1" body: "m.name"', "the body sets 'm.name', which bad.M does not have"),
+        ('get: "/v1" response_body: "nome"', "the response is 'nome', which bad.M does not have"),
         ('get: "v1"', "bad path template 'v1': expected '/', at character 1"),
         ('get: ""', "bad path template '': expected '/', at character 1"),
     ],
 )
 def test_a_rule_that_does_not_fit_is_refused(tmp_path: Path, rule: str, fault: str) -> None:
     body = f"rpc Do(M) returns (M) {{ option (google.api.http) = {{ {rule} }}; }}"
-    assert _refused(tmp_path, body) == (f"bad.S/Do: {fault}",)
+    assert _refused(tmp_path, body) == (f"given.proto: bad.S/Do: {fault}",)
 
 
 def test_all_faults_are_told_at_once_and_a_conflict_names_both(tmp_path: Path) -> None:
@@ -89,6 +89,9 @@ def test_all_faults_are_told_at_once_and_a_conflict_names_both(tmp_path: Path) -
       rpc Three(M) returns (M) { option (google.api.http) = { get: "/v1/{" }; }
     """
     assert _refused(tmp_path, body) == (
-        "bad.S/Two: bad.S/One (GET /v1/{name}) and bad.S/Two (GET /v1/{m.name}) match the same requests",
-        "bad.S/Three: bad path template '/v1/{': expected a field path, at character 6",
+        (
+            "given.proto: bad.S/Two: "
+            "bad.S/One (GET /v1/{name}) and bad.S/Two (GET /v1/{m.name}) match the same requests"
+        ),
+        "given.proto: bad.S/Three: bad path template '/v1/{': expected a field path, at character 6",
     )

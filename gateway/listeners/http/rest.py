@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.listeners.http.streams import Framing
-    from gateway.transcode import JsonWriter, Route, Target
+    from gateway.transcode import JsonWriter, RequestTarget, Route
 
 
 class RestListener:
@@ -141,7 +141,7 @@ def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> byte
     return framing.frame_error(exchange.snapshot.writer.write(to_status(error, exchange.id)))
 
 
-def _find(target: Target, exchange: HttpExchange) -> Match[Route]:
+def _find(target: RequestTarget, exchange: HttpExchange) -> Match[Route]:
     found = exchange.snapshot.router.find(exchange.http_method, target.segments)
     if isinstance(found, Match):
         return found

@@ -18,7 +18,7 @@ _MAX_PARAMETERS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """A request's target.
 
     Attributes:
@@ -32,7 +32,7 @@ class Target:
     query: tuple[tuple[str, str], ...]
 
 
-def parse_target(raw: str) -> Target:
+def parse_target(raw: str) -> RequestTarget:
     """Take a request's target apart.
 
     Raises:
@@ -51,7 +51,7 @@ def parse_target(raw: str) -> Target:
     if not _is_plain(path):
         for segment in segments:
             decode(segment, "the path")
-    return Target(path, tuple(segments[1:]), tuple(_parse_query(query)))
+    return RequestTarget(path, tuple(segments[1:]), tuple(_parse_query(query)))
 
 
 def decode(text: str, what: str, *, plus: bool = False) -> str:

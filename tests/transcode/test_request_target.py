@@ -5,40 +5,40 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Code, GatewayError
-from gateway.transcode.target import Target, decode, parse_target
+from gateway.transcode.request_target import RequestTarget, decode, parse_target
 
 
 @pytest.mark.parametrize(
     ("raw", "target"),
     [
-        ("/", Target("/", ("",), ())),
-        ("/v1/images", Target("/v1/images", ("v1", "images"), ())),
-        ("/v1/images/", Target("/v1/images/", ("v1", "images", ""), ())),
-        ("//v1", Target("//v1", ("", "v1"), ())),
-        ("/a%2Fb/%2e%2e", Target("/a%2Fb/%2e%2e", ("a%2Fb", "%2e%2e"), ())),
-        ("/a+b", Target("/a+b", ("a+b",), ())),
-        ("/a?x=a+b&y=a%2Bb", Target("/a", ("a",), (("x", "a b"), ("y", "a+b")))),
-        ("/a?x+y=1", Target("/a", ("a",), (("x y", "1"),))),
-        ("/a?", Target("/a", ("a",), ())),
-        ("/a?x", Target("/a", ("a",), (("x", ""),))),
-        ("/a?x=", Target("/a", ("a",), (("x", ""),))),
-        ("/a?=1", Target("/a", ("a",), (("", "1"),))),
-        ("/a?x=1=2", Target("/a", ("a",), (("x", "1=2"),))),
-        ("/a?x=1&&x=2&", Target("/a", ("a",), (("x", "1"), ("x", "2")))),
-        ("/a?x=1;y=2", Target("/a", ("a",), (("x", "1;y=2"),))),
-        ("/a?x=?/", Target("/a", ("a",), (("x", "?/"),))),
-        ("/a?x=%26y%3D1", Target("/a", ("a",), (("x", "&y=1"),))),
-        ("/a?x=%252F", Target("/a", ("a",), (("x", "%2F"),))),
-        ("/a?x=%d1%8f", Target("/a", ("a",), (("x", "я"),))),
-        ("/a?x=я", Target("/a", ("a",), (("x", "я"),))),
-        ("http://evil/v1/images?x=1", Target("/v1/images", ("v1", "images"), (("x", "1"),))),
-        ("HTTPS://user@evil:80/v1", Target("/v1", ("v1",), ())),
-        ("http://evil", Target("/", ("",), ())),
-        ("http://evil?x=1", Target("/", ("",), (("x", "1"),))),
-        ("http://evil//v1", Target("//v1", ("", "v1"), ())),
+        ("/", RequestTarget("/", ("",), ())),
+        ("/v1/images", RequestTarget("/v1/images", ("v1", "images"), ())),
+        ("/v1/images/", RequestTarget("/v1/images/", ("v1", "images", ""), ())),
+        ("//v1", RequestTarget("//v1", ("", "v1"), ())),
+        ("/a%2Fb/%2e%2e", RequestTarget("/a%2Fb/%2e%2e", ("a%2Fb", "%2e%2e"), ())),
+        ("/a+b", RequestTarget("/a+b", ("a+b",), ())),
+        ("/a?x=a+b&y=a%2Bb", RequestTarget("/a", ("a",), (("x", "a b"), ("y", "a+b")))),
+        ("/a?x+y=1", RequestTarget("/a", ("a",), (("x y", "1"),))),
+        ("/a?", RequestTarget("/a", ("a",), ())),
+        ("/a?x", RequestTarget("/a", ("a",), (("x", ""),))),
+        ("/a?x=", RequestTarget("/a", ("a",), (("x", ""),))),
+        ("/a?=1", RequestTarget("/a", ("a",), (("", "1"),))),
+        ("/a?x=1=2", RequestTarget("/a", ("a",), (("x", "1=2"),))),
+        ("/a?x=1&&x=2&", RequestTarget("/a", ("a",), (("x", "1"), ("x", "2")))),
+        ("/a?x=1;y=2", RequestTarget("/a", ("a",), (("x", "1;y=2"),))),
+        ("/a?x=?/", RequestTarget("/a", ("a",), (("x", "?/"),))),
+        ("/a?x=%26y%3D1", RequestTarget("/a", ("a",), (("x", "&y=1"),))),
+        ("/a?x=%252F", RequestTarget("/a", ("a",), (("x", "%2F"),))),
+        ("/a?x=%d1%8f", RequestTarget("/a", ("a",), (("x", "я"),))),
+        ("/a?x=я", RequestTarget("/a", ("a",), (("x", "я"),))),
+        ("http://evil/v1/images?x=1", RequestTarget("/v1/images", ("v1", "images"), (("x", "1"),))),
+        ("HTTPS://user@evil:80/v1", RequestTarget("/v1", ("v1",), ())),
+        ("http://evil", RequestTarget("/", ("",), ())),
+        ("http://evil?x=1", RequestTarget("/", ("",), (("x", "1"),))),
+        ("http://evil//v1", RequestTarget("//v1", ("", "v1"), ())),
     ],
 )
-def test_parse(raw: str, target: Target) -> None:
+def test_parse(raw: str, target: RequestTarget) -> None:
     assert parse_target(raw) == target
 
 

@@ -1,0 +1,25 @@
+"""The message types that a message can hold, at any depth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.descriptor import Descriptor
+
+
+def reachable_types(descriptors: Iterable[Descriptor]) -> set[str]:
+    """Return the full names of message types and of all types of their fields, at any depth.
+
+    What an Any holds is not among them: its type is known only at run time.
+    """
+    todo = list(descriptors)
+    names = {one.full_name for one in todo}
+    while todo:
+        for field in todo.pop().fields:
+            if field.message_type is not None and field.message_type.full_name not in names:
+                names.add(field.message_type.full_name)
+                todo.append(field.message_type)
+    return names
