@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.errors import Code, GatewayError
-from gateway.redaction import escape_json
+from gateway.quoting import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -53,8 +53,7 @@ def to_record(
     """
     asked = decision.asked
     request, left_out = _to_json(asked.request, pool)
-    signed: dict[str, str] = {}
-    masked = _mask(request, "", signed, hosts)
+    redacted = redact_value(request)
     caller = asked.caller
     return {
         "kind": KIND,
@@ -66,9 +65,9 @@ def to_record(
         "caller": {
             "id": redact_value(caller.id),
             "kind": caller.kind,
-            "groups": [redact_value(group) for group in caller.groups],
+            "groups": redact_value(list(caller.groups)),
             "address": caller.address,
-            "claims": {redact_text(name): redact_value(value, name) for name, value in caller.claims.items()},
+            "claims": redact_value(dict(caller.claims)),
         },
         "bundle": decision.bundle,
         "decision": decision.outcome,
@@ -76,9 +75,9 @@ def to_record(
         "waived": [_violation(one) for one in decision.waived],
         "waivers": list(decision.waivers),
         "mutations": [_mutation(one) for one in decision.mutations],
-        "request": masked,
-        "signed_until": signed,
-        "is_masked": masked != request or bool(left_out),
+        "request": redacted,
+        "signed_until": dict(_expiries(request, "", hosts)),
+        "is_masked": redacted != request or bool(left_out),
         "left_out": left_out,
         "duration_us": decision.duration_ns // 1000,
     }
@@ -137,39 +136,35 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def _mask(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: str = "") -> Any:
-    """Redact every text; note under its pointer (RFC 6901) until when a signed link is good.
+def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the pointer (RFC 6901) to each signed link, and when the link expires.
 
     Args:
-        value: JSON value.
-        pointer: to the value.
-        signed: pointer → when the link there expires.
+        value: JSON value, not redacted.
+        pointer: to the value, in the redacted request.
         hosts: of Object Storage.
         name: key of the value: of a field, or in a map.
     """
     if isinstance(value, str):
-        return _mask_text(value, pointer, signed, hosts, name)
-    if isinstance(value, dict):
-        return {
-            redact_text(key): _mask(one, f"{pointer}/{_escape(key)}", signed, hosts, key)
-            for key, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_mask(one, f"{pointer}/{index}", signed, hosts, name) for index, one in enumerate(value)]
-    return value
+        expires = _expiry(value, hosts, name)
+        if expires is not None:
+            yield pointer, expires.isoformat()
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _expiries(one, f"{pointer}/{_escape(key)}", hosts, key)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _expiries(one, f"{pointer}/{index}", hosts, name)
 
 
-def _mask_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, name: str) -> str:
-    shown = redact_value(text, name)
-    if "://" not in text or shown == REDACTED:
-        return shown
+def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
+    """Return when a signed link expires; None for other texts, and for those that are redacted as a whole."""
+    if "://" not in text or redact_value(text, name) == REDACTED:
+        return None
     try:
-        link = parse_link(text, hosts)
+        return parse_link(text, hosts).expires
     except LinkError:
-        return shown
-    if link.expires:
-        signed[pointer] = link.expires.isoformat()
-    return shown
+        return None
 
 
 def _escape(key: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import FieldViolation
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import descriptor_of, entry_of, is_map, read_sizes
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import entry_of, is_map
 from gateway.transcode.scalars import list_names, parse_text
 from gateway.transcode.well_known import SPECIAL, TEXT_TYPES, WRAPPERS

@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
 
 from gateway.errors import FieldViolation
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import (
     Range,
     SchemaError,
