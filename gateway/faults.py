@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 
-from gateway.redaction import REDACTED, redact_text
+from gateway.redaction import REDACTED, redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -99,21 +99,22 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return _unknown_key(item["loc"], model)
+    shown = _show(value, str(item["loc"][-1]) if item["loc"] else "")
     if kind == "literal_error":
-        return f"{_show(value)} is not accepted; use {item['ctx']['expected']}"
+        return f"{shown} is not accepted; use {item['ctx']['expected']}"
     if kind == "value_error":
         reason = str(item["ctx"]["error"])
-        return reason if isinstance(value, (dict, BaseModel)) else f"{_show(value)}: {reason}"
+        return reason if isinstance(value, (dict, BaseModel)) else f"{shown}: {reason}"
     text = item["msg"][:1].lower() + item["msg"][1:]
-    return text if isinstance(value, (dict, list)) else f"{text}, not {_show(value)}"
+    return text if isinstance(value, (dict, list)) else f"{text}, not {shown}"
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, name: str) -> str:
     """Return a value as a fault shows it: a database's URL may hold a password."""
-    shown = redact_text(
-        _YAML_WORDS.get(value, "") if isinstance(value, bool) or value is None else repr(value)
-    )
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}{REDACTED}"
+    if isinstance(value, bool) or value is None:
+        return _YAML_WORDS[value]
+    shown = repr(redact_value(value, name))
+    return shown if len(shown) <= _MAX_SHOWN else shown[:_MAX_SHOWN] + REDACTED
 
 
 def _unknown_key(path: Path, model: type[BaseModel]) -> str:

@@ -1,24 +1,22 @@
-"""Texts that may be shown: secrets redacted, control characters escaped, length bounded.
+"""Redaction: removes secrets from all that leaves the process in a message, log or record.
 
-A link's query can be a signature that grants access to the object, its user info a password, and a
-description whatever its author pasted: no secret leaves the process in a message, log or record.
+The query of a link can be a signature that grants access to the object, its user info a password, and a
+description can contain anything that its author pasted.
 
-There are two functions, each complete: `redact_text` for a text that people wrote, `redact_value` for the
-value of one field. Both take linear time, and neither changes what it returned before.
+There are two functions, and each is complete: `redact_text` for a text, `redact_value` for the value of a
+field. Both take linear time, and both return what is already redacted unchanged.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REDACTED = "…"
 
-_MAX_SHOWN = 120
 _MAX_ROUNDS = 5
 
 # --- links
@@ -55,7 +53,7 @@ _NAMED = re.compile(
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}){_REST_OF_NAME}\Z", re.IGNORECASE)
 _PAGE_TOKEN = re.compile(r"page[-_]?token\Z", re.IGNORECASE)  # a position in a list; it grants nothing
 
-# --- secrets that tell themselves
+# --- secrets that have a form of their own
 
 # `Api-Key x1`, `OAuth …`: eight characters, or fewer with a digit; "basic ideas" is neither.
 _SCHEME = re.compile(
@@ -70,7 +68,7 @@ _TOKEN = re.compile(
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
-# A signature has 64 hexadecimal digits, and may stand without its link. A hash that says what it is may stay.
+# A signature has 64 hexadecimal digits, and may occur without its link. A hash with its prefix is kept.
 _DIGITS = re.compile(r"[0-9A-Fa-f]{40,}")
 _MIN_DIGITS = 40
 _HASHES = ("sha256:", "sha512:")
@@ -95,38 +93,51 @@ _TOKEN_TRACES = ("eyj", "t1.", "aqvn", "y0_", "y1_", "y2_", "y3_", "yc")
 _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 
 
-def redact_text(text: str) -> str:
-    """Return a free text without passwords, tokens, signatures, and user info and queries of links."""
-    return _repeat(_redact, text)
-
-
-def redact_value(text: str, name: str = "") -> str:
-    """Return the value of a field without secrets.
-
-    A value that starts as a link is one to its end, whatever characters it has; the
-    digits of its path are the object's name, and stay.
+def redact_text(text: str, max_length: int | None = None) -> str:
+    """Return a text without passwords, tokens, signatures, and user info and queries of links.
 
     Args:
-        text: the value.
-        name: of the field, or its key in a map: what is called `password` is not shown at all.
+        text: to redact.
+        max_length: of the redacted text; what is longer is cut there and ends with REDACTED.
     """
-    if name and text and is_secret_name(name):
+    redacted = _repeat(_redact, text)
+    if max_length is None or len(redacted) <= max_length:
+        return redacted
+    return redacted[:max_length] + REDACTED
+
+
+@overload
+def redact_value(value: str, name: str = "") -> str: ...
+@overload
+def redact_value(value: Any, name: str = "") -> Any: ...
+def redact_value(value: Any, name: str = "") -> Any:
+    """Return the value of a field without secrets: a JSON value, with all texts and keys inside it.
+
+    A text that starts as a link is one to its end, whatever characters it has; the
+    digits of its path are the object's name, and are kept.
+
+    Args:
+        value: to redact.
+        name: of the field, or the key in a map: a text in a field called `password` is removed as a whole.
+    """
+    if isinstance(value, str):
+        return _redact_field_text(value, name)
+    if isinstance(value, dict):
+        return {redact_text(key): redact_value(one, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [redact_value(one, name) for one in value]
+    return value
+
+
+def _redact_field_text(text: str, name: str) -> str:
+    if name and text and _is_secret_name(name):
         return REDACTED
     return _repeat(_redact if _WHOLE_LINK.match(text) is None else _redact_whole_link, text)
 
 
-def is_secret_name(name: str) -> bool:
+def _is_secret_name(name: str) -> bool:
     """Return whether a field of this name holds a secret."""
     return _SECRET_NAME.search(name) is not None and _PAGE_TOKEN.search(name) is None
-
-
-def quote(text: str, name: str = "") -> str:
-    """Return a field's value redacted, in double quotes, on one line, cut to a readable length."""
-    shown = redact_value(text, name)
-    if len(shown) > _MAX_SHOWN:
-        shown = shown[:_MAX_SHOWN] + REDACTED
-    quoted = json.dumps(shown, ensure_ascii=False)
-    return quoted if quoted.isprintable() else "".join(map(_escape_unprintable, quoted))
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:
@@ -141,12 +152,12 @@ def _repeat(redact: Callable[[str], str], text: str) -> str:
 
 def _redact(text: str) -> str:
     text = _redact_traces(text)
-    return _DIGITS.sub(_hide_digits, text) if len(text) >= _MIN_DIGITS else text
+    return _DIGITS.sub(_redact_digits, text) if len(text) >= _MIN_DIGITS else text
 
 
 def _redact_whole_link(text: str) -> str:
-    text = _LINK_TO_THE_END.sub(_hide_user_info, text, count=1)
-    text = _LINK_TO_THE_END.sub(_hide_query, text, count=1)
+    text = _LINK_TO_THE_END.sub(_redact_user_info, text, count=1)
+    text = _LINK_TO_THE_END.sub(_redact_query, text, count=1)
     return _redact_traces(text)
 
 
@@ -164,12 +175,12 @@ def _apply_rules(text: str, folded: str) -> str:
         text = _PRIVATE_KEY.sub(f"PRIVATE KEY {REDACTED}", text)
     has_link = "//" in folded or ":/" in folded
     if has_link and "@" in text:
-        text = _LINK.sub(_hide_user_info, text)
+        text = _LINK.sub(_redact_user_info, text)
     # Names before queries: a link ends at a space or a quote, what follows may still be its signature.
     if _has(folded, _NAME_TRACES) or (has_key and _has(folded, _KEY_TRACES)):
-        text = _NAMED.sub(_hide_named, text)
+        text = _NAMED.sub(_redact_named, text)
     if has_link:
-        text = _LINK.sub(_hide_query, text)
+        text = _LINK.sub(_redact_query, text)
     if _has(folded, _SCHEME_TRACES) or (has_key and "api" in folded):
         text = _SCHEME.sub(rf"\1 {REDACTED}", text)
     if _has(folded, _TOKEN_TRACES):
@@ -181,17 +192,17 @@ def _has(folded: str, traces: tuple[str, ...]) -> bool:
     return any(trace in folded for trace in traces)
 
 
-def _hide_digits(match: re.Match[str]) -> str:
+def _redact_digits(match: re.Match[str]) -> str:
     start = match.start()
     return match[0] if match.string[max(start - 7, 0) : start] in _HASHES else REDACTED
 
 
-def _hide_named(match: re.Match[str]) -> str:
+def _redact_named(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2] or match[3] or ''}{REDACTED}"
 
 
-def _hide_user_info(match: re.Match[str]) -> str:
-    """Replace all that stands before the host of a link, given from its colon or slashes on.
+def _redact_user_info(match: re.Match[str]) -> str:
+    """Replace the part of a link before its host; the match starts at the colon or the slashes.
 
     A password may hold `/`, `?` and `#` where its author did not encode them. So after a
     colon everything up to the last `@` counts as user info, even where it is a host and a port.
@@ -215,37 +226,9 @@ def _end_of_user_info(rest: str) -> int:
     return authority.rfind("@")
 
 
-def _hide_query(match: re.Match[str]) -> str:
+def _redact_query(match: re.Match[str]) -> str:
     link = _QUERY.sub(lambda query: query[0][0] + REDACTED, match[0])
     encoded = _ENCODED_QUERY.search(link)
     if encoded and _ENCODED_EQUALS.search(link, encoded.end()):
         return link[: encoded.end()] + REDACTED
     return link
-
-
-# --- control characters
-
-# What a terminal obeys, a reader does not see, or another reader takes for the end of a line: the Unicode
-# categories Cc, Cf, Zl and Zp. json.dumps itself escapes those below U+0020.
-_UNSEEN = re.compile(
-    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0001-\U000e007f]"
-)
-
-
-def escape_json(text: str) -> str:
-    """Return a JSON text with its control and formatting characters escaped; its value stays the same."""
-    if text.isascii() and "\x7f" not in text:
-        return text
-    return _UNSEEN.sub(lambda match: _escape(match[0]), text)
-
-
-def _escape_unprintable(char: str) -> str:
-    return char if char.isprintable() else _escape(char)
-
-
-def _escape(char: str) -> str:
-    """Return the escape of a character; one beyond U+FFFF is escaped as two surrogates."""
-    data = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{data[index]:02x}{data[index + 1]:02x}" for index in range(0, len(data), 2))

@@ -19,6 +19,8 @@ from gateway.object_storage import LinkError, parse_link
 from gateway.redaction import REDACTED, redact_text, redact_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
@@ -143,20 +145,19 @@ def _caller(caller: Caller) -> dict[str, Any]:
     return {
         "id": redact_value(caller.id),
         "kind": caller.kind,
-        "groups": [redact_value(group) for group in caller.groups],
+        "groups": redact_value(list(caller.groups)),
         "address": caller.address,
-        "claims": {redact_text(name): redact_value(value, name) for name, value in caller.claims.items()},
+        "claims": redact_value(dict(caller.claims)),
     }
 
 
 def _request(request: Message, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
     """Return what a record shows of a request."""
     shown, left_out = _to_json(request, pool)
-    signed: dict[str, str] = {}
-    redacted = _redact(shown, "", signed, hosts)
+    redacted = redact_value(shown)
     return {
         "request": redacted,
-        "signed_until": signed,
+        "signed_until": dict(_expiries(shown, "", hosts)),
         "is_masked": redacted != shown or bool(left_out),
         "left_out": left_out,
     }
@@ -214,39 +215,35 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def _redact(value: Any, pointer: str, signed: dict[str, str], hosts: Hosts, name: str = "") -> Any:
-    """Redact every text; note under its pointer (RFC 6901) until when a signed link is valid.
+def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the pointer (RFC 6901) to each signed link, and when the link expires.
 
     Args:
-        value: JSON value.
-        pointer: to the value.
-        signed: pointer → when the link there expires.
+        value: JSON value, not redacted.
+        pointer: to the value, in the redacted request.
         hosts: of Object Storage.
         name: key of the value: of a field, or in a map.
     """
     if isinstance(value, str):
-        return _redact_text(value, pointer, signed, hosts, name)
-    if isinstance(value, dict):
-        return {
-            redact_text(key): _redact(one, f"{pointer}/{escape_pointer(key)}", signed, hosts, key)
-            for key, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_redact(one, f"{pointer}/{index}", signed, hosts, name) for index, one in enumerate(value)]
-    return value
+        expires = _expiry(value, hosts, name)
+        if expires is not None:
+            yield pointer, expires.isoformat()
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _expiries(one, f"{pointer}/{escape_pointer(key)}", hosts, key)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _expiries(one, f"{pointer}/{index}", hosts, name)
 
 
-def _redact_text(text: str, pointer: str, signed: dict[str, str], hosts: Hosts, name: str) -> str:
-    shown = redact_value(text, name)
-    if "://" not in text or shown == REDACTED:
-        return shown
+def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
+    """Return when a signed link expires; None for other texts, and for those that are redacted as a whole."""
+    if "://" not in text or redact_value(text, name) == REDACTED:
+        return None
     try:
-        link = parse_link(text, hosts)
+        return parse_link(text, hosts).expires
     except LinkError:
-        return shown
-    if link.expires:
-        signed[pointer] = link.expires.isoformat()
-    return shown
+        return None
 
 
 def escape_pointer(key: str) -> str:

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import Code, GatewayError
-from gateway.redaction import escape_json
+from gateway.quoting import escape_json
 from gateway.telemetry import Status
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import click
 
 from gateway.cli.fault_excerpt import make_excerpt
 from gateway.faults import FaultsError
-from gateway.redaction import escape_json
+from gateway.quoting import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sized

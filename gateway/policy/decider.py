@@ -18,7 +18,7 @@ from gateway.policy.conditions import fail, read_condition
 from gateway.policy.decision import Decision, MutatedRequest, Violation
 from gateway.policy.mutator import mutate
 from gateway.policy.program import PolicyInput
-from gateway.redaction import REDACTED, redact_text
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,6 @@ def _text(expression: Expression | None, activation: Activation) -> str:
     if expression is None:
         return ""
     try:
-        text = redact_text(str(expression.evaluate(activation))).strip()
+        return redact_text(str(expression.evaluate(activation)).strip(), _MAX_TEXT)
     except EvaluationError:  # the rule is broken all the same; what it asks for says so
         return ""
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + REDACTED

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cel_expr_python import cel
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import entry_of, is_map, value_field
 
 if TYPE_CHECKING:

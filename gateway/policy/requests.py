@@ -18,7 +18,7 @@ from gateway.policy.method_names import suggest_method
 from gateway.policy.model import Moment, Part
 from gateway.policy.program import PolicyInput
 from gateway.policy.suite_model import CallerFacts
-from gateway.redaction import REDACTED, redact_text
+from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +71,9 @@ def _explain(error: str) -> str:
         fields = re.findall(r"'([^']*)'", match[3])
         near = get_close_matches(match[1], fields, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        error = f"there is no field {_cut(match[1])!r} in {match[2]}; {hint}fields: {', '.join(fields)}"
-    return _cut(redact_text(" ".join(error.split())))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + REDACTED
+        name = redact_text(match[1], _MAX_SHOWN)
+        error = f"there is no field {name!r} in {match[2]}; {hint}fields: {', '.join(fields)}"
+    return redact_text(" ".join(error.split()), _MAX_SHOWN)
 
 
 def read_policy_input(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:

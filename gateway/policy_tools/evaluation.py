@@ -15,7 +15,7 @@ from gateway.expressions import LINK_TYPE, Environment, ExpressionError, Pattern
 from gateway.faults import Fault, FaultsError
 from gateway.policy.program import CALLER_TYPE
 from gateway.policy_tools.explain import to_json_value
-from gateway.redaction import redact_text
+from gateway.redaction import redact_value
 
 if TYPE_CHECKING:
     from gateway.expressions.expression import Expression
@@ -70,7 +70,9 @@ def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, ho
         ),
     }
     value = expression.evaluate(environment.activate(values))
-    return Evaluation(_redact(to_json_value(_encode(value), schema.pool)), _name_type(expression.returns))
+    return Evaluation(
+        redact_value(to_json_value(_encode(value), schema.pool)), _name_type(expression.returns)
+    )
 
 
 def _make_environment(policy_input: PolicyInput, schema: Schema, hosts: Hosts) -> Environment:
@@ -119,14 +121,4 @@ def _encode(value: Any) -> Any:
         return [_encode(one) for one in value]
     if isinstance(value, dict):
         return {key: _encode(one) for key, one in value.items()}
-    return value
-
-
-def _redact(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, list):
-        return [_redact(one) for one in value]
-    if isinstance(value, dict):
-        return {redact_text(name): _redact(one) for name, one in value.items()}
     return value

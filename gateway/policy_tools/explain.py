@@ -15,7 +15,7 @@ from gateway.expressions import EvaluationError
 from gateway.expressions.syntax import children_of, localize, to_text
 from gateway.policy.conditions import read_condition
 from gateway.policy_tools.validity import find_refused_mutations
-from gateway.redaction import REDACTED, redact_text
+from gateway.redaction import REDACTED, redact_value
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def show_time(time: datetime) -> str:
 
 
 def _show(value: Any, pool: DescriptorPool) -> str:
-    text = redact_text(json.dumps(to_json_value(value, pool), ensure_ascii=False))
+    text = json.dumps(redact_value(to_json_value(value, pool)), ensure_ascii=False)
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + REDACTED
 
 

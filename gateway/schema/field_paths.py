@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema.fields import nested_message
 
 if TYPE_CHECKING:

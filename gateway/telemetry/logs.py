@@ -17,7 +17,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.redaction import redact_text
+from gateway.redaction import redact_text, redact_value
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class JsonFormatter(logging.Formatter):
         }
         for name, value in vars(record).items():
             if name not in _OWN:
-                fields[name] = _redacted(value)
+                fields[name] = redact_value(_to_json(value), name)
         if record.exc_info:
             fields["exc_info"] = redact_text(self.formatException(record.exc_info))
         if record.stack_info:
@@ -158,16 +158,14 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
     return _record("log line cannot be formatted", {"place": place, "error": type(error).__name__})
 
 
-def _redacted(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """Return a copy of a field's value that JSON can hold."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if value is None or isinstance(value, int):
+    if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {redact_text(str(name)): _redacted(one) for name, one in value.items()}
+        return {str(name): _to_json(one) for name, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_redacted(one) for one in value]
-    return redact_text(str(value))
+        return [_to_json(one) for one in value]
+    return str(value)

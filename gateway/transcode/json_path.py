@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

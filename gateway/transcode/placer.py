@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import (
     find_fields,
     fits_parameter,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import INTEGER_RANGES
 from gateway.transcode.json_text import JsonNumber
 

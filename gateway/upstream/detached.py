@@ -96,6 +96,6 @@ class DetachedCall:
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:
-    """Read the exception of a task, which asyncio would report as unread; the caller has it from the reply."""
+    """Read the exception of a task: asyncio would report it as unread, but the reply carries it."""
     if not task.cancelled():
         task.exception()

@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 from gateway.errors import Code, GatewayError, UpstreamError
-from gateway.redaction import REDACTED, redact_text
+from gateway.quoting import escape_line
+from gateway.redaction import redact_text
 from gateway.telemetry import Status, trace_id_of
 
 if TYPE_CHECKING:
@@ -141,7 +142,4 @@ def _reason(error: GatewayError) -> str:
 
 def _shown(text: str) -> str:
     """Return a text without secrets, on one line, cut to a readable length."""
-    text = redact_text(text)
-    if len(text) > _MAX_MESSAGE:
-        text = text[:_MAX_MESSAGE] + REDACTED
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    return escape_line(redact_text(text, _MAX_MESSAGE))

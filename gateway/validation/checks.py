@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import re2
 
 from gateway.errors import FieldName, FieldViolation, field_text, rename_fields
-from gateway.redaction import quote
+from gateway.quoting import quote
 from gateway.schema import Range, SchemaError, describe_size, field_fault
 
 if TYPE_CHECKING:

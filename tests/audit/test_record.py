@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.audit.record import _redact, to_record
+from gateway.audit.record import _expiries, to_record
 from gateway.audit.record_reader import RecordError, _restore, _texts, read_record
 from gateway.call import Caller
 from gateway.object_storage import DEFAULT_HOSTS, MAX_LENGTH, Hosts
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
+from gateway.redaction import redact_value
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.signed import SIGNATURE, sign_link
@@ -298,8 +299,9 @@ def test_a_request_without_a_json_form_is_recorded_as_far_as_it_has_one(schema: 
 
 
 def test_a_signed_link_in_a_list() -> None:
-    signed: dict[str, str] = {}
-    masked = _redact({"list": ["x", sign_link(LINK)], "number": 1}, "", signed, DEFAULT_HOSTS)
+    value = {"list": ["x", sign_link(LINK)], "number": 1}
+    signed = dict(_expiries(value, "", DEFAULT_HOSTS))
+    masked = redact_value(value)
     assert masked == {"list": ["x", f"{LINK}?…"], "number": 1}
     assert list(signed) == ["/list/1"]
     until = {"/list/1": datetime.fromisoformat(signed["/list/1"])}

@@ -1,0 +1,53 @@
+"""Quoting and escaping of texts for output: control and formatting characters are never written raw."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from gateway.redaction import REDACTED, redact_value
+
+_MAX_SHOWN = 120
+
+# Characters that control a terminal, are invisible, or end a line for some readers: the Unicode
+# categories Cc, Cf, Zl and Zp. json.dumps itself escapes those below U+0020.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001-\U000e007f]"
+)
+
+
+def quote(value: str, name: str = "") -> str:
+    """Return a field's value for a message: redacted, in double quotes, on one line, of a readable length.
+
+    Args:
+        value: of the field.
+        name: of the field, or the key in a map.
+    """
+    shown = redact_value(value, name)
+    if len(shown) > _MAX_SHOWN:
+        shown = shown[:_MAX_SHOWN] + REDACTED
+    return escape_line(json.dumps(shown, ensure_ascii=False))
+
+
+def escape_line(text: str) -> str:
+    """Return a text with all characters escaped that are not printable; it is one line."""
+    return text if text.isprintable() else "".join(map(_escape_unprintable, text))
+
+
+def escape_json(text: str) -> str:
+    """Return a JSON text with its control and formatting characters escaped; its value stays the same."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _UNSEEN.sub(lambda match: _escape(match[0]), text)
+
+
+def _escape_unprintable(char: str) -> str:
+    return char if char.isprintable() else _escape(char)
+
+
+def _escape(char: str) -> str:
+    """Return the escape of a character; one beyond U+FFFF is escaped as two surrogates."""
+    data = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{data[index]:02x}{data[index + 1]:02x}" for index in range(0, len(data), 2))
