@@ -1,10 +1,11 @@
-"""What many tests start: an emulator, a gateway before it, a client before that."""
+"""The fixtures of most tests: an emulator, a gateway that forwards to it, a client of that gateway."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ GOOD_IMAGE: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that serves, with what stands around it."""
+    """A gateway that serves, with its emulator, its telemetry and a client."""
 
     gateway: Gateway
     addresses: Addresses
@@ -81,30 +82,44 @@ def plain_telemetry() -> Telemetry:
     return Telemetry(Tracing(), Metrics(Resource.create()))
 
 
+async def start_gateway(
+    stack: AsyncExitStack, *, is_traced: bool = False, delay_s: float = 0.0, **sections: Any
+) -> Running:
+    """Start an emulator, a gateway and a client; the stack stops them."""
+    emulator = await stack.enter_async_context(Emulator(delay_s=delay_s))
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    metrics = Metrics(Resource.create())
+    telemetry = Telemetry(Tracing(provider if is_traced else None), metrics)
+    gateway = Gateway(make_config(emulator.address, **sections), telemetry)
+    addresses = await gateway.start()
+    stack.push_async_callback(gateway.stop)
+    client = await stack.enter_async_context(aiohttp.ClientSession())
+    return Running(gateway, addresses, emulator, client, exporter, metrics)
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Start gateways; keyword arguments are configuration keys as `limits__deadline_s=1`."""
     async with AsyncExitStack() as stack:
+        yield partial(start_gateway, stack)
 
-        async def start_one(*, is_traced: bool = False, delay_s: float = 0.0, **sections: Any) -> Running:
-            emulator = await stack.enter_async_context(Emulator(delay_s=delay_s))
-            exporter = InMemorySpanExporter()
-            provider = TracerProvider(shutdown_on_exit=False)
-            provider.add_span_processor(SimpleSpanProcessor(exporter))
-            metrics = Metrics(Resource.create())
-            telemetry = Telemetry(Tracing(provider if is_traced else None), metrics)
-            gateway = Gateway(make_config(emulator.address, **sections), telemetry)
-            addresses = await gateway.start()
-            stack.push_async_callback(gateway.stop)
-            client = await stack.enter_async_context(aiohttp.ClientSession())
-            return Running(gateway, addresses, emulator, client, exporter, metrics)
 
-        yield start_one
+@pytest.fixture(scope="session")
+async def shared_gateway() -> AsyncIterator[Running]:
+    async with AsyncExitStack() as stack:
+        yield await start_gateway(stack)
 
 
 @pytest.fixture
-async def running(start: Start) -> Running:
-    return await start()
+def running(shared_gateway: Running) -> Running:
+    """A gateway that tests share, with a new emulator's state.
+
+    A test that stops, reloads or configures anything, or reads metrics, starts a gateway of its own.
+    """
+    shared_gateway.emulator.reset()
+    return shared_gateway
 
 
 @pytest.fixture

@@ -79,8 +79,10 @@ class Emulator:
     def __init__(self, *, delay_s: float = 0.0, clock: Callable[[], float] | None = None) -> None:
         self.calls: deque[RecordedCall] = deque(maxlen=CALLS_KEPT)
         self.address = ""
+        self._clock = clock or _steady_clock()
+        self._delay_s = delay_s
         self._schema = load_schema([IMAGE_SERVICE, OPERATION_SERVICE])
-        self._services = Services(self._schema, Store(clock=clock or _steady_clock(), delay_s=delay_s))
+        self._services = self._make_services()
         self._faults = FaultOrders()
         self._server: grpc.aio.Server | None = None
         self._open: set[asyncio.Task[object]] = set()
@@ -121,6 +123,12 @@ class Emulator:
         """Forget every fault ordered, also a repeating one; calls already struck stay so."""
         self._faults.clear()
 
+    def reset(self) -> None:
+        """Drop images, operations, recorded calls and faults; a started emulator still listens."""
+        self._services = self._make_services()
+        self.calls.clear()
+        self.clear_faults()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -132,6 +140,9 @@ class Emulator:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def _make_services(self) -> Services:
+        return Services(self._schema, Store(clock=self._clock, delay_s=self._delay_s))
 
     def _handler(self, service: str) -> grpc.GenericRpcHandler:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {

@@ -6,14 +6,15 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.test_program import COMMAND
+from tests.cli.test_program import run as run_process
+from tests.commands import Finished, run_command
 from tests.conftest import ROOT
 
-COMMAND = [sys.executable, "-m", "gateway"]
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 POLICY = """\
 apiVersion: baremetal-gateway/v1
@@ -51,16 +52,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def run(folder: Path, *words: str) -> Finished:
+    return run_command(*words, cwd=folder)
 
 
 def run_on_terminal(folder: Path, *words: str, **environment: str) -> str:
@@ -98,13 +91,13 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_fault_shows_its_line_with_a_caret(folder: Path, name: str) -> None:
     words, shown, code = CASES[name]
-    done = run(folder, *words)
+    done = run_process(*words, cwd=folder) if words[0] == "serve" else run(folder, *words)
     assert (done.returncode, done.stderr) == (code, shown)
 
 
 def test_serve_shows_the_faults_of_a_bundle(folder: Path) -> None:
     (folder / "gateway.yaml").write_text("policies: {path: rules}\n")
-    done = run(folder, "serve", "--config", "gateway.yaml")
+    done = run_process("serve", "--config", "gateway.yaml", cwd=folder)
     assert (done.returncode, done.stderr) == (2, SHOWN)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
+from tests.commands import run_command
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
 
@@ -46,7 +47,7 @@ def test_help_lists_the_commands() -> None:
 
 
 def test_routes() -> None:
-    lines = [line.split() for line in run("routes").stdout.splitlines()]
+    lines = [line.split() for line in run_command("routes").stdout.splitlines()]
     create = ["POST", IMAGES, "yandex.cloud.baremetal.v1alpha.ImageService/Create", "→", "baremetal"]
     assert create in lines
     assert len(lines) == 9
@@ -114,10 +115,10 @@ def test_plaintext_beyond_loopback_is_warned_of() -> None:
 
 
 def test_policy_check_and_test_of_the_bundle_that_ships() -> None:
-    checked = run("policy", "check", "policies")
+    checked = run_command("policy", "check", "policies")
     assert checked.returncode == 0
     assert "no faults" in checked.stdout
-    tested = run("policy", "test", "policies")
+    tested = run_command("policy", "test", "policies")
     assert tested.returncode == 0, tested.stdout
     assert ", 0 failed" in tested.stdout
     assert "never broken" not in tested.stdout
@@ -126,7 +127,7 @@ def test_policy_check_and_test_of_the_bundle_that_ships() -> None:
 def test_policy_check_names_file_line_and_column(tmp_path: Path) -> None:
     text = (ROOT / "policies/naming.yaml").read_text()
     (tmp_path / "naming.yaml").write_text(text.replace("request.name.", "request.nam."))
-    done = run("policy", "check", str(tmp_path))
+    done = run_command("policy", "check", str(tmp_path))
     assert done.returncode == 1
     line = next(number for number, one in enumerate(text.splitlines(), 1) if "assert:" in one)
     assert f"naming.yaml:{line}:" in done.stderr
@@ -141,7 +142,7 @@ def test_policy_test_fails_with_a_difference(tmp_path: Path) -> None:
         "  - name: wrong\n    method: yandex.cloud.baremetal.v1alpha.ImageService/Create\n"
         "    request: {name: noversion}\n    expect: {decision: deny}\n"
     )
-    done = run("policy", "test", str(tmp_path))
+    done = run_command("policy", "test", str(tmp_path))
     assert done.returncode == 1
     assert "expected deny, got allow" in done.stdout
     assert "warning naming/product-and-version: not expected" in done.stdout

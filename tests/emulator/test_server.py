@@ -71,6 +71,15 @@ async def test_images_outlive_a_restart(schema: Schema) -> None:
     assert replies[0].id == replies[1].id
 
 
+async def test_after_a_reset_nothing_is_left(emulator: Emulator, call: Call) -> None:
+    emulator.order(Fault(method=EVERY_METHOD, code=Code.INTERNAL, nth=2, times=None))
+    await call("Image/Create", uri=URI, folder_id="b1g")
+    emulator.reset()
+    assert not (await call("Image/List", folder_id="b1g")).images
+    assert not (await call("Image/List", folder_id="b1g")).images
+    assert len(emulator.calls) == 2
+
+
 async def test_the_systems_clock_is_the_default(schema: Schema) -> None:
     method = schema.methods[f"{SERVICE}/Create"]
     async with Emulator() as emulator, grpc.aio.insecure_channel(emulator.address) as channel:

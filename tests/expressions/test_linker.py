@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.commands import without_coverage
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_messages_are_the_same_in_every_process() -> None:
         done = subprocess.run(
             [sys.executable, "-c", MESSAGE],
             cwd=ROOT,
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            env=without_coverage() | {"PYTHONHASHSEED": str(seed)},
             capture_output=True,
             text=True,
             timeout=60,

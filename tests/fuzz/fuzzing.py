@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.commands import without_coverage
 from tests.conftest import GOOD_IMAGE, IMAGES
 from tests.fuzz.document import sharpen
 
@@ -71,7 +71,11 @@ def command(document: Path, rest: str, *, seed: int, examples: int, phases: str)
 
 def environment() -> dict[str, str]:
     """Return the environment of a round."""
-    return {**os.environ, "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(HERE.parent.parent)}
+    return {
+        **without_coverage(),
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+        "PYTHONPATH": str(HERE.parent.parent),
+    }
 
 
 def answers(admin: str) -> dict[int, int]:

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.emulator import Fault
@@ -22,6 +22,7 @@ from gateway.listeners.response_size import to_trailing_metadata, to_warning_hea
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.policy.making import CREATE, binding_text, policy_text
+from tests.rounds import examples
 
 # Over its soft limit a client fails a call with a probability that grows with the size.
 CALLS = 150
@@ -191,7 +192,7 @@ _VIOLATIONS = st.builds(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@examples(100, long=300)
 @given(
     _TEXTS,
     st.lists(_VIOLATIONS, max_size=40),

@@ -6,15 +6,16 @@ from collections import Counter
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.object_storage import DEFAULT_HOSTS, Link, LinkError, parse_link
 from tests.object_storage.making import HOSTS, Made, broken_links, links, near_links
 from tests.object_storage.readers import READERS, check_readers_agree
 from tests.object_storage.table import ACCEPTED, REFUSED, Accepted
+from tests.rounds import examples
 
-SETTINGS = settings(derandomize=True, deadline=None, max_examples=500)
+PROPERTY = examples(100, long=500)
 
 
 def read(text: str) -> Link | None:
@@ -37,7 +38,7 @@ def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None
             check_readers_agree(text, link, HOSTS)
 
 
-@SETTINGS
+@PROPERTY
 @given(links())
 def test_links_are_read_and_readers_agree(made: Made) -> None:
     link = parse_link(made.text, HOSTS)
@@ -46,16 +47,16 @@ def test_links_are_read_and_readers_agree(made: Made) -> None:
     check_readers_agree(made.text, link, HOSTS)
 
 
-@SETTINGS
+@PROPERTY
 @given(broken_links())
 def test_a_character_that_no_link_has_is_refused_anywhere(text: str) -> None:
     assert read(text) is None
 
 
 def test_readers_agree_about_what_is_accepted_of_near_links() -> None:
-    verdicts: Counter[bool] = Counter()
+    verdicts = Counter({True: 0, False: 0})
 
-    @settings(SETTINGS, max_examples=1500)
+    @examples(300, long=1500)
     @given(near_links())
     def check(text: str) -> None:
         link = read(text)
@@ -64,16 +65,16 @@ def test_readers_agree_about_what_is_accepted_of_near_links() -> None:
             check_readers_agree(text, link, HOSTS)
 
     check()
-    assert min(verdicts[True], verdicts[False]) > 100, verdicts
+    assert min(verdicts.values()) > verdicts.total() / 15, verdicts
 
 
-@SETTINGS
+@PROPERTY
 @given(st.one_of(st.text(), st.text("https:/.-?%@storage")))
 def test_any_text_is_a_link_or_refused(text: str) -> None:
     read(text)
 
 
-@SETTINGS
+@PROPERTY
 @given(st.one_of(links().map(lambda made: made.text), near_links()))
 def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
     """Nothing is mended: put together, the facts and the encoded key are the text."""

@@ -11,7 +11,8 @@ import pytest
 from gateway.config import load_config
 from gateway.faults import FaultsError
 from gateway.serving.sources import describe_api
-from tests.cli.test_program import run, serving
+from tests.cli.test_program import serving
+from tests.commands import run_command
 from tests.conftest import Running
 from tests.schema.compiling import compile_text
 
@@ -30,7 +31,9 @@ def test_served_is_printed(tmp_path: Path) -> None:
     with serving("demo", "--config", str(tmp_path / "gateway.yaml")) as (_, rest, admin):
         with urllib.request.urlopen(f"http://{admin}/openapi.json", timeout=10) as answer:
             served = answer.read().decode()
-        printed = run("openapi", "--config", str(tmp_path / "gateway.yaml"), GATEWAY__REST__LISTEN=rest)
+        printed = run_command(
+            "openapi", "--config", str(tmp_path / "gateway.yaml"), GATEWAY__REST__LISTEN=rest
+        )
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout == served
     assert json.loads(served)["servers"][0]["variables"]["gateway"]["default"] == f"http://{rest}"
@@ -38,7 +41,7 @@ def test_served_is_printed(tmp_path: Path) -> None:
 
 def test_a_descriptor_set_that_is_not_there_is_2(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text("api: {descriptor_sets: [nowhere.binpb]}\n")
-    done = run("openapi", "--config", str(tmp_path / "gateway.yaml"))
+    done = run_command("openapi", "--config", str(tmp_path / "gateway.yaml"))
     assert done.returncode == 2
     assert "nowhere.binpb" in done.stderr
 

@@ -15,6 +15,7 @@ from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
+from tests.commands import without_coverage
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
@@ -116,7 +117,13 @@ def measure_apart(names: list[str]) -> dict[str, tuple[float, float]]:
     """Measure in a process of its own, whose memory nothing else has grown."""
     code = f"from tests.policy.test_bombs import measure; measure({names!r})"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=without_coverage(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     figures: dict[str, tuple[float, float]] = json.loads(done.stdout)

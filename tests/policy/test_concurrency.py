@@ -13,13 +13,14 @@ from gateway.call import Caller
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from tests.policy.making import CREATE, NOW, binding_text, policy_text
+from tests.rounds import rounds
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
 
 THREADS = 8
-CALLS = 200
-LOADS = 50
+CALLS = rounds(80, long=200)
+LOADS = rounds(10, long=50)
 
 VARIABLES = {
     "parts": "request.uri.split('/')",

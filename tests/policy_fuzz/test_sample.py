@@ -12,9 +12,10 @@ from gateway.schema import Schema
 from tests.policy_fuzz.__main__ import LEAST_SHARE, OUTCOMES
 from tests.policy_fuzz.run import run
 from tests.policy_fuzz.shrinking import describe, shrink
+from tests.rounds import rounds
 
 SEED = 20260101
-PAIRS = 2000
+PAIRS = rounds(1000, long=2000)
 
 
 def test_the_gateway_decides_as_the_oracle_does(schema: Schema) -> None:

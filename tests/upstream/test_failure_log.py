@@ -24,6 +24,12 @@ SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE = f"{SERVICE}/Create"
 
 
+@pytest.fixture
+async def running(start: Start) -> Running:
+    """A gateway of one test: it reports a failure once in ten seconds."""
+    return await start()
+
+
 def failed(logs: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record) for record in logs.records if record.message == "upstream failed"]
 

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.app import Addresses, Gateway
 from gateway.schema import Schema, load_schema
-from tests.conftest import ROOT, make_config, plain_telemetry
+from tests.conftest import ROOT, make_config
 from tests.schema.compiling import compile_protos
 
 WIRE, LIBRARY = "test.wire.v1.Wire", "test.v1.Library"
@@ -33,6 +33,12 @@ class Upstream:
     ended: deque[str] = field(default_factory=deque)
     delay_s: float = 0.0
     address: str = ""
+
+    def reset(self) -> None:
+        """Drop what was recorded."""
+        self.calls.clear()
+        self.ended.clear()
+        self.is_cancelled.clear()
 
     async def start(self) -> grpc.aio.Server:
         server = grpc.aio.server(handlers=[_Handler(self)])
@@ -130,32 +136,51 @@ def wire_schema(sets: dict[str, bytes]) -> Schema:
 Wire = Callable[..., Awaitable[Wired]]
 
 
+@dataclass(frozen=True)
+class WireStarter:
+    """Starts gateways of the test services; the stack stops them."""
+
+    stack: AsyncExitStack
+    sets: dict[str, bytes]
+    schema: Schema
+    folder: Path
+
+    async def __call__(self, *, delay_s: float = 0.0, **sections: Any) -> Wired:
+        upstream = Upstream(self.schema, delay_s=delay_s)
+        server = await upstream.start()
+        self.stack.push_async_callback(server.stop, 0)
+        paths = []
+        for name, data in self.sets.items():
+            paths.append(self.folder / f"{name}.binpb")
+            paths[-1].write_bytes(data)
+        sections = {
+            "api__descriptor_sets": f"[{', '.join(map(str, paths))}]",
+            "api__services": f"{{{WIRE}: baremetal, {LIBRARY}: baremetal}}",
+            "policies__path": ROOT / "policies",
+        } | sections
+        gateway = Gateway(make_config(upstream.address, **sections), plain_telemetry())
+        addresses = await gateway.start()
+        self.stack.push_async_callback(gateway.stop)
+        client = await self.stack.enter_async_context(aiohttp.ClientSession())
+        return Wired(gateway, addresses, upstream, client, paths[0])
+
+
 @pytest.fixture
 async def wire(sets: dict[str, bytes], wire_schema: Schema, tmp_path: Path) -> AsyncIterator[Wire]:
     async with AsyncExitStack() as stack:
+        yield WireStarter(stack, sets, wire_schema, tmp_path)
 
-        async def start(*, delay_s: float = 0.0, **sections: Any) -> Wired:
-            upstream = Upstream(wire_schema, delay_s=delay_s)
-            server = await upstream.start()
-            stack.push_async_callback(server.stop, 0)
-            paths = []
-            for name, data in sets.items():
-                paths.append(tmp_path / f"{name}.binpb")
-                paths[-1].write_bytes(data)
-            sections = {
-                "api__descriptor_sets": f"[{', '.join(map(str, paths))}]",
-                "api__services": f"{{{WIRE}: baremetal, {LIBRARY}: baremetal}}",
-                "policies__path": ROOT / "policies",
-            } | sections
-            gateway = Gateway(make_config(upstream.address, **sections), plain_telemetry())
-            addresses = await gateway.start()
-            stack.push_async_callback(gateway.stop)
-            client = await stack.enter_async_context(aiohttp.ClientSession())
-            return Wired(gateway, addresses, upstream, client, paths[0])
 
-        yield start
+@pytest.fixture(scope="session")
+async def shared_wired(
+    sets: dict[str, bytes], wire_schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Wired]:
+    async with AsyncExitStack() as stack:
+        yield await WireStarter(stack, sets, wire_schema, tmp_path_factory.mktemp("wired"))()
 
 
 @pytest.fixture
-async def wired(wire: Wire) -> Wired:
-    return await wire()
+def wired(shared_wired: Wired) -> Wired:
+    """A gateway that tests share; one that stops or reloads it starts its own by `wire`."""
+    shared_wired.upstream.reset()
+    return shared_wired

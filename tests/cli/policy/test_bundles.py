@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.documents import load_documents
-from tests.cli.policy.test_group import COMMAND, NOW, Done, run
+from tests.cli.policy.test_group import NOW, run
+from tests.cli.test_program import COMMAND
+from tests.commands import Finished
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, binding_text, policy_text
 from tests.signed import SIGNATURE, sign_link
@@ -246,7 +248,7 @@ def public_key(tmp_path: Path, key: Ed25519PrivateKey) -> Path:
 def test_a_signed_bundle_is_trusted_until_it_changes(
     bundle: Path, private_key: Path, public_key: Path, key: Ed25519PrivateKey
 ) -> None:
-    def use(command: str) -> Done:
+    def use(command: str) -> Finished:
         return run(command, bundle, GATEWAY__POLICIES__PUBLIC_KEY=str(public_key))
 
     unsigned = use("check")
@@ -343,7 +345,7 @@ def test_a_bundle_that_is_not_its_list_is_not_signed(listed: Path, private_key: 
 
 
 def test_a_signature_covers_the_list(listed: Path, private_key: Path, public_key: Path) -> None:
-    def check() -> Done:
+    def check() -> Finished:
         return run("check", listed, GATEWAY__POLICIES__PUBLIC_KEY=str(public_key))
 
     assert run("sign", listed, "--key", private_key).returncode == 0
@@ -377,7 +379,7 @@ def test_the_list_of_one_file(bundle: Path) -> None:
     "command", ["policy schema", "policy test policies", "policy explain --bundle policies"]
 )
 def test_a_reader_that_goes_away_is_no_error(command: str) -> None:
-    words = [*COMMAND, *command.split()[1:]]
+    words = [*COMMAND, *command.split()]
     process = subprocess.Popen(
         words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -399,7 +401,7 @@ def test_a_reader_that_goes_away_is_no_error(command: str) -> None:
 def test_output_that_finds_no_place_is_told(words: list[str]) -> None:
     with FULL.open("w") as full:
         done = subprocess.run(
-            [*COMMAND, *words],
+            [*COMMAND, "policy", *words],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -416,7 +418,7 @@ def test_output_that_finds_no_place_is_told(words: list[str]) -> None:
 )
 def test_a_closed_standard_input_holds_nothing(words: list[str]) -> None:
     done = subprocess.run(
-        [*COMMAND, *words],
+        [*COMMAND, "policy", *words],
         cwd=ROOT,
         preexec_fn=lambda: os.close(0),  # as `<&-` does in a shell
         capture_output=True,

@@ -1,41 +1,26 @@
-"""The commands about policies as a user runs them: real processes, their output and their exit codes."""
+"""The commands about policies as a user runs them: their output and their exit codes."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.commands import Finished, run_command
 from tests.conftest import GOOD_IMAGE, ROOT
 from tests.policy.making import CREATE, SERVICE, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.policy_tools.test_difference import suite_text
 from tests.signed import SIGNATURE, sign_link
 
-COMMAND = [sys.executable, "-m", "gateway", "policy"]
 NOW = "2026-01-01T00:00:00Z"
 LINK = "https://storage.yandexcloud.net/golden-images/a.iso"
-Done = subprocess.CompletedProcess[str]
 
 
-def run(*words: str | Path, stdin: str | bytes = "", cwd: Path = ROOT, **environment: str) -> Done:
-    done = subprocess.run(
-        [*COMMAND, *map(str, words)],
-        cwd=cwd,
-        env=os.environ | environment,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in err, err
-    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+def run(*words: str | Path, stdin: str | bytes = "", cwd: Path = ROOT, **environment: str) -> Finished:
+    return run_command("policy", *words, stdin=stdin, cwd=cwd, **environment)
 
 
 @pytest.fixture

@@ -10,12 +10,22 @@ import pytest
 from gateway.schema import Schema, load_schema
 from gateway.transcode import JsonWriter, Match, Route, Router, build_router, parse_target
 from tests.schema.compiling import compile_protos
-from tests.wire.conftest import LIBRARY, sets, wire, wire_schema, wired
+from tests.wire.conftest import LIBRARY, sets, shared_wired, wire, wire_schema, wired
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["bind", "peers_router", "peers_schema", "peers_writer", "sets", "wire", "wire_schema", "wired"]
+__all__ = [
+    "bind",
+    "peers_router",
+    "peers_schema",
+    "peers_writer",
+    "sets",
+    "shared_wired",
+    "wire",
+    "wire_schema",
+    "wired",
+]
 
 PEERS = "test.peers.v1.Peers"
 

@@ -397,7 +397,8 @@ async def test_a_caller_may_ask_for_less_time(running: Running) -> None:
     assert status == 504
 
 
-async def test_an_upstream_that_is_not_there(running: Running) -> None:
+async def test_an_upstream_that_is_not_there(start: Start) -> None:
+    running = await start()
     await running.emulator.stop()
     status, body, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE)
     assert (status, body["code"]) == (503, 14)

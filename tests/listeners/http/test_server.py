@@ -9,10 +9,10 @@ import os
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import pytest
 
+from tests.commands import without_coverage
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 
 BODY = b'{"uri": "x"}'
@@ -182,7 +182,8 @@ ENCODED = {
 
 @pytest.mark.parametrize(("encoding", "body", "status"), ENCODED.values(), ids=ENCODED.keys())
 async def test_encoded_bodies(running: Running, encoding: str, body: bytes, status: int) -> None:
-    head = HEAD + f"Content-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = HEAD + b"Connection: close\r\n"
+    head += f"Content-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     ((found, answer),) = answers_in(await exchange(running, head + body))
     assert found == status, answer
     assert len(running.emulator.calls) == (status == 200)
@@ -194,11 +195,11 @@ async def test_a_broken_off_body_is_harmless(running: Running) -> None:
     assert (await running.client.get(running.admin("/livez"))).status == 200
 
 
-async def test_the_pure_parser_refuses_the_same(tmp_path: Path) -> None:
+async def test_the_pure_parser_refuses_the_same() -> None:
     """Without aiohttp's C parser the whole file has to pass as well."""
     if os.environ.get("AIOHTTP_NO_EXTENSIONS"):
         return  # this is that run
-    environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1", "COVERAGE_FILE": str(tmp_path / "coverage")}
+    environment = without_coverage() | {"AIOHTTP_NO_EXTENSIONS": "1"}
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__],
