@@ -81,10 +81,10 @@ class Metrics:
         )
         self._mutations = meter.create_counter("gateway.mutations", description="Fields that policies set.")
         self._shadows = meter.create_counter(
-            "gateway.audit.shadow.decisions", description="Decisions that the shadow bundle judged too."
+            "gateway.shadow.decisions", description="Decisions that the shadow bundle judged too."
         )
         self._lost_records = meter.create_counter(
-            "gateway.audit.decision_log.lost", description="Records of decisions that could not be written."
+            "gateway.decision_log.lost", description="Records of decisions that could not be written."
         )
         self._stale = meter.create_gauge(
             "gateway.bundle.stale", description="1 while the bundle on disk is not the one in force."
