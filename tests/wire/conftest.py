@@ -16,7 +16,7 @@ import pytest
 
 from gateway.app import Addresses, Gateway
 from gateway.schema import Schema, load_schema
-from tests.conftest import ROOT, make_config
+from tests.conftest import ROOT, make_config, plain_telemetry
 from tests.schema.compiling import compile_protos
 
 WIRE, LIBRARY = "test.wire.v1.Wire", "test.v1.Library"
