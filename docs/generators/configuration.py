@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from enum import StrEnum
+from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -76,10 +76,8 @@ def _section_within(annotation: Any) -> type[Section] | None:
 
 def _type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " or ".join(f"`{one}`" for one in arguments)
-    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        return " or ".join(f"`{one}`" for one in annotation)
+    if origin is Literal or isinstance(annotation, EnumType):
+        return " or ".join(f"`{one}`" for one in arguments or annotation)
     if origin in {Union, types.UnionType}:
         return " or ".join(_type_name(one) for one in arguments if one is not type(None))
     if origin is dict:
