@@ -142,7 +142,7 @@ class CostEstimator:
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
 
     def _element(self, over: Cost, loop: Any) -> Cost:
-        """Estimate what a loop goes over: the sum is what counts, so each is as large as they are on average."""
+        """Estimate an element that a loop goes over. The sum counts, so each has the average size."""
         kind = self._types.get(loop.iter_range.id)
         if kind is None:
             return self._of_type(over.size // max(over.count, 1), over, self._message)
@@ -150,7 +150,7 @@ class CostEstimator:
         return self._of_type(over.size // max(over.count, 1), over, self._usual(inner))
 
     def _turn(self, over: Cost, loop: Any) -> dict[str, Cost]:
-        """Estimate the variables of a loop: an element or a key; of two, index and element, or key and value."""
+        """Estimate the variables of a loop: element or key; with two, index and element, or key and value."""
         element = self._element(over, loop)
         if not loop.iter_var2:
             return {loop.iter_var: element}
