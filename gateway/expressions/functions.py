@@ -131,7 +131,7 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
         ValueError: the one is no address, or one of the others no network.
     """
     parsed = ipaddress.ip_address(address)
-    parsed_networks = [_network(network) for network in networks]  # all of them, also behind one that matches
+    parsed_networks = [_network(network) for network in networks]  # all, also after one that matches
     return any(parsed in network for network in parsed_networks)
 
 
