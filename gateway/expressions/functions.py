@@ -248,8 +248,8 @@ FUNCTIONS = (
     Function(
         name="inCidr",
         form="text.inCidr(networks)",
-        gives="whether an IP address lies in a network, or in any of a list of them. A text that is no network "
-        "is an error, also in a list with a network that the address lies in",
+        gives="whether an IP address lies in a network, or in any of a list of them. A text that is no "
+        "network is an error, also in a list with a network that the address lies in",
         examples=(
             '"10.1.2.3".inCidr("10.0.0.0/8")',
             '!"192.0.2.1".inCidr(["10.0.0.0/8", "2001:db8::/32"])',
