@@ -1,4 +1,4 @@
-"""The language of policies: CEL, checked against descriptors, weighed when loaded, failing closed.
+"""The language of policies: CEL, type-checked, with a cost limit, failing closed.
 
 Pure: texts in, values out.
 """

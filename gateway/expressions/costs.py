@@ -1,4 +1,4 @@
-"""What values weigh, and what functions return: see bounds.py."""
+"""The costs of values, and of the results of functions: see cost_estimator.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number:
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
+class Cost:
     """An upper estimate of a value and of what it takes to find it.
 
     Attributes:
@@ -36,9 +36,9 @@ class Weight:
     size: int
     steps: int = 1
 
-    def after(self, steps: int) -> Weight:
+    def after(self, steps: int) -> Cost:
         """Return the same value, found after further steps."""
-        return Weight(self.count, self.size, self.steps + steps)
+        return Cost(self.count, self.size, self.steps + steps)
 
     @property
     def fault(self) -> str | None:
@@ -56,78 +56,78 @@ class Weight:
         return None
 
 
-SCALAR = Weight(1, SCALAR_BYTES)
+SCALAR = Cost(1, SCALAR_BYTES)
 
 
-def weigh_value(value: Any) -> Weight:
-    """Weigh the value of a parameter; in a collection every element counts as the largest one."""
+def estimate_value(value: Any) -> Cost:
+    """Estimate the value of a parameter; in a collection every element counts as the largest one."""
     if isinstance(value, str):
-        return Weight(len(value), len(value.encode()))
+        return Cost(len(value), len(value.encode()))
     if isinstance(value, (list, dict)):
         elements = [*value, *value.values()] if isinstance(value, dict) else value
-        largest = max((weigh_value(one).size for one in elements), default=0)
-        return Weight(len(value), len(elements) * (largest + ELEMENT_BYTES))
+        largest = max((estimate_value(one).size for one in elements), default=0)
+        return Cost(len(value), len(elements) * (largest + ELEMENT_BYTES))
     return SCALAR
 
 
-def _together(given: list[Weight]) -> Weight:
+def _together(given: list[Cost]) -> Cost:
     size = sum(one.size for one in given)
-    return Weight(size, size)
+    return Cost(size, size)
 
 
-def concatenated(given: list[Weight]) -> Weight:
-    """Weigh lists put together; every element counts as the largest one."""
+def concatenated(given: list[Cost]) -> Cost:
+    """Estimate lists put together; every element counts as the largest one."""
     count = sum(one.count for one in given)
-    return Weight(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
+    return Cost(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
 
 
-def _format(given: list[Weight]) -> Weight:
+def _format(given: list[Cost]) -> Cost:
     template, arguments = given
     size = template.size + 2 * arguments.size + arguments.count * _CLAUSE_BYTES  # %x doubles a text
-    return Weight(size, size)
+    return Cost(size, size)
 
 
-def same(given: list[Weight]) -> Weight:
-    """Weigh what gives a part of what it is given, or a value of one machine word."""
-    return Weight(
+def same(given: list[Cost]) -> Cost:
+    """Estimate what gives a part of what it is given, or a value of one machine word."""
+    return Cost(
         max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
     )
 
 
-def _coded(given: list[Weight]) -> Weight:
-    return Weight(given[0].size * 2, given[0].size * 2)  # base64, in either direction
+def _coded(given: list[Cost]) -> Cost:
+    return Cost(given[0].size * 2, given[0].size * 2)  # base64, in either direction
 
 
-def _flat(given: list[Weight]) -> Weight:
+def _flat(given: list[Cost]) -> Cost:
     count = given[0].size // ELEMENT_BYTES + 1
-    return Weight(count, given[0].size)
+    return Cost(count, given[0].size)
 
 
-def _scalar(_given: list[Weight]) -> Weight:
+def _scalar(_given: list[Cost]) -> Cost:
     return SCALAR
 
 
-def _replace(given: list[Weight]) -> Weight:
+def _replace(given: list[Cost]) -> Cost:
     text, _, new = given[:3]
     # Every character may be one to replace, and an empty text stands between all of them.
     size = (text.size + 1) * (new.size + 1)
-    return Weight(size, size)
+    return Cost(size, size)
 
 
-def _join(given: list[Weight]) -> Weight:
+def _join(given: list[Cost]) -> Cost:
     separator = given[1].size if len(given) > 1 else 0
     texts = max(given[0].size - given[0].count * ELEMENT_BYTES, 0)
     size = texts + given[0].count * separator
-    return Weight(size, size)
+    return Cost(size, size)
 
 
-def _split(given: list[Weight]) -> Weight:
+def _split(given: list[Cost]) -> Cost:
     count = given[0].size + 1
-    return Weight(count, given[0].size + count * ELEMENT_BYTES)
+    return Cost(count, given[0].size + count * ELEMENT_BYTES)
 
 
-def _quote(given: list[Weight]) -> Weight:
-    return Weight(given[0].count * 2, given[0].size * 2)
+def _quote(given: list[Cost]) -> Cost:
+    return Cost(given[0].count * 2, given[0].size * 2)
 
 
 READS_NOTHING = {"_&&_", "_||_", "!_", "_?_:_", "_+_", "@not_strictly_false", "dyn"}
@@ -135,7 +135,7 @@ COMPARISONS = {"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "ends
 SETS = {"sets.contains", "sets.equivalent", "sets.intersects"}
 SEARCHES = {"contains", "indexOf", "lastIndexOf", "split", "replace"}
 
-RESULTS: dict[str, Callable[[list[Weight]], Weight]] = {
+RESULTS: dict[str, Callable[[list[Cost]], Cost]] = {
     "_+_": _together,
     "format": _format,
     **dict.fromkeys(

@@ -15,11 +15,11 @@ from cel_expr_python import cel
 
 from gateway.expressions.activation import Activation
 from gateway.expressions.advice import Known, advise
-from gateway.expressions.bounds import TooHeavyError, weigh_expression
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
 from gateway.expressions.checked import CHECKED, part_of, unpack
-from gateway.expressions.costs import weigh_value
+from gateway.expressions.cost_estimator import CostEstimator, CostLimitError
+from gateway.expressions.costs import estimate_value
 from gateway.expressions.editing import Editor
 from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, Expression, reads_of, without_noise
@@ -76,7 +76,7 @@ class Environment:
         self._text_class = schema.message("google.protobuf.StringValue")
         self.parameters = {self._full(f"params.{name}"): value for name, value in (parameters or {}).items()}
         self._types = dict(variables) | {name: type_of(value) for name, value in self.parameters.items()}
-        self._weights = {name: weigh_value(value) for name, value in self.parameters.items()}
+        self._costs = {name: estimate_value(value) for name, value in self.parameters.items()}
         self._constants: dict[str, Any] = dict(self.parameters)
         self._variables: dict[str, Expression] = {}
         self._refused: set[str] = set()
@@ -187,8 +187,9 @@ class Environment:
         editor = Editor(checked)
         self._calls.definitions.expand(editor, checked.expr)
         try:
-            steps = weigh_expression(checked, self._weights, self._schema, self._tools.limits).steps
-        except TooHeavyError as error:
+            estimator = CostEstimator(checked.type_map, self._schema, self._tools.limits)
+            steps = estimator.estimate(checked.expr, self._costs).steps
+        except CostLimitError as error:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
         return Linker(editor, self._calls, environment).link(), steps
 

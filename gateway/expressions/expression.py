@@ -79,7 +79,7 @@ class Expression:
         reads: names that it refers to: variables, and parameters as `params.<name>`.
         checked: its checked form, a cel.expr.CheckedExpr, in which variables of the policy are names.
         executable: what is evaluated, with the policy's variables bound inside of it.
-        steps: that it may take, see bounds.py.
+        steps: that it may take, see cost_estimator.py.
     """
 
     __slots__ = ("checked", "executable", "reads", "returns", "steps", "text")

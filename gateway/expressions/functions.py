@@ -125,9 +125,14 @@ def in_cidr(address: str, network: str) -> bool:
 
 
 def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
-    """Tell whether an IP address lies in any of several networks; see in_cidr."""
+    """Return whether an IP address lies in any of several networks, all of which have to be valid.
+
+    Raises:
+        ValueError: the one is no address, or one of the others no network.
+    """
     parsed = ipaddress.ip_address(address)
-    return any(parsed in _network(network) for network in networks)
+    parsed_networks = [_network(network) for network in networks]  # all, also after one that matches
+    return any(parsed in network for network in parsed_networks)
 
 
 def in_either_cidr(address: str, networks: str | Sequence[str]) -> bool:
@@ -243,7 +248,8 @@ FUNCTIONS = (
     Function(
         name="inCidr",
         form="text.inCidr(networks)",
-        gives="whether an IP address lies in a network, or in any of a list of them",
+        gives="whether an IP address lies in a network, or in any of a list of them. A text that is no "
+        "network is an error, also in a list with a network that the address lies in",
         examples=(
             '"10.1.2.3".inCidr("10.0.0.0/8")',
             '!"192.0.2.1".inCidr(["10.0.0.0/8", "2001:db8::/32"])',
@@ -255,7 +261,7 @@ FUNCTIONS = (
                 parameters={"address": _TEXT, "networks": _TEXTS},
                 returns=_TRUTH,
                 compute=lambda _: in_any_cidr,
-                definition="size(networks) > 0 ? networks.exists(network, address.inCidr(network)) "
+                definition="size(networks) > 0 ? size(networks.filter(network, address.inCidr(network))) > 0 "
                 ": (address.inCidr('0.0.0.0/0') ? false : false)",
             ),
         ),

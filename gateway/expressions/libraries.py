@@ -1,7 +1,7 @@
 """Which of the engine's compiled extensions policies may use, and which of their functions.
 
 A function that is not listed is refused when a bundle is loaded: its cost would
-not be known (see bounds.py).
+not be known (see cost_estimator.py).
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class _Compilation:
             return []
 
     def _check(self, rules: list[CompiledRule]) -> list[Executable]:
-        """Compile a group of rules as one; in two halves when together they weigh too much."""
+        """Compile a group of rules as one; in two halves when together they cost too much."""
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
         try:

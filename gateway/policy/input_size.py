@@ -2,7 +2,7 @@
 
 The constraints of the API bound most fields. The others are bounded here, so that
 the cost of a bundle, which is estimated when it is loaded, is that of every
-request (see gateway/expressions/bounds.py).
+request (see gateway/expressions/cost_estimator.py).
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class CompiledBinding:
 
     @property
     def steps(self) -> int:
-        """The steps that one call may take, when every rule is broken; see bounds.py."""
+        """The steps that one call may take, when every rule is broken; see cost_estimator.py."""
         return sum(one.steps for one in self._expressions() if one is not None)
 
     @property

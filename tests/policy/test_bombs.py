@@ -216,7 +216,7 @@ def test_a_parameter_that_the_engine_does_not_bear_is_refused(refuse: Refuse, na
     assert time.process_time() - started < MOST_CPU_S * 5
 
 
-def test_a_large_parameter_is_weighed(refuse: Refuse) -> None:
+def test_a_large_parameter_is_estimated(refuse: Refuse) -> None:
     binding: dict[str, Any] = {"params": {"p": ["a" * 50_000] * 50}}
     (fault,) = refuse(policy_text("request.uri in params.p"), binding_text(**binding))
     assert TOO_LARGE in fault

@@ -99,7 +99,7 @@ def make_rules() -> str:
     return policy_text(*rules, methods=[LIST]) + binding_text()
 
 
-def test_a_larger_limit_weighs_more(schema: Schema) -> None:
+def test_a_larger_limit_costs_more(schema: Schema) -> None:
     files = BundleFiles({"bundle.yaml": make_rules()})
     load_bundle(files, schema, limits=InputLimits(text=1024))
     with pytest.raises(Exception, match="too large"):

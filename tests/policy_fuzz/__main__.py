@@ -31,7 +31,7 @@ def main() -> int:
     rules = ", ".join(f"{share:.1%} {outcome}" for outcome, share in shares.items())
     lines = [
         f"{report.pairs:,} pairs of {report.bundles:,} bundles in {report.seconds:.0f} s",
-        f"{report.refused:,} bundles refused as too heavy",
+        f"{report.refused:,} bundles refused because they cost too much",
         f"{report.rules.total():,} rules evaluated: {rules}",
         f"decisions: {dict(report.outcomes)}",
         f"{report.second:,} expressions evaluated by the Rust engine too",

@@ -6,7 +6,7 @@ import pytest
 from cel_expr_python import cel
 
 from gateway.expressions import Environment, ExpressionError
-from gateway.expressions.costs import MAX_BYTES, MAX_STEPS, Weight, weigh_value
+from gateway.expressions.costs import MAX_BYTES, MAX_STEPS, Cost, estimate_value
 from gateway.expressions.functions import LINK_TYPE, Toolbox
 from gateway.expressions.patterns import Patterns
 
@@ -85,13 +85,13 @@ def test_what_takes_too_much_is_refused(environment: Environment, text: str, rea
         environment.compile(text, cel.Type.BOOL)
 
 
-def test_a_variable_is_weighed_once(environment: Environment) -> None:
+def test_a_variable_is_counted_once(environment: Environment) -> None:
     environment.declare("parts", environment.compile("request.uri.split('/').filter(part, part != '')"))
     text = " && ".join(["request.labels.all(k, !(k in parts))"] * 5)
     assert environment.compile(text, cel.Type.BOOL).reads == {"request", "parts"}
 
 
-def test_a_variable_in_a_loop_weighs_what_reading_it_takes(environment: Environment) -> None:
+def test_a_variable_in_a_loop_costs_what_reading_it_takes(environment: Environment) -> None:
     environment.declare("v0", environment.compile("request.uri + request.uri"))
     for index in range(1, 8):
         environment.declare(f"v{index}", environment.compile(f"v{index - 1} + v{index - 1}"))
@@ -123,11 +123,11 @@ VALUES = [
 @pytest.mark.parametrize(
     ("value", "count", "size"), [pytest.param(*row, id=str(index)) for index, row in enumerate(VALUES)]
 )
-def test_parameters_weigh_what_they_are(value: Any, count: int, size: int) -> None:
-    assert weigh_value(value) == Weight(count, size)
+def test_parameters_cost_what_they_are(value: Any, count: int, size: int) -> None:
+    assert estimate_value(value) == Cost(count, size)
 
 
-def test_a_weight_says_what_is_too_much() -> None:
-    assert Weight(1, MAX_BYTES, MAX_STEPS).fault is None
-    assert "takes too long" in str(Weight(1, 1).after(MAX_STEPS).fault)
-    assert "too large" in str(Weight(1, MAX_BYTES + 1).fault)
+def test_a_cost_says_what_is_too_much() -> None:
+    assert Cost(1, MAX_BYTES, MAX_STEPS).fault is None
+    assert "takes too long" in str(Cost(1, 1).after(MAX_STEPS).fault)
+    assert "too large" in str(Cost(1, MAX_BYTES + 1).fault)

@@ -1,13 +1,13 @@
-"""How much an expression can take, found out before it is ever run.
+"""Estimates the cost of an expression when it is loaded.
 
-The engine counts the turns of loops and nothing else: time goes into what a turn
-does, and a text can double with each step. So each expression is weighed when it
-is loaded, for requests of a usual size, and one that is too heavy is refused.
+The engine limits the turns of loops and nothing else, though a turn may take long
+and a text can double with each step. So the cost of each expression is estimated
+when it is loaded, and one that costs too much is refused.
 
-What is weighed is an upper estimate. A field of the request counts as large as its
-constraints allow, and where they set no bound as `InputLimits` say, beyond which
-no request is evaluated (gateway/policy/input_size.py); parameters count as what
-they are.
+The estimate is an upper bound. A field of the request counts as large as its
+constraints allow. A field without a constraint counts as large as `InputLimits`
+allow; no larger request is evaluated (gateway/policy/input_size.py). Parameters
+count with their actual size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.expressions.costs import (
     SCALAR_BYTES,
     SEARCHES,
     SETS,
-    Weight,
+    Cost,
     concatenated,
     same,
 )
@@ -55,43 +55,44 @@ _SMALLEST_TEXT, _SMALLEST_COLLECTION = 1024, 64  # what a field counts as though
 _TEXT_TYPES = {5, 6}  # STRING and BYTES of cel.expr.Type.PrimitiveType
 
 
-class TooHeavyError(ValueError):
+class CostLimitError(ValueError):
     """An expression may not be run; the message says why."""
 
 
-def weigh_expression(
-    checked: Any, values: Mapping[str, Weight], schema: Schema, limits: InputLimits
-) -> Weight:
-    """Weigh an expression.
+class CostEstimator:
+    """Estimates the cost of one expression."""
 
-    Args:
-        checked: the expression, a cel.expr.CheckedExpr.
-        values: weights of the variables that are known; the others count as messages.
-        schema: with the constraints of fields.
-        limits: of what constraints do not bound.
-
-    Raises:
-        TooHeavyError: it could take too much.
-    """
-    return _Scale(checked.type_map, schema, limits).weigh(checked.expr, values)
-
-
-class _Scale:
     def __init__(self, types: Mapping[int, Any], schema: Schema, limits: InputLimits) -> None:
+        """Prepare.
+
+        Args:
+            types: of the parts of the expression, by their ids.
+            schema: with the constraints of fields.
+            limits: of what constraints do not bound.
+        """
         self._types = types
         self._schema = schema
         self._limits = limits
         text = max(limits.text, _SMALLEST_TEXT)
-        self._message = Weight(max(limits.elements, _SMALLEST_COLLECTION), limits.message)
-        self._text = Weight(text, text)
+        self._message = Cost(max(limits.elements, _SMALLEST_COLLECTION), limits.message)
+        self._text = Cost(text, text)
 
-    def weigh(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
-        weight = self._weigh(node, scope)
-        if fault := weight.fault:
-            raise TooHeavyError(fault)
-        return weight
+    def estimate(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
+        """Return the cost of a part of the expression.
 
-    def _weigh(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
+        Args:
+            node: the part.
+            scope: costs of the variables that are known; the others count as messages.
+
+        Raises:
+            CostLimitError: it could take too much.
+        """
+        cost = self._estimate(node, scope)
+        if fault := cost.fault:
+            raise CostLimitError(fault)
+        return cost
+
+    def _estimate(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
                 return scope.get(node.ident_expr.name) or self._usual(self._types.get(node.id))
@@ -104,12 +105,12 @@ class _Scale:
             case "list_expr" | "struct_expr":
                 return self._collection(node, scope)
         size = len(node.const_expr.string_value.encode() or node.const_expr.bytes_value)
-        return Weight(size, size) if size else SCALAR
+        return Cost(size, size) if size else SCALAR
 
-    def _select(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
-        """Weigh a field of a message, by its constraints, or an entry of a map."""
+    def _select(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
+        """Estimate a field of a message, by its constraints, or an entry of a map."""
         operand = node.select_expr.operand
-        kind, whole = self._types.get(operand.id), self.weigh(operand, scope)
+        kind, whole = self._types.get(operand.id), self.estimate(operand, scope)
         if kind is None or not kind.message_type or node.select_expr.test_only:
             return self._part(whole, self._types.get(node.id))
         descriptor = descriptor_of(self._schema.message(kind.message_type))
@@ -117,39 +118,39 @@ class _Scale:
         usual = self._usual(self._types.get(node.id)) if field is None else self._field(field)
         return self._limited(whole, usual)
 
-    def _field(self, field: FieldDescriptor) -> Weight:
+    def _field(self, field: FieldDescriptor) -> Cost:
         sizes = read_sizes(field)
         elements = self._limits.elements if sizes.elements is None else sizes.elements
         elements = max(elements, _SMALLEST_COLLECTION)
         kind = value_field(field)
         if kind.message_type is not None:
-            return Weight(elements, self._message.size)
+            return Cost(elements, self._message.size)
         text = self._limits.text if sizes.text is None else sizes.text
         text = max(text, _SMALLEST_TEXT) if sizes.text != 0 else SCALAR_BYTES
         if field.is_repeated:
             key = self._limits.text if sizes.key is None else sizes.key
-            return Weight(elements, elements * (text + key))
-        return Weight(text, text) if sizes.text != 0 else SCALAR
+            return Cost(elements, elements * (text + key))
+        return Cost(text, text) if sizes.text != 0 else SCALAR
 
-    def _limited(self, whole: Weight, usual: Weight) -> Weight:
-        return Weight(usual.count, min(whole.size, usual.size), whole.steps)
+    def _limited(self, whole: Cost, usual: Cost) -> Cost:
+        return Cost(usual.count, min(whole.size, usual.size), whole.steps)
 
-    def _part(self, whole: Weight, kind: Any) -> Weight:
-        """Weigh an element of a value, of a type; the type is None when it is dynamic."""
+    def _part(self, whole: Cost, kind: Any) -> Cost:
+        """Estimate an element of a value, of a type; the type is None when it is dynamic."""
         usual = self._usual(kind)
         average = whole.size // max(whole.count, 1)
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
 
-    def _element(self, over: Weight, loop: Any) -> Weight:
-        """Weigh what a loop goes over: the sum is what counts, so each is as large as they are on average."""
+    def _element(self, over: Cost, loop: Any) -> Cost:
+        """Estimate an element that a loop goes over. The sum counts, so each has the average size."""
         kind = self._types.get(loop.iter_range.id)
         if kind is None:
             return self._of_type(over.size // max(over.count, 1), over, self._message)
         inner = kind.list_type.elem_type if kind.HasField("list_type") else kind.map_type.key_type
         return self._of_type(over.size // max(over.count, 1), over, self._usual(inner))
 
-    def _turn(self, over: Weight, loop: Any) -> dict[str, Weight]:
-        """Weigh the variables of a loop: an element or a key; of two, index and element, or key and value."""
+    def _turn(self, over: Cost, loop: Any) -> dict[str, Cost]:
+        """Estimate the variables of a loop: element or key; with two, index and element, or key and value."""
         element = self._element(over, loop)
         if not loop.iter_var2:
             return {loop.iter_var: element}
@@ -159,51 +160,51 @@ class _Scale:
         value = None if kind is None else kind.map_type.value_type
         return {loop.iter_var: element, loop.iter_var2: self._part(over, value)}
 
-    def _of_type(self, size: int, whole: Weight, usual: Weight) -> Weight:
+    def _of_type(self, size: int, whole: Cost, usual: Cost) -> Cost:
         if usual is self._text:
-            return Weight(size, size)
+            return Cost(size, size)
         is_message = (whole.count, whole.size) == (self._message.count, self._message.size)
-        return Weight(usual.count if is_message else max(usual.count, size // ELEMENT_BYTES), size)
+        return Cost(usual.count if is_message else max(usual.count, size // ELEMENT_BYTES), size)
 
-    def _usual(self, kind: Any) -> Weight:
+    def _usual(self, kind: Any) -> Cost:
         if kind is None or not kind.HasField("primitive"):
             return self._message
         return self._text if kind.primitive in _TEXT_TYPES else SCALAR
 
-    def _collection(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
+    def _collection(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         if node.WhichOneof("expr_kind") == "list_expr":
             parts = list(node.list_expr.elements)
         else:
             entries = node.struct_expr.entries
             parts = [entry.map_key for entry in entries if entry.HasField("map_key")]
             parts += [entry.value for entry in entries]
-        weights = [self.weigh(part, scope) for part in parts]
-        largest = max((weight.size for weight in weights), default=0)
-        steps = sum(weight.steps for weight in weights) + 1
-        return Weight(len(weights), len(weights) * (largest + ELEMENT_BYTES), steps)
+        costs = [self.estimate(part, scope) for part in parts]
+        largest = max((cost.size for cost in costs), default=0)
+        steps = sum(cost.steps for cost in costs) + 1
+        return Cost(len(costs), len(costs) * (largest + ELEMENT_BYTES), steps)
 
-    def _call(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
+    def _call(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         call = node.call_expr
         nodes = [call.target, *call.args] if call.HasField("target") else list(call.args)
-        given = [self.weigh(node, scope) for node in nodes]
-        steps = sum(weight.steps for weight in given) + 1
+        given = [self.estimate(node, scope) for node in nodes]
+        steps = sum(cost.steps for cost in given) + 1
         if call.function in _SELECTIONS:
             return self._part(given[0], self._types.get(node.id)).after(given[1].steps)
         if call.function in COMPUTED_NAMES:
             steps += _FUNCTION_STEPS + _EVALUATION_STEPS * sum(not _is_read(one) for one in nodes)
             steps += sum(
-                weight.count * _ELEMENT_STEPS if self._is_collection(one) else weight.size // _BYTES_A_STEP
-                for one, weight in zip(nodes, given, strict=True)
+                cost.count * _ELEMENT_STEPS if self._is_collection(one) else cost.size // _BYTES_A_STEP
+                for one, cost in zip(nodes, given, strict=True)
             )
             return self._usual(self._types.get(node.id)).after(steps)
         is_list_sum = call.function == "_+_" and self._is_collection(node)
         result = concatenated(given) if is_list_sum else RESULTS.get(call.function, same)(given)
         steps += result.size // _BYTES_A_STEP + self._reading(call, nodes, given)
-        return Weight(result.count, result.size, steps)
+        return Cost(result.count, result.size, steps)
 
-    def _reading(self, call: Any, nodes: list[Node], given: list[Weight]) -> int:
+    def _reading(self, call: Any, nodes: list[Node], given: list[Cost]) -> int:
         """Return the steps that it takes to read what a function is given."""
-        function, sizes = call.function, [weight.size for weight in given]
+        function, sizes = call.function, [cost.size for cost in given]
         if function in READS_NOTHING or (function == "size" and self._is_collection(nodes[0])):
             return 0
         if function == "@in":
@@ -225,21 +226,21 @@ class _Scale:
         kind = self._types.get(node.id)
         return kind is not None and kind.WhichOneof("type_kind") in {"list_type", "map_type"}
 
-    def _loop(self, node: Node, scope: Mapping[str, Weight]) -> Weight:
+    def _loop(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         loop = node.comprehension_expr
-        start = self.weigh(loop.accu_init, scope)
+        start = self.estimate(loop.accu_init, scope)
         if is_variable_binding(node):
             # It is found once, however often it is named.
-            known = Weight(start.count, start.size)
-            return self.weigh(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
-        over = self.weigh(loop.iter_range, scope)
+            known = Cost(start.count, start.size)
+            return self.estimate(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
+        over = self.estimate(loop.iter_range, scope)
         inner = {
             **scope,
             **self._turn(over, loop),
-            loop.accu_var: Weight(start.count, start.size),
+            loop.accu_var: Cost(start.count, start.size),
         }
-        turn = self.weigh(loop.loop_step, inner)
-        gathered = Weight(
+        turn = self.estimate(loop.loop_step, inner)
+        gathered = Cost(
             start.count + over.count * max(turn.count - start.count, 0),
             start.size + over.count * max(turn.size - start.size, 0),
         )
@@ -248,7 +249,7 @@ class _Scale:
             steps += over.count * over.count.bit_length() + over.count**2 // _COPIES_A_STEP
         if loop.accu_init.HasField("list_expr"):
             steps += over.count * gathered.count // _COPIES_A_STEP
-        return self.weigh(loop.result, {**inner, loop.accu_var: gathered}).after(steps)
+        return self.estimate(loop.result, {**inner, loop.accu_var: gathered}).after(steps)
 
 
 def _is_read(node: Node) -> bool:
