@@ -168,7 +168,7 @@ def _content_type(request: BaseRequest) -> str:
 
 
 def _write(message: Message, route: Route, writer: JsonWriter) -> web.Response:
-    if route.gives_raw_body:
+    if route.returns_raw_body:
         return raw_answer(*read_raw(message, route.rule.response_body))
     return json_answer(_text(message, writer, route.rule.response_body))
 
