@@ -1,7 +1,7 @@
-"""What is probably meant by YAML that cannot be read.
+"""Advice on YAML that cannot be read.
 
-Expressions are full of characters that have a meaning in YAML: quotes, `!`, `: `,
-brackets. An author who leaves the quotes away gets to know why and how to write it.
+Expressions have many characters with a special meaning in YAML: quotes, `!`, `: `,
+brackets. The advice explains why the value needs quotes, and how to write it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_LINE = 1000
 
 
 def advise_on_line(lines: Sequence[str], line: int) -> str:
-    """Return `; …`: how to quote the value of a line that YAML does not read as one text; or nothing.
+    """Return `; …`: how to quote the value of a line; empty if YAML reads it as one text.
 
     Args:
         lines: of the file.
@@ -35,14 +35,14 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
     reason = match and _reason(match["value"])
     if not match or not reason:
         return ""
-    is_in_braces = match["before"].strip(" -") != ""  # where the value ends is anybody's guess
+    is_in_braces = match["before"].strip(" -") != ""  # the end of the value is unknown
     value = redact_text(match["value"])
     how = "put the whole value in quotes" if is_in_braces else _quote(match["key"], value)
     return f"; {reason}: {how}"
 
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
-    """Return `; …`: how to write a value that starts with `!`, which is a tag to YAML."""
+    """Return `; …`: how to write a value that starts with `!`, which is a tag in YAML."""
     advice = advise_on_line(lines, line)
     return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 

@@ -1,4 +1,4 @@
-"""One YAML document: its value, and the place of every part of it."""
+"""One YAML document: its value, and the position of every part of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.documents.scalar_places import Scalar
     from gateway.faults import Path
 
-# What libyaml counts as the end of a line.
+# The line breaks of libyaml.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
@@ -26,7 +26,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file by its name and its lines: makes positions that carry the line they are in."""
+    """The name and the lines of a file; returns positions with the text of their line."""
 
     name: str
     lines: Sequence[str] = field(repr=False)
@@ -53,17 +53,17 @@ class Document:
     _texts: dict[Path, Scalar] = field(repr=False)
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is a key at the path."""
+        """Return whether there is a key at the path."""
         return path in self._positions
 
     def position(self, path: Path) -> Position:
-        """Return where the key at the path is, or else the nearest that encloses it."""
+        """Return the position of the key at the path, or of the nearest enclosing key."""
         while path and path not in self._positions:
             path = path[:-1]
         return self._positions[path]
 
     def position_within(self, path: Path, line: int, column: int) -> Position:
-        """Return where a place inside of the text at the path is; line and column count from 1."""
+        """Return the position of a place in the text at the path; line and column count from 1."""
         if path not in self._texts:
             return self.position(path)
         return self._source.position(*find_place(self._source.lines, self._texts[path], (line, column)))

@@ -1,8 +1,8 @@
-"""The place in a file of a place in a scalar.
+"""Places in the value of a scalar → places in the file.
 
-YAML takes away indentation, quotes and escapes, and joins the lines of most
+YAML removes indentation, quotes and escapes, and joins the lines of most
 scalars (https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions), so the
-columns of a value are not those of the file. All lines and columns count from 1.
+columns of a value differ from those of the file. Lines and columns count from 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Place: TypeAlias = tuple[int, int]
+"""Line and column."""
 
 _LEADING = re.compile(r"[ \t]*")
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
@@ -28,7 +29,7 @@ class Scalar:
     Attributes:
         start: of the scalar, with its quote or its `|` or `>`.
         style: `|`, `>`, a quote, or empty for a plain scalar.
-        value: what YAML reads.
+        value: the text that YAML reads.
     """
 
     start: Place
@@ -41,8 +42,8 @@ def find_place(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
 
     Args:
         lines: of the file.
-        scalar: that is one of them.
-        within: line and column in its value.
+        scalar: one of the file's.
+        within: the place in its value.
     """
     if scalar.style == "|":
         return _in_literal(lines, scalar.start, within)
@@ -66,7 +67,7 @@ def _leading(line: str) -> int:
 
 
 def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Walk the characters of the value, each with its place, as far as the place that is asked for.
+    """Return the place of a character, by walking the value up to it.
 
     A line break between two lines is one space of the value; each empty line is a line break of it.
     """
@@ -86,7 +87,7 @@ def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
 
 
 def _characters(lines: Sequence[str], start: Place, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a value that lines are joined to, with its place."""
+    """Yield each character of a value with joined lines, and its place."""
     number, offset = start[0], start[1] - 1 + bool(style)
     indent = 0
     if style == ">":
@@ -96,7 +97,7 @@ def _characters(lines: Sequence[str], start: Place, style: str) -> Iterator[tupl
     while number <= len(lines):
         text = lines[number - 1]
         if style == ">" and text.strip() and _leading(text) < indent:
-            return  # the scalar is over
+            return  # the scalar ends here
         if text.strip():
             yield from _join((number, offset + 1), breaks)
             breaks = 1

@@ -1,4 +1,4 @@
-"""Host names of Object Storage, chosen so that each link names one bucket.
+"""Host names of Object Storage, such that each link names exactly one bucket.
 
 Sources: https://yandex.cloud/en/docs/storage/concepts/bucket#bucket-url,
 https://yandex.cloud/en/docs/storage/operations/hosting/setup.
@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label is no number: a name that ends in one is an address to browsers
+# The last label is not a number: a name that ends in one is an address to browsers
 # (https://url.spec.whatwg.org/#ends-in-a-number-checker).
 _NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
 _LONGEST_NAME = 253
-# Labels such as xn--… stand for other names (https://www.rfc-editor.org/rfc/rfc5890#section-2.3.1).
+# Labels such as xn--… encode other names (https://www.rfc-editor.org/rfc/rfc5890#section-2.3.1).
 _RESERVED_LABEL = re.compile(r"(?:^|\.)[a-z0-9-]{2}--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """Names that stand for the service; a bucket's own name may stand before each.
+    """Host names of the service; each may have the name of a bucket before it.
 
     Attributes:
-        storage: hosts that answer with an object's bytes.
-        website: hosts of published sites, which may answer with a redirect instead.
+        storage: hosts that serve an object's bytes.
+        website: hosts of published sites, which may redirect instead.
 
     Raises:
-        ValueError: a name is no plain host name, or two of them would let a link be read in two ways.
+        ValueError: a name is not a plain host name, or two names make a link ambiguous.
     """
 
     storage: tuple[str, ...] = ("storage.yandexcloud.net", "s3.yandexcloud.net", "storage.cloud.yandex.net")
@@ -49,9 +49,9 @@ class Hosts:
         )
 
     def find(self, host: str) -> tuple[str, bool] | None:
-        """Return the bucket that stands in a host name, or "", and whether the host is a site's.
+        """Return the bucket in a host name, or "", and whether the host is a site's.
 
-        None means that the host is not the service's.
+        None means that the host does not belong to the service.
         """
         is_website = self._websites.get(host)
         if is_website is not None:
@@ -63,7 +63,7 @@ class Hosts:
 
 
 def has_reserved_label(name: str) -> bool:
-    """Tell whether a label has '--' in third and fourth place, as the encoded form of another name has."""
+    """Return whether a label has '--' in third and fourth place, as the encoded form of another name has."""
     return _RESERVED_LABEL.search(name) is not None
 
 

@@ -1,7 +1,7 @@
-"""Links to Object Storage, read so strictly that no two readers can differ.
+"""Links to Object Storage, parsed so strictly that no two parsers can differ.
 
-A link that a lenient reader could take for another host, bucket or key is
-refused, not mended: the upstream receives the very text that was judged, and
+A link that a lenient parser could read as another host, bucket or key is
+refused, not fixed: the upstream receives the text that policies evaluated, and
 reads it with a parser of its own. Forms:
 https://yandex.cloud/en/docs/storage/concepts/object#object-url.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
+from gateway.object_storage.link_error import LinkError
 from gateway.object_storage.object_key import check_path, parse_key
-from gateway.object_storage.refusal import LinkError
 from gateway.object_storage.signature import parse_signature
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # The API's own limit for `uri`, in code points. No key longer than the service's 1024 bytes fits.
 MAX_LENGTH = 1024
 
-# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#', which stand in no link, and
-# without ';', before which some readers end a path or a parameter, and '+', which some take for a space.
+# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#', which no link has, and
+# without ';', where some parsers end a path or a parameter, and '+', which some read as a space.
 _CHARACTER = r"A-Za-z0-9\-._~:/@!$&'()*,=%"
 _CHARACTERS = re.compile(rf"[{_CHARACTER}?]+")
 _FORM = re.compile(
@@ -44,9 +44,9 @@ class Link:
     Attributes:
         host: as written.
         key: percent-decoded once.
-        style: where the bucket stands, in the path or in the host name; or a published site, with the
-            bucket in either.
-        expires: when the signature ends, for a pre-signed link.
+        style: whether the bucket is in the path or in the host name; `website` for a published site, with
+            the bucket in either.
+        expires: when the signature of a pre-signed link expires.
     """
 
     scheme: Literal["https", "http"]
@@ -58,31 +58,31 @@ class Link:
 
     @property
     def presigned(self) -> bool:
-        """The query carries a signature."""
+        """Whether the query has a signature."""
         return self.expires is not None
 
     @property
     def extension(self) -> str:
-        """What follows the last dot of the key's last segment, in lower case."""
+        """The text after the last dot of the key's last segment, in lower case."""
         _, dot, extension = self.key.rpartition("/")[2].rpartition(".")
         return extension.lower() if dot else ""
 
 
 def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
-    """Read a link of any style. It gives facts only: what is forwarded is the text itself.
+    """Parse a link of any style. The result is for policies only: the text itself is forwarded.
 
     Raises:
-        LinkError: it is not one, or could be read in more than one way.
+        LinkError: the text is not a link, or can be read in more than one way.
     """
     scheme, host, path, query = _split(text)
     host_bucket, is_website = _find_host(host, hosts)
     if host_bucket:
         _check_host_bucket(host_bucket, scheme)
-    bucket, rest = (host_bucket, path[1:]) if host_bucket else _cut_bucket(path)
+    bucket, rest = (host_bucket, path[1:]) if host_bucket else _split_path(path)
     _check_bucket(bucket, hosts)
     key = parse_key(rest)
     if host_bucket:
-        _check_bucket_stands_once(bucket, key)
+        _check_bucket_is_given_once(bucket, key)
     if is_website:
         _check_website(key, query)
     return Link(
@@ -96,7 +96,7 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:
-    """Return scheme, host, path and query, as written; no query differs from an empty one."""
+    """Return scheme, host, path and query, as written; the query is None without a `?`."""
     if len(text) > MAX_LENGTH:
         raise LinkError(f"the link is longer than {MAX_LENGTH} characters; shorten the key")
     match = _FORM.fullmatch(text)
@@ -107,7 +107,7 @@ def _split(text: str) -> tuple[str, str, str, str | None]:
 
 
 def _find_fault_in_text(text: str) -> str:
-    """Say why a text has not the form of a link."""
+    """Return why a text does not have the form of a link."""
     if "#" in text:
         return "the link has a fragment; leave out '#' and what follows"
     if "+" in text or ";" in text:
@@ -129,15 +129,15 @@ def _find_fault_in_authority(authority: str) -> str:
 
 
 def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
-    """Return the bucket that stands in the host, or "", and whether it is a site's host."""
+    """Return the bucket in the host, or "", and whether it is a site's host."""
     found = hosts.find(host)
     if found is None:
         raise LinkError(f"the host is not Object Storage; links start with https://{hosts.storage[0]}/")
     return found
 
 
-def _cut_bucket(path: str) -> tuple[str, str]:
-    """Return the bucket and the encoded key of a path that holds both."""
+def _split_path(path: str) -> tuple[str, str]:
+    """Return the bucket and the encoded key of a path in path style."""
     bucket, _, rest = path[1:].partition("/")
     return bucket, rest
 
@@ -156,7 +156,7 @@ def _check_bucket(bucket: str, hosts: Hosts) -> None:
 
 
 def _check_host_bucket(bucket: str, scheme: str) -> None:
-    """Check what a bucket cannot be in a host name, although it can be in a path."""
+    """Refuse a bucket that is allowed in a path but not in a host name."""
     if "." in bucket and scheme == "https":
         raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
     if has_reserved_label(bucket):
@@ -165,18 +165,18 @@ def _check_host_bucket(bucket: str, scheme: str) -> None:
         )
 
 
-def _check_bucket_stands_once(bucket: str, key: str) -> None:
-    """Refuse a bucket in the host and again before the key.
+def _check_bucket_is_given_once(bucket: str, key: str) -> None:
+    """Refuse a bucket that is in the host and again before the key.
 
-    The service takes the second for a folder, but who wrote it likely meant none, and a reader that knows
-    the path style only drops it from the key.
+    The service reads the second one as a folder, which is probably not intended, and a parser that knows
+    only the path style removes it from the key.
     """
     if key == bucket or key.startswith(f"{bucket}/"):
         raise LinkError("the bucket is in the host and in the path; put it in the path only")
 
 
 def _check_website(key: str, query: str | None) -> None:
-    # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder answers with its index page.
+    # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder's response is its index page.
     if key.endswith("/"):
         raise LinkError("a site serves another object for a key that ends in '/'; name that object")
     if query is not None:

@@ -1,9 +1,8 @@
 """The path of a link, and the object's key in it, decoded once and never normalised.
 
-What the service takes as a part of a key, and a sloppy reader as a delimiter,
-is refused. A sloppy reader decodes before it splits, or decodes twice (often
-by putting a link together anew from a decoded key), or drops or folds
-characters. Keys: https://yandex.cloud/en/docs/storage/concepts/object#key.
+Text that the service reads as part of a key, and a careless parser as a delimiter,
+is refused. A careless parser decodes before it splits, or decodes twice (often
+because it builds a link from a decoded key), or drops or folds characters. Keys: https://yandex.cloud/en/docs/storage/concepts/object#key.
 """
 
 from __future__ import annotations
@@ -12,24 +11,24 @@ import re
 from unicodedata import is_normalized, normalize
 from urllib.parse import unquote_to_bytes
 
-from gateway.object_storage.refusal import LinkError
+from gateway.object_storage.link_error import LinkError
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Encoded: # . / ? \ and control characters.
 _FORBIDDEN_ESCAPE = re.compile(r"%(?:2[3eEfF]|3[fF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _DELIMITERS = r"./\?#%"
-# What str.isprintable passes of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point.
+# What str.isprintable accepts of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that a reader could take for another path.
+    """Refuse a path that a parser could read as another path.
 
     Raises:
-        LinkError: it is one.
+        LinkError: the path is refused.
     """
     if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
         raise LinkError("the path has a segment '.' or '..'; leave it out")
@@ -45,10 +44,10 @@ def check_path(path: str) -> None:
 
 
 def parse_key(encoded: str) -> str:
-    """Decode a key, which stands in a path that check_path passed.
+    """Decode the key in a path that check_path accepted.
 
     Raises:
-        LinkError: it is empty, or readers can take it for another key.
+        LinkError: it is empty, or a parser could read it as another key.
     """
     if not encoded:
         raise LinkError("the link names no object; write its key after the bucket")
@@ -68,7 +67,7 @@ def parse_key(encoded: str) -> str:
 
 
 def _check_letters(key: str) -> None:
-    """Refuse a key that does not look as it reads, or that a reader could fold into another."""
+    """Refuse a key with invisible or look-alike characters, or that a parser could normalise to another."""
     if not key.isprintable() or _INVISIBLE.search(key):
         raise LinkError("the object's key has a control character or an invisible one; rename the object")
     # https://www.rfc-editor.org/rfc/rfc3987#section-5.3.2.2

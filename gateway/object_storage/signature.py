@@ -1,8 +1,8 @@
-"""The query of a pre-signed link: a signature, whole, and nothing that selects other bytes.
+"""The query of a pre-signed link: one complete signature, and nothing that selects other bytes.
 
 Form: https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls. The
-signature itself is not verified: its key is not ours. Readers differ about
-doubled names, names in another case and encoded names, so these are refused.
+signature itself is not verified: the gateway does not have its key. Parsers differ
+about duplicate names, names in another case and encoded names, so these are refused.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from gateway.object_storage.refusal import LinkError
+from gateway.object_storage.link_error import LinkError
 
 _MAX_EXPIRES_S = 2_592_000
 
 _SLASH = "(?:/|%2[Ff])"
-# A value of free text, without what a reader that decodes first takes for more (encoded & # %), and without
+# Free text, without encoded delimiters (& # %), where a parser that decodes first would split, and without
 # the apostrophe, which browsers rewrite.
 _TEXT = re.compile(
     r"(?:[A-Za-z0-9\-._~:/@!$()*,]|%(?:2[0-247-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
@@ -31,7 +31,7 @@ _REQUIRED = {
     "X-Amz-SignedHeaders": re.compile("(?:[a-z0-9-]+%3[Bb])*host(?:%3[Bb][a-z0-9-]+)*"),
     "X-Amz-Signature": re.compile("[0-9a-f]{64}"),
 }
-# What SDKs add on their own, and overrides of headers that leave the bytes as they are.
+# Parameters that SDKs add, and overrides of headers that do not change the bytes.
 _OPTIONAL = {
     "X-Amz-Security-Token": _TEXT,
     "X-Amz-Content-Sha256": re.compile("UNSIGNED-PAYLOAD"),
@@ -45,18 +45,18 @@ _OPTIONAL = {
 }
 _FORMS = _REQUIRED | _OPTIONAL
 _IN_LOWER_CASE = {name.lower(): name for name in _FORMS}
-# An older version, a part, or bytes that a client unpacks before it looks at them.
-_PICKS_OTHER_BYTES = ("partNumber", "response-content-encoding", "versionId")
+# They select an older version, a part, or bytes that a client decompresses before it checks them.
+_SELECT_OTHER_BYTES = ("partNumber", "response-content-encoding", "versionId")
 
 
 def parse_signature(query: str) -> datetime:
-    """Return when the signature of a pre-signed link ends.
+    """Return when the signature of a pre-signed link expires.
 
     Args:
-        query: what follows '?', as written, of characters that links have.
+        query: the text after '?', as written, with characters that links may have.
 
     Raises:
-        LinkError: it is not exactly one whole signature.
+        LinkError: it is not exactly one complete signature.
     """
     values = _read_parameters(query)
     missing = _REQUIRED.keys() - values.keys()
@@ -86,7 +86,7 @@ def _read_parameters(query: str) -> dict[str, re.Match[str]]:
 
 
 def _find_fault_in_name(name: str) -> str:
-    if name in _PICKS_OTHER_BYTES:
+    if name in _SELECT_OTHER_BYTES:
         return f"the parameter {name} selects other bytes than the object's own; leave it out"
     if "%" in name:
         return "the query has a percent-encoded name; write names plainly"

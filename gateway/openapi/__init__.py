@@ -1,4 +1,4 @@
-"""The OpenAPI document of the methods that are served, made of their descriptors.
+"""The OpenAPI document of the methods that are served, built from their descriptors.
 
 Pure: a schema in, a document out. https://spec.openapis.org/oas/v3.1.1
 """

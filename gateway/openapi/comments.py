@@ -19,7 +19,7 @@ def read_comments(descriptor_sets: Iterable[bytes]) -> Mapping[str, str]:
     """Return the comment before each definition: its full name → text.
 
     Args:
-        descriptor_sets: serialized FileDescriptorSets; of a name in several the first holds.
+        descriptor_sets: serialized FileDescriptorSets; for a name in several sets, the first one counts.
     """
     comments: dict[str, str] = {}
     for data in descriptor_sets:
@@ -38,7 +38,7 @@ def _comments_of(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
 
 
 def _names_at(node: Any, path: list[int]) -> list[str] | None:
-    """Follow a path of field numbers and indexes; None when it leads to what has no name of its own."""
+    """Return the names on a path of field numbers and indexes; None if it leads to an unnamed element."""
     names = []
     while path:
         field = node.DESCRIPTOR.fields_by_number.get(path[0])

@@ -1,4 +1,4 @@
-"""The whole document."""
+"""The builder of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def build_document(schema: Schema, comments: Mapping[str, str], *, version: str,
         schema: of the methods.
         comments: full name → description.
         version: of the document.
-        server: address to suggest, as http://127.0.0.1:8080.
+        server: the default address of the gateway, as http://127.0.0.1:8080.
     """
     return _Builder(schema, comments).build(version, server)
 
 
 def to_json(document: Definition) -> bytes:
-    """Return the text of a document."""
+    """Return a document as JSON text."""
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
@@ -91,10 +91,10 @@ class _Builder:
         }
 
     def _directions(self, served: Iterable[Method]) -> tuple[MessageSchemas, MessageSchemas]:
-        """Return the schemas of what is taken and of what is given; a type of both has one for each."""
-        given = reachable_types(descriptor_of(method.reply) for method in served)
+        """Return the schemas of requests and of responses; a type that is in both has one of each."""
+        reply_types = reachable_types(descriptor_of(method.reply) for method in served)
         inputs = MessageSchemas(
-            self.comments, lambda name: f"{name}-Input" if name in given else name, is_input=True
+            self.comments, lambda name: f"{name}-Input" if name in reply_types else name, is_input=True
         )
         return inputs, MessageSchemas(self.comments, lambda name: name, is_input=False)
 
@@ -134,7 +134,7 @@ class _Builder:
 
 
 def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
-    """Yield each method with a name of its own: short where its service's short name is."""
+    """Yield each method with a unique name, which has the short name of its service if that is unique."""
     shorts = Counter(service.rpartition(".")[2] for service in {method.service for method in methods})
     for method in methods:
         short = method.service.rpartition(".")[2]
@@ -152,8 +152,8 @@ def _request_body(
         schema = inputs.object(request, bound) if bound else inputs.message(request)
         needed = any(_is_required(one.name, method) for one in request.fields if (one.name,) not in bound)
     else:
-        inside = {path[1:] for path in bound if path[0] == rule.body}
-        schema = inputs.field(request.fields_by_name[rule.body], inside)
+        nested = {path[1:] for path in bound if path[0] == rule.body}
+        schema = inputs.field(request.fields_by_name[rule.body], nested)
         needed = _is_required(rule.body, method)
     return {"required": needed, "content": {JSON: {"schema": schema}}}
 

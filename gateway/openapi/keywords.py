@@ -1,7 +1,7 @@
 """The constraints of one value → keywords of JSON Schema.
 
-A field without presence that holds its default is not set, and what is not set
-breaks no constraint but `required`: so the keywords have to let it through.
+A field without presence that has its default value is not set, and can only violate
+`required`: so the keywords have to accept it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ JsonSchema: TypeAlias = dict[str, Any]
 Definition: TypeAlias = dict[str, Any]
 """An object of the document other than a schema: a parameter, a header, a response, an operation."""
 
-# What RE2 reads but ECMA 262, the dialect of JSON Schema, does not, or reads otherwise.
+# Parts of RE2 patterns that ECMA 262, the dialect of JSON Schema, does not have, or reads differently.
 _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
 class Empty(Enum):
-    """What holds for an empty value: text or list without elements, zero."""
+    """How an empty value is treated: an empty text or list, or zero."""
 
     ALLOWED = "it is the same as not set"
-    JUDGED = "it is a value like any other"
+    CHECKED = "it is a value like any other"
     REFUSED = "the field is required"
 
 
 def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> JsonSchema:
-    """Return what a text has to be like."""
+    """Return the keywords of a text."""
     keywords = length_keywords(length, "minLength", "maxLength", empty)
     if pattern is not None and is_portable(pattern):
         keywords["pattern"] = _anchored(pattern, empty)
@@ -42,7 +42,7 @@ def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> Js
 
 
 def is_portable(pattern: str) -> bool:
-    """Tell whether an RE2 pattern means the same in JSON Schema."""
+    """Return whether an RE2 pattern means the same in JSON Schema."""
     if _NOT_PORTABLE.search(pattern):
         return False
     try:
@@ -58,7 +58,7 @@ def _anchored(pattern: str, empty: Empty) -> str:
 
 
 def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> JsonSchema:
-    """Return bounds of a count, by the keywords that are about it: minLength and maxLength, for one."""
+    """Return the bounds of a count, by two keywords, as minLength and maxLength."""
     least = 1 if empty is Empty.REFUSED else 0
     if length is None:
         return {low: least} if least else {}
@@ -80,7 +80,7 @@ def _length_interval(interval: Interval, low: str, high: str, least: int) -> Jso
 
 
 def number_keywords(allowed: Range | None, empty: Empty) -> JsonSchema:
-    """Return what a number has to be like."""
+    """Return the keywords of a number."""
     nonzero: JsonSchema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
     if allowed is None:
         return nonzero
@@ -105,7 +105,7 @@ def _number(bound: float | Fraction) -> float:
 
 
 def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
-    """Return the one option, or all; their upper bound stands outside too, where readers look first."""
+    """Return the options as one schema; a common upper bound is outside too, where tools look first."""
     if len(options) == 1:
         return options[0]
     bounds = [option[high] for option in options if high in option]
@@ -114,7 +114,7 @@ def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
 
 
 def join(*parts: JsonSchema) -> JsonSchema:
-    """Return a schema that asks for what each of the parts asks for."""
+    """Return a schema that requires what each of the parts requires."""
     joined: JsonSchema = {}
     for part in parts:
         for key, value in part.items():
@@ -130,7 +130,7 @@ def join(*parts: JsonSchema) -> JsonSchema:
 
 
 def at_most_one(names: list[str]) -> JsonSchema:
-    """Return that at most one of the properties is there."""
+    """Return the condition that at most one of the properties is present."""
     if len(names) == 2:  # noqa: PLR2004 - a pair has a simpler form
         return {"not": {"required": names}}
     each = [{"required": [name]} for name in names]
@@ -138,5 +138,5 @@ def at_most_one(names: list[str]) -> JsonSchema:
 
 
 def exactly_one(names: list[str]) -> JsonSchema:
-    """Return that one of the properties, and no other of them, is there."""
+    """Return the condition that exactly one of the properties is present."""
     return {"oneOf": [{"required": [name]} for name in names]}

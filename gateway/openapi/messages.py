@@ -1,4 +1,4 @@
-"""Message types → component schemas, in one direction: what is taken, or what is given."""
+"""Message types → component schemas, of requests or of responses."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from gateway.schema import FieldConstraints
 
 FieldNames: TypeAlias = tuple[str, ...]
-"""Names from a message to a field within it."""
+"""Path from a message to a field within it."""
 
 _STATUS_DETAILS = "google.rpc.Status.details"
 ERROR_DETAIL = "ErrorDetail"
 
 
 class MessageSchemas:
-    """Component schemas of one direction; they gather as references to them are asked for.
+    """Component schemas of requests or of responses, added when they are first referenced.
 
-    What is taken is held to the constraints and has no further fields; what is given may grow.
+    Requests must satisfy the constraints and have no other fields; responses may get more fields.
     """
 
     def __init__(self, comments: Mapping[str, str], name: Callable[[str], str], *, is_input: bool) -> None:
-        """Prepare.
+        """Start without schemas.
 
         Args:
             comments: full name → description.
-            name: gives the component's name of a message type's full name.
-            is_input: what is taken, not what is given.
+            name: returns the component's name for a message type's full name.
+            is_input: for requests, not for responses.
         """
         self.schemas: dict[str, JsonSchema] = {}
         self._comments = comments
@@ -58,18 +58,18 @@ class MessageSchemas:
         self._is_input = is_input
 
     def message(self, descriptor: Descriptor) -> JsonSchema:
-        """Return the schema of a message: a reference, but for types with a form of their own."""
+        """Return the schema of a message: a reference, except for types with a special JSON form."""
         special = special_form(descriptor.full_name)
         if special is not None:
             return special
         name = self._name(descriptor.full_name)
         if name not in self.schemas:
-            self.schemas[name] = {}  # types may hold themselves
+            self.schemas[name] = {}  # a type may contain itself
             self.schemas[name] = self.object(descriptor)
         return reference(name)
 
     def packed(self, descriptor: Descriptor) -> JsonSchema:
-        """Return a reference to the schema of a message within an Any, beside its "@type"."""
+        """Return a reference to the schema of a message in an Any, with its "@type"."""
         name = f"{self._name(descriptor.full_name)}-Packed"
         if name not in self.schemas:
             is_special = special_form(descriptor.full_name) is not None
@@ -89,25 +89,27 @@ class MessageSchemas:
 
         Args:
             descriptor: its type.
-            omitted: fields that are set otherwise, so that they may not stand here.
+            omitted: fields that another part of the request sets.
         """
         omitted = set(omitted)
-        touched = {path[0] for path in omitted}
-        gone = {path[0] for path in omitted if len(path) == 1} | set(_rivals(descriptor, omitted))
-        fields = [field for field in descriptor.fields if field.name not in gone]
+        set_elsewhere = {path[0] for path in omitted}
+        absent = {path[0] for path in omitted if len(path) == 1} | set(_other_members(descriptor, omitted))
+        fields = [field for field in descriptor.fields if field.name not in absent]
         schema: JsonSchema = {"type": "object", "properties": {}}
         for field in fields:
             inside = {path[1:] for path in omitted if len(path) > 1 and path[0] == field.name}
             schema["properties"][field.json_name] = self.field(field, inside)
         required = [
-            field.json_name for field in fields if field.name not in touched and self._is_required(field)
+            field.json_name
+            for field in fields
+            if field.name not in set_elsewhere and self._is_required(field)
         ]
         if required:
             schema["required"] = required
         if self._is_input:
             schema["additionalProperties"] = False
         for oneof in descriptor.oneofs:
-            if touched.isdisjoint(field.name for field in oneof.fields):
+            if set_elsewhere.isdisjoint(field.name for field in oneof.fields):
                 schema = self._with_oneof(schema, oneof)
         return self.described(schema, descriptor.full_name)
 
@@ -147,14 +149,14 @@ class MessageSchemas:
         return textual_schema(field, constraints, empty, is_text=False)
 
     def _list(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-        schema: JsonSchema = {"type": "array", "items": self._one(field, constraints, Empty.JUDGED)}
+        schema: JsonSchema = {"type": "array", "items": self._one(field, constraints, Empty.CHECKED)}
         return schema | list_keywords(field, constraints)
 
     def _map(self, field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
         schema: JsonSchema = {"type": "object"}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
-        schema["additionalProperties"] = self._one(value_field(field), constraints, Empty.JUDGED)
+        schema["additionalProperties"] = self._one(value_field(field), constraints, Empty.CHECKED)
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
 
     def _with_oneof(self, schema: JsonSchema, oneof: OneofDescriptor) -> JsonSchema:
@@ -164,7 +166,7 @@ class MessageSchemas:
         return _and(schema, at_most_one(names)) if len(names) > 1 else schema
 
     def described(self, schema: JsonSchema, name: str, sentences: Iterable[str] = ()) -> JsonSchema:
-        """Return a schema with the comment of a definition, and sentences behind it."""
+        """Return a schema with a description: the comment of a definition, then sentences."""
         text = "\n".join(filter(None, [self._comments.get(name, ""), *sentences]))
         return {**schema, "description": text} if text else schema
 
@@ -175,21 +177,21 @@ def reference(name: str) -> JsonSchema:
 
 
 def enum_lines(field: FieldDescriptor, comments: Mapping[str, str]) -> Iterable[str]:
-    """Yield what a comment says of each value of a field's enum."""
+    """Yield the comment of each value of a field's enum, as an item of a list."""
     for one in field.enum_type.values if field.enum_type is not None else ():
         if text := comments.get(f"{one.type.full_name}.{one.name}"):
             yield f"- `{one.name}`: {text}"
 
 
 def emptiness(field: FieldDescriptor, constraints: FieldConstraints | None) -> Empty:
-    """Tell what holds for an empty value of a field."""
+    """Return how an empty value of a field is treated."""
     if field.has_presence:
-        return Empty.JUDGED
+        return Empty.CHECKED
     return Empty.REFUSED if constraints and constraints.required else Empty.ALLOWED
 
 
 def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return what a list has to be like."""
+    """Return the keywords of a list."""
     keywords = size_keywords(field, constraints, "minItems", "maxItems")
     if constraints and constraints.unique:
         keywords["uniqueItems"] = True
@@ -199,14 +201,14 @@ def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) 
 def size_keywords(
     field: FieldDescriptor, constraints: FieldConstraints | None, low: str, high: str
 ) -> JsonSchema:
-    """Return how many elements there have to be."""
+    """Return the bounds of the number of elements."""
     return length_keywords(
         constraints.size if constraints else None, low, high, emptiness(field, constraints)
     )
 
 
 def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return what the keys of a map have to be like."""
+    """Return the keywords of a map's keys."""
     key_field = entry_of(field)[0]
     if key_field.type == key_field.TYPE_BOOL:
         return {"enum": ["true", "false"]}
@@ -215,14 +217,14 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
     key = constraints.key if constraints else None
     if key is None:
         return {}
-    keywords = text_keywords(key.pattern, key.length, Empty.JUDGED)
+    keywords = text_keywords(key.pattern, key.length, Empty.CHECKED)
     if key.pattern and not is_portable(key.pattern):
         keywords["description"] = f"Matches the RE2 pattern {key.pattern}"
     return keywords
 
 
-def _rivals(descriptor: Descriptor, omitted: Iterable[FieldNames]) -> Iterable[str]:
-    """Find the other members of each oneof that has a member set otherwise."""
+def _other_members(descriptor: Descriptor, omitted: Iterable[FieldNames]) -> Iterable[str]:
+    """Yield the other members of each oneof with an omitted member."""
     for path in omitted:
         yield from (one.name for one in other_members(descriptor.fields_by_name[path[0]]))
 

@@ -1,4 +1,4 @@
-"""What a request says outside of its body: path, query, headers."""
+"""Parameters of operations: of the path, the query and the headers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ HEADERS: Mapping[str, Definition] = {
         "^[0-9]{1,8}[HMSmun]$",
     ),
 }
-"""Component name → parameter, of every operation; the first for changes only."""
+"""Component name → header parameter; the first one is for changes only."""
 
 
 def header_parameters(*, is_read: bool) -> list[Definition]:
@@ -79,20 +79,20 @@ def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDesc
     return fields
 
 
-def json_path(fields: Iterable[FieldDescriptor]) -> str:
-    """Return the name of a nested field as a parameter has it."""
+def query_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
+    """Return the name of the query parameter of a nested field."""
     return ".".join(field.json_name for field in fields)
 
 
 def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
-    """Return the name of a nested field in a path, where tools stumble over dots."""
+    """Return the name of the path parameter of a nested field; many tools accept no dots there."""
     return "_".join(field.json_name for field in fields)
 
 
 def path_parameter(
     descriptor: Descriptor, parameter: PathParameter, comments: Mapping[str, str]
 ) -> Definition:
-    """Return the parameter of a segment that varies."""
+    """Return the definition of a path parameter."""
     if parameter.variable is None:
         return _parameter(parameter.name, "path", {"type": "string"}, "")
     field = variable_fields(descriptor, parameter.variable.field_path)[-1]
@@ -116,7 +116,7 @@ def _whole_segment(
     if field.cpp_type != field.CPPTYPE_STRING or is_rest:
         return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
     # A segment is never empty.
-    return join(textual_schema(field, constraints, Empty.JUDGED, is_text=True), {"minLength": 1})
+    return join(textual_schema(field, constraints, Empty.CHECKED, is_text=True), {"minLength": 1})
 
 
 def query_parameters(
@@ -132,30 +132,30 @@ def query_parameters(
     """
     if body == "*":
         return []
-    gone = {*bound, (body,)}
-    return [_query_parameter(fields, comments) for fields in _leaves(descriptor, (), gone)]
+    excluded = {*bound, (body,)}
+    return [_query_parameter(fields, comments) for fields in _leaves(descriptor, (), excluded)]
 
 
 def _leaves(
-    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], gone: set[FieldNames]
+    descriptor: Descriptor, above: tuple[FieldDescriptor, ...], excluded: set[FieldNames]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
-    """Yield the way to every field that text can set; a type within itself is not gone into again."""
+    """Yield the path to every field that text can set; a type that contains itself is entered once."""
     for field in descriptor.fields:
-        way = (*above, field)
-        if tuple(one.name for one in way) in gone or _has_rival(way, gone):
+        path = (*above, field)
+        if tuple(one.name for one in path) in excluded or _has_excluded_sibling(path, excluded):
             continue
         nested = nested_message(field)
         if fits_parameter(field):
-            yield way
-        elif nested is not None and nested not in {one.containing_type for one in way}:
-            yield from _leaves(nested, way, gone)
+            yield path
+        elif nested is not None and nested not in {one.containing_type for one in path}:
+            yield from _leaves(nested, path, excluded)
 
 
-def _has_rival(way: tuple[FieldDescriptor, ...], gone: set[FieldNames]) -> bool:
-    """Tell whether another member of the last field's oneof is set otherwise, itself or within."""
-    prefix = tuple(one.name for one in way[:-1])
-    rivals = {(*prefix, one.name) for one in other_members(way[-1])}
-    return any(path[: len(way)] in rivals for path in gone)
+def _has_excluded_sibling(path: tuple[FieldDescriptor, ...], excluded: set[FieldNames]) -> bool:
+    """Return whether another member of the last field's oneof, or a field in it, is excluded."""
+    prefix = tuple(one.name for one in path[:-1])
+    siblings = {(*prefix, one.name) for one in other_members(path[-1])}
+    return any(names[: len(path)] in siblings for names in excluded)
 
 
 def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str, str]) -> Definition:
@@ -164,7 +164,10 @@ def _query_parameter(fields: tuple[FieldDescriptor, ...], comments: Mapping[str,
     texts = [comments.get(field.full_name, ""), *remarks(field, constraints, is_text=True)]
     texts += _oneof_remarks(fields)
     parameter = _parameter(
-        json_path(fields), "query", _query_schema(field, constraints), "\n".join(filter(None, texts))
+        query_parameter_name(fields),
+        "query",
+        _query_schema(field, constraints),
+        "\n".join(filter(None, texts)),
     )
     parameter["required"] = len(fields) == 1 and bool(constraints and constraints.required)
     if is_map(field):
@@ -178,19 +181,19 @@ def _oneof_remarks(fields: tuple[FieldDescriptor, ...]) -> Iterator[str]:
     for depth, field in enumerate(fields):
         members = field.containing_oneof.fields if field.containing_oneof is not None else ()
         if len(members) > 1:
-            names = (json_path((*fields[:depth], one)) for one in members)
+            names = (query_parameter_name((*fields[:depth], one)) for one in members)
             yield f"At most one of: {', '.join(names)}"
 
 
 def _query_schema(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
     if is_map(field):
-        values = textual_schema(value_field(field), constraints, Empty.JUDGED, is_text=True)
+        values = textual_schema(value_field(field), constraints, Empty.CHECKED, is_text=True)
         schema: JsonSchema = {"type": "object", "additionalProperties": values}
         if names := key_keywords(field, constraints):
             schema["propertyNames"] = names
         return schema | size_keywords(field, constraints, "minProperties", "maxProperties")
     if field.is_repeated:
-        items = textual_schema(field, constraints, Empty.JUDGED, is_text=True)
+        items = textual_schema(field, constraints, Empty.CHECKED, is_text=True)
         return {"type": "array", "items": items} | list_keywords(field, constraints)
     return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
 

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 _PATH_SAFE = "-._~!$&'()*+,;=@:"
 ANY_METHOD = "*"
-VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-"""What OpenAPI 3.1 has operations for."""
-_FOR_ANY = ("get", "put", "post", "delete", "patch")
+HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+"""The HTTP methods that OpenAPI 3.1 has operations for."""
+_METHODS_FOR_ANY = ("get", "put", "post", "delete", "patch")
 
 
 @dataclass(frozen=True, slots=True)
 class PathParameter:
-    """A segment that varies.
+    """A parameter of a path: a segment that a wildcard matches.
 
     Attributes:
         name: in the path.
-        variable: that it belongs to; None for a wildcard outside of any.
-        form: of that variable when the parameter is only a part of it, `shelves/*`; empty otherwise.
-        is_rest: it takes any number of segments.
+        variable: the one that the segment belongs to; None for a wildcard outside of variables.
+        form: of that variable if the segment is only a part of it, as `shelves/*`; empty otherwise.
+        is_rest: it matches any number of segments.
     """
 
     name: str
@@ -39,7 +39,7 @@ class PathParameter:
 
 @dataclass(frozen=True, slots=True)
 class PathTemplate:
-    """A path of the document, and what varies in it."""
+    """A path of the document, and its parameters."""
 
     key: str
     parameters: tuple[PathParameter, ...]
@@ -53,13 +53,13 @@ def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]
 
     Args:
         template: parsed.
-        name_of: gives the name of a field path.
+        name_of: returns the parameter name of a field path.
     """
     segments: list[PathSegment] = []
     for index, segment in enumerate(template.segments):
         if isinstance(segment, Wildcard):
             variable = next((one for one in template.variables if _covers(one, index)), None)
-            segments.append(_slot(template, variable, index, name_of))
+            segments.append(_parameter(template, variable, index, name_of))
         else:
             segments.append(quote(segment, safe=_PATH_SAFE))
     return segments
@@ -69,7 +69,7 @@ def _covers(variable: Variable, index: int) -> bool:
     return variable.start <= index and (variable.end is None or index < variable.end)
 
 
-def _slot(
+def _parameter(
     template: Template, variable: Variable | None, index: int, name_of: Callable[[tuple[str, ...]], str]
 ) -> PathParameter:
     is_rest = template.segments[index] is Wildcard.REST
@@ -85,7 +85,7 @@ def _slot(
 class PathItems:
     """The paths of the document.
 
-    Paths that differ in the names of their variables only are one path in OpenAPI: the first names hold.
+    Paths that differ only in the names of their parameters are one path in OpenAPI; the first names are used.
     """
 
     def __init__(self) -> None:
@@ -95,10 +95,10 @@ class PathItems:
     def add(
         self, http_method: str, template: Template, segments: list[PathSegment]
     ) -> Iterator[tuple[str, PathTemplate]]:
-        """Yield the HTTP method in lower case and the place of each operation of a rule, if any fits."""
+        """Yield the HTTP method, in lower case, and the path of each operation of a rule."""
         suffix = f":{quote(template.custom_verb, safe=_PATH_SAFE)}" if template.custom_verb else ""
-        for one in _FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
-            if one not in VERBS:
+        for one in _METHODS_FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
+            if one not in HTTP_METHODS:
                 continue
             path = self._path(segments, suffix)
             if one not in self.items.get(path.key, {}):
@@ -107,7 +107,7 @@ class PathItems:
                 yield one, _join(_renamed(segments), suffix)
 
     def put(self, http_method: str, path: PathTemplate, operation: Definition) -> None:
-        """Enter an operation."""
+        """Add an operation."""
         self.items.setdefault(path.key, {})[http_method] = operation
 
     def _path(self, segments: list[PathSegment], suffix: str) -> PathTemplate:
@@ -118,7 +118,7 @@ class PathItems:
         return PathTemplate(
             first.key,
             tuple(
-                PathParameter(theirs.name, own.variable, own.form, own.is_rest) for theirs, own in parameters
+                PathParameter(named.name, own.variable, own.form, own.is_rest) for named, own in parameters
             ),
         )
 

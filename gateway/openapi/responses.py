@@ -1,4 +1,4 @@
-"""What comes back: replies, errors, the headers of both."""
+"""Responses of operations: replies, errors, and their headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.openapi.messages import reference
 from gateway.openapi.values import ANY_SCHEMA
 from gateway.schema import descriptor_of, field_of
 from gateway.schema.well_known import NULL_WHEN_UNSET
-from gateway.transcode.http_body import gives_raw_body
+from gateway.transcode.http_body import returns_raw_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,23 +46,23 @@ _HEADERS = {
 
 
 def header_components() -> dict[str, Definition]:
-    """Return the headers of every answer."""
+    """Return the headers of every response."""
     return {
-        name: {"description": text, "required": is_sure, "schema": {"type": "string"}}
-        for name, (_, text, is_sure) in _HEADERS.items()
+        name: {"description": text, "required": is_required, "schema": {"type": "string"}}
+        for name, (_, text, is_required) in _HEADERS.items()
     }
 
 
 def error_components() -> dict[str, Definition]:
-    """Return the answers that end a call otherwise than well."""
+    """Return the error responses."""
     return {
-        _error_name(status): _answer(description, {JSON: {"schema": reference(STATUS)}})
+        _error_name(status): _response(description, {JSON: {"schema": reference(STATUS)}})
         for status, description in ERRORS.items()
     }
 
 
 def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
-    """Return the schema of one detail of a Status: of a type known here, or of any other."""
+    """Return the schema of a Status detail: of a known type, or of any other."""
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
     other = {**ANY_SCHEMA, "properties": {"@type": {"type": "string", "not": {"enum": urls}}}}
@@ -72,25 +72,25 @@ def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
 def responses(
     method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
 ) -> Definition:
-    """Return every answer of an operation.
+    """Return the responses of an operation.
 
     Args:
-        method: that is called.
-        rule: by which.
+        method: the one to call.
+        rule: one of the method's.
         schema: of the methods, for the types of a long-running operation.
-        outputs: of what is given.
+        outputs: the schemas of responses.
         name: of the operation.
     """
-    well = _answer("The response.", _content(method, rule, schema, outputs, name))
+    success = _response("The response.", _content(method, rule, schema, outputs, name))
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}
-    return {"200": well, **errors}
+    return {"200": success, **errors}
 
 
 def _error_name(status: str) -> str:
     return f"Error{status}" if status.isdigit() else "Error"
 
 
-def _answer(description: str, content: Definition) -> Definition:
+def _response(description: str, content: Definition) -> Definition:
     headers = {title: {"$ref": f"#/components/headers/{name}"} for name, (title, _, _) in _HEADERS.items()}
     return {"description": description, "headers": headers, "content": content}
 
@@ -98,7 +98,7 @@ def _answer(description: str, content: Definition) -> Definition:
 def _content(
     method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
 ) -> Definition:
-    if gives_raw_body(method, rule):
+    if returns_raw_body(method, rule):
         return {"*/*": {}}
     if method.server_streaming:
         each = outputs.message(descriptor_of(method.reply))

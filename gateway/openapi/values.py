@@ -1,4 +1,4 @@
-"""Single values → JSON Schema: scalars, enums, and messages with a form of their own.
+"""Single values → JSON Schema: scalars, enums, and messages with a special JSON form.
 
 https://protobuf.dev/programming-guides/json/
 """
@@ -57,7 +57,7 @@ _INTEGER_FORMATS = {
     FieldDescriptor.CPPTYPE_INT64: "int64",
     FieldDescriptor.CPPTYPE_UINT64: "uint64",
 }
-_MAX_FLOAT = 3.4028235e38  # as it is written; the value lies a little below
+_MAX_FLOAT = 3.4028235e38  # as it is written; the exact value is a little smaller
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
@@ -79,10 +79,10 @@ def textual_schema(
     """Return the schema of a scalar, an enum, a wrapper or another message that is written as text.
 
     Args:
-        field: that holds the value, or a list or map of it.
+        field: the one of the value, or of a list or map of such values.
         constraints: of the field.
-        empty: what holds for an empty value.
-        is_text: as the text of a parameter, where numbers need no quotes.
+        empty: how an empty value is treated.
+        is_text: for the text of a parameter, where numbers have no quotes.
     """
     kind = field.message_type
     if kind is not None and kind.full_name not in WRAPPERS:
@@ -95,7 +95,7 @@ def textual_schema(
 
 
 def _is_element(field: FieldDescriptor) -> bool:
-    """Tell whether values of a field stand in a list or a map, where nothing can be not set."""
+    """Return whether values of a field are elements of a list or map, which are always set."""
     owner = field.containing_type
     return field.is_repeated or (owner is not None and owner.GetOptions().map_entry)
 
@@ -123,7 +123,7 @@ def _enum(enum: EnumDescriptor, allowed: Range | None, empty: Empty, *, is_text:
         return {"type": "null"}
 
     def is_allowed(number: int) -> bool:
-        if number == 0 and empty is not Empty.JUDGED:
+        if number == 0 and empty is not Empty.CHECKED:
             return empty is Empty.ALLOWED
         return allowed is None or number in allowed
 
@@ -138,7 +138,7 @@ def _integer(field: FieldDescriptor, *, is_text: bool) -> JsonSchema:
 
 
 def integer_pattern(field: FieldDescriptor) -> str:
-    """Return the pattern of an integer as text, down to its number of digits."""
+    """Return the pattern of an integer as text; it bounds the number of digits."""
     low, high = INTEGER_RANGES[field.cpp_type]
     sign = "-?" if low else ""
     return f"^{sign}(?:0|[1-9][0-9]{{0,{len(str(high)) - 1}}})$"
@@ -163,7 +163,7 @@ def _limits(
 
 
 def remarks(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_text: bool) -> list[str]:
-    """Return the constraints that no keyword says, as sentences."""
+    """Return the constraints that have no keyword in JSON Schema, as sentences."""
     if constraints is None:
         return []
     leaf, texts = leaf_field(field), []

@@ -1,6 +1,6 @@
-"""The yandex.cloud field options, read into values.
+"""The yandex.cloud options of fields and oneofs, as values.
 
-Facts of the notation come from the public API definitions: `2-63`, `<=50`, `20`,
+The notation is that of the public API definitions: `2-63`, `<=50`, `20`,
 `0,8,16`, `-1-100`, `0.0-1.0`, `1h-24h`, `19700101T000000.000000000-…`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 
 _PREFIX = "yandex.cloud."
-# Exact, as a Duration is: 0.001 * 1001 is not 1.001.
+# Fractions, as a Duration is exact: with floats, 0.001 * 1001 is not 1.001.
 _UNITS_S = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -40,7 +40,7 @@ Number: TypeAlias = float | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Numbers from low to high; the ends belong to it unless it is open."""
+    """The numbers from low to high; an end is included unless it is open."""
 
     low: Number
     high: Number
@@ -59,7 +59,7 @@ class Range:
 
     Attributes:
         text: as the option writes it.
-        intervals: the number has to lie in one of them.
+        intervals: a number is allowed if one of them contains it.
     """
 
     text: str
@@ -70,10 +70,10 @@ class Range:
 
 
 def parse_range(text: str) -> Range:
-    """Read a range option. Durations count in seconds, timestamps in seconds of Unix time.
+    """Parse a range option; durations become seconds, timestamps become seconds of Unix time.
 
     Raises:
-        ValueError: it is of no known form.
+        ValueError: the text has no known form.
     """
     try:
         return Range(text, tuple(_parse_interval(part.strip()) for part in text.split(",")))
@@ -110,7 +110,7 @@ def _parse_bound(text: str) -> Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyConstraints:
-    """What the keys of a map have to be like."""
+    """The constraints of the keys of a map."""
 
     pattern: str | None
     length: Range | None
@@ -119,7 +119,7 @@ class KeyConstraints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldConstraints:
-    """What the options of one field ask for; None where nothing is asked.
+    """The constraints of one field; None for an option that is not set.
 
     Attributes:
         pattern: RE2 expression for the whole value.
@@ -163,17 +163,17 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
 
 
 def describe_size(count: int, size: Range) -> str:
-    """Return what is wrong with a list or a map that has so many elements."""
+    """Return the description of a violation: a list or a map has the wrong number of elements."""
     return f"has {count} elements; the number of elements must be {size.text}"
 
 
 def describe_elements(limit: int) -> str:
-    """Return what is wrong with a request that has more elements than the gateway takes."""
+    """Return the description of a violation: a request has more elements than the gateway accepts."""
     return f"has too many elements: the lists and maps of one request may have {limit} together; send fewer"
 
 
 def requires_one(oneof: OneofDescriptor) -> bool:
-    """Tell whether one member of a oneof has to be set."""
+    """Return whether one member of a oneof must be set."""
     return bool(options_of(oneof).get(f"{_PREFIX}exactly_one", False))
 
 

@@ -1,4 +1,4 @@
-"""The table of methods: what can be called, by which HTTP rules, with which types."""
+"""The table of methods, with their HTTP rules and their types."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HttpRule:
         http_method: HTTP method in upper case; `*` for any.
         template: path template as written.
         body: `*`, the name of a field, or empty when the method takes no body.
-        response_body: name of the reply's field that is the answer, or empty for all of it.
+        response_body: name of the reply's field that is the response, or empty for the whole reply.
     """
 
     http_method: str
@@ -64,7 +64,7 @@ class Method:
         reply: class of the reply, of each one when streaming.
         rules: the HTTP rules, the primary one first.
         operation: set when the method is long-running.
-        is_read: a call changes nothing, so it may be given up at any time.
+        is_read: a call changes nothing, so it may be cancelled at any time.
     """
 
     name: str
@@ -112,17 +112,19 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
 
     Args:
         services: full names of the services to serve.
-        descriptor_sets: beside the built-in one: name for messages → serialized FileDescriptorSet.
+        descriptor_sets: in addition to the built-in one: name for messages → serialized FileDescriptorSet.
 
     Raises:
-        SchemaError: a set is bad, a service is in none, or no method has an HTTP rule.
+        SchemaError: a set is invalid, a service is in no set, or no method has an HTTP rule.
     """
-    pool, held = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
+    pool, defined = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
-    faults = [_fault(f"service {service} is in no descriptor set") for service in sorted(served - set(held))]
+    faults = [
+        _fault(f"service {service} is in no descriptor set") for service in sorted(served - set(defined))
+    ]
     known: dict[str, Method] = {}
-    for name in held:
-        unserved: list[Fault] = []  # a fault of what nobody asked for stops no start
+    for name in defined:
+        unserved: list[Fault] = []  # does not stop the start
         found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
         known |= {method.name: method for method in found}
     methods = {name: method for name, method in known.items() if method.service in served}
@@ -200,7 +202,7 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 
 
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
-    """Find a type named in an option, from the method's own package outwards, as protoc does."""
+    """Return the full name of a type in an option, searched from the package outwards, as protoc does."""
     pool = descriptor.containing_service.file.pool
     while True:
         try:

@@ -2,7 +2,7 @@
 
 A private pool keeps the gateway's types apart from generated code that other
 packages register in the default one. Options are read with the pool's own
-option types: extensions come out of it with no import having to come first.
+option types, so extensions are found without importing their generated code.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def builtin_descriptors() -> bytes:
 
 
 def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
-    """Fill a pool with every file of every set; return it with the full names of its services.
+    """Return a pool of every file of every set, and the full names of its services.
 
-    A file that stands in several sets is taken from the first, so that a user's
-    set may carry its imports along.
+    A file that is in several sets is taken from the first, so that an operator's
+    set may include its imports.
 
     Args:
         descriptor_sets: name for messages → serialized FileDescriptorSet.

@@ -1,4 +1,4 @@
-"""How large a field can be, by its constraints."""
+"""The largest sizes of a field, by its constraints."""
 
 from __future__ import annotations
 

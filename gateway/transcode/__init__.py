@@ -1,6 +1,6 @@
-"""Between HTTP and messages: templates, routing, parameters, JSON, status.
+"""Conversion between HTTP and messages: templates, routing, parameters, JSON, status.
 
-Pure: bytes and text in, values out. The law is google.api.http,
+Pure: bytes and text in, values out. The specifications are google.api.http,
 https://github.com/googleapis/googleapis/blob/master/google/api/http.proto, and
 the JSON mapping, https://protobuf.dev/programming-guides/json/.
 """

@@ -1,7 +1,7 @@
-"""One HTTP rule's way from path, query and body to the request message.
+"""Path, query and body of a request → the request message, by one HTTP rule.
 
-Each part of a request fills fields of its own: what the path says, neither the
-query nor the body may say again, or policy could judge one value and the
+Each part of a request sets fields of its own. A field that the path sets cannot be
+set by the query or the body as well, or policies could evaluate one value and the
 upstream receive another.
 """
 
@@ -17,7 +17,7 @@ from gateway.schema import descriptor_of, fits_parameter
 from gateway.transcode.http_body import raw_value, takes_raw_body
 from gateway.transcode.json_text import is_deeper, parse_json
 from gateway.transcode.masks import MaskRule
-from gateway.transcode.placer import Placer, find_readers
+from gateway.transcode.parameters import Parameters, find_readers
 from gateway.transcode.request_target import decode
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from gateway.transcode.json_values import ReadContext
     from gateway.transcode.template import Template, Variable
 
-_NOTHING = object()
+_NO_BODY = object()
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
-# Beyond so many levels of JSON a message may have more of its own than the 100 that peers take: a Struct has
-# three for each.
+# Deeper JSON may become a message of more than the 100 levels that peers accept: a Struct has three for each
+# level of JSON.
 _SAFE_DEPTH = 30
 
 
@@ -42,20 +42,20 @@ class RuleError(ValueError):
 
 
 class Binder:
-    """Makes a method's request message by one of its HTTP rules.
+    """Builds the request messages of one HTTP rule.
 
     Raises:
-        RuleError: when made, if the rule does not fit the method's types.
+        RuleError: on construction, if the rule does not fit the method's types.
     """
 
     def __init__(self, method: Method, rule: HttpRule, template: Template, reader: JsonReader) -> None:
-        """Prepare.
+        """Check the rule.
 
         Args:
-            method: that is called.
-            rule: one of its own.
+            method: the one to call.
+            rule: one of the method's.
             template: the rule's path.
-            reader: of the schema that the method belongs to.
+            reader: the one of the method's schema.
         """
         self._request = method.request
         self._rule = rule
@@ -83,25 +83,27 @@ class Binder:
         """Return the request message.
 
         Args:
-            captures: variables of the path with their text, percent-encoded.
+            captures: the path's variables and their texts, percent-encoded.
             query: decoded names and values.
-            body: as it came; empty when there was none.
+            body: as received; empty when there was none.
             content_type: of the body, for rules that take bytes of any type.
 
         Raises:
-            GatewayError: INVALID_ARGUMENT with every violation found in any of the three.
+            GatewayError: INVALID_ARGUMENT with every violation of path, query and body.
         """
         context = self._reader.start()
         value = self._parse_body(body, content_type)
         tree: dict[str, Any] = {}
         try:
             tree = self._read_body(context, value)
-            placer = Placer(context, self._reader, self._message, tree, self._rule.body)
+            parameters = Parameters(context, self._reader, self._message, tree, self._rule.body)
             for variable, text in captures:
-                placer.place_path(self._variables[variable.field_path], _decode_capture(variable, text))
+                parameters.set_from_path(
+                    self._variables[variable.field_path], _decode_capture(variable, text)
+                )
             for name, text in query:
-                placer.place_query(name, text)
-            placer.read_placed()
+                parameters.set_from_query(name, text)
+            parameters.convert()
         except EnoughViolationsError:
             pass
         if context.violations.found:
@@ -114,14 +116,14 @@ class Binder:
         return message
 
     def _make(self, tree: dict[str, Any], *, is_deep: bool) -> Message:
-        """Return the message of a tree; one that no peer could parse is refused."""
+        """Return the message of a tree; refuse one that no peer could parse."""
         try:
             message = self._message.to_message(tree)
             if is_deep:
                 type(message)().MergeFromString(message.SerializePartialToString())
         except DecodeError as error:
             raise invalid_request("the request is nested too deeply") from error
-        except (TypeError, ValueError) as error:  # the reader let through what it should not
+        except (TypeError, ValueError) as error:  # the reader accepted what the message refuses
             raise invalid_request("the request does not fit the method's message") from error
         return message
 
@@ -141,13 +143,13 @@ class Binder:
         if self._takes_raw_body:
             return raw_value(body, content_type)
         if not body:
-            return _NOTHING
+            return _NO_BODY
         if not self._rule.body:
             raise invalid_request("this method takes no body; leave it out")
         return parse_json(body)
 
     def _read_body(self, context: ReadContext, value: Any) -> dict[str, Any]:
-        if value is _NOTHING:
+        if value is _NO_BODY:
             return {}
         if self._rule.body == "*":
             tree = self._message.read(context, value, None)
@@ -157,7 +159,7 @@ class Binder:
 
 
 def _decode_capture(variable: Variable, text: str) -> str:
-    """Decode a variable's text; in one that may hold slashes an encoded slash stays as it is."""
+    """Decode a variable's text; an encoded slash stays encoded where the variable may have slashes."""
     if not variable.is_multi:
         return decode(text, "the path")
     parts = _ENCODED_SLASH.split(text)

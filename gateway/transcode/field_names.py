@@ -1,6 +1,6 @@
-"""Field paths with the names of the .proto file → with those of JSON.
+"""Field paths with the names of the .proto file → field paths with JSON names.
 
-Only where a request is refused: a walk along the request's type, by the text of the path.
+Needed only when a request is refused: the path's text is parsed along the request's type.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
-    """Return a field path as JSON names it; what leads to no field stays as it is.
+    """Return a field path with JSON names; the part that leads to no field is unchanged.
 
     Args:
         path: with the names of the .proto file, as `network.ip_addresses[0]` or `labels["a_b"]`.
-        descriptor: type of the message that the path begins at.
+        descriptor: type of the message where the path starts.
     """
     parts: list[str] = []
     here: Descriptor | None = descriptor
@@ -42,10 +42,10 @@ def to_json_path(path: str, descriptor: Descriptor) -> str:
 
 
 def _rest(rest: str, here: Descriptor | None) -> str:
-    """Return the end of a path, behind the last field that JSON knows as such."""
+    """Return the end of a path, after the last field that is a field in JSON."""
     if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest
-    # The fields of a type with a form of its own are not there in JSON: ts.seconds is a part of ts.
+    # A type that is a scalar in JSON has no fields there: ts.seconds is ts.
     if here.full_name not in FREE_FORM:
         return ""
     return "".join(match[2] for match in _STEP.finditer(rest) if match[2])

@@ -1,4 +1,4 @@
-"""google.api.HttpBody: bytes of any type, past the JSON mapping.
+"""google.api.HttpBody: bytes of any media type, without the JSON mapping.
 
 https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto
 """
@@ -23,12 +23,12 @@ _BYTES = "application/octet-stream"
 
 
 def takes_raw_body(method: Method, rule: HttpRule) -> bool:
-    """Tell whether a rule's request body is an HttpBody."""
+    """Return whether a rule's request body is an HttpBody."""
     return _is_raw(descriptor_of(method.request), rule.body)
 
 
-def gives_raw_body(method: Method, rule: HttpRule) -> bool:
-    """Tell whether a rule's answer is an HttpBody."""
+def returns_raw_body(method: Method, rule: HttpRule) -> bool:
+    """Return whether a rule's response is an HttpBody."""
     return _is_raw(descriptor_of(method.reply), rule.response_body or "*")
 
 
@@ -38,7 +38,7 @@ def raw_value(body: bytes, content_type: str) -> dict[str, Any]:
 
 
 def read_raw(message: Message, field_name: str) -> tuple[bytes, str]:
-    """Return the bytes of an answer, and a media type that a header can hold."""
+    """Return the bytes of a response, and a media type that a header can have."""
     body: Any = getattr(message, field_name) if field_name else message
     return body.data, body.content_type if _MEDIA_TYPE.fullmatch(body.content_type) else _BYTES
 

@@ -1,4 +1,4 @@
-"""Where a value is in a request: cheap to extend while reading, text only when something is wrong."""
+"""Path to a value in a request: cheap to extend while reading, formatted only for a violation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_NAME = 64
 
 
 class FieldStep(Protocol):
-    """A field on the way.
+    """A field on a path.
 
     Attributes:
         name: as the .proto file has it.
@@ -29,14 +29,14 @@ class FieldStep(Protocol):
 Step: TypeAlias = "FieldStep | tuple[str] | int | str"
 """A field, the key of a map in a tuple, the index in a list, or a name that is no field."""
 JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
-"""The way to the value that holds this one, and the last step; None is the request itself."""
+"""The path to the enclosing value, and the last step; None is the request itself."""
 
 
 def show_path(path: JsonPath) -> str:
     """Return the text of a path, as `inner.labels["env"]`; empty for the request itself.
 
-    Fields have the names of the .proto file. Within an Any they have those of JSON: which
-    type it holds is not known to whoever would convert them.
+    Fields have the names of the .proto file. Within an Any they have their JSON names: code
+    that converts names does not know the type in an Any.
     """
     text = ""
     in_any = False
@@ -53,7 +53,7 @@ def show_path(path: JsonPath) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as a path shows it: quoted when it does not look like the name of a field."""
+    """Return a name as paths show it: quoted if it does not look like the name of a field."""
     is_plain = len(name) <= _MAX_NAME and name.isascii() and name.replace("_", "").isalnum()
     return name if is_plain or name == "@type" else quote(name)
 

@@ -1,12 +1,12 @@
 """JSON values → messages, with every violation found.
 
-json_format stops at the first fault and lets some through: an array where a
-message is due, a field under both of its names, lax numbers, bad base64; and it
-takes ten times as long as the constructor of a message does. So the tree that a
-constructor takes is made and checked here, keyed by the names of the .proto file.
+json_format stops at the first fault and accepts some: an array for a message, a field
+under both of its names, lax numbers, bad base64. It also takes ten times as long as the
+constructor of a message. So the readers check the JSON, and build the tree of arguments
+for the constructor, keyed by the names of the .proto file.
 
-A JsonReader holds what it knows of each message type. It is made with a schema and
-goes with it: nothing here outlives the descriptors that it was made of.
+A JsonReader has a reader for each message type. It belongs to one schema: nothing here
+keeps the descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _TYPE_URL = re.compile(r"[!-~]*/([A-Za-z0-9_.]+)", re.ASCII)
 
 
 class FieldReader:
-    """What is known of one field, and the reader of its value.
+    """A field, and the reader of its values.
 
     Attributes:
         holds_any: its values, or elements, are of the type google.protobuf.Any.
-        oneof: name of the oneof that it is a member of; empty when it is in none.
-        skips_null: null is the same as not set.
+        oneof: name of the oneof of the field; empty if it has none.
+        skips_null: null means not set.
         read: reads the value of the whole field.
     """
 
@@ -66,11 +66,11 @@ class FieldReader:
 
 
 class MessageReader:
-    """What is known of one message type, and the reader of its JSON.
+    """A message type, and the reader of its JSON.
 
     Attributes:
         make: the class of its messages.
-        fields: JSON name, and name as the .proto file has it, → field; the latter goes first.
+        fields: JSON name, and name of the .proto file, → field; the latter has precedence.
         read: reads a value of the type.
     """
 
@@ -79,7 +79,7 @@ class MessageReader:
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
         self.make: type[Message] = message_factory.GetMessageClass(descriptor)
-        # A dict of our own: the descriptor's reads a name only up to a NUL, and crashes on a lone surrogate.
+        # Not the descriptor's mapping: it reads a name only up to a NUL, and crashes on a lone surrogate.
         self.fields: dict[str, FieldReader] = {}
         self.read: ValueReader = self._read_object
 
@@ -89,7 +89,7 @@ class MessageReader:
         return self.read_fields(context, value, path)
 
     def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
-        """Return the tree of an object whose names are those of fields."""
+        """Return the tree of an object with the names of fields."""
         context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
@@ -113,7 +113,7 @@ class MessageReader:
         return tree
 
     def to_message(self, tree: Any) -> Message:
-        """Return the message of a tree that was read without a violation.
+        """Return the message of a tree without violations.
 
         Raises:
             DecodeError: it is nested too deeply.
@@ -121,7 +121,7 @@ class MessageReader:
         return tree if isinstance(tree, Message) else self.make(**tree)
 
     def step(self, name: str) -> Step:
-        """Return the last step of the path to a name in the type's JSON."""
+        """Return the step of a path for a name in the type's JSON."""
         return self.fields.get(name) or plain_name(name)
 
     def _names(self) -> str:
@@ -129,27 +129,27 @@ class MessageReader:
 
 
 class JsonReader:
-    """Reads requests of one schema."""
+    """Reads the JSON of one schema's requests."""
 
     def __init__(self, max_elements: int | None = None) -> None:
-        """Prepare.
+        """Create a reader.
 
         Args:
-            max_elements: that the lists and maps of one request may have together; None for any number.
+            max_elements: number that all lists and maps of one request may have; None for no limit.
         """
         self._types: dict[str, MessageReader] = {}
         self._packed: dict[str, MessageReader] = {}
         self._max_elements = max_elements
 
     def start(self) -> ReadContext:
-        """Begin to read a request."""
+        """Return the context for reading a request."""
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
-        """Return the reader of a message type; with it those of all types within it are made."""
+        """Return the reader of a message type, compiled on first use, with those of its fields."""
         known = self._types.get(descriptor.full_name)
         if known is None:
-            # Entered before its fields are: types may hold themselves.
+            # Stored before its fields are compiled: a type may contain itself.
             known = self._types[descriptor.full_name] = MessageReader(descriptor)
             if descriptor.full_name in SPECIAL_IN_JSON:
                 known.read = self._special(descriptor)
@@ -160,7 +160,7 @@ class JsonReader:
         return known
 
     def find_field(self, descriptor: Descriptor, name: str) -> FieldReader | None:
-        """Return the field of a JSON name or of a name as the .proto file has it."""
+        """Return the field of a JSON name, or of a name of the .proto file."""
         return self.message_reader(descriptor).fields.get(name)
 
     def _field(self, field: FieldDescriptor) -> ValueReader:
@@ -209,7 +209,7 @@ class JsonReader:
     def _packed_type(
         self, pool: DescriptorPool, context: ReadContext, value: dict[str, Any], path: JsonPath
     ) -> MessageReader | None:
-        """Return the reader of the type that an Any names; None if there is none, which is noted."""
+        """Return the reader of the type in an Any; None, with a violation, if there is none."""
         url = value.get("@type")
         match = _TYPE_URL.fullmatch(url) if isinstance(url, str) else None
         if match is None:
@@ -228,7 +228,7 @@ class JsonReader:
 
 
 def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, Any], path: JsonPath) -> Any:
-    """Read what is in an Any beside "@type": a type with a form of its own is in "value"."""
+    """Read the content of an Any: its fields, or "value" for a type with a special JSON form."""
     if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}
         return inner.read_fields(context, rest, path)

@@ -1,8 +1,8 @@
-"""JSON text → values, refusing what the standard leaves to chance.
+"""JSON text → values, without what parsers read differently.
 
-https://www.rfc-editor.org/rfc/rfc8259: duplicate names, NaN and numbers out of
-range are where parsers differ, so none of them gets through. Whether a number is
-in range depends on its field: the field's reader decides.
+https://www.rfc-editor.org/rfc/rfc8259: parsers differ about duplicate names, NaN and
+numbers out of range, so none of them is accepted. Duplicate names and the range of a
+number are checked by the reader of the field.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _MAX_INT_DIGITS = 40  # more than any integer type has; int() takes quadratic ti
 
 
 class JsonObject(dict[str, Any]):
-    """An object in which names stood more than once; any other object is a plain dict.
+    """An object with duplicate names; any other object is a plain dict.
 
     Attributes:
-        duplicates: those names.
+        duplicates: names that occur more than once.
     """
 
     __slots__ = ("duplicates",)
@@ -29,9 +29,9 @@ class JsonObject(dict[str, Any]):
 
 
 class JsonNumber:
-    """A number that has a fraction, an exponent or very many digits, as it is written.
+    """A number with a fraction, an exponent or very many digits, as it is written.
 
-    Which type reads it, and so whether it is in range, only its field knows.
+    Its type, and so its range, depends on its field.
     """
 
     __slots__ = ("text",)
@@ -44,10 +44,10 @@ class JsonNumber:
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse a JSON text; numbers come as int or JsonNumber.
+    """Parse a JSON text; numbers become int or JsonNumber.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT, saying where the text stops being JSON.
+        GatewayError: INVALID_ARGUMENT, with the position of the first fault.
     """
     try:
         text = data.decode()
@@ -68,8 +68,14 @@ def parse_json(data: bytes) -> Any:
 
 
 def is_deeper(value: Any, levels: int, data: bytes) -> bool:
-    """Tell whether a value that was parsed of a text has more levels of objects and arrays."""
-    if data.count(b"{") + data.count(b"[") <= levels:  # as most texts, without a look at the values
+    """Return whether a parsed value has more levels of objects and arrays.
+
+    Args:
+        value: the parsed value.
+        levels: the number to exceed.
+        data: the text that the value was parsed from.
+    """
+    if data.count(b"{") + data.count(b"[") <= levels:  # true of most texts, and cheap to find
         return False
     level = [value]
     for _ in range(levels):

@@ -1,7 +1,7 @@
-"""Readers of JSON values other than objects of fields: scalars, lists, maps, types with a form of their own.
+"""Readers of JSON values other than objects of fields: scalars, lists, maps, well-known types.
 
-Each reader returns what the constructor of a message takes. When a value does not
-fit it notes a violation and returns None: then no message is made.
+Each reader returns an argument for the constructor of a message. If a value does not
+fit, the reader adds a violation and returns None; then no message is built.
 """
 
 from __future__ import annotations
@@ -35,73 +35,73 @@ MALFORMED = "MALFORMED"
 
 
 class ReadContext:
-    """The reading of one request: what is wrong with it, and how many elements it may still have.
+    """State of reading one request: its violations, and how many elements it may still have.
 
     Attributes:
-        violations: found so far.
+        violations: those found so far.
     """
 
-    __slots__ = ("_limit", "_room", "_told", "violations")
+    __slots__ = ("_described", "_limit", "_remaining", "violations")
 
     def __init__(self, max_elements: int | None = None) -> None:
-        """Begin.
+        """Start with no violations.
 
         Args:
-            max_elements: that all lists and maps of the request may have together; None for any number.
+            max_elements: number that all lists and maps of the request may have; None for no limit.
         """
         self.violations = Violations()
-        self._told: set[str] = set()
+        self._described: set[str] = set()
         self._limit = max_elements
-        self._room = max_elements
+        self._remaining = max_elements
 
     def refuse(self, path: JsonPath, description: str) -> None:
-        """Note that a value does not fit.
+        """Add the violation of a value that does not fit.
 
         Raises:
-            EnoughViolationsError: the reading ends here.
+            EnoughViolationsError: to stop reading.
         """
         self.violations.add(show_path(path), description, MALFORMED)
 
     def refuse_unknown(
         self, path: JsonPath, message: str, description: str, names: Callable[[], str]
     ) -> None:
-        """Note that a name leads to no field.
+        """Add the violation of a name that is not a field's.
 
         Args:
             path: with the name.
-            message: type of the message in which it does not.
-            description: what is wrong.
-            names: what there is instead; it is told once for each type, as the response would grow with it.
+            message: full name of the message type without such a field.
+            description: of the violation.
+            names: returns the valid names; listed once for each type, to keep the response small.
 
         Raises:
-            EnoughViolationsError: the reading ends here.
+            EnoughViolationsError: to stop reading.
         """
-        if message not in self._told:
-            self._told.add(message)
+        if message not in self._described:
+            self._described.add(message)
             description = f"{description}; {names()}"
         self.refuse(path, description)
 
     def refuse_duplicates(self, value: Any, path: JsonPath, step: Callable[[str], Step]) -> None:
-        """Refuse names that an object has more than once; step gives the last step of the path to one."""
+        """Refuse the duplicate names of an object; step returns the last step of the path to a name."""
         if type(value) is JsonObject:
             for name in value.duplicates:
                 self.refuse((path, step(name)), "is given more than once; keep one")
 
     def count(self, elements: int, path: JsonPath, field: FieldDescriptor | None = None) -> None:
-        """Count the elements of a list or a map, before any of them is read.
+        """Count the elements of a list or a map, before they are read.
 
         Args:
             elements: their number.
-            path: of the list or map.
-            field: that holds them, whose own constraint of size says more than the limit does.
+            path: path of the list or map.
+            field: the list or map, whose own size constraint is described if it is violated too.
 
         Raises:
-            EnoughViolationsError: they are more than a request may have; it is noted with the path.
+            EnoughViolationsError: to stop reading: the request has too many elements.
         """
-        if self._room is None or self._limit is None:
+        if self._remaining is None or self._limit is None:
             return
-        self._room -= elements
-        if self._room >= 0:
+        self._remaining -= elements
+        if self._remaining >= 0:
             return
         constraints = read_constraints(field) if field is not None else None
         if constraints and constraints.size and elements not in constraints.size:
@@ -113,11 +113,11 @@ class ReadContext:
 
 
 ValueReader: TypeAlias = Callable[[ReadContext, Any, JsonPath], Any]
-"""The context, a JSON value, where it is → what the constructor of a message takes."""
+"""The context, a JSON value, its path → an argument for the constructor of a message."""
 
 
 def converting(convert: Callable[[Any], Any]) -> ValueReader:
-    """Return a reader of values by a function that raises UnfitError."""
+    """Return a reader that converts values with a function, which raises UnfitError."""
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         try:
@@ -129,12 +129,12 @@ def converting(convert: Callable[[Any], Any]) -> ValueReader:
 
 
 def or_null(inner: ValueReader) -> ValueReader:
-    """Return a reader to which null is a value, the number 0 of an enum."""
+    """Return a reader that reads null as 0, the number of NULL_VALUE."""
     return lambda context, value, path: 0 if value is None else inner(context, value, path)
 
 
 def text_type_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a type that is a text in JSON."""
+    """Return the reader of a message type that is a text in JSON."""
     parse, form = TEXT_TYPES[descriptor.full_name]
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -142,7 +142,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
             text = read_string(value)
         except UnfitError as error:
             return context.refuse(path, str(error))
-        if "," in text:  # of a field mask, whose paths are elements
+        if "," in text:  # a field mask: its paths are elements
             context.count(text.count(",") + 1, path)
         tree = parse(text)
         return context.refuse(path, f"{show(text)} is not {form}") if tree is None else tree
@@ -151,7 +151,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def wrapper_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a wrapper, which is the value inside it in JSON."""
+    """Return the reader of a wrapper, which JSON writes as the value inside it."""
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -211,7 +211,7 @@ def _key_step(name: str) -> tuple[str]:
 
 
 def any_json_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of Struct, ListValue or Value: JSON of any form, or an object, or an array."""
+    """Return the reader of a Struct (an object), a ListValue (an array) or a Value (any JSON)."""
     kind = descriptor.full_name
     new = message_factory.GetMessageClass(descriptor)
     needed: type
@@ -236,7 +236,7 @@ def any_json_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def _read_json(context: ReadContext, value: Any, path: JsonPath) -> Any:
-    """Read JSON of any form, down to its leaves; numbers come as float."""
+    """Read JSON of any form; numbers become float."""
     if isinstance(value, dict):
         context.count(len(value), path)
         context.refuse_duplicates(value, path, _key_step)

@@ -1,8 +1,8 @@
 """Messages → JSON as the cloud writes it.
 
 Fields in lowerCamelCase, defaults left out, 64-bit integers as text, enums by
-name, an Any expanded beside its "@type". An Any of a type unknown here is kept:
-its type URL, and its value as base64.
+name, an Any expanded, with its "@type". An Any of an unknown type keeps its type
+URL, and has its value as base64.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _MAX_NESTED = 32
-# Behind the type URL of an Any that stays raw, so that no pool knows the type; taken off before it is shown.
+# Suffix for the type URL of an Any that is not expanded: no pool has such a type. Removed from the JSON.
 _RAW = "\0"
 
 
 class UnprintableError(ValueError):
-    """A message holds what JSON has no form for, such as a Timestamp out of range."""
+    """A message has a value without a JSON form, such as a Timestamp out of range."""
 
 
 class JsonWriter:
-    """Writes messages whose Any fields hold types of one pool."""
+    """Writes messages; types in Any fields are those of one pool."""
 
     def __init__(self, pool: DescriptorPool, *, prints_defaults: bool = False) -> None:
-        """Prepare.
+        """Create a writer.
 
         Args:
-            pool: of the types that an Any can hold.
-            prints_defaults: show fields that have no presence and their default value.
+            pool: the types that an Any can have.
+            prints_defaults: write fields without presence that have their default value.
         """
         self._pool = pool
         self._prints_defaults = prints_defaults
@@ -62,7 +62,7 @@ class JsonWriter:
         return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
     def to_tree(self, message: Message) -> Any:
-        """Return the JSON value of a message; the message itself stays as it is.
+        """Return the JSON value of a message, which is not modified.
 
         Raises:
             UnprintableError: the message has no JSON form.
@@ -86,14 +86,14 @@ class JsonWriter:
         return tree
 
     def _may_hold_any(self, descriptor: Descriptor) -> bool:
-        """Tell whether a message type can reach an Any; most cannot, and are written straight away."""
+        """Return whether a message type can contain an Any; others are written without a copy."""
         known = self._holds_any.get(descriptor.full_name)
         if known is None:
             known = self._holds_any[descriptor.full_name] = ANY in reachable_types([descriptor])
         return known
 
     def _mark_raw(self, message: Any, depth: int) -> None:
-        """Turn the value of each Any that cannot be expanded into a BytesValue, which prints as base64."""
+        """Replace the value of each Any that cannot be expanded by a BytesValue, written as base64."""
         if message.DESCRIPTOR.full_name == ANY:
             self._mark_any(message, depth)
             return
@@ -122,7 +122,7 @@ class JsonWriter:
 
 
 class _LenientPool:
-    """Looks like a pool in which every unknown message type is a BytesValue."""
+    """A pool that returns BytesValue for every unknown message type."""
 
     def __init__(self, pool: DescriptorPool) -> None:
         self._pool = pool

@@ -1,8 +1,8 @@
-"""The field mask that a PATCH means when it gives none.
+"""The field mask of a PATCH request that sets none.
 
-Where the body is a field of the request, the fields that it names are the ones
-to change, https://google.aip.dev/134. Where it is the whole request the cloud's
-own rule holds: without a mask every field is written.
+If the body is one field of the request, the mask lists the fields in the body,
+https://google.aip.dev/134. If the body is the whole request, the cloud's own rule
+applies: without a mask every field is written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MaskRule:
-    """Fills in the field mask of one HTTP rule's requests; of most rules it has nothing to fill in."""
+    """Sets the field mask in the requests of one HTTP rule; most rules need none."""
 
     def __init__(self, method: Method, rule: HttpRule, reader: JsonReader) -> None:
         self._reader = reader
@@ -39,11 +39,11 @@ class MaskRule:
             self._mask, self._target = masks[0].name, target
 
     def infer(self, message: Message, body: Any) -> None:
-        """Fill in the mask of a request, if it is not set.
+        """Set the mask of a request, unless it is set.
 
         Args:
             message: the request.
-            body: its JSON, as it was read without a violation.
+            body: its JSON, which has no violations.
         """
         if self._mask and isinstance(body, dict) and not message.HasField(self._mask):
             getattr(message, self._mask).paths.extend(self._paths(self._target, body, ""))

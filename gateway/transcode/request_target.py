@@ -1,7 +1,7 @@
 """The target of an HTTP request: its path in segments, and its query in pairs.
 
-Read from the raw text: nothing decodes, normalises or cleans it first, so what
-is routed is what was sent.
+Parsed from the raw text: nothing decodes or normalises it first, so the gateway
+routes what was sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RequestTarget:
 
     Attributes:
         path: as it was sent, without scheme and host.
-        segments: of the path, percent-encoded as they came.
+        segments: of the path, percent-encoded as received.
         query: decoded names and values, in order.
     """
 
@@ -33,7 +33,7 @@ class RequestTarget:
 
 
 def parse_target(raw: str) -> RequestTarget:
-    """Take a request's target apart.
+    """Parse the target of a request.
 
     Raises:
         GatewayError: INVALID_ARGUMENT for a fragment, a malformed escape, a NUL or text that is not UTF-8.
@@ -69,7 +69,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
             f"{what} has a '%' that two hexadecimal digits do not follow; write '%25' for '%'"
         )
     try:
-        # The server hands over undecodable bytes as surrogates: they fail here too.
+        # The server passes undecodable bytes as surrogates: they fail here too.
         decoded = unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error
@@ -79,7 +79,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether nothing in a text needs decoding or is refused."""
+    """Return whether a text needs no decoding and no check."""
     return "%" not in text and "\0" not in text and text.isascii()
 
 

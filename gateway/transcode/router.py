@@ -1,8 +1,8 @@
 """A trie of path templates.
 
 At each segment a literal is tried before `*`, and `*` before `**`. A look-up
-visits no node twice, so its cost is bounded by the templates that could match,
-whatever the path.
+visits no node twice, so its cost is bounded by the number of templates, whatever
+the path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RouteConflictError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[RouteT]):
-    """The route of a request, and what its path says of the variables, still percent-encoded."""
+    """The route of a request, and the texts of its path's variables, still percent-encoded."""
 
     route: RouteT
     captures: tuple[tuple[Variable, str], ...]
@@ -35,7 +35,7 @@ class Match(Generic[RouteT]):
 
 @dataclass(frozen=True, slots=True)
 class WrongHttpMethod:
-    """The path is known, but not with this HTTP method."""
+    """The path has routes, but none for this HTTP method."""
 
     allowed: tuple[str, ...]
 
@@ -67,7 +67,7 @@ class Router(Generic[RouteT]):
         Args:
             http_method: HTTP method; `*` for any.
             template: its path.
-            route: what `find` gives back.
+            route: what `find` returns.
 
         Raises:
             RouteConflictError: another route has the same http_method and matches the same paths.
@@ -85,12 +85,12 @@ class Router(Generic[RouteT]):
 
         Args:
             http_method: HTTP method.
-            segments: of the path, percent-encoded as they came.
+            segments: of the path, percent-encoded as received.
         """
         search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
-        if colon and custom_verb:  # a registered custom verb goes before a colon that is data
+        if colon and custom_verb:  # a registered custom verb has precedence over a colon in a value
             attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
         for candidate, suffix in attempts:
             leaf = search.run(
@@ -103,7 +103,7 @@ class Router(Generic[RouteT]):
 
 
 class _Search(Generic[RouteT]):
-    """One look-up: what is asked for, and the HTTP methods seen on the way."""
+    """One look-up: its HTTP method, and the HTTP methods of the routes that match the path."""
 
     def __init__(self, http_method: str) -> None:
         self._http_method = http_method
@@ -111,7 +111,7 @@ class _Search(Generic[RouteT]):
 
     def run(self, root: _Node[RouteT], segments: Sequence[str], custom_verb: str) -> _Leaf[RouteT] | None:
         """Visit candidates depth first, without recursion: a path may have any number of segments."""
-        # The last segment that is empty: no wildcard takes it, nor does `**` any stretch with it.
+        # Index of the last empty segment: `*` does not match it, and `**` matches no range that contains it.
         last_empty = max((index for index, segment in enumerate(segments) if not segment), default=-1)
         todo = [(root, 0)]
         while todo:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.schema import SchemaError
 from gateway.transcode.binder import Binder, RuleError
-from gateway.transcode.http_body import gives_raw_body, takes_raw_body
+from gateway.transcode.http_body import returns_raw_body, takes_raw_body
 from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.router import RouteConflictError, Router
 from gateway.transcode.template import TemplateError, parse_template
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One way to call a method by HTTP."""
+    """One HTTP rule of a method, with its compiled binder."""
 
     method: Method
     rule: HttpRule
@@ -27,13 +27,13 @@ class Route:
 
     @property
     def takes_raw_body(self) -> bool:
-        """Whether the body is bytes of any type."""
+        """Whether the body is bytes of any media type."""
         return takes_raw_body(self.method, self.rule)
 
     @property
-    def gives_raw_body(self) -> bool:
-        """Whether the answer is bytes of any type."""
-        return gives_raw_body(self.method, self.rule)
+    def returns_raw_body(self) -> bool:
+        """Whether the response is bytes of any media type."""
+        return returns_raw_body(self.method, self.rule)
 
     def __str__(self) -> str:
         return f"{self.method.name} ({self.rule.http_method} {self.rule.template})"
@@ -43,8 +43,8 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
     """Return the router of all methods.
 
     Args:
-        schema: whose methods they are.
-        max_elements: that the lists and maps of one request may have together; None for any number.
+        schema: the methods.
+        max_elements: number that all lists and maps of one request may have; None for no limit.
 
     Raises:
         SchemaError: with every bad template, every rule that does not fit its types and every conflict.

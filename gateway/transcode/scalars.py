@@ -1,7 +1,7 @@
 """JSON values → scalar field values, exactly as the JSON mapping allows.
 
 https://protobuf.dev/programming-guides/json/. Each reader returns the value that
-the field holds, or raises UnfitError. Its cost is linear in the text of the value.
+the field has, or raises UnfitError. Its cost is linear in the text of the value.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 class UnfitError(ValueError):
-    """A JSON value is not one that the field takes; the text says what it takes."""
+    """A JSON value does not fit its field; the text says what does."""
 
 
 def show(value: Any) -> str:
-    """Return a JSON value as a message may show it."""
+    """Return a JSON value as error texts show it."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, bool) or value is None:
@@ -55,17 +55,17 @@ def show(value: Any) -> str:
 
 
 def list_names(names: Iterable[str]) -> str:
-    """Return names for a message, with a count of those that would make it too long."""
+    """Return names for an error text; of very many names, the rest is counted."""
     every = list(names)
     more = len(every) - _MAX_NAMES
     return ", ".join([*every[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def read_integer(low: int, high: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from low to high: numbers, or decimal text as for 64 bits."""
+    """Return a reader of whole numbers from low to high, written as a number or as text."""
 
     def read(value: Any) -> int:
-        # bool is a subclass of int, and no number in JSON
+        # bool is a subclass of int, but not a number in JSON
         number = value if type(value) is int else _whole(value)
         if number is None:
             raise UnfitError(f"{show(value)} is not a whole number")
@@ -97,7 +97,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _exponent(text: str) -> int:
-    """Return an exponent, cut to a number that no count of digits in a request makes up for."""
+    """Return an exponent, limited to more than any number of digits in a request."""
     digits = text.lstrip("+-").lstrip("0")
     size = int(digits or "0") if len(digits) <= _MAX_EXPONENT_DIGITS else 10**_MAX_EXPONENT_DIGITS
     return -size if text.startswith("-") else size
@@ -179,7 +179,7 @@ def read_bytes(value: Any) -> bytes:
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
     """Return a reader of an enum's values: by name, or by number."""
     by_number = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
-    # Dicts of our own: a descriptor's reads a name only up to a NUL.
+    # Not the descriptor's mapping: it reads a name only up to a NUL.
     numbers = {one.name: one.number for one in enum.values}
     known = frozenset(numbers.values())
     is_closed, names = enum.is_closed, list_names(numbers)
@@ -223,15 +223,15 @@ SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
 
 
 def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
-    """Return the reader of the values of a field that is no message.
+    """Return the reader of the values of a scalar or enum field.
 
-    It raises UnfitError for a value that the field does not take.
+    It raises UnfitError for a value that does not fit the field.
     """
     return read_enum(field.enum_type) if field.enum_type is not None else SCALAR_READERS[field.type]
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Return the JSON value that a parameter's text stands for; the field's reader decides on it."""
+    """Return the text of a parameter as a JSON value, for the reader of its field."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

@@ -35,5 +35,5 @@ HTTP_STATUS: Mapping[Code, int] = {
 
 
 def http_status(code: Code) -> int:
-    """Return the HTTP status that a code is answered with."""
+    """Return the HTTP status of a code."""
     return HTTP_STATUS[code]

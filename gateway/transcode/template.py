@@ -19,7 +19,7 @@ _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 class Wildcard(Enum):
-    """A segment of any text: one, or all that are left (none included)."""
+    """A segment of any text: one segment, or all remaining ones, if there are any."""
 
     ONE = "*"
     REST = "**"
@@ -30,18 +30,18 @@ Segment: TypeAlias = str | Wildcard
 
 
 class TemplateError(ValueError):
-    """A path template is not of the grammar."""
+    """A path template does not follow the grammar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A part of the path that fills a field.
+    """A part of the path that sets a field.
 
     Attributes:
         field_path: names from the request to the field.
         start: index of its first segment.
-        end: index behind its last segment; None when it reaches to the end of the path.
-        is_multi: it may hold slashes, so an encoded one stays encoded in its value.
+        end: index after its last segment; None if it extends to the end of the path.
+        is_multi: it may have slashes, so an encoded slash stays encoded in its value.
     """
 
     field_path: tuple[str, ...]
@@ -55,8 +55,8 @@ class Template:
     """A parsed template.
 
     Attributes:
-        segments: what the path's segments have to be.
-        custom_verb: custom verb behind the last colon, without it; empty for none.
+        segments: what the path's segments must match.
+        custom_verb: text after the last colon; empty if there is none.
         variables: in the order of the template.
     """
 
@@ -69,7 +69,7 @@ def parse_template(text: str) -> Template:
     """Parse a template.
 
     Raises:
-        TemplateError: saying what is wrong and where.
+        TemplateError: with the fault and its position.
     """
     return _TemplateParser(text).parse()
 
@@ -125,7 +125,7 @@ class _TemplateParser:
         )
 
     def _take_text(self, pattern: re.Pattern[str], what: str) -> str:
-        """Take text and decode it; no request's path holds what is not UTF-8, so a route must not."""
+        """Take text and decode it; it must be UTF-8, as the paths of requests are."""
         at = self._at
         try:
             return unquote(self._take(pattern, what), errors="strict")
@@ -153,7 +153,7 @@ class _TemplateParser:
         others = (variable.field_path for variable in self._variables)
         if any(path[: len(other)] == other or other[: len(path)] == path for other in others):
             self._at = at
-            raise self._error(f"two variables fill {'.'.join(path)}")
+            raise self._error(f"two variables set {'.'.join(path)}")
         return path
 
     def _take(self, pattern: re.Pattern[str], what: str) -> str:

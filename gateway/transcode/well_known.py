@@ -1,6 +1,6 @@
-"""The well-known types whose JSON is not an object of their fields: texts → field values.
+"""JSON of well-known types → the values of their fields.
 
-Stricter than the message types' own parsers, which take "1_0s", "+1s" and full-width digits.
+Stricter than the parsers of the protobuf library, which accept "1_0s", "+1s" and full-width digits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_S = 315_576_000_000
 
 
 def parse_time(text: str) -> dict[str, Any] | None:
-    """Return the fields of a Timestamp, or None if the text is no time of the years 1 to 9999."""
+    """Return the fields of a Timestamp, or None if the text is not a time of the years 1 to 9999."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -48,7 +48,7 @@ def parse_time(text: str) -> dict[str, Any] | None:
 
 
 def parse_duration(text: str) -> dict[str, Any] | None:
-    """Return the fields of a Duration, or None if the text is none."""
+    """Return the fields of a Duration, or None if the text is not a duration."""
     match = _DURATION.fullmatch(text)
     if match is None or int(match[2]) > _LONGEST_S:
         return None
@@ -57,7 +57,7 @@ def parse_duration(text: str) -> dict[str, Any] | None:
 
 
 def parse_mask(text: str) -> dict[str, Any] | None:
-    """Return the fields of a FieldMask, or None if the text is none."""
+    """Return the fields of a FieldMask, or None if the text is not a field mask."""
     if not _MASK.fullmatch(text):
         return None
     return {"paths": text.translate(_SNAKE_CASE).split(",") if text else []}
@@ -72,11 +72,11 @@ TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
     DURATION: (parse_duration, "a duration as 3.5s"),
     FIELD_MASK: (parse_mask, "a field mask as name,description"),
 }
-"""Type → its parser, and what its text looks like."""
+"""Message type → the parser of its text, and the form of the text, for error texts."""
 
 
 def fill_value(message: Any, value: Any) -> None:
-    """Fill a google.protobuf.Value with JSON of any form: numbers as float, no other type of number."""
+    """Fill a google.protobuf.Value with JSON of any form, whose numbers are float."""
     if value is None:
         message.null_value = 0
     elif isinstance(value, bool):

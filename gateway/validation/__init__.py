@@ -1,4 +1,4 @@
-"""Requests against the constraints of their descriptors."""
+"""Checks of requests by the constraints in their descriptors."""
 
 from gateway.validation.checks import REQUIRED
 from gateway.validation.validator import Validator

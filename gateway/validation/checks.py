@@ -1,8 +1,8 @@
-"""The single checks that validators are compiled of, each from one option of a field.
+"""The checks that a validator consists of, each compiled from one option of a field.
 
-A check takes a value, or a message, and yields what is wrong. The paths of its
-violations begin there: whoever holds the value puts its own before them, with
-`within`, so that a valid request costs no text.
+A check takes a value, or a message, and yields violations. Their paths are relative
+to that value: the caller adds the value's own path with `within`. So a valid request
+formats no paths.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 ViolationIterator: TypeAlias = Iterator[FieldViolation]
-"""What is wrong, one by one."""
+"""Violations, found one by one."""
 ValueCheck: TypeAlias = Callable[[Any], ViolationIterator]
-"""Value → violations; those of the value itself have no path."""
+"""Value → violations; those of the value itself have an empty path."""
 FieldCheck: TypeAlias = "Callable[[Message], ViolationIterator]"
-"""Message → violations, with paths that begin at its fields."""
+"""Message → violations, with paths from the message."""
 
 REQUIRED = "REQUIRED"
 """Reason of the violation that a field is not set: a policy may still fill it in."""
@@ -35,7 +35,7 @@ _NANOS_PER_SECOND = 10**9
 
 
 def within(prefix: str, violation: FieldViolation) -> FieldViolation:
-    """Return a violation of a value, or of a field in it, with the value's own path before its path."""
+    """Return a violation with the path of the value, in which it was found, before its own path."""
 
     def join(path: str) -> str:
         return f"{prefix}.{path}" if path else prefix
@@ -59,9 +59,9 @@ def required_check(field: FieldDescriptor) -> FieldCheck:
 
 
 def sized_check(name: str, size: Range, others: tuple[FieldCheck, ...]) -> FieldCheck:
-    """Return a check of how many elements a repeated field or a map has, and then of the elements.
+    """Return a check of the number of elements of a list or map, and then of the elements.
 
-    The elements of one that has too many, or too few, are not looked at: any number of them may be wrong.
+    If the number is wrong the elements are not checked: there may be very many violations.
     """
 
     def check(message: Message) -> ViolationIterator:
@@ -76,12 +76,12 @@ def sized_check(name: str, size: Range, others: tuple[FieldCheck, ...]) -> Field
 
 
 def unique_check(name: str) -> FieldCheck:
-    """Return a check that elements differ."""
+    """Return a check that all elements of a list differ."""
 
     def check(message: Message) -> ViolationIterator:
         seen: set[Any] = set()
         for index, value in enumerate(getattr(message, name)):
-            # Messages cannot be hashed; their serialized form stands for them.
+            # Messages cannot be hashed, so their serialized form is compared.
             key = value.SerializeToString(deterministic=True) if hasattr(value, "DESCRIPTOR") else value
             if key in seen:
                 yield FieldViolation(
@@ -110,7 +110,7 @@ def oneof_check(oneof: OneofDescriptor) -> FieldCheck:
 def text_checks(
     field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
 ) -> Iterable[ValueCheck]:
-    """Return the checks of a text, of bytes, or of the key of a map."""
+    """Return the checks of a text, of bytes, or of a map's key."""
     if pattern is not None:
         yield pattern_check(field, pattern, what)
     if length is not None:
@@ -121,7 +121,7 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> ValueCheck
     """Return a check that a whole value matches a pattern.
 
     Raises:
-        SchemaError: it is not an RE2 pattern, or the field no text.
+        SchemaError: the pattern is not an RE2 pattern.
     """
     try:
         matches = re2.compile(pattern).fullmatch
@@ -144,7 +144,7 @@ def _show(value: str | bytes) -> str:
 
 
 def length_check(length: Range, what: str) -> ValueCheck:
-    """Return a check of how long a value is: text in code points, bytes in bytes."""
+    """Return a check of the length of a value: of text in code points, of bytes in bytes."""
 
     def check(value: Any) -> ViolationIterator:
         count = len(value)  # of a str: Unicode code points
@@ -188,12 +188,12 @@ def seconds_check(allowed: Range) -> ValueCheck:
 def _show_seconds(value: Any) -> str:
     try:
         return str(value.ToJsonString())
-    except ValueError:  # gRPC carries times that JSON has no form for
+    except ValueError:  # a time without a JSON form, which gRPC clients can send
         return f"{value.seconds} s and {value.nanos} ns"
 
 
 def bytes_check(allowed: Range) -> ValueCheck:
-    """Return a check of how many bytes a value takes."""
+    """Return a check of the encoded size of a value in bytes."""
 
     def check(value: Any) -> ViolationIterator:
         encoded = value.encode() if isinstance(value, str) else value

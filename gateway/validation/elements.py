@@ -1,8 +1,8 @@
-"""How many elements the lists and maps of a request have together.
+"""The number of elements in all lists and maps of a request.
 
-Every later stage looks at each element: constraints, policies, the decision log.
-A request of 64 KiB may hold tens of thousands, so they are counted first, by
-their lists' lengths, and no list is entered beyond the limit.
+Every later stage visits each element: constraints, policies, the decision log.
+A request of 64 KiB may have tens of thousands, so they are counted first, by the
+lengths of lists and maps, and counting stops at the limit.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _MAX_PACKED = 32
 
 
 class _Step(NamedTuple):
-    """A field to look into.
+    """A field that can have elements, itself or within.
 
     Attributes:
-        size: that its constraint allows; what has another is refused for that, and not looked into.
-        inner: type of the messages that it holds; None for scalars.
+        size: its size constraint; a field that violates it is refused for that, and not counted.
+        inner: type of its messages; None for scalars.
     """
 
     name: str
@@ -50,7 +50,7 @@ class _Step(NamedTuple):
 
 
 class _Type:
-    """What can hold elements in one message type."""
+    """The fields of a message type that can have elements."""
 
     __slots__ = ("is_any", "make", "steps")
 
@@ -61,7 +61,7 @@ class _Type:
 
 
 class ElementCounter:
-    """Counts the elements of messages, up to a limit; made with a schema, as its types are."""
+    """Counts the elements of messages, up to a limit; belongs to one schema."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -75,16 +75,16 @@ class ElementCounter:
         return FieldViolation(field=path, description=describe_elements(self._limit), reason="SIZE")
 
     def type_of(self, descriptor: Descriptor) -> _Type:
-        """Return what can hold elements in a message type."""
+        """Return the fields of a message type that can have elements, compiled on first use."""
         known = self._types.get(descriptor.full_name)
         if known is None:
-            # Entered before its fields are: types may hold themselves.
+            # Stored before its fields are compiled: a type may contain itself.
             known = self._types[descriptor.full_name] = _Type(descriptor)
             known.steps = tuple(self._steps(descriptor))
         return known
 
     def packed_type(self, packed: Any) -> _Type | None:
-        """Return the type of what an Any holds, or None if it is not known."""
+        """Return the type in an Any, or None if it is unknown."""
         name = packed.type_url.rpartition("/")[2]
         known = self._types.get(name)
         if known is None:
@@ -99,21 +99,21 @@ class ElementCounter:
             kind = value_field(field).message_type
             inner = self.type_of(kind) if kind is not None else None
             size = _size_of(field)
-            # A list with a constraint of its own is bounded by that; only what its elements hold may not be.
+            # A list with a size constraint is bounded by it, but not the lists within its elements.
             if inner is not None or (field.is_repeated and size is None):
                 yield _Step(field.name, is_map(field), field.is_repeated, size, inner)
 
 
 class _Count:
-    """The count of one message."""
+    """Counts the elements of one message."""
 
-    def __init__(self, counter: ElementCounter, room: int) -> None:
+    def __init__(self, counter: ElementCounter, limit: int) -> None:
         self._counter = counter
-        self._room = room
+        self._remaining = limit
         self._depth = 0
 
     def enter(self, kind: _Type, message: Any) -> str | None:
-        """Return the path to the list or map with which the message has too many elements, or None."""
+        """Return the path of the list or map that exceeds the limit, or None."""
         if kind.is_any:
             return self._unpack(message)
         for step in kind.steps:
@@ -131,8 +131,8 @@ class _Count:
         count = len(values)
         if not count or (step.size is not None and count not in step.size):
             return None
-        self._room -= count
-        if self._room < 0:
+        self._remaining -= count
+        if self._remaining < 0:
             return step.name
         if step.inner is None or not (step.inner.steps or step.inner.is_any):
             return None
@@ -143,7 +143,7 @@ class _Count:
         return None
 
     def _unpack(self, packed: Any) -> str | None:
-        """Count what an Any holds: the decision log shows it."""
+        """Count the elements within an Any: the decision log expands it."""
         if self._depth == _MAX_PACKED:
             return None
         kind = self._counter.packed_type(packed)
@@ -166,7 +166,7 @@ def _join(prefix: str, path: str | None) -> str | None:
 
 
 def _size_of(field: FieldDescriptor) -> Range | None:
-    """Return how many elements a field may have; an option that cannot be read the validator refuses."""
+    """Return the size constraint of a field; the validator reports one that cannot be read."""
     try:
         constraints = read_constraints(field)
     except SchemaError:

@@ -1,7 +1,7 @@
-"""Requests against the constraints of their descriptors.
+"""Checks of requests by the constraints in their descriptors.
 
-A validator is compiled once per message type. A field that is not set breaks
-nothing but `required`; of the fields that are set, every violation is found.
+The checks are compiled once per message type. A field that is not set can only
+violate `required`; of the fields that are set, every violation is found.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _SECONDS = {DURATION, TIMESTAMP}
 
 
 class Validator:
-    """Checks messages of every type that a schema's methods take.
+    """Checks messages of the request types of a schema.
 
     Raises:
-        SchemaError: when made, if an option of any request type cannot be read.
+        SchemaError: on construction, if an option of a request type cannot be read.
     """
 
     def __init__(self, schema: Schema, max_elements: int | None = None) -> None:
@@ -62,14 +62,14 @@ class Validator:
 
         Args:
             schema: of the methods.
-            max_elements: that the lists and maps of one request may have together; None for any number.
+            max_elements: number that all lists and maps of one request may have; None for no limit.
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, _MessageValidator] = {}
         faults: list[Fault] = []
         for method in schema.methods.values():
             try:
-                self._of(descriptor_of(method.request))
+                self._validator_of(descriptor_of(method.request))
             except SchemaError as error:
                 faults += error.faults
         if faults:
@@ -78,20 +78,20 @@ class Validator:
     def validate(self, message: Message) -> list[FieldViolation]:
         """Return the violations, in the order of the fields; empty when the message is valid.
 
-        They are all that there are, up to one more than an error names. Of a message with too many
-        elements only that is told.
+        All violations are found, up to one more than an error lists. A message with too many elements
+        has only that violation.
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
-        return list(islice(self._of(descriptor_of(message)).check(message), MAX_VIOLATIONS + 1))
+        return list(islice(self._validator_of(descriptor_of(message)).check(message), MAX_VIOLATIONS + 1))
 
-    def _of(self, descriptor: Descriptor) -> _MessageValidator:
+    def _validator_of(self, descriptor: Descriptor) -> _MessageValidator:
         validator = self._types.get(descriptor.full_name)
         if validator is None:
-            # Entered before it is compiled: types may hold themselves.
+            # Stored before it is compiled: a type may contain itself.
             validator = self._types[descriptor.full_name] = _MessageValidator()
             try:
-                validator.checks = tuple(_compile_message(descriptor, self._of))
+                validator.checks = tuple(_compile_message(descriptor, self._validator_of))
             except SchemaError:
                 del self._types[descriptor.full_name]
                 raise
@@ -197,7 +197,7 @@ def _map_checks(
 def _collection_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, elements: FieldCheck | None
 ) -> Iterable[FieldCheck]:
-    """Compile what holds for a list or a map: what is cheap to check goes first, and may end the check."""
+    """Compile the checks of a list or a map; cheap checks run first, and may be the last."""
     if constraints and constraints.required:
         yield required_check(field)
     checks = (elements,) if elements else ()
@@ -212,7 +212,7 @@ def _collection_checks(
 def _value_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[ValueCheck]:
-    """Compile what holds for one value of a field: itself, an element, or a value of a map."""
+    """Compile the checks of one value of a field: itself, an element, or a value of a map."""
     kind = field.message_type
     if kind is not None:
         yield from _message_checks(kind, constraints, compiled)

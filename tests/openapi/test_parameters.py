@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.openapi.parameters import query_parameters
+from gateway.schema import Schema, descriptor_of
 from tests.openapi.test_document import body_of, resolve
 
 
@@ -91,6 +93,12 @@ def test_what_path_and_body_set_is_no_parameter(library: Any, wire: Any, odd: An
     # a oneof's other members
     assert not {"oneNumber", "oneText"} & set(query(library, "/v1/choice/{oneText}", "put"))
     assert not {"a", "b"} & set(query(odd, "/odd/places", "post"))
+
+
+def test_a_path_within_a_member_of_a_oneof_excludes_the_others(schemas: dict[str, Schema]) -> None:
+    choice = descriptor_of(schemas["odd.v1.Odd"].message("odd.v1.Choice"))
+    found = query_parameters(choice, "", [("place", "town")], {})
+    assert [one["name"] for one in found] == ["place.street", "c", "d", "e", "f"]
 
 
 def test_body_less_what_the_path_sets(odd: Any, wire: Any) -> None:

@@ -117,7 +117,7 @@ def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
         return False
     message = kind_reader.to_message(tree)
     validator = Validator(schema)
-    return not list(validator._of(descriptor_of(kind)).check(message))  # noqa: SLF001
+    return not list(validator._validator_of(descriptor_of(kind)).check(message))  # noqa: SLF001
 
 
 def test_a_field_that_is_not_set_as_the_response(schemas: dict[str, Schema]) -> None:

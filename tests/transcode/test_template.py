@@ -106,9 +106,9 @@ BAD = [
     ("/v1/x y", "unexpected ' '", 6),
     ("/v1/%zz", "expected a literal", 5),
     ("/v1/x#y", "unexpected '#'", 6),
-    ("/{a}/{a}", "two variables fill a", 7),
-    ("/{a}/{a.b}", "two variables fill a.b", 7),
-    ("/{a.b}/{a}", "two variables fill a", 9),
+    ("/{a}/{a}", "two variables set a", 7),
+    ("/{a}/{a.b}", "two variables set a.b", 7),
+    ("/{a.b}/{a}", "two variables set a", 9),
 ]
 
 

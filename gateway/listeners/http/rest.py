@@ -161,7 +161,7 @@ def _content_type(request: BaseRequest) -> str:
 
 
 def _to_response(message: Message, route: Route, writer: JsonWriter) -> web.Response:
-    if route.gives_raw_body:
+    if route.returns_raw_body:
         return raw_response(*read_raw(message, route.rule.response_body))
     return json_response(_to_json(message, writer, route.rule.response_body))
 

@@ -1,4 +1,4 @@
-"""The texts of path and query → the tree of a request."""
+"""Parameters of path and query → the tree of a request."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _MAP_KEY = re.compile(r"([^\[]*)\[(.*)\]", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 
-class Placer:
-    """Puts the texts of path and query into the tree of one request."""
+class Parameters:
+    """Sets the parameters of path and query in the tree of one request."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Placer:
         tree: dict[str, Any],
         body: str,
     ) -> None:
-        """Begin.
+        """Start with no parameters.
 
         Args:
-            context: notes the violations.
-            reader: of the schema.
+            context: for the violations.
+            reader: the one of the schema.
             message: the request's type.
-            tree: of the request, as its body fills it.
-            body: the rule's: `*`, the name of the field that the body fills, or empty.
+            tree: the tree of the request, as its body sets it.
+            body: of the rule: `*`, the name of the field that the body sets, or empty.
         """
         self._context = context
         self._reader = reader
@@ -54,11 +54,11 @@ class Placer:
         self._tree = tree
         self._body = body
         self._bound: set[tuple[FieldReader, ...]] = set()
-        # field, where its value is in the tree
-        self._placed: dict[tuple[FieldReader, ...], dict[str, Any]] = {}
+        # fields → the node of the tree that has the value of the last one
+        self._nodes: dict[tuple[FieldReader, ...], dict[str, Any]] = {}
 
-    def place_path(self, fields: tuple[FieldReader, ...], text: str) -> None:
-        """Place the text of a variable of the path."""
+    def set_from_path(self, fields: tuple[FieldReader, ...], text: str) -> None:
+        """Set a field to the text of a path variable."""
         self._bound.add(fields)
         node, name = self._descend(fields), fields[-1].name
         if node is None:
@@ -67,10 +67,10 @@ class Placer:
             self._refuse(fields, "is set by the path already; leave it out of the body")
             return
         node[name] = parse_text(leaf_field(fields[-1].descriptor), text)
-        self._placed[fields] = node
+        self._nodes[fields] = node
 
-    def place_query(self, name: str, text: str) -> None:
-        """Place the text of a parameter of the query."""
+    def set_from_query(self, name: str, text: str) -> None:
+        """Set a field to the text of a query parameter."""
         match = _MAP_KEY.fullmatch(name)
         plain, key = (match[1], match[2]) if match else (name, None)
         fields, rest = self._resolve(plain)
@@ -89,9 +89,9 @@ class Placer:
         else:
             self._put(fields, text, key)
 
-    def read_placed(self) -> None:
-        """Let the fields' readers check and convert each value that was placed."""
-        for fields, node in self._placed.items():
+    def convert(self) -> None:
+        """Check and convert each text that was set, with the reader of its field."""
+        for fields, node in self._nodes.items():
             field = fields[-1]
             node[field.name] = field.read(self._context, node[field.name], _path_to(fields))
 
@@ -113,10 +113,10 @@ class Placer:
             self._refuse(fields, "is set more than once; keep one")
         else:
             node[name] = parse_text(leaf_field(descriptor), text)
-        self._placed[fields] = node
+        self._nodes[fields] = node
 
     def _descend(self, fields: tuple[FieldReader, ...]) -> dict[str, Any] | None:
-        """Return the node that holds the last field; None, with the violation noted, if it cannot be set."""
+        """Return the node of the last field; None, with a violation, if the field cannot be set."""
         node: Any = self._tree
         for depth, field in enumerate(fields):
             if other := _other_member(field, node):
@@ -125,12 +125,12 @@ class Placer:
             if depth == len(fields) - 1:
                 break
             node = node.setdefault(field.name, {})
-            if not isinstance(node, dict):  # of the body, and refused already
+            if not isinstance(node, dict):  # set by the body, and refused already
                 return None
         return node  # type: ignore[no-any-return]
 
     def _resolve(self, name: str) -> tuple[tuple[FieldReader, ...], str | None]:
-        """Return the fields that a name leads to, and what is left of it that leads nowhere, or None."""
+        """Return the fields of a name, and the rest of the name that leads to no field, or None."""
         fields: list[FieldReader] = []
         message: MessageReader | None = self._message
         parts = name.split(".")
@@ -163,12 +163,12 @@ def find_readers(
 
 
 def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
-    """Return the JSON name of another member of a field's oneof that a node has."""
+    """Return the JSON name of another member of a field's oneof in a node, or None."""
     return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 
 def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> JsonPath:
-    """Return the path to a field, to the entry of a map, or to what is no field."""
+    """Return the path to a field, to the entry of a map, or to a name that is not a field's."""
     path: JsonPath = None
     for field in fields:
         path = (path, field)
