@@ -136,7 +136,7 @@ def _sampler(text: str) -> None:
 
 
 def _context(text: str) -> None:
-    """Check as the OpenTelemetry API does when it is imported; it goes on with its default after a failure."""
+    """Load a context as the OpenTelemetry API does when it is imported; the API only logs a failure."""
     if not text:
         return
     try:
