@@ -28,10 +28,10 @@ $(PEER)/.dependencies: tests/peer/requirements.txt
 	$(PEER)/bin/python -m pip install --quiet --require-hashes -r tests/peer/requirements.txt
 	@touch $@
 
-run: $(VENV)/.package ## start the gateway against its built-in emulator
-	$(BIN)/baremetal-gateway demo
+run: $(VENV)/.package ## start the gateway with its built-in emulator
+	$(BIN)/baremetal-gateway demo $(ARGS)
 
-test: $(VENV)/.package $(PEER)/.dependencies ## run all tests
+test: $(VENV)/.package $(PEER)/.dependencies ## run the tests; ARGS for pytest, as ARGS="tests/policy -k waiver"
 	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
@@ -39,21 +39,21 @@ check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the polic
 	$(BIN)/baremetal-gateway policy test policies --coverage 100
 	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
-lint: $(VENV)/.package
+lint: $(VENV)/.package ## check format and lint (ruff)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.package
+types: $(VENV)/.package ## check types (mypy)
 	$(BIN)/mypy
 
-layers: $(VENV)/.package
+layers: $(VENV)/.package ## check the layers of packages (import-linter)
 	$(BIN)/lint-imports
 
-fmt: $(VENV)/.package ## format the code and mend what can be mended
+fmt: $(VENV)/.package ## format the code and apply the fixes of ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.package ## write the references of configuration and policies anew
+docs: $(VENV)/.package ## write the generated references: configuration, functions of policies
 	$(BIN)/python -m docs.generators.configuration > docs/configuration.md
 	$(BIN)/python -m docs.generators.policy_functions > docs/policy-functions.md
 
@@ -62,14 +62,14 @@ bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.create
 
-soak: $(VENV)/.package ## 500,000 mixed calls to a gateway: its memory over time
+soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway and measure its memory
 	$(BIN)/python -m bench.soak $(ARGS)
 
-fuzz: $(VENV)/.package ## 100,000 decisions beside oracles; 20,000 made-up requests to the demo
+fuzz: $(VENV)/.package ## compare 100,000 decisions with oracles; send 20,000 random requests to the demo
 	$(BIN)/python -m tests.policy_fuzz
 	$(BIN)/python -m tests.fuzz
 
-lock: $(VENV)/.package ## resolve the dependencies anew
+lock: $(VENV)/.package ## resolve the dependencies again
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
@@ -77,5 +77,5 @@ lock: $(VENV)/.package ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade tests/peer/requirements.in -o tests/peer/requirements.txt
 
-clean: ## remove what the targets made
+clean: ## remove what the targets created
 	rm -rf $(VENV) $(PEER) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

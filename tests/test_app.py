@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from gateway.app import Gateway
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.faults import FaultsError
 from gateway.telemetry import start_telemetry
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
@@ -78,7 +78,7 @@ async def test_taken_addresses_are_named_together(running: Running) -> None:
 
 async def test_calls_under_way_end_before_the_gateway_does(start: Start) -> None:
     running = await start()
-    running.emulator.order(Fault(method=CREATE, delay_s=0.3))
+    running.emulator.inject(InjectedFault(method=CREATE, delay_s=0.3))
     call = asyncio.create_task(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
     while not running.emulator.calls:
         await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ import aiohttp
 import grpc.aio
 import pytest
 
-from gateway.emulator import Emulator, Fault
+from gateway.emulator import Emulator, InjectedFault
 from gateway.schema import Schema
 from tests.cli.test_program import free_ports, serving
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
@@ -37,7 +37,7 @@ def create_by_grpc(channel: grpc.aio.Channel, schema: Schema) -> Any:
 async def test_calls_under_way_end_within_their_deadline_after_sigterm(schema: Schema) -> None:
     """Longer than any fixed time of the gateway's own: both creates are answered as the upstream does."""
     async with Emulator() as emulator:
-        emulator.order(Fault(method=CREATE, delay_s=13, times=None))
+        emulator.inject(InjectedFault(method=CREATE, delay_s=13, times=None))
         upstream = f"{{address: '{emulator.address}', tls: false}}"
         grpc_address = free_ports()["GATEWAY__GRPC__LISTEN"]
         environment = {
@@ -69,7 +69,7 @@ async def test_calls_under_way_end_within_their_deadline_after_sigterm(schema: S
 
 async def test_new_connections_are_refused_while_calls_end(start: Start) -> None:
     running = await start()
-    running.emulator.order(Fault(method=CREATE, delay_s=1))
+    running.emulator.inject(InjectedFault(method=CREATE, delay_s=1))
     call = asyncio.ensure_future(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
     await wait_for(lambda: running.emulator.calls)
     stopping = asyncio.ensure_future(running.gateway.stop())
@@ -84,7 +84,7 @@ async def test_new_connections_are_refused_while_calls_end(start: Start) -> None
 
 async def test_what_has_not_ended_by_then_is_answered(start: Start, schema: Schema) -> None:
     running = await start(limits__drain_s=0.3, limits__deadline_s=GENEROUS_S)
-    running.emulator.order(Fault(method=CREATE, drop=True, times=None))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True, times=None))
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         first = asyncio.ensure_future(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
         second = asyncio.ensure_future(create_by_grpc(channel, schema))
@@ -105,7 +105,7 @@ async def test_what_has_not_ended_by_then_is_answered(start: Start, schema: Sche
 
 async def test_an_unanswered_call_ends_with_its_own_deadline(start: Start) -> None:
     running = await start(limits__deadline_s=1)
-    running.emulator.order(Fault(method=CREATE, drop=True))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True))
     call = asyncio.ensure_future(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
     await wait_for(lambda: running.emulator.calls)
     await running.gateway.stop()

@@ -9,7 +9,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.wire.conftest import Wire, Wired, sets, wire, wire_schema
@@ -45,7 +45,7 @@ async def status_of_create(running: Running) -> int:
 
 async def test_a_change_whose_caller_has_gone_keeps_its_slot(start: Start) -> None:
     running = await start(limits__concurrency=2, limits__deadline_s=GENEROUS_S)
-    running.emulator.order(Fault(method=CREATE, drop=True, times=None))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True, times=None))
     calls = running.emulator.calls
     for number in (1, 2):
         await hang_up(running.addresses.rest, IMAGES, GOOD_IMAGE)
@@ -60,7 +60,7 @@ async def test_a_change_whose_caller_has_gone_keeps_its_slot(start: Start) -> No
 
 async def test_a_change_gives_its_slot_back_when_it_ends(start: Start) -> None:
     running = await start(limits__concurrency=1)
-    running.emulator.order(Fault(method=CREATE, delay_s=0.5))
+    running.emulator.inject(InjectedFault(method=CREATE, delay_s=0.5))
     await hang_up(running.addresses.rest, IMAGES, GOOD_IMAGE)
     await wait_for(lambda: running.emulator.calls)
     assert await status_of_create(running) == 429
@@ -70,7 +70,7 @@ async def test_a_change_gives_its_slot_back_when_it_ends(start: Start) -> None:
 
 async def test_over_grpc_as_well(start: Start, schema: Schema) -> None:
     running = await start(limits__concurrency=1, limits__deadline_s=GENEROUS_S)
-    running.emulator.order(Fault(method=CREATE, drop=True, times=None))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True, times=None))
     fields = {name: value for name, value in GOOD_IMAGE.items() if name != "folderId"}
     request = schema.methods[CREATE].request(folder_id="b1gexample", **fields).SerializeToString()
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:

@@ -30,8 +30,26 @@ if TYPE_CHECKING:
 FOUND_FAULTS = 1
 WRONG_CONFIGURATION = 2
 
+
+class ExistingPath(click.Path):
+    """A path that exists. When that cannot be found out, the error has the reason."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, exists=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; click itself reports any failure as a path that does not exist."""
+        try:
+            Path(value).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            self.fail(f"Path {click.format_filename(value)!r} cannot be read: {error.strerror}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
-PATH = click.Path(path_type=Path, exists=True)
+PATH = ExistingPath()
 
 config_option = click.option("--config", "file", type=FILE, help="Configuration file (YAML).")
 bundle_argument = click.argument("path", required=False, type=PATH)

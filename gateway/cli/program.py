@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +98,13 @@ main.add_command(policy)
 
 
 def _start_logs(level: str) -> None:
+    # For a bad OTEL_PYTHON_CONTEXT, the OpenTelemetry API prints a traceback when it is imported. The
+    # start reports the variable as a fault instead.
+    api_log = logging.getLogger("opentelemetry.context")
+    api_log.disabled = True
     from gateway.telemetry import capture_other_output, configure_logs
 
+    api_log.disabled = False
     configure_logs(level)
     capture_other_output()
 

@@ -1,10 +1,10 @@
 """An in-memory BareMetal ImageService and OperationService behind a real gRPC server.
 
-It stands in for the cloud in the demo and in tests. What it keeps dies with it,
-and it checks no credentials: it never belongs in front of real callers.
+The demo and the tests use it in place of the cloud. Its state is lost when it is dropped,
+and it checks no credentials: do not use it with real callers.
 """
 
-from gateway.emulator.faults import EVERY_METHOD, Fault
+from gateway.emulator.fault_injection import EVERY_METHOD, InjectedFault
 from gateway.emulator.server import Emulator, RecordedCall
 
-__all__ = ["EVERY_METHOD", "Emulator", "Fault", "RecordedCall"]
+__all__ = ["EVERY_METHOD", "Emulator", "InjectedFault", "RecordedCall"]

@@ -5,7 +5,7 @@
     field     = "id" | "name"
     quoted    = text in " or ', with the escapes of C
 
-Pure. Everything that is not of this form is refused at its position.
+Pure. Anything else is an error with its position.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Relation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class FilterCondition:
     """One condition on one field."""
 
     field: str
@@ -54,7 +54,7 @@ class Condition:
     value: str
 
     def accepts(self, actual: str) -> bool:
-        """Tell whether the field's actual value meets the condition."""
+        """Return whether the field's actual value meets the condition."""
         match self.relation:
             case Relation.EQUALS:
                 return actual == self.value
@@ -63,23 +63,23 @@ class Condition:
         assert_never(self.relation)
 
 
-def parse_filter(text: str) -> tuple[Condition, ...]:
+def parse_filter(text: str) -> tuple[FilterCondition, ...]:
     """Read a filter; an empty one has no conditions.
 
     Raises:
         FilterError: it does not follow the grammar. Positions count characters from 1.
     """
-    return tuple(_Parser(text).conditions())
+    return tuple(_FilterParser(text).conditions())
 
 
-class _Parser:
+class _FilterParser:
     """One pass over one filter; `_at` is the index of the next character."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
-    def conditions(self) -> Iterable[Condition]:
+    def conditions(self) -> Iterable[FilterCondition]:
         self._skip_space()
         if self._is_at_end():
             return
@@ -88,11 +88,11 @@ class _Parser:
             self._and()
             yield self._condition()
 
-    def _condition(self) -> Condition:
+    def _condition(self) -> FilterCondition:
         field = self._field()
         relation = self._relation()
         value = self._quoted()
-        return Condition(field=field, relation=relation, value=value)
+        return FilterCondition(field=field, relation=relation, value=value)
 
     def _and(self) -> None:
         word = self._take(_WORD)
@@ -131,7 +131,7 @@ class _Parser:
         return "".join(parts)
 
     def _part(self, quote: str) -> str | None:
-        """Take what stands before the closing quote, piece by piece; None at the quote or the end."""
+        """Take the next piece of text before the closing quote; None at the quote or the end."""
         if plain := self._take(_PLAIN):
             return plain[0]
         sign = self._peek()
@@ -168,7 +168,7 @@ class _Parser:
         return self._at == len(self._text)
 
     def _error(self, expected: str, found: re.Match[str] | None = None) -> FilterError:
-        """Say what was expected, at the word found there or else at the next character."""
+        """Return the error: what was expected, at the word found there or at the next character."""
         at, text = (found.start(), found[0]) if found else (self._at, self._peek())
         actual = repr(text) if text else "the end"
         return FilterError(f"expected {expected} at position {at + 1}, found {actual}")

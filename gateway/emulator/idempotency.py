@@ -1,15 +1,15 @@
-"""Idempotency keys: one key stands for one request, however often it is sent.
+"""Idempotency keys: one key identifies one request, however often it is sent.
 
-A key is bound by the first call that succeeds with it and is kept for as long
-as the emulator lives. Sent again with another method or request it is refused
-with INVALID_ARGUMENT: the caller holds two intents under one name.
+A key is bound by the first call that succeeds with it and is kept as long as the
+emulator exists. With another method or request it is refused with
+INVALID_ARGUMENT: the caller has used one key for two requests.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.emulator.refusal import invalid_argument
+from gateway.emulator.status_error import invalid_argument
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -25,7 +25,7 @@ class IdempotencyKeys:
         """Return the ID of the operation that the key led to, or None for a new key.
 
         Raises:
-            Refusal: INVALID_ARGUMENT, the key belongs to another request.
+            StatusError: INVALID_ARGUMENT, the key belongs to another request.
         """
         if key not in self._bound:
             return None

@@ -1,7 +1,7 @@
 """Values → messages of the schema.
 
 The types in an operation's `metadata` and `response` come from the method that
-started it, so they are the ones that the descriptors promise.
+started it, so they are those of its descriptor.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
 OPERATION = "yandex.cloud.operation.Operation"
 
 CREATED_BY = "ajeemulatedaccount00"
-"""Who made everything here: credentials are not looked at."""
+"""The creator of every operation: credentials are not read."""
 
 
-class Messages:
-    """Makes the messages that the emulator answers with."""
+class ResponseMessages:
+    """Makes the response messages of the emulator."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema

@@ -1,7 +1,7 @@
-"""What the emulator keeps, as plain values: images and the operations on them.
+"""The values that the emulator stores: images and the operations on them.
 
-Values are never changed, only replaced, so an operation's response stays the
-image as it was when the operation ended.
+Values are immutable, so an operation's response is the image as it was when the
+operation ended.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """One image; the fields mean what Image's fields of the same names do."""
+    """One image; the fields have the meaning of the fields of the message Image."""
 
     id: str
     folder_id: str
@@ -56,7 +56,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """How an operation ended that did not reach its goal."""
+    """The error of an operation."""
 
     code: Code
     message: str

@@ -1,8 +1,8 @@
 """Order and pages of a listing. Pure.
 
-A page token names the last entry given out, not a number of entries, so nothing
-is skipped or repeated when entries come and go between two pages. It also names
-the listing that it belongs to: with another filter or order it is refused.
+A page token holds the last entry of the page before, not a number of entries, so
+nothing is skipped or repeated when entries are added or removed between two pages. It also
+identifies its listing: with another filter or order it is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gateway.emulator.refusal import invalid_argument
+from gateway.emulator.status_error import invalid_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,25 +28,25 @@ _DIRECTIONS = {"asc": False, "desc": True}
 _ORDER_WORDS = 2
 
 Key = tuple[str, str]
-"""Where an entry stands in its listing: the column ordered by, then what tells equal ones apart."""
+"""The sort key of an entry: the value of the column, then a value that is unique."""
 
 _Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """By which column a listing is sorted, and whether from its end."""
+    """The column that a listing is sorted by, and the direction."""
 
     column: str
     descending: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Which page of which listing is wanted.
+class PageRequest:
+    """The requested page of a listing.
 
     Attributes:
-        size: as asked for, 0 for the default.
+        size: as requested, 0 for the default.
         token: `next_page_token` of the page before, empty for the first.
         listing: everything else that the listing depends on.
     """
@@ -68,7 +68,7 @@ def parse_order(text: str) -> Order:
     """Read `order_by`: a column and a direction, `id asc` when empty.
 
     Raises:
-        Refusal: INVALID_ARGUMENT, it is of another form.
+        StatusError: INVALID_ARGUMENT, it is of another form.
     """
     words = (text or DEFAULT_ORDER).split()
     if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
@@ -79,12 +79,12 @@ def parse_order(text: str) -> Order:
 
 
 def paginate(
-    entries: Iterable[_Entry], key: Callable[[_Entry], Key], request: Request, *, descending: bool
+    entries: Iterable[_Entry], key: Callable[[_Entry], Key], request: PageRequest, *, descending: bool
 ) -> Page[_Entry]:
-    """Sort the entries and cut out the page asked for.
+    """Sort the entries and return the requested page.
 
     Raises:
-        Refusal: INVALID_ARGUMENT, the size or the token is bad.
+        StatusError: INVALID_ARGUMENT, the size or the token is bad.
     """
     size = _size(request.size)
     ordered = sorted(entries, key=key, reverse=descending)
@@ -102,11 +102,11 @@ def _size(size: int) -> int:
     return size or DEFAULT_SIZE
 
 
-def _make_token(request: Request, last: Key) -> str:
+def _make_token(request: PageRequest, last: Key) -> str:
     return urlsafe_b64encode(json.dumps([_fingerprint(request), *last]).encode()).decode()
 
 
-def _parse_token(request: Request) -> Key:
+def _parse_token(request: PageRequest) -> Key:
     try:
         match json.loads(urlsafe_b64decode(request.token.encode())):
             case [fingerprint, str(value), str(tie)] if fingerprint == _fingerprint(request):
@@ -116,5 +116,5 @@ def _parse_token(request: Request) -> Key:
     raise invalid_argument(f"page_token: {request.token!r} is no token of this listing")
 
 
-def _fingerprint(request: Request) -> str:
+def _fingerprint(request: PageRequest) -> str:
     return sha256(json.dumps(request.listing).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The emulator's gRPC server: wire bytes → services → wire bytes, faults in between.
+"""The emulator's gRPC server: wire bytes → services → wire bytes, with injected faults.
 
 Every call is recorded as it arrived before anything else happens to it. Every
-answer carries a request ID, and every error its google.rpc.Status.
+response has a request ID, and every error its google.rpc.Status.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.emulator.faults import FaultOrders
+from gateway.emulator.fault_injection import FaultInjector
 from gateway.emulator.messages import IMAGE_SERVICE, OPERATION, OPERATION_SERVICE
-from gateway.emulator.refusal import Refusal, invalid_argument
 from gateway.emulator.services import Services
+from gateway.emulator.status_error import StatusError, invalid_argument
 from gateway.emulator.store import Store
 from gateway.schema import load_schema
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.emulator.faults import Fault
+    from gateway.emulator.fault_injection import InjectedFault
     from gateway.schema import Method
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 CALLS_KEPT = 1000
 POLL_INTERVAL_S = 1
 
-_LAST_WORDS_S = 1.0
+_CANCEL_S = 1.0
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 # Another process on the same port would silently get part of the calls.
 _OPTIONS = (("grpc.so_reuseport", 0),)
@@ -62,14 +62,14 @@ class RecordedCall:
 
 
 class Emulator:
-    """An ImageService and an OperationService that remember until they are dropped.
+    """An ImageService and an OperationService over one store in memory.
 
-    Images and operations outlive `stop`: started again, it goes on with them.
+    Images and operations are kept over `stop`: after another `start` they are still there.
     As an async context manager it starts on a free port of the loopback.
 
     Args:
         delay_s: how long an operation takes; at 0 it is done at the next call.
-        clock: Unix time in seconds, never going back; the system's when not given.
+        clock: Unix time in seconds, monotonic; the system's when not given.
 
     Attributes:
         calls: the latest calls, the oldest first; at most CALLS_KEPT.
@@ -83,7 +83,7 @@ class Emulator:
         self._delay_s = delay_s
         self._schema = load_schema([IMAGE_SERVICE, OPERATION_SERVICE])
         self._services = self._make_services()
-        self._faults = FaultOrders()
+        self._faults = FaultInjector()
         self._server: grpc.aio.Server | None = None
         self._open: set[asyncio.Task[object]] = set()
 
@@ -94,10 +94,10 @@ class Emulator:
             address: `host:port`; port 0 takes a free one.
 
         Raises:
-            RuntimeError: it is started already, or the address cannot be bound.
+            RuntimeError: it is already started, or the address cannot be bound.
         """
         if self._server is not None:
-            raise RuntimeError(f"the emulator listens on {self.address} already")
+            raise RuntimeError(f"the emulator already listens on {self.address}")
         server = grpc.aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers([self._handler(name) for name in (IMAGE_SERVICE, OPERATION_SERVICE)])
         port = server.add_insecure_port(address)
@@ -113,14 +113,14 @@ class Emulator:
             await server.stop(None)
             if self._open:
                 # gRPC has cancelled them; they still have to end within this loop's life.
-                await asyncio.wait(self._open, timeout=_LAST_WORDS_S)
+                await asyncio.wait(self._open, timeout=_CANCEL_S)
 
-    def order(self, fault: Fault) -> None:
-        """Make calls to come go wrong."""
+    def inject(self, fault: InjectedFault) -> None:
+        """Inject a fault into later calls."""
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget every fault ordered, also a repeating one; calls already struck stay so."""
+        """Remove every injected fault; calls to which one was already applied are not changed."""
         self._faults.clear()
 
     def reset(self) -> None:
@@ -159,10 +159,10 @@ class Emulator:
         request_id = str(uuid4())
         headers = [("x-request-id", request_id), ("x-server-trace-id", uuid4().hex)]
         try:
-            reply = await self._answer(method, request, dict(metadata))
-        except Refusal as refusal:
+            reply = await self._respond(method, request, dict(metadata))
+        except StatusError as error:
             await context.send_initial_metadata(tuple(headers))
-            await _refuse(context, refusal, request_id)
+            await _abort(context, error, request_id)
         if method.reply.DESCRIPTOR.full_name == OPERATION:
             headers.append(("x-operation-poll-interval", str(POLL_INTERVAL_S)))
         await context.send_initial_metadata(tuple(headers))
@@ -174,15 +174,15 @@ class Emulator:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
 
-    async def _answer(self, method: Method, request: bytes, metadata: dict[str, str | bytes]) -> bytes:
-        """Carry a call out, with the fault ordered for it before or after the effect."""
+    async def _respond(self, method: Method, request: bytes, metadata: dict[str, str | bytes]) -> bytes:
+        """Handle a call, with an injected fault before or after its effect."""
         fault = self._faults.take(method.name)
         if fault is not None and not fault.after_effect:
-            await fault.strike()
+            await fault.apply()
         key = str(metadata.get("idempotency-key", ""))
-        reply = self._services.answer(method.name, _parse_request(method, request), key)
+        reply = self._services.handle(method.name, _parse_request(method, request), key)
         if fault is not None and fault.after_effect:
-            await fault.strike()
+            await fault.apply()
         return reply.SerializeToString()
 
 
@@ -199,14 +199,12 @@ def _parse_request(method: Method, request: bytes) -> Message:
         raise invalid_argument(f"the request is no {method.request.DESCRIPTOR.full_name}") from error
 
 
-async def _refuse(context: Context, refusal: Refusal, request_id: str) -> Never:
+async def _abort(context: Context, error: StatusError, request_id: str) -> Never:
     info = AnyMessage()
     info.Pack(error_details_pb2.RequestInfo(request_id=request_id))
-    status = status_pb2.Status(
-        code=int(refusal.code), message=refusal.message, details=[*refusal.details, info]
-    )
+    status = status_pb2.Status(code=int(error.code), message=error.message, details=[*error.details, info])
     await context.abort(
-        _STATUS_CODES[int(refusal.code)],
-        refusal.message,
+        _STATUS_CODES[int(error.code)],
+        error.message,
         (("grpc-status-details-bin", status.SerializeToString()),),
     )

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.emulator.filter import FilterError, parse_filter
 from gateway.emulator.idempotency import IdempotencyKeys
-from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, Messages
-from gateway.emulator.paging import Key, Request, paginate, parse_order
-from gateway.emulator.refusal import invalid_argument
-from gateway.emulator.store import Changes, Draft, Store
+from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, ResponseMessages
+from gateway.emulator.paging import Key, PageRequest, paginate, parse_order
+from gateway.emulator.status_error import invalid_argument
+from gateway.emulator.store import Changes, NewImage, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message
 
-    from gateway.emulator.filter import Condition
+    from gateway.emulator.filter import FilterCondition
     from gateway.emulator.model import Image, Operation
     from gateway.schema import Schema
 
@@ -34,12 +34,12 @@ class Services:
     """Both services over one store.
 
     Attributes:
-        methods: `package.Service/Method` → what answers it.
+        methods: `package.Service/Method` → its handler.
     """
 
     def __init__(self, schema: Schema, store: Store) -> None:
         self._store = store
-        self._messages = Messages(schema)
+        self._messages = ResponseMessages(schema)
         self._keys = IdempotencyKeys()
         self._starters: Mapping[str, Callable[[Any], Operation]] = {
             CREATE: self._create,
@@ -54,8 +54,8 @@ class Services:
             f"{OPERATION_SERVICE}/Cancel": self._cancel_operation,
         }
 
-    def answer(self, method: str, request: Message, idempotency_key: str) -> Message:
-        """Carry out one call.
+    def handle(self, method: str, request: Message, idempotency_key: str) -> Message:
+        """Handle one call.
 
         Args:
             method: `package.Service/Method`.
@@ -63,7 +63,7 @@ class Services:
             idempotency_key: empty for none; methods that start no operation ignore it.
 
         Raises:
-            Refusal: the call is not carried out.
+            StatusError: the call fails.
         """
         if method in self._starters:
             return self._messages.operation(self._start(method, request, idempotency_key))
@@ -81,7 +81,7 @@ class Services:
     def _create(self, request: Any) -> Operation:
         if not request.uri:
             raise invalid_argument("uri: is required")
-        draft = Draft(
+        draft = NewImage(
             folder_id=request.folder_id,
             name=request.name,
             description=request.description,
@@ -108,7 +108,7 @@ class Services:
             for image in self._store.images()
             if folder_id in ("", image.folder_id) and _is_accepted(image, conditions)
         ]
-        page = Request(
+        page = PageRequest(
             size=request.page_size,
             token=request.page_token,
             listing=(folder_id, request.filter, order.column, str(order.descending)),
@@ -121,7 +121,7 @@ class Services:
         operations = self._store.operations_of(request.image_id)
         # Several may start within one tick of the clock; their places tell them apart.
         places = {operation.id: f"{place:020}" for place, operation in enumerate(operations)}
-        page = Request(size=request.page_size, token=request.page_token, listing=(request.image_id,))
+        page = PageRequest(size=request.page_size, token=request.page_token, listing=(request.image_id,))
         return self._messages.operations(
             paginate(operations, lambda one: (places[one.id], one.id), page, descending=True)
         )
@@ -145,14 +145,14 @@ def _changes(request: Any) -> Changes:
     )
 
 
-def _parse_filter(text: str) -> tuple[Condition, ...]:
+def _parse_filter(text: str) -> tuple[FilterCondition, ...]:
     try:
         return parse_filter(text)
     except FilterError as error:
         raise invalid_argument(f"filter: {error}") from error
 
 
-def _is_accepted(image: Image, conditions: tuple[Condition, ...]) -> bool:
+def _is_accepted(image: Image, conditions: tuple[FilterCondition, ...]) -> bool:
     actual = {"id": image.id, "name": image.name}
     return all(condition.accepts(actual[condition.field]) for condition in conditions)
 

@@ -1,8 +1,8 @@
-"""The images and operations of one emulator, and how time moves them on.
+"""The images and operations of one emulator, and their progress over time.
 
-No timer runs: every entry point first ends the work that is due by the clock.
-With a delay of zero an operation is therefore done at the very next call, and
-there is nothing to cancel at shutdown. One image has one operation at a time.
+There is no timer: every method first ends the operations that are due by the clock.
+So with a delay of zero an operation is done at the next call, and there is nothing to
+cancel at shutdown. One image has one operation at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.emulator.model import (
     Operation,
     make_id,
 )
-from gateway.emulator.refusal import Refusal, not_found
+from gateway.emulator.status_error import StatusError, not_found
 from gateway.errors import Code
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What a caller may say of a new image."""
+class NewImage:
+    """The fields of a new image that a caller sets."""
 
     folder_id: str
     name: str
@@ -41,7 +41,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """New values for an image; None leaves the old one."""
+    """New values for an image; None keeps the old one."""
 
     name: str | None = None
     description: str | None = None
@@ -50,7 +50,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """An operation under way: when it ends (Unix seconds) and what the image becomes either way."""
+    """A running operation: when it ends (Unix seconds), and the image after success or cancellation."""
 
     image_id: str
     due_s: float
@@ -62,7 +62,7 @@ class Store:
     """Images and operations in memory.
 
     Args:
-        clock: Unix time in seconds, never going back.
+        clock: Unix time in seconds, monotonic.
         delay_s: how long an operation takes.
     """
 
@@ -87,7 +87,7 @@ class Store:
             raise not_found("image", image_id) from None
 
     def operation(self, operation_id: str) -> Operation:
-        """Return an operation as it stands now; NOT_FOUND when there is none."""
+        """Return an operation in its current state; NOT_FOUND when there is none."""
         self._settle()
         try:
             return self._operations[operation_id]
@@ -98,7 +98,7 @@ class Store:
         """Return an image's operations, the earliest first; a deleted image keeps them.
 
         Raises:
-            Refusal: NOT_FOUND, there never was such an image.
+            StatusError: NOT_FOUND, no such image ever existed.
         """
         self._settle()
         found = tuple(one for one in self._operations.values() if one.image_id == image_id)
@@ -106,11 +106,11 @@ class Store:
             raise not_found("image", image_id)
         return found
 
-    def create(self, method: str, draft: Draft) -> Operation:
-        """Start making an image.
+    def create(self, method: str, draft: NewImage) -> Operation:
+        """Start the creation of an image.
 
         Raises:
-            Refusal: ALREADY_EXISTS, the name is taken in the folder.
+            StatusError: ALREADY_EXISTS, the name is taken in the folder.
         """
         self._settle()
         image = Image(
@@ -123,17 +123,17 @@ class Store:
             created_at=self._now(),
         )
         self._require_free_name(image)
-        # The source is not fetched; its link stands for its bytes.
+        # The source is not fetched; the checksum is that of its link.
         checksum = md5(draft.uri.encode(), usedforsecurity=False).hexdigest()
         finished = replace(image, status=ImageStatus.READY, checksum=checksum)
         cancelled = replace(image, status=ImageStatus.ERROR)
         return self._start(method, "Create image", image, finished, cancelled)
 
     def update(self, method: str, image_id: str, changes: Changes) -> Operation:
-        """Start changing an image; the new values show when the operation ends.
+        """Start an update of an image; the new values are visible when the operation ends.
 
         Raises:
-            Refusal: NOT_FOUND; ALREADY_EXISTS, the new name is taken in the folder;
+            StatusError: NOT_FOUND; ALREADY_EXISTS, the new name is taken in the folder;
                 FAILED_PRECONDITION, the image is not READY.
         """
         image = self._idle(image_id, {ImageStatus.READY})
@@ -148,10 +148,10 @@ class Store:
         return self._start(method, "Update image", updating, finished, image)
 
     def delete(self, method: str, image_id: str) -> Operation:
-        """Start deleting an image; it is there, DELETING, until the operation ends.
+        """Start the deletion of an image; it has the status DELETING until the operation ends.
 
         Raises:
-            Refusal: NOT_FOUND; FAILED_PRECONDITION, another operation on it goes on.
+            StatusError: NOT_FOUND; FAILED_PRECONDITION, another operation on it is running.
         """
         image = self._idle(image_id, {ImageStatus.READY, ImageStatus.ERROR})
         deleting = replace(image, status=ImageStatus.DELETING)
@@ -163,7 +163,7 @@ class Store:
         A cancelled creation leaves its image in ERROR; any other leaves the image as it was.
 
         Raises:
-            Refusal: NOT_FOUND, there is no such operation.
+            StatusError: NOT_FOUND, there is no such operation.
         """
         operation = self.operation(operation_id)
         work = self._under_way.pop(operation_id, None)
@@ -210,7 +210,7 @@ class Store:
         self._operations[operation_id] = replace(
             self._operations[operation_id],
             done=True,
-            # When it ended, not when somebody looked.
+            # The time when it ended, not when it was read.
             modified_at=datetime.fromtimestamp(work.due_s, UTC),
             image=work.finished,
         )
@@ -218,7 +218,7 @@ class Store:
     def _idle(self, image_id: str, statuses: set[ImageStatus]) -> Image:
         image = self.image(image_id)
         if image.status not in statuses:
-            raise Refusal(Code.FAILED_PRECONDITION, f"image {image_id!r} is {image.status}")
+            raise StatusError(Code.FAILED_PRECONDITION, f"image {image_id!r} is {image.status}")
         return image
 
     def _require_free_name(self, image: Image) -> None:
@@ -226,7 +226,7 @@ class Store:
         to_be = (work.finished for work in self._under_way.values())
         others = (one for one in (*self._images.values(), *to_be) if one is not None and one.id != image.id)
         if image.name and any((one.folder_id, one.name) == (image.folder_id, image.name) for one in others):
-            raise Refusal(
+            raise StatusError(
                 Code.ALREADY_EXISTS,
                 f"an image named {image.name!r} already exists in folder {image.folder_id!r}",
             )

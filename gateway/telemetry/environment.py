@@ -1,7 +1,7 @@
-"""What the standard OTEL_* variables may hold.
+"""Validation of the standard OTEL_* variables.
 
-The SDK refuses some bad values with an exception that names no variable, logs others, and ignores the rest.
-Here all of them are faults, found together, before anything of the SDK is made.
+For some bad values the SDK raises an exception that does not name the variable, others it logs or ignores.
+Here all of them are faults, reported together, before any part of the SDK is created.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _GRPC = "grpc"
 
 
 def find_faults(environment: Mapping[str, str]) -> list[Fault]:
-    """Return a fault for each OTEL_* variable with a value that has no meaning.
+    """Return a fault for each OTEL_* variable with an invalid value.
 
-    Values are shown, but those of headers: they hold credentials.
+    Faults show values, but not those of headers: they hold credentials.
     """
     faults = []
     for variable, check in _CHECKS.items():
@@ -54,7 +54,7 @@ def find_faults(environment: Mapping[str, str]) -> list[Fault]:
 
 
 def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong only together with another variable."""
+    """Yield the faults of values that are invalid only in combination with another variable."""
     queue = _number(environment.get(_QUEUE, ""), _DEFAULT_QUEUE)
     batch = _number(environment.get(_BATCH, ""), _DEFAULT_BATCH)
     if batch > queue > 0:
@@ -135,6 +135,17 @@ def _sampler(text: str) -> None:
         _one_of(*_SAMPLERS)(text)
 
 
+def _context(text: str) -> None:
+    """Load a context as the OpenTelemetry API does when it is imported; the API only logs a failure."""
+    if not text:
+        return
+    try:
+        next(iter(entry_points(group="opentelemetry_context", name=text))).load()()
+    except Exception as error:
+        known = sorted(one.name for one in entry_points(group="opentelemetry_context"))
+        raise ValueError(f"{text!r} is not accepted; use one of: {', '.join(known)}") from error
+
+
 def _pairs(text: str) -> None:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, _ = pair.partition("=")
@@ -156,6 +167,7 @@ def _each_signal(suffix: str, check: Callable[[str], None]) -> dict[str, Callabl
 
 _CHECKS: dict[str, Callable[[str], None]] = {
     "OTEL_SDK_DISABLED": _one_of("true", "false"),
+    "OTEL_PYTHON_CONTEXT": _context,
     "OTEL_TRACES_EXPORTER": _one_of("otlp", "console", "none"),
     "OTEL_METRICS_EXPORTER": _one_of("otlp", "console", "none"),
     "OTEL_RESOURCE_ATTRIBUTES": _pairs,

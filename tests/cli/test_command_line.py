@@ -116,3 +116,11 @@ def test_a_caret_points_into_a_folded_text(folder: Path) -> None:
     file.write_text(file.read_text().replace("[ImageService/Create]", "['*ImageService/Create']"))
     done = run(folder, "policy", "check", "rules")
     assert done.stderr.endswith('  10 |         request.labels.has("env")\n     |                        ^\n')
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may search every folder")
+def test_a_path_in_a_folder_that_may_not_be_searched_is_reported(folder: Path) -> None:
+    (folder / "closed").mkdir(mode=0)
+    done = run(folder, "policy", "check", "closed/p.yaml")
+    assert done.returncode == 2
+    assert "Path 'closed/p.yaml' cannot be read: Permission denied." in done.stderr

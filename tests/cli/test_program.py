@@ -83,6 +83,12 @@ def test_serve_without_a_bundle_does_not_start(tmp_path: Path) -> None:
     assert "GATEWAY__POLICIES__PATH" in done.stderr
 
 
+def test_a_bad_context_of_opentelemetry_is_a_fault_without_a_traceback() -> None:
+    done = run("serve", OTEL_PYTHON_CONTEXT="bad")
+    assert done.returncode == 2
+    assert done.stderr == "OTEL_PYTHON_CONTEXT: 'bad' is not accepted; use one of: contextvars_context\n"
+
+
 def test_a_fifo_as_decision_log_does_not_start(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     done = run("serve", GATEWAY__DECISION_LOG__TYPE="file", GATEWAY__DECISION_LOG__PATH=f"{tmp_path}/fifo")

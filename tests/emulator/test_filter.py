@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.emulator.filter import FIELDS, Condition, FilterError, Relation, parse_filter
+from gateway.emulator.filter import FIELDS, FilterCondition, FilterError, Relation, parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ def test_refuses_with_the_position(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(("relation", "value", "actual", "met"), MET)
 def test_condition_accepts(relation: Relation, value: str, actual: str, *, met: bool) -> None:
-    assert Condition(field="name", relation=relation, value=value).accepts(actual) is met
+    assert FilterCondition(field="name", relation=relation, value=value).accepts(actual) is met
 
 
 SIMPLE = {"\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", "\v": "v"}
@@ -95,7 +95,7 @@ WAYS: list[Callable[[str], str | None]] = [
 ]
 
 conditions = st.builds(
-    Condition,
+    FilterCondition,
     field=st.sampled_from(FIELDS),
     relation=st.sampled_from(Relation),
     value=st.text(st.one_of(st.sampled_from(sorted(SIMPLE)), st.characters(exclude_categories=["Cs"]))),
@@ -104,7 +104,7 @@ spaces = st.sampled_from(["", " ", "\t ", "\n"])
 
 
 @st.composite
-def printed(draw: st.DrawFn, condition: Condition) -> str:
+def printed(draw: st.DrawFn, condition: FilterCondition) -> str:
     """Print a condition in one of the many ways that mean the same."""
     signs = []
     for sign in condition.value:
@@ -116,7 +116,7 @@ def printed(draw: st.DrawFn, condition: Condition) -> str:
 
 
 @given(st.data(), st.lists(conditions, max_size=4))
-def test_reads_what_was_printed(data: st.DataObject, expected: list[Condition]) -> None:
+def test_reads_what_was_printed(data: st.DataObject, expected: list[FilterCondition]) -> None:
     text = "AND ".join(data.draw(printed(condition)) for condition in expected)
     assert parse_filter(text) == tuple(expected)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.emulator.idempotency import IdempotencyKeys
-from gateway.emulator.refusal import Refusal
+from gateway.emulator.status_error import StatusError
 from gateway.errors import Code
 
 if TYPE_CHECKING:
@@ -37,6 +37,6 @@ def test_the_same_request_leads_to_its_operation(schema: Schema) -> None:
 def test_another_request_is_refused(schema: Schema, method: str, name: str) -> None:
     keys = IdempotencyKeys()
     keys.remember("k", CREATE, make_request(schema, name="aa"), "operation")
-    with pytest.raises(Refusal, match="'k'") as caught:
+    with pytest.raises(StatusError, match="'k'") as caught:
         keys.recall("k", method, make_request(schema, name=name))
     assert caught.value.code is Code.INVALID_ARGUMENT

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, Messages
+from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, ResponseMessages
 from gateway.emulator.model import Failure, Image, ImageStatus, Operation
 from gateway.errors import Code
 
@@ -40,7 +40,7 @@ def make_operation(method: str, **fields: Any) -> Operation:
 
 
 def test_every_field_of_an_image(schema: Schema) -> None:
-    message: Any = Messages(schema).image(IMAGE)
+    message: Any = ResponseMessages(schema).image(IMAGE)
     fields = {field.name: value for field, value in message.ListFields()}
     assert fields.pop("created_at").ToDatetime(tzinfo=UTC) == NOW
     assert dict(fields.pop("labels")) == {"a": "b"}
@@ -63,7 +63,7 @@ def test_every_status_is_one_of_the_schema(schema: Schema) -> None:
 def test_operations_carry_the_promised_types(
     schema: Schema, method: str, fields: dict[str, Any], metadata: str, response: str | None
 ) -> None:
-    message: Any = Messages(schema).operation(make_operation(f"{IMAGE_SERVICE}/{method}", **fields))
+    message: Any = ResponseMessages(schema).operation(make_operation(f"{IMAGE_SERVICE}/{method}", **fields))
     about = schema.message(f"{PACKAGE}.{metadata}")()
     assert message.metadata.Unpack(about)
     assert about == schema.message(f"{PACKAGE}.{metadata}")(image_id="ly5")
@@ -74,10 +74,10 @@ def test_operations_carry_the_promised_types(
 def test_a_failure(schema: Schema) -> None:
     failure = Failure(code=Code.CANCELLED, message="stopped")
     operation = make_operation(f"{IMAGE_SERVICE}/Create", done=True, failure=failure)
-    message: Any = Messages(schema).operation(operation)
+    message: Any = ResponseMessages(schema).operation(operation)
     assert (message.done, message.error.code, message.error.message) == (True, 1, "stopped")
 
 
 def test_a_method_without_operation_types_is_a_mistake(schema: Schema) -> None:
     with pytest.raises(TypeError, match="starts no operation"):
-        Messages(schema).operation(make_operation(f"{OPERATION_SERVICE}/Get"))
+        ResponseMessages(schema).operation(make_operation(f"{OPERATION_SERVICE}/Get"))

@@ -4,8 +4,8 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from gateway.emulator.paging import Key, Order, Page, Request, paginate, parse_order
-from gateway.emulator.refusal import Refusal
+from gateway.emulator.paging import Key, Order, Page, PageRequest, paginate, parse_order
+from gateway.emulator.status_error import StatusError
 from gateway.errors import Code
 
 ORDERS = [
@@ -19,8 +19,8 @@ BAD_ORDERS = ["name", "asc", "created_at asc", "name up", "name asc id asc", "NA
 BAD_TOKENS = ["x", "!", "ж", "e30=", urlsafe_b64encode(b'["0123456789abcdef","a","b"]').decode(), "W1tbW1s="]
 
 
-def request(size: int = 0, token: str = "", listing: tuple[str, ...] = ("all",)) -> Request:
-    return Request(size=size, token=token, listing=listing)
+def request(size: int = 0, token: str = "", listing: tuple[str, ...] = ("all",)) -> PageRequest:
+    return PageRequest(size=size, token=token, listing=listing)
 
 
 def key(entry: str) -> Key:
@@ -28,7 +28,7 @@ def key(entry: str) -> Key:
     return entry[0], entry[1:]
 
 
-def page_of(entries: list[str], wanted: Request, *, descending: bool = False) -> Page[str]:
+def page_of(entries: list[str], wanted: PageRequest, *, descending: bool = False) -> Page[str]:
     return paginate(entries, key, wanted, descending=descending)
 
 
@@ -49,7 +49,7 @@ def test_parse_order(text: str, column: str, *, descending: bool) -> None:
 
 @pytest.mark.parametrize("text", BAD_ORDERS)
 def test_parse_order_refuses(text: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(StatusError) as caught:
         parse_order(text)
     assert caught.value.code is Code.INVALID_ARGUMENT
     assert repr(text) in caught.value.message
@@ -80,7 +80,7 @@ def test_default_size() -> None:
 
 @pytest.mark.parametrize("size", [-1, 1001])
 def test_refuses_sizes_out_of_range(size: int) -> None:
-    with pytest.raises(Refusal, match=f"page_size: {size} ") as caught:
+    with pytest.raises(StatusError, match=f"page_size: {size} ") as caught:
         page_of([], request(size))
     assert caught.value.code is Code.INVALID_ARGUMENT
 
@@ -93,12 +93,12 @@ def test_goes_on_where_the_page_before_ended_when_entries_come_and_go() -> None:
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
 def test_refuses_bad_tokens(token: str) -> None:
-    with pytest.raises(Refusal, match="page_token") as caught:
+    with pytest.raises(StatusError, match="page_token") as caught:
         page_of(["a1"], request(1, token))
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
 def test_refuses_the_token_of_another_listing() -> None:
     token = page_of(["a1", "a2"], request(1)).next_token
-    with pytest.raises(Refusal, match="page_token"):
+    with pytest.raises(StatusError, match="page_token"):
         page_of(["a1", "a2"], request(1, token, ("other",)))

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.emulator import EVERY_METHOD, Emulator, Fault
+from gateway.emulator import EVERY_METHOD, Emulator, InjectedFault
 from gateway.emulator.server import CALLS_KEPT
 from gateway.errors import Code
 
@@ -155,7 +155,9 @@ async def test_a_method_of_neither_service_is_unimplemented(emulator: Emulator) 
 async def test_a_fault_of_every_code(emulator: Emulator, call: Call, code: Code) -> None:
     detail = AnyMessage()
     detail.Pack(error_details_pb2.ErrorInfo(reason="QUOTA"))
-    emulator.order(Fault(method=f"{SERVICE}/Create", code=code, message="no more", details=(detail,)))
+    emulator.inject(
+        InjectedFault(method=f"{SERVICE}/Create", code=code, message="no more", details=(detail,))
+    )
     error = await error_of(call("Image/Create", uri=URI))
     assert (error.code().value[0], error.details()) == (code, "no more")
     status = status_of(error)
@@ -165,7 +167,7 @@ async def test_a_fault_of_every_code(emulator: Emulator, call: Call, code: Code)
 
 
 async def test_a_fault_after_the_effect_hides_a_success(emulator: Emulator, call: Call) -> None:
-    emulator.order(Fault(method=f"{SERVICE}/Create", code=Code.DEADLINE_EXCEEDED, after_effect=True))
+    emulator.inject(InjectedFault(method=f"{SERVICE}/Create", code=Code.DEADLINE_EXCEEDED, after_effect=True))
     key = (("idempotency-key", "k"),)
     await error_of(call("Image/Create", metadata=key, uri=URI))
     (image,) = (await call("Image/List")).images
@@ -177,21 +179,21 @@ async def test_a_fault_after_the_effect_hides_a_success(emulator: Emulator, call
 async def test_a_dropped_call_lasts_until_its_deadline(
     emulator: Emulator, call: Call, *, after_effect: bool
 ) -> None:
-    emulator.order(Fault(method=f"{SERVICE}/Create", drop=True, after_effect=after_effect))
+    emulator.inject(InjectedFault(method=f"{SERVICE}/Create", drop=True, after_effect=after_effect))
     error = await error_of(call("Image/Create", uri=URI, timeout_s=0.02))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert len((await call("Image/List")).images) == after_effect
 
 
 async def test_a_delayed_call_is_answered(emulator: Emulator, call: Call) -> None:
-    emulator.order(Fault(method=EVERY_METHOD, delay_s=0.005))
+    emulator.inject(InjectedFault(method=EVERY_METHOD, delay_s=0.005))
     before = time.monotonic()
     await call("Image/Create", uri=URI)
     assert time.monotonic() - before >= 0.005
 
 
 async def test_faults_can_be_cleared(emulator: Emulator, call: Call) -> None:
-    emulator.order(Fault(method=EVERY_METHOD, code=Code.UNAVAILABLE, times=None))
+    emulator.inject(InjectedFault(method=EVERY_METHOD, code=Code.UNAVAILABLE, times=None))
     await error_of(call("Image/List"))
     await error_of(call("Image/List"))
     emulator.clear_faults()
@@ -199,7 +201,7 @@ async def test_faults_can_be_cleared(emulator: Emulator, call: Call) -> None:
 
 
 async def test_stop_ends_the_calls_still_open(emulator: Emulator, call: Call) -> None:
-    emulator.order(Fault(method=EVERY_METHOD, drop=True))
+    emulator.inject(InjectedFault(method=EVERY_METHOD, drop=True))
     started = call("Image/List")
     waiting = asyncio.ensure_future(error_of(started))
     await wait_for_calls(emulator, 1)

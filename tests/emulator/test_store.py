@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.emulator.model import ImageStatus
-from gateway.emulator.refusal import Refusal
-from gateway.emulator.store import Changes, Draft, Store
+from gateway.emulator.status_error import StatusError
+from gateway.emulator.store import Changes, NewImage, Store
 from gateway.errors import Code
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def store(clock: list[float]) -> Store:
 
 def create(store: Store, **fields: Any) -> Operation:
     given = {"folder_id": "b1g", "name": "one", "description": "", "labels": {}, "uri": URI, **fields}
-    return store.create("s/Create", Draft(**given))
+    return store.create("s/Create", NewImage(**given))
 
 
 def make_ready(store: Store, clock: list[float], **fields: Any) -> Image:
@@ -81,7 +81,7 @@ def test_a_deleted_image_is_gone_but_for_its_operations(store: Store, clock: lis
     assert store.image(image.id).status is ImageStatus.DELETING
     clock[0] += DELAY_S
     assert store.images() == ()
-    with pytest.raises(Refusal, match=image.id) as caught:
+    with pytest.raises(StatusError, match=image.id) as caught:
         store.image(image.id)
     assert caught.value.code is Code.NOT_FOUND
     assert [operation.method for operation in store.operations_of(image.id)] == ["s/Create", "s/Delete"]
@@ -100,14 +100,14 @@ UNKNOWN: list[Callable[[Store], object]] = [
 
 @pytest.mark.parametrize("ask", UNKNOWN, ids=range(len(UNKNOWN)))
 def test_what_is_unknown_is_not_found(store: Store, ask: Callable[[Store], object]) -> None:
-    with pytest.raises(Refusal, match="'nix' not found") as caught:
+    with pytest.raises(StatusError, match="'nix' not found") as caught:
         ask(store)
     assert caught.value.code is Code.NOT_FOUND
 
 
 def test_names_are_unique_in_their_folder(store: Store, clock: list[float]) -> None:
     create(store)
-    with pytest.raises(Refusal, match="'one'") as caught:
+    with pytest.raises(StatusError, match="'one'") as caught:
         create(store)
     assert caught.value.code is Code.ALREADY_EXISTS
     create(store, folder_id="b1other")
@@ -121,7 +121,7 @@ def test_a_rename_holds_both_names_until_it_ends(store: Store, clock: list[float
     image = make_ready(store, clock)
     store.update("s/Update", image.id, Changes(name="two"))
     for name in ("one", "two"):
-        with pytest.raises(Refusal, match=name):
+        with pytest.raises(StatusError, match=name):
             create(store, name=name)
     clock[0] += DELAY_S
     create(store, name="one")
@@ -130,7 +130,7 @@ def test_a_rename_holds_both_names_until_it_ends(store: Store, clock: list[float
 def test_a_rename_to_a_taken_name_is_refused(store: Store, clock: list[float]) -> None:
     image = make_ready(store, clock)
     create(store, name="two")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(StatusError) as caught:
         store.update("s/Update", image.id, Changes(name="two"))
     assert caught.value.code is Code.ALREADY_EXISTS
     store.update("s/Update", image.id, Changes(name="one"))
@@ -144,7 +144,7 @@ BUSY: list[Callable[[Store, str], object]] = [
 
 @pytest.mark.parametrize("attempt", BUSY, ids=["update", "delete"])
 def test_one_operation_at_a_time(store: Store, attempt: Callable[[Store, str], object]) -> None:
-    with pytest.raises(Refusal, match="is CREATING") as caught:
+    with pytest.raises(StatusError, match="is CREATING") as caught:
         attempt(store, create(store).image_id)
     assert caught.value.code is Code.FAILED_PRECONDITION
 
@@ -160,7 +160,7 @@ def test_a_cancelled_creation_leaves_an_image_in_error(store: Store, clock: list
     clock[0] += DELAY_S
     assert store.image(started.image_id).status is ImageStatus.ERROR
     assert store.operation(started.id) == ended
-    with pytest.raises(Refusal, match="is ERROR"):
+    with pytest.raises(StatusError, match="is ERROR"):
         store.update("s/Update", started.image_id, Changes())
     store.delete("s/Delete", started.image_id)
     clock[0] += DELAY_S

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.errors import Code, FieldViolation, GatewayError
 from gateway.listeners.response_size import to_trailing_metadata, to_warning_headers
 from gateway.schema import Schema
@@ -95,8 +95,8 @@ def find(status: status_pb2.Status, found: Any) -> Any:
 
 
 async def order(running: Running, *details: AnyMessage, message: str = "no") -> None:
-    fault = Fault(method=CREATE, code=Code.NOT_FOUND, message=message, details=details, times=None)
-    running.emulator.order(fault)
+    fault = InjectedFault(method=CREATE, code=Code.NOT_FOUND, message=message, details=details, times=None)
+    running.emulator.inject(fault)
 
 
 def good(schema: Schema, **fields: Any) -> bytes:

@@ -50,6 +50,7 @@ BAD = [
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=bad",
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=bad",
     "OTEL_SDK_DISABLED=maybe",
+    "OTEL_PYTHON_CONTEXT=bad",
 ]
 
 
@@ -73,6 +74,8 @@ def test_a_value_without_meaning_is_a_fault(setting: str) -> None:
         {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "ignored"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://[::1]:4318/x", "OTEL_EXPORTER_OTLP_HEADERS": "a=b, c=d=,"},
+        {"OTEL_PYTHON_CONTEXT": "contextvars_context"},
+        {"OTEL_PYTHON_CONTEXT": ""},
         {"OTEL_RESOURCE_ATTRIBUTES": "a=b,c=d%20e", "OTEL_ATTRIBUTE_COUNT_LIMIT": ""},
     ],
 )
@@ -88,7 +91,7 @@ def test_a_ratio_is_from_0_to_1(ratio: str) -> None:
 
 def test_all_faults_are_found_at_once() -> None:
     faults = find_faults(dict(setting.split("=", 1) for setting in BAD if setting.endswith("bad")))
-    assert len(faults) == 4
+    assert len(faults) == 5
 
 
 def test_whatever_else_the_sdk_refuses_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 
 from gateway.call import Call, Caller
 from gateway.config import Upstream
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.errors import Code, GatewayError, UpstreamError
 from gateway.schema import Schema
 from gateway.telemetry import Health, Tracing
@@ -46,8 +46,8 @@ async def test_its_own_failure_is_a_warning_with_its_words(
 ) -> None:
     details = AnyMessage()
     details.Pack(error_details_pb2.ErrorInfo(reason="DISK_FULL", domain="cloud"))
-    running.emulator.order(
-        Fault(method=CREATE, code=code, message="no space\r\nleft \x1b[31m", details=(details,))
+    running.emulator.inject(
+        InjectedFault(method=CREATE, code=code, message="no space\r\nleft \x1b[31m", details=(details,))
     )
     await create(running)
     (line,) = failed(logs)
@@ -61,14 +61,14 @@ async def test_its_own_failure_is_a_warning_with_its_words(
 
 @pytest.mark.parametrize("code", [Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED])
 async def test_a_refusal_is_no_failure(running: Running, logs: pytest.LogCaptureFixture, code: Code) -> None:
-    running.emulator.order(Fault(method=CREATE, code=code))
+    running.emulator.inject(InjectedFault(method=CREATE, code=code))
     await create(running)
     assert not failed(logs)
 
 
 async def test_silence_is_a_failure(start: Start, logs: pytest.LogCaptureFixture) -> None:
     running = await start(limits__deadline_s=0.3)
-    running.emulator.order(Fault(method=CREATE, drop=True))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True))
     assert await create(running) == 504
     (line,) = failed(logs)
     assert (line["code"], line["reason"]) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")

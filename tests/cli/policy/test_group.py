@@ -292,6 +292,11 @@ WRONG: dict[str, tuple[list[str], str | bytes, str]] = {
         "now: 'tomorrow': a date as 2026-12-31, or a time with",
     ),
     "no such bundle": (["explain", "--bundle", "/nowhere"], "{}", "Path '/nowhere' does not exist"),
+    "a bundle with too long a path": (
+        ["check", "x" * 300],
+        "",
+        f"Path '{'x' * 300}' cannot be read: File name too long",
+    ),
     "no such bundle to check": (["check", "/nowhere"], "", "Path '/nowhere' does not exist"),
     "no such bundle to compare": (["diff", "policies", "/nowhere"], "", "Path '/nowhere' does not exist"),
     "one bundle to compare": (["diff", "policies"], "", "Missing argument 'NEW'"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.telemetry import configure_logs
 from tests.conformance.peers.cases import Case, load_cases, read_table
@@ -199,7 +199,7 @@ async def test_nothing_forges_a_log_line(
         (f"POST {IMAGES}", [], json.dumps(DENIED_IMAGE | {"uri": FORGED}).encode()),
     ]:
         await ask(address, request_bytes(request, headers, body))
-    running.emulator.order(Fault(method=f"{SERVICE}/Create", code=Code.INTERNAL, message=FORGED))
+    running.emulator.inject(InjectedFault(method=f"{SERVICE}/Create", code=Code.INTERNAL, message=FORGED))
     await ask(address, request_bytes(f"POST {IMAGES}", [], BODIES["good"].encode()))
     connection = await Http2.open(running.addresses.grpc)
     metadata = [(b"x-request-id", b"x\nforged"), (b"user-agent", b"x\nforged")]

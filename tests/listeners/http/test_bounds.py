@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.test_app import certificates
 from tests.wire.conftest import Wire, sets, wire, wire_schema
@@ -74,7 +74,7 @@ async def test_a_newcomer_takes_the_place_of_the_longest_idle(start: Start) -> N
 
 async def test_who_comes_while_all_are_busy_is_refused(start: Start, logs: pytest.LogCaptureFixture) -> None:
     running = await start(rest__max_connections=2)
-    running.emulator.order(Fault(method=CREATE, delay_s=1, times=None))
+    running.emulator.inject(InjectedFault(method=CREATE, delay_s=1, times=None))
     busy = [await connect(running, POST) for _ in range(2)]
     async with asyncio.timeout(GENEROUS_S):
         while len(running.emulator.calls) < 2:

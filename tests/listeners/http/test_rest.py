@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.transcode import HTTP_STATUS
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
@@ -372,7 +372,9 @@ async def test_a_bad_request_id_is_replaced(running: Running, given: str) -> Non
 async def test_every_upstream_code_keeps_message_and_details(running: Running, code: Code) -> None:
     known, unknown = AnyMessage(), AnyMessage(type_url="type.example/some.Unknown", value=b"\x08\x01")
     known.Pack(error_details_pb2.ErrorInfo(reason="QUOTA", domain="cloud"))
-    running.emulator.order(Fault(method=CREATE, code=code, message="as it is", details=(known, unknown)))
+    running.emulator.inject(
+        InjectedFault(method=CREATE, code=code, message="as it is", details=(known, unknown))
+    )
     status, body, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE)
     assert status == HTTP_STATUS[code]
     assert (body["code"], body["message"]) == (int(code), "as it is")
@@ -385,14 +387,14 @@ async def test_every_upstream_code_keeps_message_and_details(running: Running, c
 
 async def test_an_upstream_that_does_not_answer_ends_at_the_deadline(start: Start) -> None:
     running = await start(limits__deadline_s=0.2)
-    running.emulator.order(Fault(method=CREATE, drop=True))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True))
     status, body, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE)
     assert (status, body["code"]) == (504, 4)
     assert details(body)["ErrorInfo"]["domain"] == "baremetal-gateway"
 
 
 async def test_a_caller_may_ask_for_less_time(running: Running) -> None:
-    running.emulator.order(Fault(method=CREATE, drop=True))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True))
     status, _, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE, headers={"grpc-timeout": "100m"})
     assert status == 504
 
@@ -408,7 +410,7 @@ async def test_an_upstream_that_is_not_there(start: Start) -> None:
 
 async def test_too_many_calls_are_refused(start: Start) -> None:
     running = await start(limits__concurrency=2)
-    running.emulator.order(Fault(method=CREATE, delay_s=0.3, times=None))
+    running.emulator.inject(InjectedFault(method=CREATE, delay_s=0.3, times=None))
     answers = await asyncio.gather(*(call(running, "POST", IMAGES, json=GOOD_IMAGE) for _ in range(6)))
     statuses = sorted(status for status, _, _ in answers)
     assert statuses.count(429) == 4

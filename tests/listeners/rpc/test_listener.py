@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.emulator import Fault
+from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.listeners.rpc.unread_replies import peer_address
 from gateway.schema import Schema
@@ -178,7 +178,7 @@ async def test_every_upstream_code_keeps_message_and_details(
     running: Running, channel: Any, schema: Schema, code: Code
 ) -> None:
     unknown = AnyMessage(type_url="type.example/some.Unknown", value=b"\x08\x01")
-    running.emulator.order(Fault(method=CREATE, code=code, message="as it is", details=(unknown,)))
+    running.emulator.inject(InjectedFault(method=CREATE, code=code, message="as it is", details=(unknown,)))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await create(channel, schema, **GOOD)
     assert caught.value.code().value[0] == code
@@ -187,7 +187,7 @@ async def test_every_upstream_code_keeps_message_and_details(
 
 
 async def test_the_deadline_goes_on_to_the_upstream(running: Running, channel: Any, schema: Schema) -> None:
-    running.emulator.order(Fault(method=CREATE, drop=True))
+    running.emulator.inject(InjectedFault(method=CREATE, drop=True))
     method = schema.methods[CREATE]
     callable_ = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

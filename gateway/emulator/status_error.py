@@ -1,4 +1,4 @@
-"""The one exception by which a call to the emulator ends badly."""
+"""The exception that ends a call of the emulator with a status."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
-    """The call is answered with this status.
+class StatusError(Exception):
+    """The call ends with this status.
 
     Attributes:
         code: the canonical code, never OK.
@@ -28,11 +28,11 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
         self.details = tuple(details)
 
 
-def invalid_argument(message: str) -> Refusal:
-    """Return the refusal of a request that cannot be understood."""
-    return Refusal(Code.INVALID_ARGUMENT, message)
+def invalid_argument(message: str) -> StatusError:
+    """Return the error of a request that is malformed."""
+    return StatusError(Code.INVALID_ARGUMENT, message)
 
 
-def not_found(kind: str, resource_id: str) -> Refusal:
-    """Return the refusal of a call about a resource that is not there."""
-    return Refusal(Code.NOT_FOUND, f"{kind} {resource_id!r} not found")
+def not_found(kind: str, resource_id: str) -> StatusError:
+    """Return the error of a call about a resource that does not exist."""
+    return StatusError(Code.NOT_FOUND, f"{kind} {resource_id!r} not found")

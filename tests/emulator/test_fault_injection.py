@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.emulator import EVERY_METHOD, Fault
-from gateway.emulator.faults import FaultOrders
-from gateway.emulator.refusal import Refusal
+from gateway.emulator import EVERY_METHOD, InjectedFault
+from gateway.emulator.fault_injection import FaultInjector
+from gateway.emulator.status_error import StatusError
 from gateway.errors import Code
 
 TAKEN: list[tuple[str, list[dict[str, Any]], list[str]]] = [
@@ -35,24 +35,24 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ("orders", "expected"), [case[1:] for case in TAKEN], ids=[case[0] for case in TAKEN]
 )
 def test_take(orders: list[dict[str, Any]], expected: list[str]) -> None:
-    faults = FaultOrders()
+    faults = FaultInjector()
     for order in orders:
-        faults.add(Fault(**{"method": "s/M", "code": Code.INTERNAL, **order}))
+        faults.add(InjectedFault(**{"method": "s/M", "code": Code.INTERNAL, **order}))
     taken = [faults.take("s/M") for _ in expected]
     assert [fault.message if fault else "" for fault in taken] == expected
 
 
-def test_only_calls_after_the_order_count() -> None:
-    faults = FaultOrders()
+def test_only_calls_after_the_injection_count() -> None:
+    faults = FaultInjector()
     assert faults.take("s/M") is None
-    faults.add(Fault(method="s/M", code=Code.INTERNAL, nth=2))
+    faults.add(InjectedFault(method="s/M", code=Code.INTERNAL, nth=2))
     assert faults.take("s/M") is None
     assert faults.take("s/M") is not None
 
 
 def test_clear() -> None:
-    faults = FaultOrders()
-    faults.add(Fault(method="s/M", code=Code.INTERNAL, times=None))
+    faults = FaultInjector()
+    faults.add(InjectedFault(method="s/M", code=Code.INTERNAL, times=None))
     assert faults.take("s/M") is not None
     faults.clear()
     assert faults.take("s/M") is None
@@ -61,22 +61,22 @@ def test_clear() -> None:
 @pytest.mark.parametrize(("fields", "message"), CONTRADICTIONS)
 def test_refuses_contradictions(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Fault(method="s/M", **fields)
+        InjectedFault(method="s/M", **fields)
 
 
-async def test_strike_ends_with_the_status() -> None:
-    with pytest.raises(Refusal, match="full") as caught:
-        await Fault(method="s/M", code=Code.RESOURCE_EXHAUSTED, message="full").strike()
+async def test_a_fault_with_a_code_ends_the_call() -> None:
+    with pytest.raises(StatusError, match="full") as caught:
+        await InjectedFault(method="s/M", code=Code.RESOURCE_EXHAUSTED, message="full").apply()
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
 
 
-async def test_strike_of_a_delay_only_waits() -> None:
-    waiting = asyncio.ensure_future(Fault(method="s/M", delay_s=0.002).strike())
+async def test_a_delay_only_waits() -> None:
+    waiting = asyncio.ensure_future(InjectedFault(method="s/M", delay_s=0.002).apply())
     await asyncio.sleep(0)
     assert not waiting.done()
     await waiting
 
 
-async def test_strike_of_a_drop_does_not_end() -> None:
+async def test_a_dropped_call_does_not_end() -> None:
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(Fault(method="s/M", drop=True).strike(), 0.005)
+        await asyncio.wait_for(InjectedFault(method="s/M", drop=True).apply(), 0.005)
