@@ -84,7 +84,7 @@ class Metrics:
             "gateway.shadow.decisions", description="Decisions that the shadow bundle judged too."
         )
         self._lost_records = meter.create_counter(
-            "gateway.audit.decision_log.lost", description="Records of decisions that could not be written."
+            "gateway.decision_log.lost", description="Records of decisions that could not be written."
         )
         self._stale = meter.create_gauge(
             "gateway.bundle.stale", description="1 while the bundle on disk is not the one in force."

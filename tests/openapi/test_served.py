@@ -6,9 +6,9 @@ import json
 import urllib.request
 from pathlib import Path
 
-from tests.cli.test_program import serving
 from tests.commands import run_command
 from tests.conftest import Running
+from tests.processes import serving
 
 
 async def test_of_the_admin_listener(running: Running) -> None:
