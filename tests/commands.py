@@ -48,8 +48,3 @@ def _kept_standard_output() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def without_coverage() -> dict[str, str]:
-    """Return the environment for a process that is not measured: coverage doubles its time."""
-    return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}

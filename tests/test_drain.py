@@ -14,11 +14,18 @@ import pytest
 
 from gateway.emulator import Emulator, InjectedFault
 from gateway.schema import Schema
-from tests.cli.test_program import free_ports, serving
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
+from tests.processes import command_with, free_ports, serving
+from tests.rounds import IS_LONG
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 GENEROUS_S = 60
+DELAY_S = 13 if IS_LONG else 4
+FIXED_TIMES = (
+    "gateway.listeners.http.server.HEAD_S",
+    "gateway.listeners.rpc.listener.SEND_S",
+    "gateway.listeners.rpc.options.HEAD_S",
+)
 
 
 async def wait_for(condition: Callable[[], Any]) -> None:
@@ -36,8 +43,9 @@ def create_by_grpc(channel: grpc.aio.Channel, schema: Schema) -> Any:
 
 async def test_calls_under_way_end_within_their_deadline_after_sigterm(schema: Schema) -> None:
     """Longer than any fixed time of the gateway's own: both creates are answered as the upstream does."""
+    command = command_with(dict.fromkeys(FIXED_TIMES, 1.0))
     async with Emulator() as emulator:
-        emulator.inject(InjectedFault(method=CREATE, delay_s=13, times=None))
+        emulator.inject(InjectedFault(method=CREATE, delay_s=DELAY_S, times=None))
         upstream = f"{{address: '{emulator.address}', tls: false}}"
         grpc_address = free_ports()["GATEWAY__GRPC__LISTEN"]
         environment = {
@@ -47,8 +55,9 @@ async def test_calls_under_way_end_within_their_deadline_after_sigterm(schema: S
             "GATEWAY__UPSTREAMS__BAREMETAL": upstream,
             "GATEWAY__UPSTREAMS__OPERATION": upstream,
             "GATEWAY__LIMITS__DEADLINE_S": "50",
+            "GRPC_VERBOSITY": "NONE",  # its library is imported before the log is set up
         }
-        with serving("serve", **environment) as (process, rest, _):
+        with serving("serve", command=command, **environment) as (process, rest, _):
             async with (
                 aiohttp.ClientSession() as client,
                 grpc.aio.insecure_channel(grpc_address) as channel,

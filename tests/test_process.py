@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from gateway.app import Addresses, Gateway
 from gateway.bundles import read_bundle
 from gateway.config import Config
 from gateway.telemetry import Telemetry
-from tests.cli.test_program import COMMAND, free_ports
 from tests.conftest import ROOT, make_config
+from tests.processes import COMMAND, free_ports
 
 SCRIPT = [str(Path(sys.executable).parent / "baremetal-gateway")]
 DEADLINE_S = 60
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 @contextmanager
-def starting(command: list[str], *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def starting(command: Sequence[str], *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start a gateway; yield it, with its /readyz, as soon as its own code runs."""
     ports = free_ports()
     process = subprocess.Popen(
@@ -84,7 +84,7 @@ def is_ready(url: str) -> bool:
 
 
 @pytest.mark.parametrize("command", [COMMAND, SCRIPT], ids=["module", "script"])
-def test_sighup_during_the_start_ends_nothing(command: list[str]) -> None:
+def test_sighup_during_the_start_ends_nothing(command: Sequence[str]) -> None:
     with starting(command, "demo") as (process, url):
         deadline = time.monotonic() + DEADLINE_S
         while not is_ready(url):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_program import COMMAND, free_ports, wait_until_ready
 from tests.conftest import ROOT
+from tests.processes import COMMAND, free_ports, wait_until_ready
 
 
 def start(*words: str, closed: str, **environment: str) -> tuple[subprocess.Popen[str], str]:

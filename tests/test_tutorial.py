@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_program import free_ports
 from tests.conftest import ROOT
+from tests.processes import free_ports
 
 PAGE = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_program import COMMAND
 from tests.cli.test_program import run as run_process
 from tests.commands import Finished, run_command
 from tests.conftest import ROOT
+from tests.processes import COMMAND
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 POLICY = """\

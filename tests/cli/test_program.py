@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +15,7 @@ from gateway import __version__
 from tests.commands import run_command
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
-
-COMMAND = [sys.executable, "-m", "gateway"]
+from tests.processes import COMMAND, serving
 
 
 def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -152,49 +146,6 @@ def test_policy_test_fails_with_a_difference(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "expected deny, got allow" in done.stdout
     assert "warning naming/product-and-version: not expected" in done.stdout
-
-
-def free_ports() -> dict[str, str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return {
-        f"GATEWAY__{name}__LISTEN": f"127.0.0.1:{port}"
-        for name, port in zip(("REST", "GRPC", "ADMIN"), ports, strict=True)
-    }
-
-
-@contextmanager
-def serving(*words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """Start a command that serves; yield it with the addresses of REST and admin once it is ready."""
-    ports = free_ports()
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=ROOT,
-        env=os.environ | ports | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_until_ready(f"http://{ports['GATEWAY__ADMIN__LISTEN']}/readyz", process)
-        yield process, ports["GATEWAY__REST__LISTEN"], ports["GATEWAY__ADMIN__LISTEN"]
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise AssertionError("not ready after 30 s")
 
 
 def test_demo_answers_the_curl_line_that_it_prints() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands import without_coverage
 from tests.conftest import ROOT
+from tests.processes import without_coverage
 
 if TYPE_CHECKING:
     from tests.policy.conftest import Decide

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.cli.test_program import serving
 from tests.fuzz.fuzzing import DEMO, answers, command, environment, prepare
+from tests.processes import serving
 
 REQUESTS = 20_000
 LIMIT_S = 15 * 60.0

@@ -9,9 +9,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.commands import without_coverage
 from tests.conftest import GOOD_IMAGE, IMAGES
 from tests.fuzz.document import sharpen
+from tests.processes import without_coverage
 
 HERE = Path(__file__).parent
 DEMO = ("demo", "--delay", "0", "--log-level", "ERROR")

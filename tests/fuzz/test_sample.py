@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.cli.test_program import serving
 from tests.fuzz.fuzzing import DEMO, answers, command, environment, prepare
+from tests.processes import serving
 
 
 def test_sample(tmp_path: Path) -> None:

@@ -14,17 +14,20 @@ import pytest
 
 from gateway.config import Config
 from gateway.listeners.file_descriptors import ADMIN_CONNECTIONS, RESERVE, make_budget
-from tests.cli.test_program import COMMAND, serving
 from tests.conftest import IMAGES
+from tests.processes import COMMAND, serving
 
 GET = f"GET {IMAGES} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode()
 
 
-def test_livez_answers_while_the_other_listeners_are_saturated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_livez_answers_while_the_other_listeners_are_saturated() -> None:
     limit = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); "
     run = "os.execv(sys.argv[1], sys.argv[1:])"
-    monkeypatch.setattr("tests.cli.test_program.COMMAND", [sys.executable, "-c", limit + run, *COMMAND])
-    with serving("demo", GATEWAY__DECISION_LOG__TYPE="none") as (process, rest, admin), ExitStack() as stack:
+    command = (sys.executable, "-c", limit + run, *COMMAND)
+    with (
+        serving("demo", command=command, GATEWAY__DECISION_LOG__TYPE="none") as (process, rest, admin),
+        ExitStack() as stack,
+    ):
         host, _, port = rest.partition(":")
         for _ in range(300):
             one = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))

@@ -11,9 +11,9 @@ import pytest
 from gateway.config import load_config
 from gateway.faults import FaultsError
 from gateway.serving.sources import describe_api
-from tests.cli.test_program import serving
 from tests.commands import run_command
 from tests.conftest import Running
+from tests.processes import serving
 from tests.schema.compiling import compile_text
 
 

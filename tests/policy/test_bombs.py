@@ -15,9 +15,9 @@ from gateway.config import Config
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
-from tests.commands import without_coverage
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
+from tests.processes import without_coverage
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.commands import without_coverage
 from tests.conftest import ROOT
+from tests.processes import without_coverage
 from tests.rounds import rounds
 
 MOST_KIB = 5

@@ -17,9 +17,9 @@ import aiohttp
 import pytest
 
 from gateway.emulator import Emulator
-from tests.cli.test_program import COMMAND, free_ports, wait_until_ready
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
+from tests.processes import COMMAND, free_ports, wait_until_ready
 
 ELSEWHERE = "https://storage.yandexcloud.net/not-approved/a.iso"
 DEADLINE_S = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import signal
@@ -16,10 +17,9 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.cli.test_program import free_ports, serving
 from tests.conftest import GOOD_IMAGE, IMAGES
+from tests.processes import command_with, free_ports, serving
 
-PIPE_BYTES = 65536
 NO_RECORDS = {"GATEWAY__DECISION_LOG__TYPE": "none"}
 
 
@@ -49,8 +49,10 @@ def status_of(url: str) -> int:
 
 def test_a_reader_that_stands_still_holds_up_nothing() -> None:
     with serving("demo", "--delay", "0", **NO_RECORDS) as (process, rest, admin):
+        assert process.stderr is not None
+        pipe_bytes = fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
         connection = http.client.HTTPConnection(rest, timeout=30)
-        for number in range(2 * PIPE_BYTES // 200):  # a line has more than 200 bytes
+        for number in range(2 * pipe_bytes // 200):  # a line has more than 200 bytes
             assert create(connection, number) == 200
         assert status_of(f"http://{admin}/livez") == 200
         connection.close()
@@ -139,7 +141,8 @@ def test_a_collector_out_of_reach_is_reported_in_json_and_holds_up_no_stop(proto
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_EXPORTER_OTLP_TIMEOUT": "300",
     }
-    with serving("demo", "--delay", "0", **NO_RECORDS, **collector) as (process, rest, _):
+    command = command_with({"gateway.telemetry.setup.SHUTDOWN_S": 0.3})
+    with serving("demo", "--delay", "0", command=command, **NO_RECORDS, **collector) as (process, rest, _):
         assert status_of(f"http://{rest}{IMAGES}?folderId=b1gexample") == 200
         lines = stop(process)
     messages = [line["message"] for line in lines]

@@ -110,6 +110,7 @@ def test_a_collector_that_does_not_respond_holds_up_no_stop(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("gateway.telemetry.setup.SHUTDOWN_S", 0.3)
     telemetry = start_telemetry(environment, "1")
     telemetry.tracing.start_server("POST /x", {}, {}).end()
     started = time.monotonic()

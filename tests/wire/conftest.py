@@ -72,7 +72,7 @@ class Upstream:
         event = self.schema.message("test.wire.v1.Event")
         try:
             for number in range(request.count):
-                yield event(number=number)
+                yield event(number=number, text="x" * request.size)
                 await asyncio.sleep(self.delay_s)
         except (asyncio.CancelledError, GeneratorExit):  # the one while it waits, the other while it sends
             self.is_cancelled.set()

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.documents import load_documents
 from tests.cli.policy.test_group import NOW, run
-from tests.cli.test_program import COMMAND
 from tests.commands import Finished
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, binding_text, policy_text
+from tests.processes import COMMAND
 from tests.signed import SIGNATURE, sign_link
 
 LINK = "https://storage.yandexcloud.net/golden-images/a.iso"

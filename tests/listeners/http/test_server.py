@@ -12,8 +12,8 @@ import zlib
 
 import pytest
 
-from tests.commands import without_coverage
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.processes import without_coverage
 
 BODY = b'{"uri": "x"}'
 HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"

@@ -97,11 +97,14 @@ async def test_of_too_many_unread_responses_the_oldest_is_closed(
         await peer.close()
 
 
-async def test_connections_of_one_address_are_bounded(start: Start, opened: Open) -> None:
+async def test_connections_of_one_address_are_bounded(
+    start: Start, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.listeners.rpc.peers.PeerConnections.watch.__defaults__", (0.2,))
     running = await start(grpc__max_connections_per_address=2)
     peers = [await opened(running) for _ in range(6)]
     await peers[0].wait(lambda: sum(peer.closed.is_set() for peer in peers) == 4)
-    await asyncio.sleep(1.5)  # another look changes nothing
+    await asyncio.sleep(0.5)  # another look changes nothing
     assert sum(peer.closed.is_set() for peer in peers) == 4
     survivor = next(peer for peer in peers if not peer.closed.is_set())
     survivor.writer.write(http2.head(1) + http2.message(1, b"\x0a\x0ab1gexample"))
