@@ -1,4 +1,4 @@
-"""Memory over 1,000 reloads of the bundle that ships, and how long a reload takes."""
+"""Memory over 1,000 reloads of the default bundle, and the time of a reload."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from gateway.schema import load_schema
 
 RELOADS = 1000
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-_KIB_A_MIB = 1024
+_KIB_PER_MIB = 1024
 
 
 def resident_mib() -> float:
-    """Return what the process holds in memory."""
+    """Return the resident memory of this process, in MiB."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
-    return int(line.split()[1]) / _KIB_A_MIB
+    return int(line.split()[1]) / _KIB_PER_MIB
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures."""
     schema = load_schema(Config().services)
     files = read_bundle(Path("policies"))
     request = schema.methods[CREATE].request(uri="https://storage.yandexcloud.net/golden-images/a.iso")
-    asked = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
+    policy_input = PolicyInput(CREATE, request, Caller(), datetime(2026, 1, 1, tzinfo=UTC))
     times_ms = []
     for number in range(RELOADS + 1):
         changed = BundleFiles({name: f"{text}# {number}\n" for name, text in files.texts.items()})
         started = time.perf_counter()
         decider = Decider(load_bundle(changed, schema))
         times_ms.append((time.perf_counter() - started) * 1000)
-        decider.decide(asked)
+        decider.decide(policy_input)
         if number in {0, 10, 50, 100, 200, 300, 500, 750, RELOADS}:
             gc.collect()
             print(f"after {number:>5} reloads: {resident_mib():7.1f} MiB")
