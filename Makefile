@@ -22,8 +22,7 @@ $(VENV)/.package: $(VENV)/.dependencies pyproject.toml hatch_build.py gateway/__
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The cloud's own client library needs another version of protobuf, so it has its own virtual environment.
-# Tests start it as a process.
+# The cloud's own client library needs another protobuf, so it lives apart; tests start it as a process.
 $(PEER)/.dependencies: tests/peer/requirements.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet --require-hashes -r tests/peer/requirements.txt
@@ -50,27 +49,27 @@ types: $(VENV)/.package
 layers: $(VENV)/.package
 	$(BIN)/lint-imports
 
-fmt: $(VENV)/.package ## format the code and fix what can be fixed
+fmt: $(VENV)/.package ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.package ## generate the references of configuration and policy functions
+docs: $(VENV)/.package ## write the references of configuration and policies anew
 	$(BIN)/python -m docs.generators.configuration > docs/configuration.md
 	$(BIN)/python -m docs.generators.policy_functions > docs/policy-functions.md
 
-bench: $(VENV)/.package ## measure the time of decisions, reloads and calls
+bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision
 	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.create
 
-soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway; print its memory over time
+soak: $(VENV)/.package ## 500,000 mixed calls to a gateway: its memory over time
 	$(BIN)/python -m bench.soak $(ARGS)
 
-fuzz: $(VENV)/.package ## compare 100,000 decisions with oracles; send 20,000 generated requests to the demo
+fuzz: $(VENV)/.package ## 100,000 decisions beside oracles; 20,000 made-up requests to the demo
 	$(BIN)/python -m tests.policy_fuzz
 	$(BIN)/python -m tests.fuzz
 
-lock: $(VENV)/.package ## resolve the versions of the dependencies
+lock: $(VENV)/.package ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
@@ -78,5 +77,5 @@ lock: $(VENV)/.package ## resolve the versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade tests/peer/requirements.in -o tests/peer/requirements.txt
 
-clean: ## remove the files that the targets made
+clean: ## remove what the targets made
 	rm -rf $(VENV) $(PEER) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
