@@ -1,4 +1,4 @@
-# Two stages: what builds the gateway stays out of what runs it.
+# Two stages, so that the image does not contain the build tools.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/build && python -m venv --without-pip /opt/gateway

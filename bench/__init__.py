@@ -1,1 +1,1 @@
-"""Benchmarks of the hot path."""
+"""Benchmarks: the time of calls, decisions and reloads; memory under load."""

@@ -1,8 +1,9 @@
-"""What a create through the gateway costs, beside the least that a front could do.
+"""The cost of a Create call through the gateway, compared with a minimal proxy.
 
-The gateway and the bare front (bare.py) are processes of their own; the client
-and the upstream share this one. The same creates go every way in turns. CPU is
-that of the front, for each call; the ratio to the bare one is the figure to keep.
+The gateway and the minimal proxy (proxy.py) are separate processes. The client
+and the upstream run in this process. The same calls go through each of them in
+turns. The CPU time is that of the gateway or the proxy for one call. Compare the
+ratio of the two: the absolute times depend on the machine.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ IMAGE: dict[str, Any] = {
 
 
 def free_address() -> str:
-    """Return an address of loopback that nobody listens on."""
+    """Return a loopback address with a free port."""
     with socket.create_server(("127.0.0.1", 0)) as one:
         return f"127.0.0.1:{one.getsockname()[1]}"
 
 
 def cpu_s(process: int) -> float:
     """Return the CPU time that a process has used, in seconds."""
-    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - no file of ours
+    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - a file of procfs
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def start_gateway(upstream: str, rest: str, rpc: str) -> subprocess.Popen[bytes]:
-    """Start a gateway before the upstream."""
+    """Start a gateway that forwards to the upstream."""
     environment = {
         "GATEWAY__REST__LISTEN": rest,
         "GATEWAY__GRPC__LISTEN": rpc,
@@ -69,13 +70,13 @@ def start_gateway(upstream: str, rest: str, rpc: str) -> subprocess.Popen[bytes]
     )
 
 
-def start_bare(upstream: str, rest: str) -> subprocess.Popen[bytes]:
-    """Start the bare front before the upstream."""
-    return subprocess.Popen([sys.executable, "-m", "bench.bare", rest, upstream], stderr=subprocess.DEVNULL)
+def start_proxy(upstream: str, rest: str) -> subprocess.Popen[bytes]:
+    """Start the minimal proxy that forwards to the upstream."""
+    return subprocess.Popen([sys.executable, "-m", "bench.proxy", rest, upstream], stderr=subprocess.DEVNULL)
 
 
 async def until_ready(rest: str) -> None:
-    """Wait until the gateway answers."""
+    """Wait until a server responds."""
     async with aiohttp.ClientSession() as client:
         while True:
             try:
@@ -86,7 +87,7 @@ async def until_ready(rest: str) -> None:
 
 
 async def measure(call: Call) -> list[float]:
-    """Return how long each of many concurrent calls took, in milliseconds."""
+    """Return the time of each of many concurrent calls, in milliseconds."""
     times: list[float] = []
 
     async def caller() -> None:
@@ -100,24 +101,24 @@ async def measure(call: Call) -> list[float]:
 
 
 async def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures."""
     schema = load_schema(Config().services)
     method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
-    rest, rpc, plain = free_address(), free_address(), free_address()
+    rest, rpc, baseline = free_address(), free_address(), free_address()
     body = json.dumps(IMAGE).encode()
     headers = {"content-type": "application/json"}
     async with Emulator() as emulator, aiohttp.ClientSession() as client:
-        gateway, bare = start_gateway(emulator.address, rest, rpc), start_bare(emulator.address, plain)
+        gateway, proxy = start_gateway(emulator.address, rest, rpc), start_proxy(emulator.address, baseline)
         try:
             await until_ready(rest)
-            await until_ready(plain)
+            await until_ready(baseline)
 
             def by_rest(address: str) -> Call:
                 async def call() -> None:
                     url = f"http://{address}/baremetal/v1alpha/images"
-                    async with client.post(url, data=body, headers=headers) as answer:
-                        assert answer.status == 200, await answer.text()  # noqa: PLR2004 - OK
-                        await answer.read()
+                    async with client.post(url, data=body, headers=headers) as response:
+                        assert response.status == 200, await response.text()  # noqa: PLR2004 - OK
+                        await response.read()
 
                 return call
 
@@ -133,32 +134,36 @@ async def main() -> None:
 
             await report(
                 {
-                    "REST through the bare front": (by_rest(plain), bare.pid),
+                    "REST through the minimal proxy": (by_rest(baseline), proxy.pid),
                     "REST through the gateway": (by_rest(rest), gateway.pid),
                     "gRPC through the gateway": (by_grpc(rpc), gateway.pid),
                 }
             )
         finally:
-            for process in (gateway, bare):
+            for process in (gateway, proxy):
                 process.terminate()
                 process.wait()
 
 
-async def report(ways: dict[str, tuple[Call, int]]) -> None:
-    """Measure every way in turns and print."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    cpu: dict[str, list[float]] = {name: [] for name in ways}
+async def report(targets: dict[str, tuple[Call, int]]) -> None:
+    """Measure all targets in turns, and print the figures.
+
+    Args:
+        targets: name → a call of the target, and the process whose CPU time counts.
+    """
+    times: dict[str, list[float]] = {name: [] for name in targets}
+    cpu: dict[str, list[float]] = {name: [] for name in targets}
     for _ in range(ROUNDS):
-        for name, (call, process) in ways.items():
+        for name, (call, process) in targets.items():
             before = cpu_s(process)
             taken = await measure(call)
             times[name] += taken
             cpu[name].append((cpu_s(process) - before) / len(taken) * 1e6)
-    print(f"{CONCURRENCY} callers{'':<19}{'median ms':>12}{'p99 ms':>10}{'CPU µs/call':>14}")
-    for name in ways:
+    print(f"{CONCURRENCY} callers{'':<20}{'median ms':>12}{'p99 ms':>10}{'CPU µs/call':>14}")
+    for name in targets:
         p99 = statistics.quantiles(times[name], n=100)[98]
         print(
-            f"{name:<29}{statistics.median(times[name]):>12.2f}{p99:>10.2f}{statistics.median(cpu[name]):>14.0f}"
+            f"{name:<30}{statistics.median(times[name]):>12.2f}{p99:>10.2f}{statistics.median(cpu[name]):>14.0f}"
         )
 
 

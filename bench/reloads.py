@@ -1,4 +1,4 @@
-"""Memory over 1,000 reloads of the bundle that ships, and how long a reload takes."""
+"""Memory over 1,000 reloads of the default bundle, and the time of a reload."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from gateway.schema import load_schema
 
 RELOADS = 1000
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-_KIB_A_MIB = 1024
+_KIB_PER_MIB = 1024
 
 
 def resident_mib() -> float:
-    """Return what the process holds in memory."""
+    """Return the resident memory of this process, in MiB."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
-    return int(line.split()[1]) / _KIB_A_MIB
+    return int(line.split()[1]) / _KIB_PER_MIB
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures."""
     schema = load_schema(Config().services)
     files = read_bundle(Path("policies"))
     request = schema.methods[CREATE].request(uri="https://storage.yandexcloud.net/golden-images/a.iso")

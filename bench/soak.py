@@ -1,7 +1,8 @@
-"""Whether a gateway keeps its memory under mixed calls: a process of its own, with its memory over time.
+"""Memory of a gateway under a long series of mixed calls.
 
-Allowed and denied creates, malformed and invalid ones, reads, over REST and gRPC. The exit code is 1 when the
-memory at the end is more than 5 % over that after a tenth of the calls.
+The calls are allowed, denied, malformed and invalid Create calls, and reads, over REST and gRPC. The gateway
+is a separate process. The exit code is 1 when its memory at the end is more than 5 % larger than after a
+tenth of the calls.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 CONCURRENCY = 16
-LOOKS = 20
-MOST_GROWTH = 1.05
+SAMPLES = 20
+MAX_GROWTH = 1.05
 IMAGES = "/baremetal/v1alpha/images"
 DENIED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
 SIGNED = IMAGE | {"uri": f"{IMAGE['uri']}?versionId=1", "description": "d" * 1000}
@@ -41,7 +42,7 @@ def resident_mib(process: int) -> float:
 
 
 def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Yield calls over REST."""
+    """Yield functions that send a call over REST."""
     url = f"http://{rest}{IMAGES}"
     bodies = [json.dumps(one).encode() for one in (IMAGE, DENIED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
 
@@ -60,7 +61,7 @@ def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[]
 
 
 def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Yield calls over gRPC."""
+    """Yield functions that send a call over gRPC."""
     method = load_schema(Config().services).methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
     callable_: Any = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
 
@@ -74,9 +75,9 @@ def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[Non
 
 
 async def soak(calls: int) -> list[float]:
-    """Make the calls, print the memory over time, and return it."""
+    """Send the calls, print the memory over time, and return it, in MiB."""
     rest, rpc = free_address(), free_address()
-    seen: list[float] = []
+    memory_mib: list[float] = []
     async with (
         Emulator() as emulator,
         aiohttp.ClientSession() as client,
@@ -87,32 +88,33 @@ async def soak(calls: int) -> list[float]:
             await until_ready(rest)
             turns = cycle([*rest_calls(client, rest), *grpc_calls(channel)])
             started = time.monotonic()
-            for look in range(1, LOOKS + 1):
+            for sample in range(1, SAMPLES + 1):
 
                 async def caller() -> None:
-                    for _ in range(calls // LOOKS // CONCURRENCY):
+                    for _ in range(calls // SAMPLES // CONCURRENCY):
                         await next(turns)()
 
                 await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
-                seen.append(resident_mib(gateway.pid))
-                made = look * (calls // LOOKS // CONCURRENCY) * CONCURRENCY
+                memory_mib.append(resident_mib(gateway.pid))
+                made = sample * (calls // SAMPLES // CONCURRENCY) * CONCURRENCY
                 print(
-                    f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {seen[-1]:>7.1f} MiB", flush=True
+                    f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {memory_mib[-1]:>7.1f} MiB",
+                    flush=True,
                 )
         finally:
             gateway.terminate()
             gateway.wait()
-    return seen
+    return memory_mib
 
 
 def main() -> int:
-    """Run, and return the exit code."""
+    """Run the calls, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak")
     parser.add_argument("--calls", type=int, default=500_000)
-    seen = asyncio.run(soak(parser.parse_args().calls))
-    after_a_tenth, at_the_end = seen[LOOKS // 10 - 1], seen[-1]
-    print(f"{at_the_end / after_a_tenth - 1:+.1%} since a tenth of the calls")
-    return 1 if at_the_end > after_a_tenth * MOST_GROWTH else 0
+    memory_mib = asyncio.run(soak(parser.parse_args().calls))
+    after_a_tenth, at_the_end = memory_mib[SAMPLES // 10 - 1], memory_mib[-1]
+    print(f"{at_the_end / after_a_tenth - 1:+.1%} growth since a tenth of the calls")
+    return 1 if at_the_end > after_a_tenth * MAX_GROWTH else 0
 
 
 if __name__ == "__main__":

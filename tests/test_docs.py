@@ -1,9 +1,11 @@
-"""The documentation, held against what it describes."""
+"""The documents: their links and paths exist, their tables and examples agree with the code."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,88 @@ from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import measure_coverage, run_suites
 from gateway.schema import Schema
 from tests.conftest import ROOT
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md")
+    for path in ROOT.glob(pattern)
+)
+LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
+# `a/b.md` or `a/`: a file or a folder, not the name of a method or a media type.
+PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+\.[a-z]{1,5})?)`")
+
+
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def prose(document: Path) -> str:
+    """Return the text of a document without its code blocks."""
+    text = document.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> Iterator[str]:
+    """Yield the anchors of the headings of a document, as GitHub makes them."""
+    for heading in re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE):
+        yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_has_a_target(document: Path) -> None:
+    for target, anchor in LINK.findall(prose(document)):
+        file = (document.parent / target).resolve() if target else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_path_exists(document: Path) -> None:
+    for path in PATH.findall(prose(document)):
+        assert (ROOT / path).exists(), path
+
+
+def test_paths_are_found() -> None:
+    assert PATH.findall("`a/b.md`, `a/b/`, `/metrics`, `a.b.C/Get`, `text/html`, `//`, `/`") == [
+        "a/b.md",
+        "a/b/",
+    ]
+
+
+def test_the_index_lists_every_document() -> None:
+    index = ROOT / "docs/index.md"
+    listed = {target for target, _ in LINK.findall(prose(index))}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {index.name} <= listed
+
+
+def test_the_layers_are_documented() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
+    layers = [layer.split(" | ") for layer in contract["layers"]]
+    text = prose(ROOT / "docs/architecture.md")
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", text, re.MULTILINE)
+    assert [(int(number), re.findall(r"`(\w+)`", names)) for number, names in rows] == list(
+        enumerate(layers, 1)
+    )
+    described = re.findall(r"^\| \[`(\w+)`\]", text, re.MULTILINE)
+    assert sorted(described) == sorted(name for layer in layers for name in layer)
+
+
+def test_the_reasons_of_errors_exist() -> None:
+    text = (ROOT / "docs/transcoding.md").read_text(encoding="utf-8")
+    reasons = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "gateway").rglob("*.py"))
+    assert len(reasons) > 20
+    assert not [reason for reason in reasons if f'"{reason}"' not in code]
+
+
+def test_the_metrics_are_documented() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    code = (ROOT / "gateway/telemetry/metrics.py").read_text(encoding="utf-8")
+    names = [name.replace(".", "_") for name in re.findall(r'\bcreate_\w+\(\s*"([\w.]+)"', code)]
+    assert len(names) > 10
+    for name in names:
+        assert re.search(rf"^\| `{name}(?:_seconds|_total)?` \|", text, re.MULTILINE), name
 
 
 def test_the_configuration_reference_is_up_to_date() -> None:

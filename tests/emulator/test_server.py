@@ -72,7 +72,7 @@ async def test_images_outlive_a_restart(schema: Schema) -> None:
 
 
 async def test_after_a_reset_nothing_is_left(emulator: Emulator, call: Call) -> None:
-    emulator.order(Fault(method=EVERY_METHOD, code=Code.INTERNAL, nth=2, times=None))
+    emulator.inject(InjectedFault(method=EVERY_METHOD, code=Code.INTERNAL, nth=2, times=None))
     await call("Image/Create", uri=URI, folder_id="b1g")
     emulator.reset()
     assert not (await call("Image/List", folder_id="b1g")).images

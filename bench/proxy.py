@@ -1,4 +1,7 @@
-"""The least that a REST front of a gRPC service does: parse JSON, forward, print JSON. Nothing is checked."""
+"""A minimal REST proxy of a gRPC service: the baseline of bench.create.
+
+It parses JSON, forwards the message and prints JSON. It checks nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def serve(listen: str, upstream: str) -> None:
-    """Serve creates until the process ends."""
+    """Serve Create calls until the process ends."""
     schema = load_schema(Config().services)
     method = schema.methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
     create: Any = grpc.aio.insecure_channel(upstream).unary_unary(
