@@ -395,7 +395,7 @@ async def test_warnings_are_bounded_and_go_with_the_upstreams_errors(
             warnings = answer.headers.getall("Warning")
             assert answer.status == status
         assert warnings[0] == '299 - "p/r0: w0"'
-        assert warnings[10:] == ['299 - "and 30 more, which the decision log has"']
+        assert warnings[10:] == ['299 - "and 30 more, see the decision log"']
     request = schema.known[CREATE].request(name="debian-13", uri=GOOD_IMAGE["uri"])
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         callable_: Any = channel.unary_unary(f"/{CREATE}")
@@ -403,7 +403,7 @@ async def test_warnings_are_bounded_and_go_with_the_upstreams_errors(
         await call
         trailing = [value for key, value in await call.trailing_metadata() if key == "x-policy-warning"]
     assert trailing[0] == "p/r0: w0"
-    assert trailing[-1] == "and 37 more, which the decision log has"
+    assert trailing[-1] == "and 37 more, see the decision log"
 
 
 @pytest.mark.parametrize("count", [20, 24, 300])

@@ -1,4 +1,4 @@
-"""The record of a call: what was asked, what was decided, and how a call ended that was not decided on.
+"""The record of a call: its request, and the decision or the error that ended it.
 
 A record holds the request as it came, redacted. A redacted signature would make a
 link look different to the rules, so the record keeps until when each signed link

@@ -1,4 +1,4 @@
-"""A second bundle, judged beside the one in force. It decides nothing: it tells what it would decide."""
+"""The shadow bundle: its decisions are compared with those of the active bundle, and enforce nothing."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Shadow:
 
     @property
     def bundle_hash(self) -> str:
-        """Of the bundle that is judged."""
+        """Hash of the shadow bundle."""
         return self._decider.bundle.hash
 
     def compare(self, call: Call, decision: Decision) -> None:
-        """Judge what was asked by the second bundle too; count and log what differs. It never raises."""
+        """Evaluate a call with the shadow bundle too; count and log differences. It never raises."""
         try:
             if self._decider.find_oversized(decision.method, decision.input.request):
                 self._metrics.record_shadow("too large")
                 return
             other = self._decider.decide(decision.input)
             outcome = compare_outcomes(decision, other)
-        except Exception:  # noqa: BLE001 - whatever it is, the call is not the shadow's to end
+        except Exception:  # noqa: BLE001 - no failure of the shadow bundle may end a call
             self._metrics.record_shadow("failed")
             _log.exception("shadow failed", extra={"call_id": call.id, "method": decision.method})
             return
@@ -66,6 +66,6 @@ def compare_outcomes(decision: Decision, other: Decision) -> str:
 
 
 def _describe(decision: Decision) -> list[str]:
-    told = [f"{one.action}: {one.reason}" for one in decision.violations]
-    told += [f"waived: {one.reason}" for one in decision.waived]
-    return told + [f"set: {one.field}" for one in decision.mutations if one.is_made]
+    shown = [f"{one.action}: {one.reason}" for one in decision.violations]
+    shown += [f"waived: {one.reason}" for one in decision.waived]
+    return shown + [f"set: {one.field}" for one in decision.mutations if one.is_made]

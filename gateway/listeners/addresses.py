@@ -1,4 +1,4 @@
-"""Who counts as one address when connections are bounded."""
+"""Which hosts count as one address when connections are limited."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _SUBSCRIBER_BITS = 64
 
 
 def address_key(host: str) -> str:
-    """Return what connections of a host are counted under: an IPv4 address, or an IPv6 network of /64.
+    """Return the key under which connections are counted: an IPv4 address, or an IPv6 /64 network.
 
     Args:
-        host: an IP address as a socket names its peer; anything else counts as itself.
+        host: IP address of a socket's peer; any other text is its own key.
     """
     address = parse_host(host)
     if isinstance(address, ipaddress.IPv6Address):
@@ -21,7 +21,7 @@ def address_key(host: str) -> str:
 
 
 def parse_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address of a host, IPv4 also when IPv6 carries it; None when it is no address."""
+    """Return the IP address of a host; IPv4-mapped addresses become IPv4. None for other texts."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

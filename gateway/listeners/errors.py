@@ -1,4 +1,4 @@
-"""Errors that listeners themselves end calls with."""
+"""Errors that listeners themselves raise."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class HttpError(GatewayError):
-    """An error that HTTP has a status of its own for.
+    """An error with an HTTP status of its own.
 
     Attributes:
-        status: instead of the one that the code maps to.
-        headers: to answer with.
+        status: replaces the status that the code maps to.
+        headers: further headers of the response.
     """
 
     def __init__(
@@ -38,33 +38,33 @@ class HttpError(GatewayError):
 
 
 def internal_error(trace_id: str) -> GatewayError:
-    """Return the answer to a fault of the gateway's own: the log tells more, by the trace ID."""
+    """Return the error for a failure of the gateway itself; the log has the cause under the trace ID."""
     return GatewayError(
         Code.INTERNAL, "INTERNAL", f"the gateway failed; its log has the reason under trace {trace_id}"
     )
 
 
 def client_streaming_error() -> GatewayError:
-    """Return the answer to a call of a method that takes a stream of requests."""
+    """Return the error for a call of a method that takes a stream of requests."""
     message = "a stream of requests is served by neither listener"
     return GatewayError(Code.UNIMPLEMENTED, "CLIENT_STREAMING", message)
 
 
 def headers_too_large() -> HttpError:
-    """Return the answer to a request whose line or headers are over the limit."""
+    """Return the error for a request whose request line or headers are too large."""
     return HttpError(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         Code.INVALID_ARGUMENT,
         "HEADERS_TOO_LARGE",
-        "the request line or the headers are larger than the gateway takes",
+        "the request line or the headers are larger than the gateway accepts",
     )
 
 
 def stopping_error() -> GatewayError:
-    """Return the error of a call that the gateway's stop has ended."""
+    """Return the error for a call that is cut because the gateway stops."""
     task = asyncio.current_task()
     if task is not None:
-        task.uncancel()  # there is a response to send yet
+        task.uncancel()  # the response is still to be sent
     return GatewayError(
         Code.UNAVAILABLE,
         "STOPPING",

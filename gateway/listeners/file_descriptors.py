@@ -1,4 +1,4 @@
-"""File descriptors: as many as the bounds of the listeners need, or bounds that fit what there is."""
+"""File descriptors: enough for the connection limits, or lower connection limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ConnectionBounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The bounds in effect."""
+    """The connection limits of all listeners."""
 
     rest: ConnectionBounds
     grpc: ConnectionBounds
@@ -36,10 +36,10 @@ class Budget:
 
 
 def make_budget(config: Config) -> Budget:
-    """Raise the limit on descriptors as far as the bounds need, and lower the bounds when it does not reach.
+    """Raise the limit on open files as far as the connection limits need, or lower the connection limits.
 
-    Lowered bounds are logged: the sum of all stays below the limit, so that the
-    admin listener can always be reached.
+    Lower limits are logged. Their sum stays below the limit on open files, so that
+    the admin listener can always be reached.
     """
     rest, grpc = config.rest.max_connections, config.grpc.max_connections
     available = _raise_limit(rest + grpc + ADMIN_CONNECTIONS + RESERVE) - ADMIN_CONNECTIONS - RESERVE
@@ -62,7 +62,7 @@ def _bounds(total: int, per_address: int) -> ConnectionBounds:
 
 
 def _raise_limit(wanted: int) -> int:
-    """Raise the soft limit to what is wanted, or to the hard limit; return what it is."""
+    """Raise the soft limit to a number, or to the hard limit; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted

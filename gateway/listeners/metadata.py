@@ -1,4 +1,4 @@
-"""HTTP headers → the metadata of a call: an explicit list passes, everything else stays here."""
+"""HTTP headers → the metadata of a call: only listed names are passed to the upstream."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from multidict import CIMultiDictProxy
 
-# What the cloud's API documents for its callers.
+# The headers that the cloud's API documents for its callers.
 PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-trace-id")
 
-# gRPC peers take 8 KiB of metadata by default; the gateway's own has to fit in as well.
+# gRPC peers accept 8 KiB of metadata by default; the gateway adds its own to that.
 _MAX_METADATA_BYTES = 6 * 1024
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -28,18 +28,18 @@ _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 class MetadataReader:
-    """Picks out of all that a caller sent the metadata that it may set.
+    """Selects the metadata that a caller may set.
 
-    What is not on the list stays here, whatever it is called: hop-by-hop headers,
-    `grpc-*`, the gateway's own, and look-alikes with `_` for `-`.
+    Names that are not listed are not passed on: hop-by-hop headers, `grpc-*`, the
+    gateway's own, and names with `_` in the place of `-`.
     """
 
     def __init__(self, further: Iterable[str], header_bytes: int) -> None:
         """Prepare.
 
         Args:
-            further: names beside those that the cloud documents; those in `-bin` are binary.
-            header_bytes: largest size of all headers of an HTTP request together.
+            further: names in addition to those that the cloud documents; names that end in `-bin` are binary.
+            header_bytes: largest total size of the headers of an HTTP request.
         """
         self._names = frozenset([*PASSED, *further])
         self._header_bytes = header_bytes
@@ -48,22 +48,22 @@ class MetadataReader:
         """Return the metadata in the headers of an HTTP request, binary values decoded from base64.
 
         Raises:
-            HttpError: 431 when the headers are too large together.
-            GatewayError: as read.
+            HttpError: 431 when the headers are too large in total.
+            GatewayError: as `read` raises it.
         """
         if sum(len(name) + len(value) for name, value in headers.items()) > self._header_bytes:
             raise headers_too_large()
         return self.read((name.lower(), value) for name, value in headers.items())
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
-        """Return the metadata among names and values.
+        """Return the metadata that is passed on.
 
         Args:
             given: lower-case names with their values.
 
         Raises:
-            HttpError: 431 when it is more than upstreams take.
-            GatewayError: INVALID_ARGUMENT with every name that stands twice or holds what metadata cannot.
+            HttpError: 431 when it is larger than upstreams accept.
+            GatewayError: INVALID_ARGUMENT with every name that is repeated or has a malformed value.
         """
         metadata: dict[str, str | bytes] = {}
         violations = []
@@ -71,7 +71,7 @@ class MetadataReader:
             if name not in self._names:
                 continue
             if name in metadata:
-                violations.append(_violation(name, "stands there more than once; send it once"))
+                violations.append(_violation(name, "is repeated; send it once"))
                 continue
             try:
                 metadata[name] = _read_value(name, value)
@@ -93,12 +93,12 @@ def _read_value(name: str, value: str | bytes) -> str | bytes:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64 of either alphabet, padded or not, as gRPC's own HTTP mapping has it."""
+    """Decode base64 of either alphabet, padded or not, as in gRPC over HTTP/2."""
     digits = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("is no base64 text") from error
+        raise ValueError("is not base64") from error
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -119,18 +119,18 @@ def new_identifiers() -> dict[str, str]:
 
 
 def read_timeout(headers: Mapping[str, str], limit_s: float) -> float:
-    """Return how long a call may take: what Grpc-Timeout asks for, within the limit, in seconds.
+    """Return how long a call may take, in seconds: the caller's Grpc-Timeout, up to the limit.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT when it is not as
-            https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md has it.
+        GatewayError: INVALID_ARGUMENT when it does not have the form of
+            https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
     """
     text = headers.get("grpc-timeout")
     if text is None:
         return limit_s
     match = _TIMEOUT.fullmatch(text)
     if match is None:
-        description = "is up to eight digits and a unit of H, M, S, m, u or n, as 10S"
+        description = "must be up to eight digits and a unit (H, M, S, m, u or n), for example 10S"
         raise invalid_request("a header is malformed", [_violation("grpc-timeout", description)])
     return min(int(match["number"]) * _SECONDS[match["unit"]], limit_s)
 

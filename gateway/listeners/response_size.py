@@ -1,6 +1,6 @@
-"""Bounds on what a response carries beside its body: gRPC metadata and Warning headers.
+"""Limits on the size of gRPC metadata and Warning headers of a response.
 
-gRPC clients accept 8 KiB of metadata by default. Over that they fail the call with RESOURCE_EXHAUSTED, some
+gRPC clients accept 8 KiB of metadata by default. Above that they fail the call with RESOURCE_EXHAUSTED, some
 of them at random, and its code and reasons are lost. So message, details and warnings share one budget.
 """
 
@@ -31,14 +31,14 @@ _HEADER_BYTES = 32
 _MESSAGE_BYTES = 2048
 _MARKER_BYTES = 160  # of the message's end that counts what is left out
 _RESERVED_FOR_WARNINGS = 1024
-_MIN_DETAIL_BYTES = 256  # a detail with less room than this is not worth cutting
+_MIN_DETAIL_BYTES = 256  # a detail is not cut to less than this
 _FIELD_BYTES = 8  # of tag and length around a field, at most
 _MAX_REQUEST_ID = 256
 
 _MAX_WARNING = 512
 _MAX_HTTP_WARNINGS = 10
 _MAX_RPC_WARNINGS = 3
-# Proxies and clients accept some 8 KiB of headers in all, and some only 4 KiB: nginx by default.
+# Proxies and clients accept about 8 KiB of headers, some only 4 KiB, for example nginx by default.
 _HTTP_WARNING_BYTES = 3 * 1024
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
@@ -49,29 +49,29 @@ def to_trailing_metadata(
 ) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """Return the message and the trailing metadata of a call that an error ends.
 
-    Code, ErrorInfo and RequestInfo are always there. Where the rest is too large, the
-    message ends with how many violations and details are left out.
+    Code, ErrorInfo and RequestInfo are always present. If the rest is too large, the
+    message ends with the number of violations and details that are left out.
 
     Args:
         error: that ends the call.
         request_id: for the RequestInfo.
         headers: metadata that every response has.
     """
-    room = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())
+    space = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())
     status = to_status(error, request_id)
     status.message = fit_message(status.message, _MESSAGE_BYTES - _MARKER_BYTES)
     warnings = to_warning_metadata(error.warnings)
     reserved = min(sum(_header_size(*one) for one in warnings), _RESERVED_FOR_WARNINGS)
-    room -= _header_size("grpc-message", "") + _header_size(_DETAILS, "") + reserved
-    _shrink(status, (room - _wire_size(status.message)) * 3 // 4)
+    space -= _header_size("grpc-message", "") + _header_size(_DETAILS, "") + reserved
+    _shrink(status, (space - _wire_size(status.message)) * 3 // 4)
     data: bytes = status.SerializeToString()
-    room -= _wire_size(status.message) + _base64_size(data) - reserved
-    return status.message, ((_DETAILS, data), *headers.items(), *to_warning_metadata(error.warnings, room))
+    space -= _wire_size(status.message) + _base64_size(data) - reserved
+    return status.message, ((_DETAILS, data), *headers.items(), *to_warning_metadata(error.warnings, space))
 
 
-def to_warning_metadata(texts: Sequence[str], room: int = _METADATA_BYTES) -> tuple[tuple[str, str], ...]:
-    """Return the metadata of warnings, and how many of them are left out."""
-    shown = _choose(texts, _to_ascii, _MAX_RPC_WARNINGS, room, _header_size(_WARNING, ""))
+def to_warning_metadata(texts: Sequence[str], space: int = _METADATA_BYTES) -> tuple[tuple[str, str], ...]:
+    """Return the metadata of warnings; the last one counts those that are left out."""
+    shown = _choose(texts, _to_ascii, _MAX_RPC_WARNINGS, space, _header_size(_WARNING, ""))
     return tuple((_WARNING, text) for text in shown)
 
 
@@ -82,12 +82,12 @@ def to_warning_headers(texts: Sequence[str]) -> list[str]:
     return [f'299 - "{text}"' for text in shown]
 
 
-def fit_message(message: str, room: int) -> str:
-    """Cut a message to so many bytes; gRPC writes each byte beyond printable ASCII as three."""
-    if len(message) <= room and _wire_size(message) <= room:
+def fit_message(message: str, space: int) -> str:
+    """Cut a message to a number of bytes; gRPC encodes each byte that is not printable ASCII as three."""
+    if len(message) <= space and _wire_size(message) <= space:
         return message
-    sizes = accumulate(_wire_size(char) for char in message[:room])
-    kept = sum(size <= room - _wire_size("…") for size in sizes)
+    sizes = accumulate(_wire_size(char) for char in message[:space])
+    kept = sum(size <= space - _wire_size("…") for size in sizes)
     return f"{message[:kept]}…"
 
 
@@ -115,29 +115,29 @@ def _header_size(name: str, value: str) -> int:
 
 
 def _choose(
-    texts: Sequence[str], encode: Callable[[str], str], limit: int, room: int, overhead: int
+    texts: Sequence[str], encode: Callable[[str], str], limit: int, space: int, overhead: int
 ) -> list[str]:
-    """Return the first texts that fit, encoded, and a last one that counts the others."""
+    """Return the first texts that fit, encoded; the last one counts the others."""
     if not texts:
         return []
     shown = [_cut(text, encode) for text in texts[:limit]]
     sizes = list(accumulate(len(text) + overhead for text in shown))
-    if len(texts) <= limit and sizes[-1] <= room:
+    if len(texts) <= limit and sizes[-1] <= space:
         return shown
     reserved = len(_left_out(len(texts))) + overhead
-    kept = sum(size <= room - reserved for size in sizes)
+    kept = sum(size <= space - reserved for size in sizes)
     return [*shown[:kept], _left_out(len(texts) - kept)]
 
 
 def _left_out(count: int) -> str:
-    return f"and {count} more, which the decision log has"
+    return f"and {count} more, see the decision log"
 
 
 def _cut(text: str, encode: Callable[[str], str]) -> str:
     shown = encode(text[:_MAX_WARNING])
     if len(text) <= _MAX_WARNING and len(shown) <= _MAX_WARNING:
         return shown
-    # An escape takes two characters, so that half as many always fit.
+    # An escaped character has two characters, so half as many always fit.
     return encode(text[: _MAX_WARNING - 3 if len(shown) == _MAX_WARNING else _MAX_WARNING // 2 - 3]) + "..."
 
 
@@ -152,18 +152,18 @@ def _to_quotable(text: str) -> str:
 # --- details
 
 
-def _shrink(status: status_pb2.Status, room: int) -> None:
-    """Cut the details of a status to so many bytes, and say in its message what is left out."""
-    if status.ByteSize() <= room:
+def _shrink(status: status_pb2.Status, space: int) -> None:
+    """Cut the details of a status to a number of bytes; its message reports what is left out."""
+    if status.ByteSize() <= space:
         return
-    room -= len(_encode(status.message)) + _FIELD_BYTES + _MARKER_BYTES
+    space -= len(_encode(status.message)) + _FIELD_BYTES + _MARKER_BYTES
     kept: dict[int, AnyMessage] = {}
     violations = 0
     for index in sorted(range(len(status.details)), key=lambda index: _rank(status.details[index])):
-        shorter, cut = _shorten(status.details[index], room)
+        shorter, cut = _shorten(status.details[index], space)
         if shorter is not None:
             kept[index] = shorter
-            room -= shorter.ByteSize() + _FIELD_BYTES
+            space -= shorter.ByteSize() + _FIELD_BYTES
             violations += cut
     details = len(status.details) - len(kept)
     shown = [kept[index] for index in sorted(kept)]
@@ -184,53 +184,53 @@ def _marker(violations: int, details: int) -> str:
 
 
 def _rank(detail: AnyMessage) -> int:
-    """Return the order in which details get room: what identifies the call and its failure comes first."""
+    """Return the priority of a detail: what identifies the call and its failure comes first."""
     for rank, kind in enumerate((error_details_pb2.RequestInfo, error_details_pb2.ErrorInfo)):
         if detail.Is(kind.DESCRIPTOR):
             return rank
     return 2
 
 
-def _shorten(detail: AnyMessage, room: int) -> tuple[AnyMessage | None, int]:
-    """Return a detail that fits, or None, and how many violations it has lost."""
-    # An ErrorInfo leaves some room for the reasons in detail.
+def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
+    """Return a detail that fits, or None, and the number of violations that it has lost."""
+    # An ErrorInfo leaves some space for the violations.
     is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
-    if detail.ByteSize() + _FIELD_BYTES <= (room // 2 if is_info else room):
+    if detail.ByteSize() + _FIELD_BYTES <= (space // 2 if is_info else space):
         return detail, 0
     try:
         if is_info:
-            return _pack(_shorten_info(error_details_pb2.ErrorInfo.FromString(detail.value), room // 2)), 0
+            return _pack(_shorten_info(error_details_pb2.ErrorInfo.FromString(detail.value), space // 2)), 0
         if detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR):
             request_id = error_details_pb2.RequestInfo.FromString(detail.value).request_id
             return _pack(error_details_pb2.RequestInfo(request_id=request_id[:_MAX_REQUEST_ID])), 0
-        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR) and room > _MIN_DETAIL_BYTES:
+        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR) and space > _MIN_DETAIL_BYTES:
             whole = error_details_pb2.BadRequest.FromString(detail.value)
-            request = _shorten_violations(whole, room - _MIN_DETAIL_BYTES // 2)
+            request = _shorten_violations(whole, space - _MIN_DETAIL_BYTES // 2)
             return _pack(request), len(whole.field_violations) - len(request.field_violations)
-    except DecodeError:  # an upstream may send anything under any name
+    except DecodeError:  # an upstream may send any bytes under any type
         pass
     return None, 0
 
 
-def _shorten_info(info: error_details_pb2.ErrorInfo, room: int) -> error_details_pb2.ErrorInfo:
-    """Return an ErrorInfo with as many of its facts as fit."""
+def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_details_pb2.ErrorInfo:
+    """Return an ErrorInfo with as much of its metadata as fits."""
     shorter = error_details_pb2.ErrorInfo(
         reason=info.reason[:_MIN_DETAIL_BYTES], domain=info.domain[:_MIN_DETAIL_BYTES]
     )
-    room -= shorter.ByteSize() + _FIELD_BYTES
+    space -= shorter.ByteSize() + _FIELD_BYTES
     for name, value in sorted(info.metadata.items()):
-        room -= len(_encode(name)) + len(_encode(value)) + 2 * _FIELD_BYTES
-        if room >= 0:
+        space -= len(_encode(name)) + len(_encode(value)) + 2 * _FIELD_BYTES
+        if space >= 0:
             shorter.metadata[name] = value
     return shorter
 
 
-def _shorten_violations(request: error_details_pb2.BadRequest, room: int) -> error_details_pb2.BadRequest:
-    """Return the violations that fit; first of all the one that counts those beyond them."""
+def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> error_details_pb2.BadRequest:
+    """Return the violations that fit; the one that counts further violations has priority."""
     whole = list(request.field_violations)
     last = [one for one in whole[-1:] if one.reason == MORE]
     sizes = accumulate(one.ByteSize() + _FIELD_BYTES for one in [*last, *whole[: len(whole) - len(last)]])
-    kept = sum(size <= room for size in sizes)
+    kept = sum(size <= space for size in sizes)
     shown = [*whole[: kept - len(last)], *last] if kept else []
     return error_details_pb2.BadRequest(field_violations=shown)
 

@@ -1,4 +1,4 @@
-"""Where listeners listen, with which certificates, and what is wrong with either."""
+"""Addresses and certificates of listeners: their faults, and reading of TLS files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsError:
-    """Return the fault of an address that a listener cannot take.
+    """Return the fault for an address that a listener cannot use.
 
     Args:
         name: of the listener's section in the configuration.
         listen: the address.
-        error: why not.
+        error: the reason.
     """
     reason = "the address cannot be used"
-    if error is not None:  # what asyncio adds to the system's own text repeats the address
+    if error is not None:  # asyncio adds the address to the system's text
         number = error.errno or 0
         own = os.strerror(number) if number > 0 else error.strerror or str(error)
         reason = f"{own[:1].lower()}{own[1:]}"
@@ -31,7 +31,7 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
 
 
 def why_not_listening(listen: Address) -> OSError | None:
-    """Return why an address cannot be listened on; gRPC does not say."""
+    """Return why a listener cannot use an address; gRPC does not report it."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -49,7 +49,7 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
 
     Args:
         tls: the files.
-        section: that names them, as `rest.tls`.
+        section: of the configuration that names them, such as `rest.tls`.
 
     Raises:
         FaultsError: with every file that cannot be used.
@@ -71,6 +71,6 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
 
 
 def tls_fault(tls: ListenerTls, section: str, reason: str) -> FaultsError:
-    """Return the fault of a certificate that OpenSSL refuses."""
+    """Return the fault for a certificate that OpenSSL refuses."""
     message = f"cannot be used: {reason.replace('_', ' ').lower()}"
     return FaultsError([Fault(Position(str(tls.certificate)), f"{section}.certificate", message)])

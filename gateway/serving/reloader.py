@@ -94,9 +94,7 @@ class Reloader:
                 return
             except Exception:  # noqa: BLE001 - whatever it is, the watcher continues, and it is reported
                 _log.exception("reload failed")
-                self._refuse(
-                    [Fault(Position("bundle"), "", "the gateway failed to load it; its log tells why")]
-                )
+                self._refuse([Fault(Position("bundle"), "", "the gateway failed to load it; see its log")])
                 return
             self._active.snapshot = snapshot
             self._metrics.record_reload(is_good=True)

@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from gateway.policy import Bundle
     from gateway.policy.bundle_files import BundleFiles
 
-_SMALLEST_BODY = (
-    65536  # estimates do not become lower with a smaller limit: some values do not come from bodies
-)
+_SMALLEST_BODY = 65536  # a smaller limit does not lower the estimated cost: not all values come from bodies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ def _read_served_bundle(path: Path) -> BundleFiles:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # why it cannot be looked at is found when it is read
+    except OSError:  # the reason is reported when it is read
         return True
 
 
@@ -143,8 +141,8 @@ def open_bundle(
         config: that names it.
         schema: that requests are checked against.
         path: of the other one.
-        is_trusted: it has to fit its sums, and to be signed, where the configuration asks for that; a
-            candidate need not yet.
+        is_trusted: whether `bundle.sum` and the signature are checked as the configuration requires; a
+            candidate has none yet.
 
     Raises:
         FaultsError: with every fault in it.
@@ -156,7 +154,7 @@ def open_bundle(
 
 
 def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
-    """Compile a bundle with what the configuration says of its inputs.
+    """Compile a bundle with the limits that the configuration sets for its inputs.
 
     Raises:
         FaultsError: with every fault in the bundle.
@@ -170,19 +168,18 @@ def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle
 
 
 def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
-    """Compile a bundle that fits its sums, and is signed, where the configuration asks for that.
+    """Check `bundle.sum` and the signature as the configuration requires, and compile a bundle.
 
     Args:
-        config: that may ask for it.
+        config: that may require a signature.
         schema: that requests are checked against.
         files: of the bundle.
         name: of the bundle, for messages.
 
     Raises:
-        FaultsError: files are not those of the sums, the signature is missing or bad, or with every fault in
-            the bundle.
+        FaultsError: files differ from `bundle.sum`, the signature is invalid, or the bundle has faults.
     """
-    check_sums(files)  # before the signature, which cannot tell which file was altered
+    check_sums(files)  # before the signature, which does not show which file was altered
     if config.policies.public_key is not None:
         load_public_key(config.policies.public_key).check(files, name)
     return compile_bundle(config, schema, files)
@@ -211,7 +208,7 @@ def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes
 
 
 def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
-    """Make the table of methods.
+    """Build the table of methods.
 
     Raises:
         FaultsError: the descriptors cannot be served.

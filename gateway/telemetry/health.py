@@ -1,4 +1,4 @@
-"""Health of the gateway: named conditions, which any part can set, and facts to show beside them."""
+"""Health of the gateway: named conditions, which any part can set, and facts that are shown with them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Health:
     """The conditions of all parts, in the order in which they were first set.
 
     Attributes:
-        facts: what the readiness page shows beside the status: version, bundle and the like.
+        facts: what the readiness page shows with the status, such as version and bundle.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""One gRPC channel for each upstream, shared by the services that live there."""
+"""One gRPC channel for each upstream, shared by its services."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ METADATA_BYTES = 64 * 1024
 
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
-    # Retries are the gateway's own decision: only it knows which calls may be made twice.
+    # Only the gateway knows which calls may be made twice, so the library must not retry.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # Up to here an upstream's error keeps its code and details. By default, errors over 8 KiB become
+    # Up to this size an upstream's error keeps its code and details. By default, errors over 8 KiB become
     # RESOURCE_EXHAUSTED at random, and those over 16 KiB always.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
@@ -37,13 +37,13 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
 
 
 class Channels:
-    """Opens channels lazily: nothing connects before the first call.
+    """Opens channels; they connect lazily, at the first call.
 
     Attributes:
         failures: reports upstreams that fail; it outlives a reload, as the channels do.
 
     Raises:
-        FaultsError: when made, if a file of root certificates cannot be read, or holds none.
+        FaultsError: if a file of root certificates cannot be read, or has none.
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream], health: Health) -> None:
@@ -60,7 +60,7 @@ class Channels:
         return self._channels[name]
 
     async def close(self) -> None:
-        """Close every channel; calls under way are cancelled."""
+        """Close every channel; active calls are cancelled."""
         for channel in self._channels.values():
             await channel.close()
 

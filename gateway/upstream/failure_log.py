@@ -34,7 +34,7 @@ UNREACHABLE = "UPSTREAM_UNAVAILABLE"
 """Reason of the error of a call whose upstream could not be reached."""
 
 _MAX_MESSAGE = 500
-# What an upstream itself says when the failure is its own, not the caller's.
+# Codes that an upstream returns for its own failures, not for those of callers.
 _FAILURES = frozenset(
     {
         Code.UNKNOWN,
@@ -48,7 +48,7 @@ _FAILURES = frozenset(
 
 
 class FailureLog:
-    """Logs failures of upstreams, with what the operator needs to find their cause."""
+    """Logs failures of upstreams, with what an operator needs to find the cause."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class FailureLog:
             self._health.set(_condition(upstream), Status.OK)
 
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
-        """Log a failure, unless its like was logged within INTERVAL_S.
+        """Log a failure, unless the same upstream and code were logged within INTERVAL_S.
 
         Args:
             call: that failed.
             upstream: name of the upstream.
             error: that the call ends with.
-            peer_message: what the upstream, or the channel to it, said.
+            peer_message: text of the upstream, or of the channel to it.
         """
         if error.reason == UNREACHABLE:
             self._unreachable.add(upstream)
@@ -126,7 +126,7 @@ def _is_failure(error: GatewayError) -> bool:
 
 
 def _reason(error: GatewayError) -> str:
-    """Return the gateway's own reason for an error, or that which the upstream named."""
+    """Return the reason of the gateway's own error, or that of the upstream's ErrorInfo."""
     if not isinstance(error, UpstreamError):
         return error.reason
     info = error_details_pb2.ErrorInfo()
@@ -141,5 +141,5 @@ def _reason(error: GatewayError) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text without secrets, on one line, cut to a readable length."""
+    """Return a text redacted, on one line, cut to a readable length."""
     return escape_line(redact_text(text, _MAX_MESSAGE))

@@ -121,7 +121,7 @@ class Forwarder:
         upstream = self._upstreams[call.method.service]
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
         span = self._tracing.start_client(call.method.name, call.span, attributes)
-        started_ns = time.perf_counter_ns()  # the loop's clock may have whole milliseconds
+        started_ns = time.perf_counter_ns()  # the loop's clock may have only milliseconds
         code = Code.UNKNOWN
         try:
             yield span
@@ -154,12 +154,12 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # No deserializer: the library would log what cannot be parsed by itself, and return nothing.
+    # No deserializer: the library would log malformed messages itself, and return nothing.
     return make(method.path, request_serializer=_serialize)
 
 
 def _serialize(message: Message) -> bytes:
-    """Return the one encoding of a message: maps have no order of their own."""
+    """Return the deterministic encoding of a message: maps have no order."""
     return message.SerializeToString(deterministic=True)
 
 
@@ -172,7 +172,7 @@ def _reply_metadata(metadata: Any) -> dict[str, str]:
 
 
 def _end(span: Span, parent: Span, code: Code) -> None:
-    if span is parent:  # tracing is off: there is but one
+    if span is parent:  # tracing is off: there is only one span
         return
     span.set_attribute("rpc.response.status_code", code.name)
     if code is not Code.OK:

@@ -177,13 +177,13 @@ async def test_denials_with_long_warnings_reach_their_client(
     assert warnings[0].startswith("denies/r0: m" if action == "warn" else "warns/r0: m")
     assert (
         warnings[-1]
-        == f"and {(40 if action == 'warn' else 20) - len(warnings) + 1} more, which the decision log has"
+        == f"and {(40 if action == 'warn' else 20) - len(warnings) + 1} more, see the decision log"
     )
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as answer:
         assert answer.status == 403
         headers = sum(len(name) + len(value) + 4 for name, value in answer.headers.items())
         assert headers < 4096 + 512
-        assert answer.headers.getall("Warning")[-1].endswith('more, which the decision log has"')
+        assert answer.headers.getall("Warning")[-1].endswith('more, see the decision log"')
 
 
 _TEXTS = st.builds(lambda char, count: char * count, st.sampled_from('aя%😀"\\\n'), st.integers(0, 9000))

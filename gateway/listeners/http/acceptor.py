@@ -1,4 +1,4 @@
-"""Accepts the connections of an HTTP listener within bounds, each counted from its first byte to its end."""
+"""Accepts the connections of an HTTP listener and limits their number."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _REPORT_S = 10.0
 
 
 class Connection(asyncio.BaseProtocol):
-    """What serves one connection."""
+    """The protocol of one connection."""
 
     __slots__ = ()
 
     @property
     def idle_since(self) -> float | None:
-        """When it last had a request under way, by the event loop's clock; None while it has one."""
+        """Since when the connection has had no request, by the event loop's clock; None while it has one."""
         raise NotImplementedError
 
     def abort(self) -> None:
-        """Close it at once, whatever is still to be sent."""
+        """Close the connection at once; data that is not sent yet is lost."""
         raise NotImplementedError
 
 
@@ -48,18 +48,18 @@ class Bounds(Protocol):
 
     @property
     def max_connections(self) -> int:
-        """In all."""
+        """Of the whole listener."""
         ...
 
     @property
     def max_connections_per_address(self) -> int:
-        """Of one address."""
+        """From one address."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Of a connection among the others: the address that it is counted under, and the task that opens it."""
+class _Registration:
+    """How a connection is counted: under which address, and by which task it is opened."""
 
     key: str
     opening: asyncio.Task[None]
@@ -68,8 +68,8 @@ class _Place:
 class Acceptor:
     """Listens at one address.
 
-    Whoever comes when a bound is reached takes the place of the connection that
-    has been idle for longest. When none is idle the newcomer is refused.
+    At a limit, a new connection replaces the connection that has been idle longest.
+    If no connection is idle, the new connection is refused.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Acceptor:
         Args:
             name: of the listener, for the log.
             bounds: of its connections.
-            make_connection: makes what serves one; it calls back once that has been lost.
-            refusal: is sent to a connection that is refused, in plaintext only.
+            make_connection: makes the protocol of a connection, given a function to call when it is lost.
+            refusal: bytes that a refused connection receives, in plaintext only.
             context: for TLS.
             handshake_s: how long a TLS handshake may take, in seconds.
         """
@@ -99,7 +99,7 @@ class Acceptor:
         self._handshake_s = handshake_s
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: dict[Connection, _Place] = {}
+        self._open: dict[Connection, _Registration] = {}
         self._counts: Counter[str] = Counter()
         self._refused = 0
         self._reported = float("-inf")
@@ -116,7 +116,7 @@ class Acceptor:
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Accept no more, and give up handshakes under way; open connections stay."""
+        """Stop accepting, and cancel TLS handshakes; open connections stay open."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -130,7 +130,7 @@ class Acceptor:
         while True:
             try:
                 accepted, peer = await loop.sock_accept(listening)
-            except OSError as error:  # no descriptor is left, or the peer is gone already
+            except OSError as error:  # no file descriptor is left, or the peer has closed the connection
                 _log.warning(
                     "connection not accepted", extra={"listener": self._name, "reason": error.strerror}
                 )
@@ -151,10 +151,10 @@ class Acceptor:
     def _admit(self, accepted: socket.socket, key: str) -> None:
         connection = self._make_connection(self._forget)
         self._counts[key] += 1
-        self._open[connection] = _Place(key, self._start(self._serve(accepted, connection)))
+        self._open[connection] = _Registration(key, self._start(self._serve(accepted, connection)))
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        """Hand a connection over to what serves it; TLS has its handshake first."""
+        """Connect an accepted socket to its protocol, after the TLS handshake if there is one."""
         loop = asyncio.get_running_loop()
         timeout_s = self._handshake_s if self._context else None
         try:
@@ -169,13 +169,13 @@ class Acceptor:
                 raise
 
     def _has_place(self, key: str) -> bool:
-        """Tell whether one more may come from an address, once an idle one has made way if need be."""
+        """Return whether one more connection is allowed; an idle one is closed if necessary."""
         if self._counts[key] >= self._bounds.max_connections_per_address:
             return self._close_idle(key)
         return len(self._open) < self._bounds.max_connections or self._close_idle(None)
 
     def _close_idle(self, key: str | None) -> bool:
-        """Close the connection idle for longest, of one address if one is given; False when none is."""
+        """Close the connection that has been idle longest; return False if none is idle."""
         idle = [
             (since, connection)
             for connection, place in self._open.items()
@@ -184,7 +184,7 @@ class Acceptor:
         if not idle:
             return False
         _, connection = min(idle, key=lambda one: one[0])
-        self._open[connection].opening.cancel()  # of no effect once it is open
+        self._open[connection].opening.cancel()  # has no effect after the connection is open
         self._forget(connection)
         connection.abort()
         return True
@@ -203,11 +203,11 @@ class Acceptor:
                 accepted.send(self._refusal)
                 accepted.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # whoever is refused need not hear of it
+            pass  # the refusal is not essential
         finally:
             accepted.close()
         if not self._counts[key]:
-            del self._counts[key]  # a Counter keeps what it was asked for
+            del self._counts[key]  # a Counter keeps keys with the count 0
         self._refused += 1
         now = asyncio.get_running_loop().time()
         if now - self._reported >= _REPORT_S:
@@ -218,7 +218,7 @@ class Acceptor:
 
 
 async def _open_sockets(listen: Address) -> list[socket.socket]:
-    """Return listening sockets for each address of a host's name; of every interface when it is empty."""
+    """Return a listening socket for each address of a host name; an empty name means every interface."""
     found = await asyncio.get_running_loop().getaddrinfo(
         listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -242,7 +242,7 @@ async def _open_sockets(listen: Address) -> list[socket.socket]:
 
 
 def _open_socket(family: int) -> socket.socket | None:
-    """Return a socket, or None for a family that this system has not."""
+    """Return a socket, or None for an address family that this system does not have."""
     try:
         one = socket.socket(family, socket.SOCK_STREAM)
     except OSError:

@@ -1,4 +1,4 @@
-"""The body of an HTTP request: its type and its size, before anything reads it."""
+"""The body of an HTTP request: its type, size and compression."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MEDIA_TYPE = re.compile(
     r"\s*(?P<type>[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?P<parameters>;.*)?"
 )
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
-# What `curl -d` says when it is told nothing else. A browser can send it from any page without asking,
-# so it is not taken from one.
+# The default of `curl -d`. A page of any site can make a browser send this type without a preflight
+# request, so it is refused from browsers.
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _PLAIN = {"", "identity"}
 _ENCODINGS = {*_PLAIN, "gzip", "deflate"}
-_METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte that zlib writes, RFC 1950
+_METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte of zlib data, RFC 1950
 
 
 async def read_body(
@@ -43,13 +43,13 @@ async def read_body(
 
     Args:
         request: whose body is read.
-        limit_bytes: largest size, also once decompressed.
+        limit_bytes: largest size, also after decompression.
         receiving: bounds how long the body may take; entered while it is received.
-        is_json: other types are refused.
+        is_json: whether other types are refused.
 
     Raises:
         HttpError: 408, 413 or 415.
-        GatewayError: INVALID_ARGUMENT when the body breaks off or its compression is bad.
+        GatewayError: INVALID_ARGUMENT when the body is incomplete or its compression is malformed.
     """
     if not request.body_exists:
         return b""
@@ -88,7 +88,7 @@ async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
 
 
 def _check_expectation(request: BaseRequest) -> None:
-    """Tell a caller that waits for it to go on, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
+    """Send 100 Continue to a caller that waits for it, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
     expectation = request.headers.get("expect")
     if expectation is None or request.transport is None:
         return
@@ -116,7 +116,7 @@ def _read_encoding(request: BaseRequest) -> str:
 
 
 def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """Return what one whole gzip member, or zlib stream, holds; some clients send deflate without a frame."""
+    """Return the content of one complete gzip member or zlib stream; some clients send raw deflate data."""
     bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
     decompressor = zlib.decompressobj(bits)
     try:
@@ -131,13 +131,13 @@ def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
 
 
 def _broken() -> GatewayError:
-    return invalid_request("the body is broken off, or not encoded as its headers say")
+    return invalid_request("the body is incomplete, or not encoded as its headers say")
 
 
 def _check_type(request: BaseRequest) -> None:
     given = request.headers.getall("content-type", [])
     if len(given) > 1:
-        raise invalid_request("the header content-type stands there more than once; send it once")
+        raise invalid_request("the header content-type is repeated; send it once")
     if not given:
         return
     match = _MEDIA_TYPE.fullmatch(given[0])

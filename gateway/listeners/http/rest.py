@@ -171,5 +171,5 @@ def _to_json(message: Message, writer: JsonWriter, field_name: str = "") -> byte
         return writer.write(message, field_name)
     except UnprintableError as error:
         raise GatewayError(
-            Code.INTERNAL, "UNPRINTABLE_REPLY", "the upstream's answer has no JSON form; call it by gRPC"
+            Code.INTERNAL, "UNPRINTABLE_REPLY", "the upstream's response has no JSON form; call it by gRPC"
         ) from error

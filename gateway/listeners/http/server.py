@@ -1,7 +1,7 @@
-"""An HTTP server of one handler, on aiohttp's low-level server: no framework in between.
+"""An HTTP server with one handler, on aiohttp's low-level server.
 
-aiohttp itself responds to what it cannot parse; here that response is a Status in
-JSON as well, quotes nothing that was sent and prints no traceback.
+aiohttp itself responds to requests that it cannot parse. Here such a response is a
+Status in JSON too, quotes no part of the request, and logs no traceback.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KEEPALIVE_S = 75.0
 HEAD_S = 10.0
 """Seconds that a TLS handshake, and then the head of a request, may take."""
 WRITE_S = 30.0
-"""Seconds after which a connection is closed whose peer does not read what is sent."""
+"""Seconds after which a connection is closed whose peer does not read."""
 _LINGER_S = 1.0
 _VERSIONS = {HttpVersion10, HttpVersion11}
 
@@ -55,8 +55,8 @@ class HttpServer:
         Args:
             name: of the listener.
             handler: responds to every request that could be parsed.
-            writer: writes the responses to the others.
-            header_bytes: longest request line, and longest header.
+            writer: writes the responses to requests that could not be parsed.
+            header_bytes: largest size of the request line, and of a header.
         """
         self._name = name
         self._handler = handler
@@ -71,7 +71,7 @@ class HttpServer:
         Args:
             listen: the address.
             tls: serve TLS.
-            bounds: of the connections.
+            bounds: limits of the connections.
 
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.
@@ -87,10 +87,10 @@ class HttpServer:
         return Address(host=listen.host, port=port)
 
     async def stop(self, drain_s: float) -> None:
-        """Stop listening, close what is idle, and let requests under way end.
+        """Stop listening, close idle connections, and let active requests end.
 
         Args:
-            drain_s: how long they have, in seconds; their connections are closed after that.
+            drain_s: time that they have, in seconds; then their connections are closed.
         """
         if self._server is None or self._acceptor is None:
             return
@@ -99,7 +99,7 @@ class HttpServer:
         await self._server.shutdown(drain_s)
 
     def refuse(self, error: GatewayError) -> web.Response:
-        """Answer a request that is no HTTP, or ended in aiohttp's own hands; the connection ends with it."""
+        """Return the response to a request that did not reach the handler; it closes the connection."""
         identifiers = new_identifiers()
         response = error_response(error, self._writer, identifiers["x-request-id"])
         set_common_headers(response, identifiers)
@@ -107,7 +107,7 @@ class HttpServer:
         return response
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        # Not by the property: it keeps what it was first asked for, and the response would have that version.
+        # Not the property: it caches its first value, and the response would have that version.
         if request._version in _VERSIONS:  # noqa: SLF001
             return self._handler(request)
         return self._refuse_version(request)
@@ -119,7 +119,7 @@ class HttpServer:
 
 class _Server(web.Server):
     def __init__(self, handler: Any, owner: HttpServer, header_bytes: int) -> None:
-        # A handler is cancelled when its caller goes away; the pipeline knows what must go on all the same.
+        # A handler is cancelled when its caller disconnects; the pipeline decides what continues.
         super().__init__(handler, handler_cancellation=True)
         self._owner = owner
         self._header_bytes = header_bytes
@@ -140,7 +140,7 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """One connection: aiohttp's, with a bound on every wait and no words of its own."""
+    """A connection of aiohttp with a timeout for every wait."""
 
     __slots__ = ("_on_lost", "_owner", "_timers")
 
@@ -176,11 +176,11 @@ class _Protocol(RequestHandler, Connection):
     def data_received(self, data: bytes) -> None:
         try:
             super().data_received(data)
-        except Exception:  # noqa: BLE001 - the parser's own failure; it may quote what was sent
+        except Exception:  # noqa: BLE001 - a failure of the parser; it may quote the request
             self._refuse_bytes()
             return
         if self._is_waiting():
-            self._expect_head()  # a part of it has come
+            self._expect_head()  # only a part of it has arrived
         else:
             self._stop_timer("head")
 
@@ -195,31 +195,31 @@ class _Protocol(RequestHandler, Connection):
     def force_close(self) -> None:
         transport = self.transport
         super().force_close()
-        if transport is not None:  # closed, once all is sent; a peer that does not read could put that off
+        if transport is not None:  # it closes after all is sent; a peer that does not read could delay that
             self._start_timer("close", WRITE_S, transport.abort)
 
     def handle_error(
         self,
         request: BaseRequest,
-        status: int = 500,  # noqa: ARG002 - aiohttp's form
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it quotes what was sent
+        message: str | None = None,  # noqa: ARG002 - it quotes the request
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
-            raise ConnectionError("an response is under way already")
+            raise ConnectionError("a response has been started already")
         return self._owner.refuse(_parse_error(exc))
 
     def _is_waiting(self) -> bool:
-        """Tell whether no request is under way: the head of the next one is not complete."""
+        """Return whether no request is active: the head of the next one is not complete."""
         return not self._request_count or (self._waiter is not None and not self._waiter.done())
 
     def _expect_head(self) -> None:
-        """Give the next head its time; the keep-alive's is for a connection that sends nothing."""
+        """Start the timeout of the next head; the keep-alive timeout is for connections that send nothing."""
         if "head" not in self._timers:
             self._start_timer("head", HEAD_S, self.force_close)
 
     def _refuse_bytes(self) -> None:
-        """Answer what broke the parser, unless another response is under way."""
+        """Respond to bytes that the parser cannot read, unless another response was started."""
         if self._is_waiting() and self.transport is not None:
             self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
         self.force_close()
@@ -245,10 +245,10 @@ def _parse_error(error: BaseException | None) -> HttpError:
 
 
 def to_bytes(response: web.Response) -> bytes:
-    """Return an response as it goes over a connection that ends with it."""
+    """Return a response as bytes; the connection is closed after it."""
     body = response.body
     if not isinstance(body, bytes):
-        raise TypeError("only an response whose body is bytes")
+        raise TypeError("only a response whose body is bytes")
     headers = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
     lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -263,6 +263,6 @@ def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
         if roots is not None:
             context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
             context.verify_mode = ssl.CERT_REQUIRED
-    except ssl.SSLError as error:  # PEM files, but not what OpenSSL serves: a key that is too short
+    except ssl.SSLError as error:  # valid PEM files that OpenSSL refuses, such as a key that is too short
         raise tls_fault(tls, section, error.reason or "cannot be used") from error
     return context

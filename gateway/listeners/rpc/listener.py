@@ -1,4 +1,4 @@
-"""The gRPC listener: the cloud's own services, by the descriptors, without generated code."""
+"""The gRPC listener: all services of the descriptors, without generated code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logging.getLogger("grpc._cython.cygrpc").addFilter(
 )
 
 GOODBYE_S = 1.0
-"""Seconds that connections without calls have to close by themselves when the gateway stops."""
+"""Seconds that connections without calls have to close when the gateway stops."""
 
 
 class RpcListener(grpc.GenericRpcHandler):
@@ -85,20 +85,20 @@ class RpcListener(grpc.GenericRpcHandler):
         return address
 
     async def stop(self, timeout_s: float) -> None:
-        """Stop listening; calls under way have so long to end."""
+        """Stop listening; active calls have so many seconds to end."""
         if self._server is None:
             return
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
         if not done and self._peers is not None:
-            self._peers.close_others(self._unread.peers())  # the library waits for handshakes as well
+            self._peers.close_others(self._unread.peers())  # the library would also wait for handshakes
         await stopping
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return what handles a call."""
+        """Return the handler of a call."""
         snapshot = self._context.active.snapshot
         method = snapshot.methods.get(handler_call_details.method)
 

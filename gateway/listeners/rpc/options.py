@@ -1,4 +1,4 @@
-"""What the gRPC library is told to bound by itself."""
+"""The options of the gRPC server: limits that the library enforces itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _OVERSIZE = 2
 def server_options(section: Grpc, limits: Limits, max_connections: int) -> Sequence[tuple[str, int]]:
     """Return the options of the server."""
     return (
-        ("grpc.so_reuseport", 0),  # another process on the same port would silently get part of the calls
+        (
+            "grpc.so_reuseport",
+            0,
+        ),  # otherwise another process on the same port would silently get a part of the calls
         ("grpc.max_receive_message_length", _OVERSIZE * limits.body_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.absolute_max_metadata_size", limits.header_bytes),
@@ -32,7 +35,7 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         ("grpc.max_connection_age_grace_ms", _ms(limits.deadline_s + _GRACE_S)),
         ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
         ("grpc.http2.settings_timeout", _ms(HEAD_S)),
-        # A peer that is gone without a word is noticed, and its connection given back.
+        # Detects peers that are gone without closing the connection.
         ("grpc.keepalive_time_ms", _ms(_KEEPALIVE_S)),
         ("grpc.keepalive_timeout_ms", _ms(HEAD_S)),
     )

@@ -1,9 +1,9 @@
-"""Closes connections of the gRPC listener, which its library accepts and does not let go of.
+"""Limits the connections of the gRPC listener from each address, and closes connections.
 
-gRPC bounds its connections in all, but knows no bound for each address, and gives
-Python no way to close one. Its sockets are descriptors of this process, though:
-they are found by the port that they are connected to, and shut down through a
-duplicate, which looks to gRPC as if the peer had hung up.
+gRPC limits the number of all connections, but not that of each address, and Python
+code cannot close one. Their sockets are file descriptors of this process: they are
+found by their local port, and shut down through a duplicate. To gRPC this looks as if
+the peer had closed the connection.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ class _Peer:
 
 
 class PeerConnections:
-    """The connections to one listening address of this process."""
+    """The gRPC connections of one listener."""
 
     def __init__(self, listen: Address, per_address: int) -> None:
         """Prepare.
 
         Args:
-            listen: where they are accepted.
-            per_address: most connections that one address may have.
+            listen: address of the listener.
+            per_address: largest number of connections from one address.
         """
         self._listen = listen
         self._per_address = per_address
-        self._known: dict[int, _Peer] = {}  # by descriptor, in the order in which they were seen
+        self._known: dict[int, _Peer] = {}  # by file descriptor, in the order in which they were found
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
-        """Enforce the bound until cancelled."""
+        """Enforce the limit until cancelled."""
         while True:
             await asyncio.sleep(interval_s)
             try:
                 self.enforce()
             except OSError as error:
-                _log.warning("gRPC connections were not looked at", extra={"reason": error.strerror})
+                _log.warning("gRPC connections cannot be listed", extra={"reason": error.strerror})
 
     def enforce(self) -> int:
-        """Close the newest connections of each address that has too many; return how many were closed."""
-        self._look()
+        """Close the newest connections of each address that has too many; return their number."""
+        self._update()
         peers: defaultdict[str, list[int]] = defaultdict(list)
         for descriptor, peer in self._known.items():
             if peer.is_ours:
@@ -83,25 +83,25 @@ class PeerConnections:
 
     def close(self, host: str, port: int) -> None:
         """Close the connection of a peer, if there is one."""
-        self._look()
+        self._update()
         for descriptor, peer in self._known.items():
             if peer.is_ours and (peer.host, peer.port) == (host, port):
                 _shut_down(descriptor, peer.inode)
 
     def close_others(self, peers: Collection[tuple[str, int]]) -> None:
-        """Close every connection but those of some peers."""
-        self._look()
+        """Close every connection except those of some peers."""
+        self._update()
         for descriptor, peer in self._known.items():
             if peer.is_ours and (peer.host, peer.port) not in peers:
                 _shut_down(descriptor, peer.inode)
 
-    def _look(self) -> None:
-        """Learn of new descriptors, forget those that are closed; a number may mean another one by now."""
+    def _update(self) -> None:
+        """Update the known file descriptors; a number may be reused for another one."""
         found: dict[int, os.stat_result] = {}
         for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
             try:
                 found[int(name)] = os.fstat(int(name))
-            except OSError:  # closed meanwhile; the listing's own descriptor is one of these
+            except OSError:  # closed meanwhile, such as the descriptor of the listing itself
                 continue
         self._known = {
             number: peer
@@ -115,7 +115,7 @@ class PeerConnections:
                     self._known[number] = peer
 
     def _identify(self, descriptor: int, inode: int) -> _Peer | None:
-        """Return whose socket it is; None when that cannot be said yet, or no more."""
+        """Return the peer of a socket; None if it has none, or is not ours."""
         try:
             with _duplicate(descriptor) as one:
                 if one.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -127,7 +127,7 @@ class PeerConnections:
         return _Peer(inode, str(parse_host(host) or host), port, is_ours)
 
     def _is_ours(self, host: str, port: int) -> bool:
-        """Tell whether a socket's own address is the one listened on; a name or a wildcard is any host."""
+        """Return whether a socket belongs to the listener; a name or a wildcard matches any host."""
         if port != self._listen.port:
             return False
         listens_on = parse_host(self._listen.host)
@@ -136,7 +136,7 @@ class PeerConnections:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """Yield the socket of a descriptor that someone else owns and may close at any time."""
+    """Yield the socket of a file descriptor that its owner may close at any time."""
     one = socket.socket(fileno=os.dup(descriptor))
     try:
         yield one

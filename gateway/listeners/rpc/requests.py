@@ -61,6 +61,6 @@ def parse_request(method: Method, data: bytes) -> Message:
     known.DiscardUnknownFields()
     if known.ByteSize() != message.ByteSize():
         raise invalid_request(
-            "the request has fields that the gateway does not know, so it cannot judge them"
+            "the request has fields that the gateway does not know, so policies cannot evaluate them"
         )
     return message

@@ -1,7 +1,7 @@
-"""gRPC calls that do not end because their caller does not read: bounded in time and number.
+"""Limits gRPC calls whose caller does not read the response, in time and number.
 
-A caller may open a stream and give it a flow-control window of nothing; its
-response then stays in memory for as long as the caller likes.
+A caller can open a stream with a flow-control window of 0. Its response then stays in
+memory until the connection is closed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 SEND_S = 10.0
 """Seconds beyond its deadline after which the connection of a call that has not ended is closed."""
 _PATIENCE_S = 1.0
-"""Seconds that a response may take before it counts as not being read."""
+"""Seconds after which a response counts as not being read."""
 
 
 class UnreadReplies:
-    """Closes the connections of callers that do not read; of too many at once, those that wait longest.
+    """Closes the connections of callers that do not read; at the limit, the one that has waited longest.
 
     Attributes:
         close: closes the connection of a peer, given its host and port.
@@ -32,8 +32,8 @@ class UnreadReplies:
         """Prepare.
 
         Args:
-            max_unread: most responses that may wait to be read.
-            timeout_s: after which a call has to have ended, its response sent.
+            max_unread: largest number of responses that wait to be read.
+            timeout_s: time in which a call must end and its response be sent, in seconds.
         """
         self.close: Callable[[str, int], None] = lambda _host, _port: None
         self._max_unread = max_unread
@@ -42,13 +42,13 @@ class UnreadReplies:
         self._sent: dict[Any, float] = {}  # the one that waits longest comes first
 
     def begin(self, context: Any) -> None:
-        """Note a call that begins."""
+        """Note the start of a call."""
         loop = asyncio.get_running_loop()
         self._timers[context] = loop.call_later(self._timeout_s, self._close, context)
         context.add_done_callback(self._end)
 
     def send(self, context: Any) -> None:
-        """Note a call whose response is sent from now on."""
+        """Note that the response of a call is sent from now on."""
         now = asyncio.get_running_loop().time()
         if len(self._sent) >= self._max_unread:
             oldest, since = next(iter(self._sent.items()))
@@ -58,7 +58,7 @@ class UnreadReplies:
         self._sent[context] = now
 
     def peers(self) -> set[tuple[str, int]]:
-        """Return host and port of every caller with a call under way."""
+        """Return host and port of every caller with an active call."""
         return {peer_address(context.peer()) for context in self._timers}
 
     def _end(self, context: Any) -> None:
@@ -70,9 +70,9 @@ class UnreadReplies:
 
 
 def peer_address(peer: str) -> tuple[str, int]:
-    """Return IP address and port of a peer, of `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
+    """Return IP address and port of a peer such as `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
 
-    Without an IP address they are an empty text and 0.
+    A peer without an IP address has an empty text and 0.
     """
     family, _, rest = unquote(peer).partition(":")
     if family not in {"ipv4", "ipv6"}:

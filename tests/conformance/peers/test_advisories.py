@@ -17,7 +17,7 @@ from gateway.errors import Code
 from gateway.telemetry import configure_logs
 from tests.conformance.peers.cases import Case, load_cases, read_table
 from tests.conformance.peers.talking import Connection, Http2, ask, fields_of, has_code, request_bytes
-from tests.conftest import GOOD_IMAGE, IMAGES
+from tests.conftest import GOOD_IMAGE, IMAGES, Start
 from tests.listeners.http.test_server import REFUSED
 
 if TYPE_CHECKING:
@@ -183,9 +183,8 @@ def read_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
     root.setLevel(level)
 
 
-async def test_nothing_forges_a_log_line(
-    running: Running, schema: Schema, read_log: Callable[[], str]
-) -> None:
+async def test_nothing_forges_a_log_line(start: Start, schema: Schema, read_log: Callable[[], str]) -> None:
+    running = await start()  # of its own: failures of an upstream are reported at intervals
     address = running.addresses.rest
     rule_of_labels = GOOD_IMAGE | {"labels": {FORGED: FORGED}, "name": FORGED}
     for request, headers, body in [
