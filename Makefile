@@ -54,8 +54,8 @@ fmt: $(VENV)/.package ## format the code and apply the fixes of ruff
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.package ## write the generated references: configuration, functions of policies
-	$(BIN)/python -m docs.generators.configuration > docs/configuration.md
-	$(BIN)/python -m docs.generators.policy_functions > docs/policy-functions.md
+	$(BIN)/python -m docs.generators.configuration > docs/.generated && mv docs/.generated docs/configuration.md
+	$(BIN)/python -m docs.generators.policy_functions > docs/.generated && mv docs/.generated docs/policy-functions.md
 
 bench: $(VENV)/.package ## measure the hot path
 	$(BIN)/python -m bench.decision

@@ -6,11 +6,13 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from docs.generators.configuration import describe, write_reference
 from docs.generators.policy_functions import write_functions_reference
+from gateway.cli.program import main
 from gateway.config.sections import Config
 from gateway.policy import load_bundle
 from gateway.policy.bundle_files import BundleFiles
@@ -26,6 +28,9 @@ DOCUMENTS = sorted(
 LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
 # `a/b.md` or `a/`: a file or a folder, not the name of a method or a media type.
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+\.[a-z]{1,5})?)`")
+
+# A command of `baremetal-gateway`, or in prose `policy …`: its words, and the rest up to the next command.
+COMMAND = re.compile(r"(?:baremetal-gateway |`(?=policy ))((?:policy )?[a-z]+)([^`|;\n]*)")
 
 
 def name_of(document: Path) -> str:
@@ -56,6 +61,31 @@ def test_every_link_has_a_target(document: Path) -> None:
 def test_every_path_exists(document: Path) -> None:
     for path in PATH.findall(prose(document)):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_command_and_option_exists(document: Path) -> None:
+    for words, rest in COMMAND.findall(document.read_text(encoding="utf-8")):
+        command: Any = main
+        for name in words.split():
+            assert name in command.commands, words
+            command = command.commands[name]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {*re.findall(r"--[a-z-]+", rest)} <= options, f"{words}{rest}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_make_target_exists(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_commands_are_found() -> None:
+    found = COMMAND.findall(
+        "`policy hash --write`, $ A=b baremetal-gateway demo > out; baremetal-gateway routes | x --y"
+    )
+    assert found == [("policy hash", " --write"), ("demo", " > out"), ("routes", " ")]
 
 
 def test_paths_are_found() -> None:
