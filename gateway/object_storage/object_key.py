@@ -35,7 +35,7 @@ def check_path(path: str) -> None:
     if "%" not in path:
         return
     if _BAD_ESCAPE.search(path):
-        raise LinkError("the path has a '%' that two hexadecimal digits do not follow; write %25")
+        raise LinkError("the path has a '%' without two hexadecimal digits after it; write %25")
     if _FORBIDDEN_ESCAPE.search(path):
         raise LinkError(
             "the path has an encoded dot, slash, backslash, '?', '#' or control character, which some "

@@ -1,4 +1,4 @@
-"""Facts about one field: what its values are, and what can set them."""
+"""Facts about one field: its values, and the JSON and the parameters that can set it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
         return text
     if _BAD_ESCAPE.search(text):
         raise invalid_request(
-            f"{what} has a '%' that two hexadecimal digits do not follow; write '%25' for '%'"
+            f"{what} has a '%' without two hexadecimal digits after it; write '%25' for '%'"
         )
     try:
         # The server passes undecodable bytes as surrogates: they fail here too.

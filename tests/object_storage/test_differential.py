@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.object_storage import DEFAULT_HOSTS, Link, LinkError, parse_link
-from tests.object_storage.making import HOSTS, Made, broken_links, links, near_links
-from tests.object_storage.readers import READERS, check_readers_agree
+from tests.object_storage.parsers import PARSERS, check_parsers_agree
+from tests.object_storage.strategies import HOSTS, GeneratedLink, broken_links, links, near_links
 from tests.object_storage.table import ACCEPTED, REFUSED, Accepted
 from tests.rounds import examples
 
@@ -27,7 +27,7 @@ def read(text: str) -> Link | None:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=str(number)) for number, row in enumerate(ACCEPTED)])
 def test_readers_agree_about_the_table(row: Accepted) -> None:
-    check_readers_agree(row.text, parse_link(row.text), DEFAULT_HOSTS)
+    check_parsers_agree(row.text, parse_link(row.text), DEFAULT_HOSTS)
 
 
 def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None:
@@ -35,16 +35,16 @@ def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None
     for text, _ in REFUSED:
         link = read(text)
         if link is not None:
-            check_readers_agree(text, link, HOSTS)
+            check_parsers_agree(text, link, HOSTS)
 
 
 @PROPERTY
 @given(links())
-def test_links_are_read_and_readers_agree(made: Made) -> None:
-    link = parse_link(made.text, HOSTS)
-    assert (link.style, link.bucket, link.expires) == (made.style, made.bucket, made.expires)
-    assert link.key == unquote(made.encoded_key, errors="strict")
-    check_readers_agree(made.text, link, HOSTS)
+def test_links_are_read_and_readers_agree(generated: GeneratedLink) -> None:
+    link = parse_link(generated.text, HOSTS)
+    assert (link.style, link.bucket, link.expires) == (generated.style, generated.bucket, generated.expires)
+    assert link.key == unquote(generated.encoded_key, errors="strict")
+    check_parsers_agree(generated.text, link, HOSTS)
 
 
 @PROPERTY
@@ -62,7 +62,7 @@ def test_readers_agree_about_what_is_accepted_of_near_links() -> None:
         link = read(text)
         verdicts[link is not None] += 1
         if link is not None:
-            check_readers_agree(text, link, HOSTS)
+            check_parsers_agree(text, link, HOSTS)
 
     check()
     assert min(verdicts.values()) > verdicts.total() / 15, verdicts
@@ -75,7 +75,7 @@ def test_any_text_is_a_link_or_refused(text: str) -> None:
 
 
 @PROPERTY
-@given(st.one_of(links().map(lambda made: made.text), near_links()))
+@given(st.one_of(links().map(lambda link: link.text), near_links()))
 def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
     """Nothing is mended: put together, the facts and the encoded key are the text."""
     link = read(text)
@@ -91,7 +91,7 @@ def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
     assert bool(mark) == link.presigned
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", PARSERS)
 def test_the_check_catches_a_lenient_reader(name: str) -> None:
     """The comparison has teeth: every reader parts from a lenient one somewhere in the table."""
     caught = sum(is_caught(text, name) for text, _ in REFUSED)
@@ -101,7 +101,7 @@ def test_the_check_catches_a_lenient_reader(name: str) -> None:
 def is_caught(text: str, name: str) -> bool:
     """Tell whether a reader sees another host or path than Python's urlsplit does."""
     try:
-        lenient, other = urlsplit(text), READERS[name](text)
+        lenient, other = urlsplit(text), PARSERS[name](text)
     except (ValueError, AssertionError):
         return True
     return (other.host, other.path) != (lenient.netloc, lenient.path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.object_storage import LinkError
 from gateway.object_storage.signature import parse_signature
-from tests.object_storage.making import SIGNATURE, signatures
+from tests.object_storage.strategies import SIGNATURE, signatures
 
 PARTS = {
     "X-Amz-Algorithm": "AWS4-HMAC-SHA256",

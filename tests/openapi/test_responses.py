@@ -1,8 +1,16 @@
-"""What operations answer with."""
+"""Responses of operations."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import jsonschema_rs
+
+from gateway.openapi.messages import MessageSchemas
+from gateway.openapi.responses import responses
+from gateway.schema import HttpRule, Schema, descriptor_of
+from gateway.transcode import JsonWriter
 
 
 def content(document: Any, path: str, http_method: str = "get") -> Any:
@@ -42,3 +50,17 @@ def test_operations_of_a_types_own_form(odd: Any) -> None:
     assert content(odd, "/odd:packElse", "post")["application/json"]["schema"] == {
         "$ref": "#/components/schemas/odd.v1.Thing"
     }
+
+
+def test_a_field_that_is_not_set_as_the_response(schemas: dict[str, Schema]) -> None:
+    schema = schemas["test.v1.Library"]
+    method = schema.methods["test.v1.Library/Search"]
+    outputs = MessageSchemas({}, lambda name: name, is_input=False)
+    outputs.message(descriptor_of(schema.message("google.rpc.Status")))
+    writer, empty = JsonWriter(schema.pool), method.reply()
+    for field in descriptor_of(empty).fields:
+        rule = HttpRule(http_method="GET", template="/", body="", response_body=field.name)
+        content = responses(method, rule, schema, outputs, "Search")["200"]["content"]["application/json"]
+        whole = {**content["schema"], "components": {"schemas": outputs.schemas}}
+        written = json.loads(writer.write(empty, field.name))
+        assert jsonschema_rs.Draft202012Validator(whole).is_valid(written), (field.name, written)

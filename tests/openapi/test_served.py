@@ -6,15 +6,9 @@ import json
 import urllib.request
 from pathlib import Path
 
-import pytest
-
-from gateway.config import load_config
-from gateway.faults import FaultsError
-from gateway.serving.sources import describe_api
 from tests.commands import run_command
 from tests.conftest import Running
 from tests.processes import serving
-from tests.schema.compiling import compile_text
 
 
 async def test_of_the_admin_listener(running: Running) -> None:
@@ -44,29 +38,3 @@ def test_a_descriptor_set_that_is_not_there_is_2(tmp_path: Path) -> None:
     done = run_command("openapi", "--config", str(tmp_path / "gateway.yaml"))
     assert done.returncode == 2
     assert "nowhere.binpb" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("rule", "option", "fault"),
-    [
-        ("/v1/{nome}", "", "given.proto: bad.S/Do: the path sets 'nome'"),
-        ("/v1/{", "", "given.proto: bad.S/Do: bad path template"),
-        ("/v1", '[(yandex.cloud.length) = "x"]', "given.proto: bad.M.name: 'x' is not a range"),
-    ],
-)
-def test_descriptors_that_cannot_be_served_are_not_described(
-    tmp_path: Path, rule: str, option: str, fault: str
-) -> None:
-    text = f"""
-        package bad;
-        import "google/api/annotations.proto";
-        import "yandex/cloud/validation.proto";
-        message M {{ string name = 1 {option}; }}
-        service S {{ rpc Do(M) returns (M) {{ option (google.api.http) = {{ get: "{rule}" }}; }} }}
-    """
-    compile_text(tmp_path, text)
-    sections = {"descriptor_sets": [str(tmp_path / "given.binpb")], "services": {"bad.S": "baremetal"}}
-    config = load_config(None, {"GATEWAY__API": json.dumps(sections)})
-    with pytest.raises(FaultsError) as caught:
-        describe_api(config)
-    assert str(caught.value).startswith(fault)

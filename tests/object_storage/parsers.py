@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 USUAL_PORTS = {"https": 443, "http": 80}
 
 
-class Reading(NamedTuple):
+class ParsedUrl(NamedTuple):
     """What a reader sees; a part that is not there is empty."""
 
     scheme: str
@@ -37,22 +37,22 @@ class Reading(NamedTuple):
     written_again: str
 
 
-def read_urllib(text: str) -> Reading:
+def read_urllib(text: str) -> ParsedUrl:
     parts = urlparse(text)
     user, _, host = parts.netloc.rpartition("@")
     name, _, port = host.partition(":")
     assert parts.hostname == name.lower()
     again = urlunparse(parts)
-    return Reading(parts.scheme, name, user, port, parts.path, parts.query, parts.fragment, again)
+    return ParsedUrl(parts.scheme, name, user, port, parts.path, parts.query, parts.fragment, again)
 
 
-def read_yarl(text: str) -> Reading:
+def read_yarl(text: str) -> ParsedUrl:
     url = URL(text, encoded=True)
     assert url.host == url.raw_host, "the host has another name in Unicode"
     decoded = URL(text)
     assert decoded.path == unquote(url.raw_path, errors="strict")
     assert decoded.raw_host == url.raw_host
-    return Reading(
+    return ParsedUrl(
         url.scheme,
         url.raw_host or "",
         f"{url.raw_user or ''}{url.raw_password or ''}",
@@ -64,10 +64,10 @@ def read_yarl(text: str) -> Reading:
     )
 
 
-def read_urllib3(text: str) -> Reading:
+def read_urllib3(text: str) -> ParsedUrl:
     """Read as requests and urllib3 do, which write the digits of escapes in upper case."""
     url = parse_url(text)
-    return Reading(
+    return ParsedUrl(
         url.scheme or "",
         url.host or "",
         url.auth or "",
@@ -79,10 +79,10 @@ def read_urllib3(text: str) -> Reading:
     )
 
 
-def read_rust(text: str) -> Reading:
+def read_rust(text: str) -> ParsedUrl:
     """Read as the Rust crate url does, which pydantic brings."""
     url = pydantic_core.Url(text)
-    return Reading(
+    return ParsedUrl(
         url.scheme,
         url.host or "",
         f"{url.username or ''}{url.password or ''}",
@@ -94,10 +94,10 @@ def read_rust(text: str) -> Reading:
     )
 
 
-def read_ada(text: str) -> Reading:
+def read_ada(text: str) -> ParsedUrl:
     """Read as the C++ library Ada does, which Node.js brings."""
     url = ada_url.URL(text)
-    return Reading(
+    return ParsedUrl(
         url.protocol.removesuffix(":"),
         url.hostname,
         f"{url.username}{url.password}",
@@ -109,7 +109,7 @@ def read_ada(text: str) -> Reading:
     )
 
 
-READERS: dict[str, Callable[[str], Reading]] = {
+PARSERS: dict[str, Callable[[str], ParsedUrl]] = {
     "urllib": read_urllib,
     "yarl": read_yarl,
     "urllib3": read_urllib3,
@@ -118,14 +118,14 @@ READERS: dict[str, Callable[[str], Reading]] = {
 }
 
 
-def check_readers_agree(text: str, link: Link, hosts: Hosts) -> None:
+def check_parsers_agree(text: str, link: Link, hosts: Hosts) -> None:
     """Every reader sees this link and no other, and writes it again as it stands.
 
     Raises:
         AssertionError: one does not.
         ValueError: one does not read the text at all.
     """
-    for name, read in READERS.items():
+    for name, read in PARSERS.items():
         reading = read(text)
         assert (reading.scheme, reading.host) == (link.scheme, link.host), name
         assert (reading.user_info, reading.port, reading.fragment) == ("", "", ""), name
@@ -135,8 +135,8 @@ def check_readers_agree(text: str, link: Link, hosts: Hosts) -> None:
         assert reading.written_again == as_read, name
 
 
-def find_object(reading: Reading, hosts: Hosts) -> tuple[str, str]:
-    """Find bucket and key where the documentation says, in what another reader made of the text."""
+def find_object(reading: ParsedUrl, hosts: Hosts) -> tuple[str, str]:
+    """Find bucket and key where the documentation says, in what another reader generated of the text."""
     names = (*hosts.storage, *hosts.website)
     assert reading.path.startswith("/")
     path = reading.path[1:]

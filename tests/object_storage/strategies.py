@@ -1,4 +1,4 @@
-"""Texts made at random: links, near-links, and what is no link for sure."""
+"""Texts generated at random: links, near-links, and what is no link for sure."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ODD: list[str] = [
 CHANGES = ["insert", "insert", "replace", "turn case", "encode", "cut"]
 
 
-class Made(NamedTuple):
-    """A link with what it is made of; the key as it is encoded."""
+class GeneratedLink(NamedTuple):
+    """A link with what it is generated of; the key as it is encoded."""
 
     text: str
     style: str
@@ -91,7 +91,7 @@ def sign(
 
 
 @st.composite
-def links(draw: st.DrawFn) -> Made:
+def links(draw: st.DrawFn) -> GeneratedLink:
     """Links that have to be read."""
     scheme = draw(st.sampled_from(["https", "http"]))
     host = draw(st.sampled_from([*HOSTS.storage, *HOSTS.website]))
@@ -101,7 +101,7 @@ def links(draw: st.DrawFn) -> Made:
     is_site = host in HOSTS.website
     signature = None if is_site else draw(st.none() | signatures())
     where = f"{bucket}.{host}/" if in_host else f"{host}/{bucket}/"
-    return Made(
+    return GeneratedLink(
         text=f"{scheme}://{where}{key}{'?' + signature[0] if signature else ''}",
         style="website" if is_site else "virtual-hosted" if in_host else "path",
         bucket=bucket,
@@ -111,7 +111,7 @@ def links(draw: st.DrawFn) -> Made:
 
 
 def texts_of_links() -> st.SearchStrategy[str]:
-    return links().map(lambda made: made.text)
+    return links().map(lambda link: link.text)
 
 
 @st.composite

@@ -1,0 +1,39 @@
+"""Descriptors that a configuration names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.config import load_config
+from gateway.faults import FaultsError
+from gateway.serving.sources import describe_api
+from tests.schema.compiling import compile_text
+
+
+@pytest.mark.parametrize(
+    ("rule", "option", "fault"),
+    [
+        ("/v1/{nome}", "", "given.proto: bad.S/Do: the path sets 'nome'"),
+        ("/v1/{", "", "given.proto: bad.S/Do: bad path template"),
+        ("/v1", '[(yandex.cloud.length) = "x"]', "given.proto: bad.M.name: 'x' is not a range"),
+    ],
+)
+def test_descriptors_that_cannot_be_served_are_not_described(
+    tmp_path: Path, rule: str, option: str, fault: str
+) -> None:
+    text = f"""
+        package bad;
+        import "google/api/annotations.proto";
+        import "yandex/cloud/validation.proto";
+        message M {{ string name = 1 {option}; }}
+        service S {{ rpc Do(M) returns (M) {{ option (google.api.http) = {{ get: "{rule}" }}; }} }}
+    """
+    compile_text(tmp_path, text)
+    sections = {"descriptor_sets": [str(tmp_path / "given.binpb")], "services": {"bad.S": "baremetal"}}
+    config = load_config(None, {"GATEWAY__API": json.dumps(sections)})
+    with pytest.raises(FaultsError) as caught:
+        describe_api(config)
+    assert str(caught.value).startswith(fault)
