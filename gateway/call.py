@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from gateway.errors import GatewayError
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -76,19 +78,56 @@ class Reply:
     metadata: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
+    def with_warnings(self, warnings: tuple[str, ...]) -> Reply:
+        """Return the reply with its warnings."""
+        return replace(self, warnings=warnings) if warnings else self
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+
 class ReplyStream:
     """The upstream's responses to a call of a method that streams them.
 
+    An iterator of messages of the method's response type; GatewayError ends it where the upstream fails.
+    Whoever takes a stream closes it, also one that was never read.
+
     Attributes:
-        messages: of the method's response type; GatewayError ends them where the upstream fails. Whoever
-            takes the stream closes it.
-        warnings: texts of rules that warn.
+        warnings: texts of rules that warn; an error that ends the stream carries them too.
     """
 
-    messages: AsyncGenerator[Message, None]
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("_messages", "_on_close", "warnings")
+
+    def __init__(
+        self, messages: AsyncGenerator[Message, None], on_close: Callable[[], None] | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            messages: of the stream.
+            on_close: called when the stream is closed.
+        """
+        self._messages = messages
+        self._on_close = on_close
+        self.warnings: tuple[str, ...] = ()
+
+    def with_warnings(self, warnings: tuple[str, ...]) -> ReplyStream:
+        """Return the stream with its warnings."""
+        self.warnings = warnings
+        return self
+
+    def __aiter__(self) -> ReplyStream:
+        return self
+
+    async def __anext__(self) -> Message:
+        try:
+            return await anext(self._messages)
+        except GatewayError as error:
+            error.warnings += self.warnings
+            raise
+
+    async def aclose(self) -> None:
+        """End the stream."""
+        await self._messages.aclose()
+        if self._on_close is not None:
+            self._on_close()
 
 
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:

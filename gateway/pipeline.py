@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.audit.reporter import report_abandoned
-from gateway.call import Reply
 from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import Iterator
 
     from google.protobuf.message import Message
 
     from gateway.audit.reporter import Reporter
     from gateway.audit.shadow import Shadow
-    from gateway.call import Call, ReplyStream
+    from gateway.call import Call, Reply, ReplyStream
     from gateway.errors import FieldViolation
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
@@ -70,9 +69,7 @@ class Pipeline:
             raise decision.to_error()
         with _warnings_of(decision):
             reply = await self._forward(replace(call, request=decision.request), slot)
-        if not isinstance(reply, Reply):
-            reply = replace(reply, messages=_with_warnings(reply, decision))
-        return replace(reply, warnings=decision.warnings())
+        return reply.with_warnings(decision.warnings())
 
     def _decide(self, call: Call) -> Decision:
         """Validate, mutate, evaluate: policies see only requests that the API accepts."""
@@ -106,14 +103,6 @@ class Pipeline:
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
     """Return whether a request is valid but for required fields, which policies may set."""
     return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
-
-
-async def _with_warnings(stream: ReplyStream, decision: Decision) -> AsyncGenerator[Message, None]:
-    """Yield the messages of a stream; an error that ends it carries the warnings of the decision."""
-    async with aclosing(stream.messages) as messages:
-        with _warnings_of(decision):
-            async for message in messages:
-                yield message
 
 
 @contextmanager

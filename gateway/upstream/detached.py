@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.call import Reply, ReplyStream
@@ -65,22 +64,19 @@ class DetachedCall:
         if isinstance(reply, Reply):
             self._reply.set_result(reply)
             return
-        self._reply.set_result(replace(reply, messages=self._read()))
+        self._reply.set_result(ReplyStream(self._read(), self._abandon))
         try:
-            async with aclosing(reply.messages) as messages:
-                async for message in messages:
+            async with aclosing(reply):
+                async for message in reply:
                     await self._hand_over(message)
         finally:
             await self._hand_over(None)
 
     async def _read(self) -> AsyncGenerator[Message, None]:
         """Yield each message; raise as the stream does."""
-        try:
-            while (message := await self._messages.get()) is not None:
-                yield message
-            await asyncio.shield(self.task)
-        finally:
-            self._abandon()
+        while (message := await self._messages.get()) is not None:
+            yield message
+        await asyncio.shield(self.task)
 
     def _abandon(self) -> None:
         """Continue without a caller; further messages are dropped."""

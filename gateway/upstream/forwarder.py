@@ -71,7 +71,7 @@ class Forwarder:
                 messages of a stream raises it as well.
         """
         if call.method.server_streaming:
-            return ReplyStream(messages=self._stream(call))
+            return ReplyStream(self._stream(call))
         with self._exchange(call) as span:
             exchange = self._start(call, span)
             data = await exchange

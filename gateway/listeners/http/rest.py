@@ -104,8 +104,8 @@ class RestListener:
     ) -> web.StreamResponse:
         """Send each message as it arrives; an error before the first one is a response of its own."""
         framing, writer = choose_framing(request), exchange.snapshot.writer
-        async with aclosing(replies.messages) as messages:
-            first = await anext(messages, None)
+        async with aclosing(replies):
+            first = await anext(aiter(replies), None)
             response = make_stream(framing)
             set_common_headers(response, exchange.headers())
             set_warnings(response, exchange.rename_fields(replies.warnings))
@@ -113,7 +113,7 @@ class RestListener:
             try:
                 if first is not None:
                     await response.write(framing.frame(_to_json(first, writer)))
-                async for message in messages:
+                async for message in replies:
                     await response.write(framing.frame(_to_json(message, writer)))
             except GatewayError as error:
                 await response.write(_last(error, framing, exchange))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
 
-from gateway.call import Reply
+from gateway.call import Reply, ReplyStream
 from gateway.config import Address
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import client_streaming_error, internal_error, stopping_error
@@ -25,7 +25,7 @@ from gateway.listeners.tls import cannot_listen, read_tls, why_not_listening
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.call import Call, ReplyStream
+    from gateway.call import Call
     from gateway.config import Grpc, ListenerTls
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
@@ -110,12 +110,8 @@ class RpcListener(grpc.GenericRpcHandler):
 
         async def respond_in_stream(_: object, rpc_context: RpcContext) -> AsyncIterator[bytes]:
             exchange = RpcExchange(self._context, snapshot, method, rpc_context)
-            async with (
-                self._reporting(exchange, rpc_context),
-                self._replying(exchange, rpc_context) as reply,
-                aclosing(cast("ReplyStream", reply).messages) as messages,
-            ):
-                async for message in messages:
+            async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
+                async for message in cast("ReplyStream", reply):
                     yield message.SerializeToString()
 
         # No serializer: what cannot be parsed is refused here, not by the library.
@@ -136,10 +132,14 @@ class RpcListener(grpc.GenericRpcHandler):
         with exchange.admit(peer_address(rpc_context.peer())[0]) as slot:
             call = await self._read(exchange, method, rpc_context, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
-            metadata = reply.metadata if isinstance(reply, Reply) else {}
-            await rpc_context.send_initial_metadata(tuple((exchange.headers() | dict(metadata)).items()))
-            rpc_context.set_trailing_metadata(to_warning_metadata(reply.warnings))
-            yield reply
+            try:
+                metadata = reply.metadata if isinstance(reply, Reply) else {}
+                await rpc_context.send_initial_metadata(tuple((exchange.headers() | dict(metadata)).items()))
+                rpc_context.set_trailing_metadata(to_warning_metadata(reply.warnings))
+                yield reply
+            finally:
+                if isinstance(reply, ReplyStream):
+                    await reply.aclose()
 
     async def _read(self, exchange: RpcExchange, method: Method, rpc_context: RpcContext, slot: Slot) -> Call:
         left_s = cast("float | None", rpc_context.time_remaining())  # None without a deadline of the caller's
