@@ -1,0 +1,31 @@
+"""Hostile callers of the gRPC listener: frames by hand over raw sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Running
+from tests.listeners.http2 import Peer
+
+Open = Callable[..., Awaitable[Peer]]
+GENEROUS_S = 20
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Open]:
+    peers: list[Peer] = []
+
+    async def open_one(running: Running, **settings: Any) -> Peer:
+        peers.append(await Peer.open(running.addresses.grpc, **settings))
+        return peers[-1]
+
+    yield open_one
+    for peer in peers:
+        await peer.close()
+
+
+def streams(count: int) -> range:
+    return range(1, 2 * count, 2)
