@@ -13,7 +13,7 @@ import pytest
 
 from gateway import __version__
 from tests.commands import run_command
-from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
+from tests.conftest import IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
 from tests.processes import COMMAND, serving
 
@@ -146,25 +146,6 @@ def test_policy_test_fails_with_a_difference(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "expected deny, got allow" in done.stdout
     assert "warning naming/product-and-version: not expected" in done.stdout
-
-
-def test_demo_answers_the_curl_line_that_it_prints() -> None:
-    with serving("demo", "--delay", "0") as (process, rest, _):
-        request = urllib.request.Request(
-            f"http://{rest}{IMAGES}",
-            json.dumps(GOOD_IMAGE).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert json.load(answer)["metadata"]["imageId"]
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        assert process.returncode == 0
-    assert f"curl -X POST http://{rest}{IMAGES}" in out
-    lines = [json.loads(line) for line in err.splitlines()]
-    assert [line["message"] for line in lines] == ["started", "responded", "stopping"]
-    (record,) = [json.loads(line) for line in out.splitlines() if line.startswith('{"kind"')]
-    assert (record["decision"], record["caller"]["address"]) == ("allow", "127.0.0.1")
 
 
 def test_serve_with_the_configuration_that_ships() -> None:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from tests.policy.conftest import Decide
 
 LINK = "https://storage.yandexcloud.net/golden-images/a.iso"
-ROUNDS = 100
+ROUNDS = 200
 MOST_BLOCKS = ROUNDS
 """One for each evaluation; the engine keeps three and more of a single call of a Python function."""
-MEASUREMENTS = 3
+MEASUREMENTS = 6
 """What an evaluation keeps is seen in each of them; what is made once, in one."""
 
 FUNCTIONS = {
@@ -72,7 +72,7 @@ def frozen_memory() -> Iterator[None]:
 
 def grown_blocks(decider: Decider, policy_input: PolicyInput) -> int:
     """Return by how many blocks the memory grows at least in ROUNDS evaluations."""
-    for _ in range(ROUNDS // 2):  # what is made once
+    for _ in range(ROUNDS):  # what is made once
         decider.decide(policy_input)
     grown = MOST_BLOCKS
     for _ in range(MEASUREMENTS):
