@@ -21,7 +21,6 @@ SUBJECTS = {
     "object_storage/test_differential.py",
     "object_storage/test_table.py",
     "openapi/test_served.py",
-    "openapi/test_truth.py",
     "policy/test_bombs.py",
     "policy/test_concurrency.py",
     "policy/test_gaps.py",
@@ -35,8 +34,6 @@ SUBJECTS = {
     "serving/test_signed_bundles.py",
     "sinks/test_sinks.py",
     "telemetry/test_logs_in_service.py",
-    "transcode/test_hostile.py",
-    "transcode/test_lifetime.py",
 }
 # Folders of tests that mirror no package.
 OTHERS = {"conformance", "fuzz", "policy_fuzz", "wire"}
