@@ -18,7 +18,7 @@ _SERVING = ("serve", "demo")
 
 
 def main() -> None:
-    """Run the command that was asked for."""
+    """Run the command."""
     if sys.argv[1:2] and sys.argv[1] in _SERVING:
         _prepare_signals()
     from gateway.cli.program import main as run  # noqa: PLC0415 - after the signals

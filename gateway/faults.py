@@ -1,7 +1,7 @@
 """Faults in what an operator wrote: configuration, policies, descriptor sets.
 
 All faults of a file are found in one pass and reported together, each with the
-place, the key and how to mend it.
+place, the key and how to fix it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: where it stands, which key, and what is wrong with it."""
+    """One fault: where it is, which key, and what is wrong with it."""
 
     position: Position
     key: str

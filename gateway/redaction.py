@@ -28,7 +28,7 @@ _LINK = re.compile(r"(?::/+|//+)[^\s\"<>]*")
 _WHOLE_LINK = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:/+|//+)")
 _LINK_TO_THE_END = re.compile(r"(?::/+|//+).*", re.DOTALL)
 _AUTHORITY = re.compile(r"[^/?#\uff1f]*")
-# A host for sure. With a colon it may have a port, or be a user with the start of a password.
+# Certainly a host. With a colon it may have a port, or be a user with the start of a password.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]*\](?::[0-9]*)?|[^:@]*")
 _QUERY = re.compile(r"[?#\uff1f].*", re.DOTALL)
 _ENCODED_QUERY = re.compile(r"%(?:25){0,3}3F", re.IGNORECASE)

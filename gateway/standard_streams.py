@@ -22,7 +22,7 @@ def reserve_closed_streams() -> None:
 
 
 def is_stdout_closed() -> bool:
-    """Tell whether standard output was closed when the process started; reserved or not."""
+    """Return whether standard output was closed when the process started; reserved or not."""
     return sys.stdout is None or not _is_open(STANDARD_OUTPUT)
 
 

@@ -68,10 +68,10 @@ class WrongUsageError(click.ClickException):
 
 
 class Commands(click.Group):
-    """Commands that tell, without a traceback, when their output finds no place."""
+    """Commands that report, without a traceback, when their output cannot be written."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         if sys.stdin is None:  # it was closed, which click does not expect
             sys.stdin = ctx.with_resource(Path(os.devnull).open(encoding="utf-8"))  # noqa: SIM115 - the context closes it
         try:

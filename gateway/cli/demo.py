@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
 
 _TRY = """\
-The gateway is ready, before an emulated cloud.
+The gateway is ready. It forwards to an emulated cloud.
 
   REST   http://{rest}
   gRPC   {grpc}
@@ -29,7 +29,7 @@ Create an image:
     "uri": "https://storage.yandexcloud.net/golden-images/ubuntu-24.04.iso",
     "labels": {{"env": "dev", "owner": "infra", "cost-center": "cc-42"}}}}'
 
-Follow it with the id from the answer:
+Follow it with the id from the response:
 
   curl http://{rest}/operations/<id>
 

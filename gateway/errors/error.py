@@ -1,7 +1,7 @@
-"""What goes wrong with a call, in the terms that both listeners answer with.
+"""Errors that end a call, in terms that both listeners use.
 
-A GatewayError is the only exception that a listener turns into an answer of its
-own; anything else is a fault of the gateway and answers with a fixed text.
+A listener turns a GatewayError into a response. Any other exception is a failure of
+the gateway itself: its response has a fixed text.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class GatewayError(Exception):
         message: for the caller; never holds a secret.
         violations: everything wrong with the request, up to MAX_VIOLATIONS, and that there are more.
         metadata: further facts about the reason.
-        warnings: texts of rules that warn, beside what ended the call.
+        warnings: texts of rules that warn; they are sent with the error.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class GatewayError(Exception):
 
 
 class UpstreamError(GatewayError):
-    """The upstream answered with an error: its code, message and details are passed on as they are."""
+    """The upstream responded with an error: its code, message and details are passed on unchanged."""
 
     def __init__(self, code: Code, message: str, details: Sequence[AnyMessage] = ()) -> None:
         super().__init__(code, "", message)

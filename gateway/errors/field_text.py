@@ -44,9 +44,9 @@ def field_text(*parts: str) -> str:
     text = "".join(parts)
     if not spans:
         return text
-    told = FieldText(text)
-    told.spans = tuple(spans)
-    return told
+    joined = FieldText(text)
+    joined.spans = tuple(spans)
+    return joined
 
 
 def rename_fields(text: str, rename: Callable[[str], str]) -> str:

@@ -112,12 +112,12 @@ def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = 
     advice = find_word_advice(text) if is_syntax else None
     if advice is not None:
         return [replace(problems[0], line=advice.line, column=advice.column, message=advice.message)]
-    telling = [one for one in problems if one.message != _NOTHING_PARSED]
-    return [_advise(text, one, known) for one in telling or problems]
+    specific = [one for one in problems if one.message != _NOTHING_PARSED]
+    return [_advise(text, one, known) for one in specific or problems]
 
 
 def _is_bare_text(text: str, problems: list[Problem], *, is_syntax: bool) -> bool:
-    """Tell whether an expression is nothing but words."""
+    """Return whether an expression consists only of words."""
     words = text.strip()
     if not _WORDS.fullmatch(words):
         return False
@@ -157,7 +157,7 @@ def _suggest_name(name: str, text: str, problem: Problem, known: Known) -> str:
 
 
 def _advise_on_form(name: str, text: str, problem: Problem) -> str:
-    """Tell how a function is called that is there, but not in this form."""
+    """Describe how a function is called that exists, but not in this form."""
     if not _is_call(text, problem):
         return f"; {name} is a function: call it, as {_form(name)}"
     start = _start_of(text, problem, name) - 1
@@ -176,7 +176,7 @@ def _form(name: str) -> str:
 
 
 def _is_call(text: str, problem: Problem) -> bool:
-    """Tell whether a problem is about a call: the engine reports it at the parenthesis."""
+    """Return whether a problem is about a call: the engine reports it at the parenthesis."""
     return _line(text, problem.line)[problem.column - 1 : problem.column] == "("
 
 
@@ -216,7 +216,7 @@ def _did_you_mean(name: str) -> str:
 
 
 def _advise_on_types(function: str, left: str, right: str, text: str, problem: Problem) -> str:
-    """Tell how values of two types are put together."""
+    """Describe how values of two types are combined."""
     types = {left, right}
     if function in _COMPARISONS:
         return _advise_on_comparison(types, text, problem)

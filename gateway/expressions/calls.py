@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 KEYS = "@keys"
-"""Stands for the form of a function: the keys of a map, in ascending order."""
+"""Used in the place of the overload of a function: the keys of a map, in ascending order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Loop:
     Attributes:
         key: the same for loops over the same values.
         variables: names of its one or two variables in a turn.
-        values: what it goes over.
+        values: its range.
         is_readable: its values are of a type that is known, so that they can leave the engine.
         node: the values as a part of the expression, a cel.expr.Expr.
         names: that they may refer to.
@@ -185,7 +185,7 @@ class ExternalCall:
 
 
 class Calls:
-    """The calls of all expressions of a method; one that stands in several places is computed once."""
+    """The calls of all expressions of a method; one that occurs in several places is computed once."""
 
     def __init__(self, schema: Schema, tools: Toolbox, definitions: Definitions | None = None) -> None:
         """Prepare.
@@ -193,7 +193,7 @@ class Calls:
         Args:
             schema: whose types expressions are checked against.
             tools: that the functions work with.
-            definitions: of the functions that are defined in CEL; made anew when left out.
+            definitions: of the functions that are defined in CEL; made here when left out.
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)

@@ -15,7 +15,7 @@ _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
 def is_failure(kind: cel.Type) -> bool:
-    """Tell whether a result is no value: an error, or not known."""
+    """Return whether a result is an error, or unknown."""
     return kind in _FAILURES
 
 
@@ -64,7 +64,7 @@ def shape_of(kind: cel.Type) -> str:
 
 
 def has_shape(value: Any, shape: str) -> bool:
-    """Whether a value in Python is a text, a list of texts, or a map with texts as keys."""
+    """Return whether a value in Python is a text, a list of texts, or a map with texts as keys."""
     if isinstance(value, str):
         return shape.startswith("text")
     if shape == "text":
@@ -76,7 +76,7 @@ def has_shape(value: Any, shape: str) -> bool:
 
 
 def is_of_shape(kind: Any, shape: str) -> bool:
-    """Whether each value of a cel.expr.Type has a shape; one whose type is dynamic may have another."""
+    """Return whether each value of a cel.expr.Type has a shape; dynamic values may have another."""
     if kind is None or shape == "text or list":
         return False
     if shape == "map":
@@ -85,12 +85,12 @@ def is_of_shape(kind: Any, shape: str) -> bool:
 
 
 def is_text_type(kind: Any) -> bool:
-    """Whether a cel.expr.Type is that of texts."""
+    """Return whether a cel.expr.Type is that of texts."""
     return kind is not None and kind.primitive == _TEXT_PRIMITIVE
 
 
 def is_of_texts(kind: Any) -> bool:
-    """Whether a cel.expr.Type is a list of texts, or a map of texts to texts."""
+    """Return whether a cel.expr.Type is a list of texts, or a map of texts to texts."""
     if kind is None:
         return False
     if kind.HasField("map_type"):
@@ -99,7 +99,7 @@ def is_of_texts(kind: Any) -> bool:
 
 
 def is_constant_type(kind: Any, variables: int) -> bool:
-    """Whether the elements of a list or map are of a type that is known when a policy is loaded.
+    """Return whether the elements of a list or map are of a type that is known when a policy is loaded.
 
     Others may be null, which the engine hands to Python without counting the reference.
 
@@ -118,7 +118,7 @@ def is_constant_type(kind: Any, variables: int) -> bool:
 
 
 def is_never_null(kind: Any) -> bool:
-    """Whether no value of a cel.expr.Type is null or holds one; the type is None when it is dynamic."""
+    """Return whether no value of a cel.expr.Type is null or contains one; None is the dynamic type."""
     match kind and kind.WhichOneof("type_kind"):
         case "primitive":
             return True

@@ -142,7 +142,7 @@ class CostEstimator:
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
 
     def _element(self, over: Cost, loop: Any) -> Cost:
-        """Estimate an element that a loop goes over. The sum counts, so each has the average size."""
+        """Estimate an element of the range of a loop. Only the sum counts, so each has the average size."""
         kind = self._types.get(loop.iter_range.id)
         if kind is None:
             return self._of_type(over.size // max(over.count, 1), over, self._message)

@@ -18,7 +18,7 @@ MAX_BYTES = 2 * 1024 * 1024
 """Of one value; what an expression makes stays in memory until the decision is made."""
 
 SCALAR_BYTES = 32
-ELEMENT_BYTES = 64  # what an element takes beside the bytes of its text
+ELEMENT_BYTES = 64  # what an element takes in addition to the bytes of its text
 _CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number: %.1000f
 
 
@@ -109,7 +109,7 @@ def _scalar(_given: list[Cost]) -> Cost:
 
 def _replace(given: list[Cost]) -> Cost:
     text, _, new = given[:3]
-    # Every character may be one to replace, and an empty text stands between all of them.
+    # Every character may be one to replace, and an empty text is between all of them.
     size = (text.size + 1) * (new.size + 1)
     return Cost(size, size)
 

@@ -20,7 +20,7 @@ _STRING, _UINT = 5, 3  # of PrimitiveType
 class Editor:
     """Changes one expression in place.
 
-    The engine finds what a name or a call stands for by the ID of its node, so
+    The engine finds the meaning of a name or a call by the ID of its node, so
     each node that is added has an ID of its own, with its reference and its type.
 
     Attributes:
@@ -36,7 +36,7 @@ class Editor:
         return self.checked.type_map.get(node.id)
 
     def overload_of(self, node: Node) -> str:
-        """Return the ID of the form that a call stands for; of all forms that it may, with "|" between."""
+        """Return the ID of the overload of a call; several possible ones are separated by "|"."""
         found = self.checked.reference_map.get(node.id)
         return "" if found is None else "|".join(sorted(found.overload_id))
 
@@ -121,7 +121,7 @@ class Editor:
                 rename(self.checked, part, names)
 
     def set_key_list(self, node: Node, name: str) -> None:
-        """Turn a map into a name that stands for the list of its keys."""
+        """Replace a map by a name for the list of its keys."""
         keys = self.type_of(node).map_type.key_type
         kind = type(self.type_of(node))()
         kind.list_type.elem_type.CopyFrom(keys)
@@ -148,7 +148,7 @@ class Editor:
         Args:
             node: to change.
             definition: the other expression, a cel.expr.CheckedExpr.
-            arguments: names that the definition reads → what stands in their place.
+            arguments: names that the definition reads → their replacements.
         """
         copies = {name: self._detached(one) for name, one in arguments.items()}
         grafted = self._adopt(definition, definition.expr)

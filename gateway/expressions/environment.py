@@ -1,6 +1,6 @@
 """What the expressions of one binding can name, and their compilation.
 
-An expression is compiled twice: as it stands, which gives its type and the place
+An expression is compiled twice: as it is written, for its type and the place
 of each problem, and with the policy's variables bound inside of it, which is what
 is run. So the value of a variable never leaves the engine, and is found at most
 once, when it is needed.
@@ -98,7 +98,7 @@ class Environment:
         )
 
     def declare(self, name: str, expression: Expression | None) -> None:
-        """Add a variable for the expressions compiled from now on; None stands for one that is refused."""
+        """Add a variable for the expressions compiled from now on; None means one that was refused."""
         self._types[self._full(name)] = expression.returns if expression else cel.Type.DYN
         self._alone = self._make(AUTHORS)
         if expression is None or expression.reads & self._refused:
@@ -112,7 +112,7 @@ class Environment:
                 return
 
     def is_constant(self, expression: Expression) -> bool:
-        """Tell whether an expression has the same value for every request."""
+        """Return whether an expression has the same value for every request."""
         known = {self._full(name) for name in expression.reads} | expression.reads
         return not (known & self._types.keys()) - self._constants.keys()
 

@@ -5,7 +5,7 @@ to a Python function (see calls.py). In a loop that takes arguments which are te
 a function with other arguments is defined in CEL too, for loops that it depends on.
 
 Each function is total: for any argument it returns or raises, it never hangs.
-What it is for, and an example that is run as a test, stand in the table, which
+The table contains its purpose, and an example that is run as a test; it
 docs/policies.md shows.
 """
 
@@ -116,7 +116,7 @@ def declare_functions() -> list[cel.FunctionDecl]:
 
 
 def in_cidr(address: str, network: str) -> bool:
-    """Tell whether an IP address lies in a network.
+    """Return whether an IP address is in a network.
 
     Raises:
         ValueError: the one is no address, or the other no network.
@@ -136,7 +136,7 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
 
 
 def in_either_cidr(address: str, networks: str | Sequence[str]) -> bool:
-    """Tell whether an IP address lies in a network, or in any of several; see in_cidr."""
+    """Return whether an IP address is in a network, or in any of several; see in_cidr."""
     return in_cidr(address, networks) if isinstance(networks, str) else in_any_cidr(address, networks)
 
 
@@ -146,7 +146,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def is_version(text: str) -> bool:
-    """Tell whether a text is a semantic version, https://semver.org/."""
+    """Return whether a text is a semantic version, https://semver.org/."""
     return len(text) <= _MAX_VERSION and Version.is_valid(text)
 
 
@@ -236,7 +236,7 @@ FUNCTIONS = (
     Function(
         name="glob",
         form="text.glob(pattern)",
-        gives="whether a glob matches all of the text: `*` stands for any characters but `/`, `**` for any, "
+        gives="whether a glob matches all of the text: `*` matches any characters except `/`, `**` for any, "
         "`?` for one other than `/`",
         examples=(
             '"iso/ubuntu.iso".glob("iso/*.iso")',

@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal["regex", "glob"]
 MAX_PATTERN = 1024
 """Characters of one pattern."""
 
-# RE2's own default: with less, a pattern of many states forgets them, and walks each text anew.
+# RE2's own default: with less, a pattern with many states drops them, and computes them again for each text.
 _MAX_MEMORY = 8 << 20
 
 
@@ -42,15 +42,15 @@ class Patterns:
             self._compiled[kind, text] = _compile(text if kind == "regex" else _from_glob(text))
 
     def find(self, text: str, pattern: str) -> bool:
-        """Tell whether an RE2 pattern matches any part of a text."""
+        """Return whether an RE2 pattern matches any part of a text."""
         return self._get("regex", pattern).search(text) is not None
 
     def full_match(self, text: str, pattern: str) -> bool:
-        """Tell whether an RE2 pattern matches all of a text."""
+        """Return whether an RE2 pattern matches all of a text."""
         return self._get("regex", pattern).fullmatch(text) is not None
 
     def glob(self, text: str, pattern: str) -> bool:
-        """Tell whether a glob matches all of a text."""
+        """Return whether a glob matches all of a text."""
         return self._get("glob", pattern).fullmatch(text) is not None
 
     def _get(self, kind: Kind, text: str) -> Any:

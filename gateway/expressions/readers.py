@@ -148,6 +148,6 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
-    """Tell whether a field, or what its map or list holds, is another value for CEL than for Python."""
+    """Return whether CEL and Python have different values for a field, or for an element of it."""
     kind = value_field(field).message_type
     return kind is not None and is_well_known(kind.full_name)

@@ -81,7 +81,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def is_variable_binding(node: Node) -> bool:
-    """Tell whether a loop is what `cel.bind(name, value, expression)` expands to."""
+    """Return whether a loop is the expansion of `cel.bind(name, value, expression)`."""
     return bool(node.comprehension_expr.iter_var == UNUSED)
 
 
@@ -110,7 +110,7 @@ def _field(name: str) -> str:
 
 
 def _within(node: Node, level: int) -> str:
-    """Write a part; in parentheses where it binds less tightly than what it stands in."""
+    """Return a part as text, in parentheses where its operator has the lower precedence."""
     text, own = _write(node)
     return text if own >= level else f"({text})"
 
@@ -243,7 +243,7 @@ def _free(node: Node, bound: frozenset[str]) -> Iterator[str]:
 
 
 def localize(node: Node, container: str) -> Node:
-    """Return a copy of an expression in which the names of a container stand as their author writes them."""
+    """Return a copy of an expression in which the names of a container are as their author writes them."""
     copy = type(node)()
     copy.CopyFrom(node)
     for one in walk(copy):

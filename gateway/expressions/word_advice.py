@@ -75,7 +75,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _is_name(text: str, start: int, word: str) -> bool:
-    """Tell whether a word is a field or a function, as `request.is` and `or(…)` would be: not an operator."""
+    """Return whether a word is a field or a function, such as `request.is` or `or(…)`."""
     return text[:start].rstrip().endswith(".") or (
         text[start + len(word) :].startswith("(") and word.casefold() not in {"not", "and", "or"}
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What is in force.
+    """A compiled bundle.
 
     Attributes:
         hash: of every file with its name, `sha256:…`.
@@ -57,7 +57,7 @@ class Bundle:
 
     @property
     def suites(self) -> Mapping[str, Suite]:
-        """Tests beside the bundle, by the name of their file."""
+        """Tests of the bundle, by the name of their file."""
         return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
@@ -83,7 +83,7 @@ def load_bundle(
     programs = linker.link()
     faults += linker.faults
     if not faults and not documents.bindings:
-        faults.append(Fault(Position("bundle"), "", "holds no binding, so no rule is in force"))
+        faults.append(Fault(Position("bundle"), "", "contains no binding, so no rule is active"))
     if faults:
         raise FaultsError(dict.fromkeys(faults))
     return Bundle(hash=files.hash, documents=documents, programs=programs)
@@ -136,7 +136,7 @@ class _Linker:
         bound |= self._documents.refused_names("spec", "policy")
         for name, (_, document) in self._documents.policies.items():
             if name not in bound and self._documents.is_whole:
-                self._fault(document, ("metadata", "name"), f"no binding puts the policy {name!r} in force")
+                self._fault(document, ("metadata", "name"), f"no binding applies the policy {name!r}")
 
     def _waivers(self) -> dict[str, list[tuple[Waiver, Document]]]:
         waivers: dict[str, list[tuple[Waiver, Document]]] = defaultdict(list)
@@ -209,7 +209,7 @@ class _Linker:
                 self._fault(document, ("spec", "params", name), message)
 
     def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
-        """Tell of a name that nothing bears; not when it may stand in what could not be read."""
+        """Report a name that nothing has, unless it may be in a file that could not be read."""
         known: dict[str, Iterable[str]] = {
             "policy": self._documents.policies,
             "binding": self._documents.bindings,
@@ -224,5 +224,5 @@ class _Linker:
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    """Tell whether a pattern names a method; `*` stands for any text, and nothing else has a meaning."""
+    """Return whether a pattern matches a method; only `*` is special, and matches any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None

@@ -14,11 +14,11 @@ SUMS_NAME = "bundle.sum"
 
 @dataclass(frozen=True, slots=True)
 class BundleFiles:
-    """What a bundle is made of.
+    """The files of a bundle.
 
     Attributes:
         texts: name → text of every YAML file; names are paths from the bundle's root.
-        signature: the detached signature beside them, as it was written; None without one.
+        signature: the detached signature, as it was written; None without one.
         sums: the list of what the files have to be, as it was written; None without one.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bool, Violation | None]:
-    """Tell whether a binding applies. In doubt it does, and the doubt is a broken rule of its own."""
+    """Return whether a binding applies. If that cannot be evaluated it does, and there is a violation."""
     if binding.when is None:
         return True, None
     try:

@@ -40,7 +40,7 @@ _MAX_TEXT = 500  # characters of one text of a rule; it may be made of what a re
 
 
 class Decider:
-    """A bundle in force. It holds no state, so any number of calls may share it."""
+    """Decides with one bundle. It has no state, so any number of calls can share it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -102,7 +102,7 @@ def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Vio
 
 
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
-    """Tell in few evaluations whether nothing is broken and nothing fails, as most requests come to."""
+    """Return, with few evaluations, whether nothing is broken and nothing fails, as for most requests."""
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True

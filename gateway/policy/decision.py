@@ -22,13 +22,13 @@ class Violation:
     Attributes:
         policy: name of the policy.
         rule: name of the rule in it.
-        binding: the binding that put it in force.
+        binding: the binding that applies it.
         action: deny, warn or audit.
         severity: low, medium, high or critical.
         field: path of the field that the rule is about; may be empty.
-        value: what the field holds, masked; empty when that cannot be shown.
-        message: what is wrong; secrets are masked.
-        fix: how to mend it; may be empty.
+        value: of the field, redacted; empty when it cannot be shown.
+        message: what is wrong, redacted.
+        fix: how to fix it; may be empty.
         is_error: the rule could not be evaluated, so it counts as not met.
         waiver: name of the waiver that lets it through; empty when none does.
     """
@@ -47,12 +47,12 @@ class Violation:
 
     @property
     def reason(self) -> str:
-        """`<policy>/<rule>`, as answers and tests name it."""
+        """`<policy>/<rule>`, as responses and tests name it."""
         return f"{self.policy}/{self.rule}"
 
     @property
     def description(self) -> str:
-        """What is wrong, how to mend it, and what the field holds; it knows where it names the field."""
+        """What is wrong, how to fix it, and the value of the field; it knows where it names the field."""
         text = "; ".join(part for part in (self.message, self.fix) if part)
         if not self.value:
             return text
@@ -66,7 +66,7 @@ class Mutation:
     Attributes:
         policy: name of the policy.
         name: `set[<index>]` of the mutation in it.
-        binding: the binding that put it in force.
+        binding: the binding that applies it.
         field: path of the field.
         before: what the field held, as texts for people show it.
         after: what it holds now.
@@ -109,7 +109,7 @@ class MutatedRequest(NamedTuple):
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
+        """Name the policy in the violations of fields that a policy set: the caller cannot fix them."""
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
             replace(
@@ -126,12 +126,12 @@ class Decision:
     """What policy says of one request.
 
     Attributes:
-        id: names this decision in the answer, the trace and the log.
+        id: of this decision in the response, the trace and the log.
         bundle: hash of the bundle that decided.
         mutated_request: what was evaluated, with the mutations that were made.
         is_evaluated: whether any binding is about the method.
-        violations: of every binding, in the bundle's order, without what a waiver let through.
-        waived: violations that a waiver let through.
+        violations: of every binding, in the bundle's order, without those that a waiver allowed.
+        waived: violations that a waiver allowed.
         duration_ns: how long it took.
     """
 
@@ -189,7 +189,7 @@ class Decision:
         return tuple(field_text(f"{one.reason}: ", one.description) for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
-        """Return the answer to a denied call, naming every broken rule."""
+        """Return the error for a denied call, with every broken rule."""
         broken = [
             FieldViolation(field=one.field, description=one.description, reason=one.reason)
             for one in self.by_action("deny")

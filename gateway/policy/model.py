@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 CONDITION = "when"
-"""What stands in the place of a rule's name where the condition of a binding cannot be evaluated."""
+"""The name in the place of a rule's name when the condition of a binding cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -150,7 +150,7 @@ class Metadata(Part):
 
 def _check_rule_name(text: str) -> str:
     if text == CONDITION:
-        raise ValueError(f"{CONDITION!r} stands for the condition of a binding; choose another name")
+        raise ValueError(f"{CONDITION!r} means the condition of a binding; choose another name")
     return text
 
 
@@ -161,7 +161,7 @@ class Rule(Part):
         assertion: CEL; true when the request meets the rule.
         field: path of the field that the rule is about, `uri` or `labels["env"]`.
         message: CEL giving the text for the caller: what is wrong.
-        fix: CEL giving a second text: how to mend it.
+        fix: CEL that gives a second text: how to fix it.
         severity: how grave a broken rule is; it is reported, and changes nothing by itself.
     """
 
@@ -169,7 +169,7 @@ class Rule(Part):
     assertion: AssertionText = Field(alias="assert", description="CEL; true when the request meets the rule.")
     field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
     message: ExpressionText | None = Field(None, description="CEL giving a text: what is wrong.")
-    fix: ExpressionText | None = Field(None, description="CEL giving a text: how to mend it.")
+    fix: ExpressionText | None = Field(None, description="CEL that gives a text: how to fix it.")
     severity: Severity = Field("medium", description="How grave a broken rule is.")
 
 
@@ -195,7 +195,7 @@ class PolicySpec(Part):
         variables: CEL values that the rules share; each may use those above it.
     """
 
-    methods: list[str] = Field(min_length=1, description="Full names of methods; `*` stands for any text.")
+    methods: list[str] = Field(min_length=1, description="Full names of methods; `*` matches any text.")
     variables: dict[Variable, ExpressionText] = Field(
         {}, max_length=_MAX_VARIABLES, description="CEL values that rules share; each may use those above it."
     )
@@ -210,7 +210,7 @@ class PolicySpec(Part):
 
 
 class Policy(Part):
-    """A set of rules. It has no effect until a binding puts it in force."""
+    """A set of rules. It has no effect until a binding applies it."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Policy"]
@@ -219,7 +219,7 @@ class Policy(Part):
 
 
 class BindingSpec(Part):
-    """How a policy is put in force.
+    """How a policy is applied.
 
     Attributes:
         when: CEL; the binding applies to the requests for which it is true.
@@ -235,7 +235,7 @@ class BindingSpec(Part):
 
 
 class Binding(Part):
-    """Puts a policy in force."""
+    """Applies a policy."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Binding"]
@@ -253,12 +253,12 @@ class Params(Part):
 
 
 class WaiverSpec(Part):
-    """Which broken rules are let through, for which requests, on whose word, and until when.
+    """Which broken rules are allowed, for which requests, by whom, and until when.
 
     Attributes:
         rules: names of rules of the binding's policy.
         when: CEL; the requests that the waiver is for, all without it.
-        owner: who answers for it.
+        owner: who is responsible for it.
         ticket: where it was agreed.
         expires: from this moment on it has no effect; a date means its first moment, UTC.
     """
@@ -266,7 +266,7 @@ class WaiverSpec(Part):
     binding: Name
     rules: list[Name] = Field(min_length=1)
     when: ExpressionText | None = Field(None, description="CEL; the requests that the waiver is for.")
-    owner: str = Field(min_length=1, description="Who answers for it.")
+    owner: str = Field(min_length=1, description="Who is responsible for it.")
     ticket: str = Field(min_length=1, description="Where it was agreed.")
     expires: Moment = Field(
         description="From then on it has no effect: a date (its first moment, UTC) or a time with its zone."

@@ -47,7 +47,7 @@ class _Mutator:
         )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Tell whether a binding applies for certain; keep that it applied, whatever is set afterwards."""
+        """Return whether a binding applies for certain; that it applied is kept after later mutations."""
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)

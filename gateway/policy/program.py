@@ -65,7 +65,7 @@ class CompiledMutation:
     """A field that a policy sets, ready to run.
 
     Attributes:
-        name: `set[<index>]`, which stands where a rule's name would.
+        name: `set[<index>]`, in the place of a rule's name.
     """
 
     name: str
@@ -92,7 +92,7 @@ class CompiledWaiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledBinding:
-    """A policy put in force for one method, ready to run.
+    """A policy that a binding applies to one method, compiled.
 
     Attributes:
         variables: in the order in which they are written.
@@ -184,8 +184,8 @@ class Program:
         """Return what the expressions of every binding are evaluated in.
 
         Args:
-            policy_input: the request with what stands around it.
-            further: values beside those, by their full names.
+            policy_input: the request with its context.
+            further: additional values, by their full names.
         """
         method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}

@@ -73,7 +73,7 @@ class _BundleReader:
             self.faults += error.faults
             self.documents.is_whole = False
             return
-        # Beside others an empty document is harmless: templates leave them, and other tools skip them too.
+        # An empty document among others is harmless: templates produce them, and other tools skip them too.
         filled = [document for document in documents if document.value is not None]
         if not filled:
             self.faults.append(Fault(Position(name), "", _EMPTY))
@@ -121,7 +121,7 @@ class _BundleReader:
         name = parsed.metadata.name
         if name in known:
             where = known[name][1].position(("metadata", "name"))
-            self._fault(document, ("metadata", "name"), f"{name!r} stands at {where} already")
+            self._fault(document, ("metadata", "name"), f"{name!r} is defined at {where} already")
             return
         known[name] = (parsed, document)
 

@@ -77,7 +77,7 @@ def _explain(error: str) -> str:
 
 
 def read_policy_input(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:
-    """Read what somebody asks about: a request, or an object with `request` and what stands around it.
+    """Read a request, or an object with `request`, `method`, `caller` and `now`.
 
     Args:
         text: in JSON or YAML.
@@ -113,7 +113,7 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
             raise
         return value, lambda _: Position(name)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise _refuse(Position(name), "one request is asked for, as an object")
+        raise _refuse(Position(name), "write one request, as an object")
     return documents[0].value, documents[0].position
 
 
@@ -131,7 +131,7 @@ def _refuse(position: Position, message: str) -> FaultsError:
 
 
 class InputDocument(Part):
-    """A request with what stands around it."""
+    """A request with its context."""
 
     method: str
     request: dict[str, Any] = Field(repr=False)  # it may hold a signature

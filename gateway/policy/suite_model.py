@@ -26,7 +26,7 @@ class ExpectedViolation(Part):
     Attributes:
         rule: `<policy>/<rule>`.
         message: the whole text, when the case is about it.
-        waiver: name of the waiver that let it through.
+        waiver: name of the waiver that allowed it.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class ExpectedMutation(Part):
     """A field that a test case expects to be set.
 
     Attributes:
-        value: as answers show it, a text in quotes.
+        value: as responses show it; a text is in quotes.
     """
 
     field: str
@@ -50,7 +50,7 @@ class Expectation(Part):
     """What a test case expects of the decision, every violation named.
 
     Attributes:
-        waived: violations that a waiver let through.
+        waived: violations that a waiver allowed.
         mutations: fields that policies set, in their order; not compared when left out.
     """
 
@@ -79,7 +79,7 @@ class Case(Part):
 
 
 class Suite(Part):
-    """A file of tests beside the bundle."""
+    """A file of tests in the bundle."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Tests"]

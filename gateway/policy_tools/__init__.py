@@ -1,4 +1,4 @@
-"""What one does with a bundle beside serving it: check, test, explain, replay, compare.
+"""Tools for bundles: check, test, explain, replay, compare.
 
 Pure, and by the same decider as in service.
 """

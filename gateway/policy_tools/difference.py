@@ -88,7 +88,7 @@ def _compare_values(title: str, old: dict[str, str], new: dict[str, str]) -> Ite
 
 
 def _show(before: str, after: str) -> tuple[str, str]:
-    """Return two values masked, and the long ones cut to where they begin to differ."""
+    """Return two values redacted; long ones are cut to where they start to differ."""
     shown, other = redact_text(before), redact_text(after)
     if shown == other:
         return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a part that is hidden here differs)"

@@ -45,10 +45,10 @@ LEFT = "left as it was"
 class PartTrace:
     """A sub-expression with its value, or why it has none.
 
-    Each one is listed once: a part that stands in an expression twice has the same value in both places.
+    Each one is listed once: a part that occurs twice in an expression has the same value in both places.
 
     Attributes:
-        depth: how far within the expression it stands.
+        depth: how deeply it is nested in the expression.
         value: as JSON; `error: …` when there is none, `not needed (error: …)` when the whole has one all the
             same, as `false && …` has.
     """
@@ -116,7 +116,7 @@ class Explanation:
     """A decision with all that led to it.
 
     Attributes:
-        refused: why the API does not take what policies set; in service the call is then answered 400.
+        refused: why the API does not accept the values that policies set; in service the call gets 400.
     """
 
     decision: Decision
@@ -262,9 +262,9 @@ class _Tracer:
                 yield from self._walk(expression, one, part, seen)
 
     def _is_informative(self, node: Node) -> bool:
-        """Tell whether a person learns something from a part's value.
+        """Return whether the value of a part is informative.
 
-        Of constants, nothing; the values of variables stand at the head of the
+        The values of constants are not; those of variables are at the head of the
         binding, and those of `request`, `method` and `now` with the question.
         """
         match node.WhichOneof("expr_kind"):

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
         differences: between what was expected and what was decided, a line each; empty when it passed.
         decision: None when the request could not be evaluated.
-        touched: what the case shows at work: rules that it breaks, mutations and waivers.
+        touched: what the case covers: rules that it breaks, mutations and waivers.
     """
 
     file: str
@@ -84,7 +84,7 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
-    """Tell what of a bundle its tests have shown at work."""
+    """Report which parts of a bundle its tests have covered."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
@@ -154,7 +154,7 @@ class _Runner:
             yield f"{what} {violation.reason}: not expected: {violation.description}"
 
     def _hint(self, name: str, wanted: str, decision: Decision) -> str:
-        """Tell that what a case names is not there at all."""
+        """Report that what a case names does not exist."""
         if name == "waiver":
             return self._names.explain_waiver(wanted)
         return self._names.explain_field(wanted, decision) if name == "field" else ""

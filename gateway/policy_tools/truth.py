@@ -135,6 +135,6 @@ def _is_zero(node: Node) -> bool:
 
 
 def _may_be_nan(condition: Expression, node: Node) -> bool:
-    """Tell whether a value may be not a number, which is not equal to itself; or is of no known type."""
+    """Return whether a value may be NaN, which is not equal to itself, or has no known type."""
     kind = condition.checked.type_map.get(node.id)
     return kind is None or kind.WhichOneof("type_kind") is None or "DOUBLE" in str(kind)

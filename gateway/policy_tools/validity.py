@@ -1,4 +1,4 @@
-"""What policies set and the API would not take: in service such a call is answered 400."""
+"""Values that policies set and the API does not accept: in service such a call gets 400."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def find_refused_mutations(validator: Validator, decision: Decision) -> list[str]:
-    """Return why the API does not take what was set, a text for each field."""
+    """Return why the API does not accept the values that were set, a text for each field."""
     made = {one.field: one.policy for one in decision.mutations if one.is_made}
     if not made:
         return []
     return [
-        f"{one.field}, which {made[one.field]} sets, is not taken by the API: {one.description}"
+        f"{one.field}, which {made[one.field]} sets, is not accepted by the API: {one.description}"
         for one in validator.validate(decision.request)
         if one.field in made
     ]

@@ -1,4 +1,4 @@
-"""What the gateway tells of itself: traces, metrics, logs.
+"""Telemetry: traces, metrics, logs, health.
 
 Names follow the semantic conventions of OpenTelemetry,
 https://opentelemetry.io/docs/specs/semconv/, where they have one.

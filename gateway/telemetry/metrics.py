@@ -32,7 +32,7 @@ class Metrics:
 
     Args:
         resource: what describes this process.
-        readers: where metrics go beside `/metrics`.
+        readers: further readers of the metrics, in addition to `/metrics`.
     """
 
     def __init__(self, resource: Resource, readers: Sequence[MetricReader] = ()) -> None:
@@ -43,19 +43,19 @@ class Metrics:
         self._requests = meter.create_histogram(
             "http.server.request.duration",
             unit="s",
-            description="Time from the request's head to the end of its answer.",
+            description="Time from the request's head to the end of its response.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._calls = meter.create_histogram(
             "rpc.server.call.duration",
             unit="s",
-            description="Time from a gRPC call's arrival to its answer.",
+            description="Time from a gRPC call's arrival to its response.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._upstream = meter.create_histogram(
             "rpc.client.call.duration",
             unit="s",
-            description="Time that an upstream took to answer.",
+            description="Time that an upstream took to respond.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._create_policy_instruments(meter)
@@ -77,17 +77,17 @@ class Metrics:
             "gateway.violations", description="Rules broken, by the action of their binding."
         )
         self._waivers = meter.create_counter(
-            "gateway.waivers", description="Broken rules that a waiver let through."
+            "gateway.waivers", description="Broken rules that a waiver allowed."
         )
         self._mutations = meter.create_counter("gateway.mutations", description="Fields that policies set.")
         self._shadows = meter.create_counter(
-            "gateway.shadow.decisions", description="Decisions that the shadow bundle judged too."
+            "gateway.shadow.decisions", description="Decisions that the shadow bundle evaluated too."
         )
         self._lost_records = meter.create_counter(
             "gateway.decision_log.lost", description="Records of decisions that could not be written."
         )
         self._stale = meter.create_gauge(
-            "gateway.bundle.stale", description="1 while the bundle on disk is not the one in force."
+            "gateway.bundle.stale", description="1 while the bundle on disk is not the active one."
         )
         self._reloads = meter.create_counter(
             "gateway.bundle.reloads", description="Bundles that changed on disk."
@@ -97,18 +97,18 @@ class Metrics:
         )
 
     def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
-        """Count an answered HTTP request; the route is empty when none matched."""
+        """Count an HTTP request that was responded to; the route is empty when none matched."""
         self._requests.record(
             duration_s,
             {"http.request.method": http_method, "http.route": route, "http.response.status_code": status},
         )
 
     def record_call(self, duration_s: float, method: str, code: str) -> None:
-        """Count an answered gRPC call."""
+        """Count a gRPC call that was responded to."""
         self._calls.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
 
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
-        """Count an answered call of an upstream."""
+        """Count a call to an upstream that has ended."""
         self._upstream.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
@@ -121,7 +121,7 @@ class Metrics:
         self._violations.add(1, {"rule": rule, "action": action})
 
     def record_waiver(self, waiver: str) -> None:
-        """Count a broken rule that a waiver let through."""
+        """Count a broken rule that a waiver allowed."""
         self._waivers.add(1, {"waiver": waiver})
 
     def record_mutation(self, policy: str) -> None:
@@ -137,11 +137,11 @@ class Metrics:
         self._lost_records.add(count)
 
     def show_stale(self, *, is_stale: bool) -> None:
-        """Tell whether the bundle on disk is another one than that in force."""
+        """Set whether the bundle on disk differs from the active one."""
         self._stale.set(int(is_stale))
 
     def record_reload(self, *, is_good: bool) -> None:
-        """Count a changed bundle, put in force or refused."""
+        """Count a reload of a changed bundle: accepted or refused."""
         self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
 
     def record_removal(self, kind: str) -> None:

@@ -1,6 +1,6 @@
 """Spans: one SERVER span for a call, one CLIENT span for each call of an upstream.
 
-The decision is an event on the SERVER span: it tells as much as a span of its
+The decision is an event on the SERVER span: it contains as much as a span of its
 own and costs a tenth. Spans are handed on explicitly and never made current,
 which is most of a span's price.
 """

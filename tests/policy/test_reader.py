@@ -201,4 +201,4 @@ def test_an_empty_document_beside_others_counts_for_nothing() -> None:
 
 def test_a_name_stands_once() -> None:
     _, (fault,) = read_documents({"a.yaml": binding_text(), "b.yaml": binding_text()})
-    assert str(fault) == "b.yaml:5:3: metadata.name: 'b' stands at a.yaml:5:3 already"
+    assert str(fault) == "b.yaml:5:3: metadata.name: 'b' is defined at a.yaml:5:3 already"

@@ -60,8 +60,8 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
     warnings = [one for one in findings if one.level == "warning"]
     summary = f"{count(bundle.rules, 'rule')} for {count(bundle.programs, 'method')}"
     if is_json:
-        told = [{"level": one.level, **fault_to_json(one.fault)} for one in findings]
-        print_json({"bundle": bundle.hash, "faults": [], "findings": told})
+        shown = [{"level": one.level, **fault_to_json(one.fault)} for one in findings]
+        print_json({"bundle": bundle.hash, "faults": [], "findings": shown})
     else:
         for finding in findings:
             show_fault(finding.fault, finding.level, is_error=finding.level == "warning")
@@ -77,7 +77,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
 @json_option
 @click.option("--exit-code", "has_exit_code", is_flag=True, help="End with 1 when there are differences.")
 def diff(old: Path, new: Path, file: Path | None, *, is_json: bool, has_exit_code: bool) -> None:
-    """Show what the bundle NEW says otherwise than the bundle OLD."""
+    """Compare the bundle NEW with the bundle OLD."""
     from dataclasses import asdict
 
     from gateway.policy_tools import compare_bundles
@@ -85,8 +85,8 @@ def diff(old: Path, new: Path, file: Path | None, *, is_json: bool, has_exit_cod
     before, after = (open_bundle(path, file)[0] for path in (old, new))
     differences = compare_bundles(before, after)
     if is_json:
-        told = [asdict(one) for one in differences]
-        print_json({"old": before.hash, "new": after.hash, "differences": told})
+        shown = [asdict(one) for one in differences]
+        print_json({"old": before.hash, "new": after.hash, "differences": shown})
     else:
         click.echo(f"--- {old} {before.hash}\n+++ {new} {after.hash}")
         for one in differences:

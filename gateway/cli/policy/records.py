@@ -1,4 +1,4 @@
-"""The command that judges recorded decisions by another bundle."""
+"""The command that evaluates recorded decisions with another bundle."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     "--examples", type=click.IntRange(0), default=10, show_default=True, help="How many changes to show."
 )
 def replay(records: Any, path: Path | None, file: Path | None, examples: int, *, is_json: bool) -> None:
-    """Judge recorded decisions again, by another bundle.
+    """Evaluate recorded decisions with another bundle.
 
     RECORDS is a decision log (JSON lines), or - for standard input. Ends with 1 when a decision would
-    change, or could not be judged again.
+    change, or could not be evaluated.
     """
     from dataclasses import asdict
 
@@ -56,7 +56,7 @@ def replay(records: Any, path: Path | None, file: Path | None, examples: int, *,
 
 
 def _show_replay(result: Replay, examples: int) -> None:
-    click.echo(f"{result.replayed} decisions judged again, {len(result.changes)} would change")
+    click.echo(f"{result.replayed} decisions evaluated, {len(result.changes)} would change")
     for kind, count in result.kinds.most_common():
         click.echo(f"  {count:>6}  {kind}")
     for rule, count in result.rules.most_common():
@@ -68,13 +68,13 @@ def _show_replay(result: Replay, examples: int) -> None:
     for fault in result.unreadable[:examples]:
         click.echo(fault, err=True)
     if result.unreadable:
-        click.echo(f"records that could not be judged again: {len(result.unreadable)}", err=True)
+        click.echo(f"records that could not be evaluated: {len(result.unreadable)}", err=True)
 
 
 def _show_change(change: Change) -> None:
     click.echo(f"\n{change.id}  {change.method.rpartition('.')[2]}: {change.before}, would be {change.after}")
-    for rule, told in change.newly_broken.items():
-        click.echo(f"  + {rule}: {told}")
+    for rule, count in change.newly_broken.items():
+        click.echo(f"  + {rule}: {count}")
     for rule in change.newly_met:
         click.echo(f"  - {rule}")
     for field, values in change.set_otherwise.items():

@@ -1,4 +1,4 @@
-"""The commands that answer a question about one request."""
+"""The commands that evaluate one request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ now_option = click.option(
 def explain(
     request_file: Any, path: Path | None, file: Path | None, method: str, now: str | None, *, is_json: bool
 ) -> None:
-    """Tell why a request is decided as it is.
+    """Explain why a request is decided as it is.
 
     REQUEST is a file, or - for standard input: the request in JSON or YAML as a client sends it, an
     object with the keys request, method, caller and now, or a line of the decision log.

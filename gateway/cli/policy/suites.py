@@ -72,7 +72,7 @@ def test(
         click.echo(_explain_no_cases(bundle, containing), err=bool(containing))
     is_low = coverage.percent < threshold
     if is_low:
-        click.echo(f"coverage is {coverage.percent:.1f} %, {threshold:g} % are asked for", err=True)
+        click.echo(f"coverage is {coverage.percent:.1f} %, {threshold:g} % are required", err=True)
     if is_low or not results or not all(result.has_passed for result in results):
         sys.exit(FOUND_FAULTS)
 
@@ -80,7 +80,7 @@ def test(
 def _explain_no_cases(bundle: Bundle, containing: str) -> str:
     if containing and bundle.suites:
         return f"no test has {containing!r} in its name, in its suite's name or in its file's"
-    return "there are no tests; put them beside the bundle, as kind: Tests"
+    return "there are no tests; add them to the bundle, as kind: Tests"
 
 
 def _show_results(results: list[CaseResult], coverage: Coverage, *, is_partial: bool) -> None:

@@ -160,14 +160,14 @@ def test_too_little_coverage_is_a_fault(bundle: Path) -> None:
     done = run("test", bundle, "--coverage", "0.5")
     assert done.returncode == 1
     assert "  no test shows: advice/r0\n  no test shows: binding a\n" in done.stdout
-    assert done.stderr == "coverage is 0.0 %, 0.5 % are asked for\n"
+    assert done.stderr == "coverage is 0.0 %, 0.5 % are required\n"
 
 
 def test_no_tests_are_a_fault(bundle: Path) -> None:
     (bundle / "tests.yaml").unlink()
     done = run("test", bundle)
     assert done.returncode == 1
-    assert "there are no tests; put them beside the bundle, as kind: Tests" in done.stdout
+    assert "there are no tests; add them to the bundle, as kind: Tests" in done.stdout
 
 
 def test_test_as_json_and_as_junit(bundle: Path, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_explain_of_another_method() -> None:
 
 # Words and standard input → what is said; each is wrong usage.
 WRONG: dict[str, tuple[list[str], str | bytes, str]] = {
-    "no request": (["explain"], "", "<stdin>: one request is asked for, as an object"),
+    "no request": (["explain"], "", "<stdin>: write one request, as an object"),
     "broken request": (["explain"], '{"name": ', "<stdin>:2:1: not valid YAML: "),
     "binary request": (["explain"], b"\xff\xfe\x00", "the request is not UTF-8 text"),
     "unknown field": (["explain"], "nam: n", "<stdin>:1:1: the request does not fit "),

@@ -69,7 +69,7 @@ def test_a_closed_standard_input_holds_nothing(words: list[str]) -> None:
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "one request is asked for" in done.stderr or "there are no records" in done.stderr
+    assert "write one request, as an object" in done.stderr or "there are no records" in done.stderr
 
 
 def test_no_secret_leaves_any_command(tmp_path: Path) -> None:

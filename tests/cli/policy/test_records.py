@@ -15,7 +15,7 @@ def test_replay_without_a_change(bundle: Path, tmp_path: Path) -> None:
     done = run("replay", log, "--bundle", bundle)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "2 decisions judged again, 0 would change",
+        "2 decisions evaluated, 0 would change",
         "lines passed over, which are no records of decisions: 1",
     ]
 
@@ -28,7 +28,7 @@ def test_replay_tells_counts_and_examples(candidate: Path) -> None:
     assert (
         done.stdout
         == """\
-3 decisions judged again, 3 would change
+3 decisions evaluated, 3 would change
        2  allow → deny
        1  deny → allow
        3  set otherwise: description
@@ -55,7 +55,7 @@ def test_replay_shows_as_many_examples_as_are_asked_for(candidate: Path) -> None
     for words, count in (([], 10), (["--examples", "2"], 2), (["--examples", "0"], 0)):
         done = run("replay", "-", "--bundle", candidate, *words, stdin=lines)
         assert done.stdout.count("\nid-") == count
-        assert done.stdout.startswith("12 decisions judged again, 12 would change\n")
+        assert done.stdout.startswith("12 decisions evaluated, 12 would change\n")
 
 
 def test_replay_tells_of_records_that_cannot_be_judged(bundle: Path) -> None:
@@ -66,7 +66,7 @@ def test_replay_tells_of_records_that_cannot_be_judged(bundle: Path) -> None:
         "line 2: not JSON",
         "line 3: 'a/B' is no known method",
         "line 4: not JSON",
-        "records that could not be judged again: 3",
+        "records that could not be evaluated: 3",
     ]
 
 

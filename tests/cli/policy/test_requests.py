@@ -54,7 +54,7 @@ def test_explain_says_when_a_record_hides_something(bundle: Path, line: str) -> 
 
 
 WRONG: dict[str, tuple[Callable[[str], str], str]] = {
-    "several lines": (lambda line: line * 2, "<stdin>: one record is asked for, and here are 2 lines"),
+    "several lines": (lambda line: line * 2, "<stdin>: one record is expected, and there are 2 lines"),
     "an unknown method": (
         lambda line: line.replace(CREATE, "s/Unheard"),
         "<stdin>: the record cannot be used: 's/Unheard' is no known method",
