@@ -1,4 +1,7 @@
-"""Requests of 64 KiB that are made to cost: the event loop reads one while it serves no one else."""
+"""JSON values: numbers out of range, limits of elements and violations, and the cost of hostile requests.
+
+The event loop serves no other request while it reads one, so reading 64 KiB must be quick.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ from gateway.errors import Code, GatewayError, invalid_request, to_status
 from gateway.schema import load_schema
 from gateway.transcode import Match, build_router, parse_target
 from gateway.validation import Validator
+from tests.transcode.refusals import violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.transcode.refusals import Bind
 
 SIZE = 65536
 LIMIT = 4096
@@ -152,3 +158,70 @@ def test_elements_are_counted_over_all_lists_and_maps(read: Callable[..., Any]) 
         error = read(THINGS, json.dumps(good | more).encode())
         assert found(error) == [(field, "SIZE")]
         assert f"may have {LIMIT} together" in error.violations[0].description
+
+
+_TS = "2026-01-31T12:00:00Z"
+_OUT_OF_RANGE = "is out of range; it must be from"
+_INT64 = f"{-(2**63)} to {2**63 - 1}"
+_DOUBLE = "-1.7976931348623157e+308 to 1.7976931348623157e+308"
+_FLOAT = "-3.4028234663852886e+38 to 3.4028234663852886e+38"
+
+
+_INT32 = f"{-(2**31)} to {2**31 - 1}"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "number", "ends"),
+    [
+        (b'{"fInt64":1e400}', "f_int64", "1e400", _INT64),
+        (b'{"fInt64":-1E+9999999999999999999}', "f_int64", "-1E+9999999999999999999", _INT64),
+        (b'{"fInt64":"1e400"}', "f_int64", '"1e400"', _INT64),
+        (b'{"fUint32":1e400}', "f_uint32", "1e400", "0 to 4294967295"),
+        (b'{"fUint64":%s}' % (b"9" * 401), "f_uint64", f"{'9' * 32}…", f"0 to {2**64 - 1}"),
+        (b'{"color":1e400}', "color", "1e400", _INT32),
+        (b'{"fDouble":1.9e308}', "f_double", "1.9e308", _DOUBLE),
+        (b'{"fDouble":-1e400}', "f_double", "-1e400", _DOUBLE),
+        (b'{"fFloat":1e400}', "f_float", "1e400", _FLOAT),
+        (b'{"fFloat":3.5e38}', "f_float", "3.5e38", _FLOAT),
+        (b'{"wInt64":1e400}', "w_int64", "1e400", _INT64),
+        (b'{"wDouble":1e400}', "w_double", "1e400", _DOUBLE),
+        (b'{"rInt64":[1,1e400]}', "r_int64[1]", "1e400", _INT64),
+        (b'{"mBool":{"true":1e400}}', 'm_bool["true"]', "1e400", _INT32),
+        (b'{"mInner":{"a":{"pageCount":1e400}}}', 'm_inner["a"].page_count', "1e400", _INT32),
+        (b'{"rInner":[{"inner":{"pageCount":1e400}}]}', "r_inner[0].inner.page_count", "1e400", _INT32),
+        (b'{"value":[1e400]}', "value[0]", "1e400", _DOUBLE),
+        (b'{"any":{"@type":"a/test.v1.Inner","pageCount":1e400}}', "any.pageCount", "1e400", _INT32),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_field_value_and_range(
+    bind: Bind, body: bytes, field: str, number: str, ends: str
+) -> None:
+    told = [(field, f"{number} {_OUT_OF_RANGE} {ends}")]
+    assert violations(bind, "POST", "/v1/things", body) == told
+
+
+@pytest.mark.parametrize(
+    ("http_method", "raw", "body", "field", "number", "ends"),
+    [
+        ("PUT", "/v1/number", b"1e400", "f_int64", "1e400", _INT64),
+        ("GET", "/v1/search?fInt64=1e400", b"", "f_int64", '"1e400"', _INT64),
+        ("GET", "/v1/search?wDouble=1.9e308", b"", "w_double", '"1.9e308"', _DOUBLE),
+        ("GET", "/v1/search?rInt64=1&rInt64=1e400", b"", "r_int64[1]", '"1e400"', _INT64),
+        ("GET", "/v1/search?color=9999999999", b"", "color", "9999999999", _INT32),
+        ("GET", f"/v1/typed/true/{_TS}/RED/1e400/1/AA", b"", "f_int64", '"1e400"', _INT64),
+        ("GET", f"/v1/typed/true/{_TS}/RED/1/1e400/AA", b"", "w_int64", '"1e400"', _INT64),
+        ("GET", f"/v1/typed/true/{_TS}/9999999999/1/1/AA", b"", "color", "9999999999", _INT32),
+    ],
+)
+def test_so_it_is_wherever_it_comes_from(
+    bind: Bind, http_method: str, raw: str, body: bytes, field: str, number: str, ends: str
+) -> None:
+    assert violations(bind, http_method, raw, body) == [(field, f"{number} {_OUT_OF_RANGE} {ends}")]
+
+
+def test_a_field_without_a_number_says_what_it_takes_instead(bind: Bind) -> None:
+    assert violations(bind, "POST", "/v1/things", b'{"fInt64":1e-400,"fString":1e400,"fBool":1e400}') == [
+        ("f_int64", "1e-400 is not a whole number"),
+        ("f_string", "1e400 is not a string"),
+        ("f_bool", "1e400 is not true or false"),
+    ]
