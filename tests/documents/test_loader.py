@@ -1,4 +1,4 @@
-"""YAML as the core schema of 1.2 reads it, with the place of each value."""
+"""YAML by the core schema of YAML 1.2, and its faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of values against columns of files: the caret of a fault stands under the right character."""
+"""Columns of values and columns of files: the caret of a fault is under the right character."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Other readers of links, each brought to one form, to see whether they read as ours does.
+"""Other parsers of URLs, with results in one form, for comparison with the gateway's parser.
 
 Two follow the living standard of browsers (https://url.spec.whatwg.org/), which
-drops tabs, takes '\\' for '/' and folds host names; the others follow RFC 3986,
-each with liberties of its own.
+drops tabs, reads '\\' as '/' and folds host names; the others follow RFC 3986,
+with deviations of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ USUAL_PORTS = {"https": 443, "http": 80}
 
 
 class ParsedUrl(NamedTuple):
-    """What a reader sees; a part that is not there is empty."""
+    """The parts of a URL; a missing part is empty."""
 
     scheme: str
     host: str
@@ -34,7 +34,7 @@ class ParsedUrl(NamedTuple):
     path: str
     query: str
     fragment: str
-    written_again: str
+    formatted: str
 
 
 def read_urllib(text: str) -> ParsedUrl:
@@ -65,7 +65,7 @@ def read_yarl(text: str) -> ParsedUrl:
 
 
 def read_urllib3(text: str) -> ParsedUrl:
-    """Read as requests and urllib3 do, which write the digits of escapes in upper case."""
+    """Parse with urllib3, as requests does; it writes the digits of escapes in upper case."""
     url = parse_url(text)
     return ParsedUrl(
         url.scheme or "",
@@ -80,7 +80,7 @@ def read_urllib3(text: str) -> ParsedUrl:
 
 
 def read_rust(text: str) -> ParsedUrl:
-    """Read as the Rust crate url does, which pydantic brings."""
+    """Parse with the Rust crate url, which is part of pydantic."""
     url = pydantic_core.Url(text)
     return ParsedUrl(
         url.scheme,
@@ -95,7 +95,7 @@ def read_rust(text: str) -> ParsedUrl:
 
 
 def read_ada(text: str) -> ParsedUrl:
-    """Read as the C++ library Ada does, which Node.js brings."""
+    """Parse with the C++ library Ada, which is part of Node.js."""
     url = ada_url.URL(text)
     return ParsedUrl(
         url.protocol.removesuffix(":"),
@@ -119,36 +119,34 @@ PARSERS: dict[str, Callable[[str], ParsedUrl]] = {
 
 
 def check_parsers_agree(text: str, link: Link, hosts: Hosts) -> None:
-    """Every reader sees this link and no other, and writes it again as it stands.
+    """Check that every parser finds the same parts, and formats them as the same text.
 
     Raises:
-        AssertionError: one does not.
-        ValueError: one does not read the text at all.
+        AssertionError: a parser differs.
+        ValueError: a parser refuses the text.
     """
     for name, read in PARSERS.items():
-        reading = read(text)
-        assert (reading.scheme, reading.host) == (link.scheme, link.host), name
-        assert (reading.user_info, reading.port, reading.fragment) == ("", "", ""), name
-        assert find_object(reading, hosts) == (link.bucket, link.key), name
-        assert bool(reading.query) == link.presigned, name
-        as_read = raise_escapes(text) if name == "urllib3" else text
-        assert reading.written_again == as_read, name
+        parsed = read(text)
+        assert (parsed.scheme, parsed.host) == (link.scheme, link.host), name
+        assert (parsed.user_info, parsed.port, parsed.fragment) == ("", "", ""), name
+        assert find_object(parsed, hosts) == (link.bucket, link.key), name
+        assert bool(parsed.query) == link.presigned, name
+        as_read = upper_case_escapes(text) if name == "urllib3" else text
+        assert parsed.formatted == as_read, name
 
 
-def find_object(reading: ParsedUrl, hosts: Hosts) -> tuple[str, str]:
-    """Find bucket and key where the documentation says, in what another reader generated of the text."""
+def find_object(parsed: ParsedUrl, hosts: Hosts) -> tuple[str, str]:
+    """Return bucket and key, found as documented, in the result of another parser."""
     names = (*hosts.storage, *hosts.website)
-    assert reading.path.startswith("/")
-    path = reading.path[1:]
-    if reading.host in names:
+    assert parsed.path.startswith("/")
+    path = parsed.path[1:]
+    if parsed.host in names:
         bucket, _, key = path.partition("/")
     else:
-        (bucket,) = [
-            reading.host.removesuffix(f".{one}") for one in names if reading.host.endswith(f".{one}")
-        ]
+        (bucket,) = [parsed.host.removesuffix(f".{one}") for one in names if parsed.host.endswith(f".{one}")]
         key = path
     return bucket, unquote(key, errors="strict")
 
 
-def raise_escapes(text: str) -> str:
+def upper_case_escapes(text: str) -> str:
     return re.sub("%[0-9a-fA-F]{2}", lambda match: match[0].upper(), text)

@@ -1,4 +1,4 @@
-"""Texts generated at random: links, near-links, and what is no link for sure."""
+"""Strategies for random texts: links, near-links, and texts that are certainly not links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORBIDDEN: list[str] = [
     *' \t\n\r\0\x0b\x1f\x7f\x85\\#+;"<>[]^`{|}',
     *"оıſ\u212a\u00ad\u200b\u200d\u202e\u3002\uff0e\uff0f\ufeff\ud800",
 ]
-# A link has these somewhere, or they mean something to some reader.
+# Parts of links, and text that has a meaning to some parser.
 ODD: list[str] = [
     *"/.:@?&=%-_Aa0~!$'(*,",
     *["//", "/./", "/../", "..", ":443", "user@", "??", "--", "xn--", "https://", "iso", ".iso"],
@@ -31,7 +31,7 @@ CHANGES = ["insert", "insert", "replace", "turn case", "encode", "cut"]
 
 
 class GeneratedLink(NamedTuple):
-    """A link with what it is generated of; the key as it is encoded."""
+    """A link and its parts; the key is percent-encoded."""
 
     text: str
     style: str
@@ -59,7 +59,7 @@ def encoded_keys() -> st.SearchStrategy[str]:
 
 
 def signatures() -> st.SearchStrategy[tuple[str, datetime]]:
-    """Queries of pre-signed links, with when each ends."""
+    """Queries of pre-signed links, with the time at which each expires."""
     return st.builds(
         sign,
         st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - sign makes them aware
@@ -92,7 +92,7 @@ def sign(
 
 @st.composite
 def links(draw: st.DrawFn) -> GeneratedLink:
-    """Links that have to be read."""
+    """Valid links."""
     scheme = draw(st.sampled_from(["https", "http"]))
     host = draw(st.sampled_from([*HOSTS.storage, *HOSTS.website]))
     in_host = draw(st.booleans())
@@ -116,7 +116,7 @@ def texts_of_links() -> st.SearchStrategy[str]:
 
 @st.composite
 def places(draw: st.DrawFn, text: str) -> int:
-    """Places in a text, most of them where one part ends and another begins."""
+    """Positions in a text, most of them between two parts."""
     ends = [match.start() for match in re.finditer(r"[:/?&=.]|(?<=[:/?&=.])|\Z", text)]
     before_query = len(text.partition("?")[0])
     return draw(st.one_of(st.sampled_from(ends), st.integers(0, before_query), st.integers(0, len(text))))
@@ -133,7 +133,7 @@ def broken_links(draw: st.DrawFn) -> str:
 
 @st.composite
 def near_links(draw: st.DrawFn) -> str:
-    """Links and texts of the table, a little changed."""
+    """Links and texts of the table with small changes."""
     text: str = draw(st.one_of(*[texts_of_links()] * 3, st.sampled_from(TEXTS)))
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         at = draw(places(text))

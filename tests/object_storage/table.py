@@ -1,4 +1,4 @@
-"""The tables under links/: texts, hostile and ordinary, and what the parser says of each."""
+"""The tables under links/: hostile and ordinary texts, with the expected result of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Refused(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What one trick comes to."""
+    """The texts of one trick, with their results."""
 
     name: str
     accepted: list[Accepted]

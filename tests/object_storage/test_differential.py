@@ -1,4 +1,4 @@
-"""Whatever our reader accepts, other readers read alike; where they differ, it has to refuse."""
+"""Other parsers agree about every text that is accepted; texts about which they differ are refused."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read(text: str) -> Link | None:
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=str(number)) for number, row in enumerate(ACCEPTED)])
-def test_readers_agree_about_the_table(row: Accepted) -> None:
+def test_parsers_agree_about_the_table(row: Accepted) -> None:
     check_parsers_agree(row.text, parse_link(row.text), DEFAULT_HOSTS)
 
 
-def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None:
-    """None is, says the table; should that change, this is the second look."""
+def test_parsers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None:
+    """The table expects none; the check is for the day when one is accepted."""
     for text, _ in REFUSED:
         link = read(text)
         if link is not None:
@@ -40,7 +40,7 @@ def test_readers_agree_about_whatever_is_accepted_of_the_hostile_texts() -> None
 
 @PROPERTY
 @given(links())
-def test_links_are_read_and_readers_agree(generated: GeneratedLink) -> None:
+def test_links_are_read_and_parsers_agree(generated: GeneratedLink) -> None:
     link = parse_link(generated.text, HOSTS)
     assert (link.style, link.bucket, link.expires) == (generated.style, generated.bucket, generated.expires)
     assert link.key == unquote(generated.encoded_key, errors="strict")
@@ -53,8 +53,8 @@ def test_a_character_that_no_link_has_is_refused_anywhere(text: str) -> None:
     assert read(text) is None
 
 
-def test_readers_agree_about_what_is_accepted_of_near_links() -> None:
-    verdicts = Counter({True: 0, False: 0})
+def test_parsers_agree_about_what_is_accepted_of_near_links() -> None:
+    verdicts: Counter[bool] = Counter()
 
     @examples(300, long=1500)
     @given(near_links())
@@ -76,8 +76,8 @@ def test_any_text_is_a_link_or_refused(text: str) -> None:
 
 @PROPERTY
 @given(st.one_of(links().map(lambda link: link.text), near_links()))
-def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
-    """Nothing is mended: put together, the facts and the encoded key are the text."""
+def test_the_parts_are_in_the_text_as_written(text: str) -> None:
+    """Nothing is fixed: the parts and the encoded key, joined, are the text."""
     link = read(text)
     if link is None:
         return
@@ -92,14 +92,14 @@ def test_the_facts_stand_in_the_text_as_written(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_the_check_catches_a_lenient_reader(name: str) -> None:
-    """The comparison has teeth: every reader parts from a lenient one somewhere in the table."""
+def test_the_check_catches_a_lenient_parser(name: str) -> None:
+    """The comparison can fail: every parser differs from a lenient one on many texts of the table."""
     caught = sum(is_caught(text, name) for text, _ in REFUSED)
     assert caught > 50
 
 
 def is_caught(text: str, name: str) -> bool:
-    """Tell whether a reader sees another host or path than Python's urlsplit does."""
+    """Return whether a parser finds another host or path than Python's urlsplit."""
     try:
         lenient, other = urlsplit(text), PARSERS[name](text)
     except (ValueError, AssertionError):

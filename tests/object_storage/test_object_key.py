@@ -63,7 +63,7 @@ def test_an_encoded_key_is_read_as_itself_or_refused(key: str) -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(st.lists(st.sampled_from(PIECES), min_size=1).map("".join))
-def test_a_key_that_is_read_stays_the_same_for_sloppy_readers(encoded: str) -> None:
+def test_a_key_that_is_read_stays_the_same_for_careless_parsers(encoded: str) -> None:
     key = reads(encoded)
     if key is not None:
         folded = unicodedata.normalize("NFKC", key)

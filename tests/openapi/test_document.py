@@ -1,4 +1,4 @@
-"""The document of the real API, against what the cloud's own page of Image.Create says."""
+"""The document of the real API, compared with the cloud's own page of Image.Create."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Keywords of JSON Schema for constraints of the API."""
+"""Constraints → keywords of JSON Schema."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from gateway.openapi.keywords import (
@@ -19,63 +20,63 @@ from gateway.openapi.keywords import (
 from gateway.schema.constraints import parse_range
 
 
-@pytest.mark.parametrize(
-    ("pattern", "is_allowed"),
-    [
-        ("[a-z]+", True),
-        (r"\d{3}", True),
-        ("[[:alpha:]]", False),
-        (r"\pL", False),
-        ("(?i)a", False),
-        ("(", False),
-    ],
-)
-def test_only_patterns_that_mean_the_same_are_portable(pattern: str, *, is_allowed: bool) -> None:
-    assert is_portable(pattern) is is_allowed
+def accepts(schema: Any, value: Any) -> bool:
+    return jsonschema_rs.Draft202012Validator(schema).is_valid(value)
 
 
 @pytest.mark.parametrize(
-    ("empty", "expected"),
+    ("empty", "keywords"),
     [
-        (Empty.ALLOWED, {"anyOf": [{"maxLength": 0}, {"minLength": 3, "maxLength": 5}], "maxLength": 5}),
-        (Empty.CHECKED, {"minLength": 3, "maxLength": 5}),
-        (Empty.REFUSED, {"minLength": 3, "maxLength": 5}),
+        (Empty.CHECKED, {"minLength": 2, "maxLength": 4}),
+        (Empty.REFUSED, {"minLength": 2, "maxLength": 4}),
+        (Empty.ALLOWED, {"maxLength": 4, "anyOf": [{"maxLength": 0}, {"minLength": 2, "maxLength": 4}]}),
     ],
 )
-def test_lengths(empty: Empty, expected: dict[str, Any]) -> None:
-    assert length_keywords(parse_range("3-5"), "minLength", "maxLength", empty) == expected
+def test_bounds_of_a_length(empty: Empty, keywords: Any) -> None:
+    assert length_keywords(parse_range("2-4"), "minLength", "maxLength", empty) == keywords
 
 
-def test_a_required_text_is_not_empty() -> None:
-    assert text_keywords(None, None, Empty.REFUSED) == {"minLength": 1}
-    assert text_keywords(None, None, Empty.ALLOWED) == {}
+@pytest.mark.parametrize(("empty", "keywords"), [(Empty.REFUSED, {"minItems": 1}), (Empty.ALLOWED, {})])
+def test_a_length_without_a_constraint(empty: Empty, keywords: Any) -> None:
+    assert length_keywords(None, "minItems", "maxItems", empty) == keywords
 
 
-def test_an_empty_text_passes_a_pattern_when_it_is_not_set() -> None:
-    assert text_keywords("[a-z]+", None, Empty.ALLOWED) == {"pattern": "^(?:[a-z]+)?$"}
-    assert text_keywords("[a-z]*", None, Empty.ALLOWED) == {"pattern": "^(?:[a-z]*)$"}
-    assert text_keywords("[a-z]+", None, Empty.CHECKED) == {"pattern": "^(?:[a-z]+)$"}
+@pytest.mark.parametrize("empty", Empty)
+@pytest.mark.parametrize("text", ["1-5", "0-5", ">0", "<=5", "<5", "1,3,8-9"])
+def test_numbers_agree_with_the_range(text: str, empty: Empty) -> None:
+    allowed = parse_range(text)
+    schema = number_keywords(allowed, empty)
+    for number in range(-1, 11):
+        expected = number in allowed
+        if number == 0 and empty is not Empty.CHECKED:
+            expected = empty is Empty.ALLOWED
+        assert accepts(schema, number) is expected, (schema, number)
 
 
-def test_numbers() -> None:
-    assert number_keywords(parse_range("1-10"), Empty.CHECKED) == {"minimum": 1, "maximum": 10}
-    assert number_keywords(parse_range(">0"), Empty.CHECKED) == {"exclusiveMinimum": 0}
-    assert number_keywords(None, Empty.REFUSED) == {"not": {"const": 0}}
-    assert number_keywords(parse_range("5-9"), Empty.ALLOWED) == {
-        "anyOf": [{"const": 0}, {"minimum": 5, "maximum": 9}]
-    }
+@pytest.mark.parametrize(
+    ("empty", "pattern"),
+    [(Empty.CHECKED, "^(?:a|b)$"), (Empty.ALLOWED, "^(?:a|b)?$"), (Empty.REFUSED, "^(?:a|b)$")],
+)
+def test_a_pattern_matches_the_whole_text(empty: Empty, pattern: str) -> None:
+    assert text_keywords("a|b", None, empty)["pattern"] == pattern
 
 
-def test_joined_keywords_are_the_stricter_ones() -> None:
-    assert join({"minLength": 1, "maxLength": 9}, {"minLength": 3, "maxLength": 5}) == {
-        "minLength": 3,
-        "maxLength": 5,
-    }
-    assert join({"anyOf": [1]}, {"anyOf": [2]}) == {"anyOf": [1], "allOf": [{"anyOf": [2]}]}
+@pytest.mark.parametrize("pattern", ["[[:alpha:]]+", r"\pL+", "(?i)abc", r"\Qa.b\E", r"\Aa\z", "("])
+def test_patterns_that_mean_something_else_in_json_schema_are_left_out(pattern: str) -> None:
+    assert not is_portable(pattern)
+    assert "pattern" not in text_keywords(pattern, None, Empty.CHECKED)
 
 
-def test_members_of_a_oneof() -> None:
-    assert at_most_one(["a", "b"]) == {"not": {"required": ["a", "b"]}}
-    each = [{"required": [name]} for name in "abc"]
-    assert at_most_one(["a", "b", "c"]) == {"oneOf": [*each, {"not": {"anyOf": each}}]}
-    assert exactly_one(["a", "b"]) == {"oneOf": each[:2]}
+def test_a_joined_schema_requires_what_each_part_requires() -> None:
+    parts = ({"minimum": 1, "maximum": 9}, {"minimum": 2, "maximum": 10}, {"type": "integer"})
+    assert join(*parts) == {"minimum": 2, "maximum": 9, "type": "integer"}
+    options = join({"anyOf": [{"const": 1}, {"const": 2}]}, {"anyOf": [{"const": 2}, {"const": 3}]})
+    assert [accepts(options, number) for number in (1, 2, 3)] == [False, True, False]
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c"]])
+def test_members_of_a_oneof(names: list[str]) -> None:
+    for count in range(len(names) + 1):
+        value = dict.fromkeys(names[:count], 1)
+        assert accepts(at_most_one(names), value) is (count <= 1)
+        assert accepts(exactly_one(names), value) is (count == 1)

@@ -1,4 +1,4 @@
-"""The document as it is served, and as it is printed."""
+"""The document as the admin listener serves it, and as the command prints it."""
 
 from __future__ import annotations
 

@@ -1,58 +1,71 @@
-"""Schemas of values: scalars, enums and the well-known types."""
+"""Schemas of single values."""
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FieldOptions
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.struct_pb2 import Value
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.openapi.keywords import Empty
-from gateway.openapi.values import special_form, textual_schema
+from gateway.openapi.values import integer_pattern, remarks, special_form, textual_schema
+from gateway.schema import Schema, descriptor_of, read_constraints, value_field
+from gateway.schema.well_known import SPECIAL_IN_JSON, WRAPPERS
 
 
-def test_messages_with_a_json_form_of_their_own() -> None:
-    assert special_form("google.protobuf.Timestamp") == {"type": "string", "format": "date-time"}
-    assert special_form("google.protobuf.Struct") == {"type": "object", "additionalProperties": True}
-    assert special_form("google.protobuf.Value") == {}
-    assert special_form("yandex.cloud.operation.Operation") is None
+def field_named(schemas: dict[str, Schema], service: str, name: str) -> Any:
+    message = schemas[service].message(f"{service.rpartition('.')[0]}.Everything")
+    return descriptor_of(message).fields_by_name[name]
 
 
-@pytest.mark.parametrize(
-    "value", [Duration(seconds=1, nanos=500_000_000), Duration(seconds=-3), Duration()], ids=str
-)
-def test_every_duration_fits_its_pattern(value: Duration) -> None:
-    form = special_form("google.protobuf.Duration")
-    assert form is not None
-    assert re.fullmatch(form["pattern"], value.ToJsonString())
+def test_every_special_type_but_the_wrappers_has_a_form() -> None:
+    assert {name for name in SPECIAL_IN_JSON if special_form(name) is None} == WRAPPERS
+    assert special_form("google.rpc.Status") is None
 
 
 @pytest.mark.parametrize(
-    ("message", "name", "kind"),
+    ("name", "in_json", "in_a_parameter"),
     [
-        (Value, "string_value", "string"),
-        (Value, "bool_value", "boolean"),
-        (Timestamp, "nanos", "integer"),
+        ("f_bool", {"type": "boolean"}, {"type": "boolean"}),
+        ("f_int64", "string", "integer"),
+        ("f_int32", "integer", "integer"),
+        ("color", "string", "string"),
+        ("ts", {"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
+        ("w_bool", {"anyOf": [{"type": "boolean"}, {"type": "null"}]}, {"type": "boolean"}),
+        ("r_bool_value", {"type": "boolean"}, {"type": "boolean"}),
+        ("m_flag", {"type": "boolean"}, {"type": "boolean"}),
+        ("one_null", {"type": "null"}, {"type": "string", "enum": ["NULL_VALUE"]}),
     ],
 )
-def test_scalars(message: type, name: str, kind: str) -> None:
-    field = message.DESCRIPTOR.fields_by_name[name]  # type: ignore[attr-defined]
-    assert textual_schema(field, None, Empty.ALLOWED, is_text=False)["type"] == kind
+def test_a_value_in_json_and_in_a_parameter(
+    schemas: dict[str, Schema], name: str, in_json: Any, in_a_parameter: Any
+) -> None:
+    field = value_field(field_named(schemas, "test.v1.Library", name))
+    for is_text, expected in ((False, in_json), (True, in_a_parameter)):
+        found = textual_schema(field, None, Empty.CHECKED, is_text=is_text)
+        assert (found["type"] if isinstance(expected, str) else found) == expected
 
 
-def test_large_integers_are_texts() -> None:
-    field = Timestamp.DESCRIPTOR.fields_by_name["seconds"]
-    schema = textual_schema(field, None, Empty.ALLOWED, is_text=False)
-    assert (schema["type"], schema["format"]) == ("string", "int64")
-    assert re.fullmatch(schema["pattern"], "-9223372036854775808")
-    assert not re.fullmatch(schema["pattern"], "1.5")
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("f_int32", "^-?(?:0|[1-9][0-9]{0,9})$"), ("f_uint64", "^(?:0|[1-9][0-9]{0,19})$")],
+)
+def test_integers_as_text(schemas: dict[str, Schema], name: str, pattern: str) -> None:
+    assert integer_pattern(field_named(schemas, "test.v1.Library", name)) == pattern
 
 
-def test_enums_have_their_names() -> None:
-    field = FieldDescriptorProto.DESCRIPTOR.fields_by_name["label"]
-    schema = textual_schema(field, None, Empty.ALLOWED, is_text=False)
-    assert "LABEL_REPEATED" in schema["enum"]
-    assert FieldOptions.DESCRIPTOR.full_name == "google.protobuf.FieldOptions"
+@pytest.mark.parametrize(
+    ("name", "sentences"),
+    [
+        ("dur", ["Value: 1h-24h"]),
+        ("raw", ["Length in bytes: 2-4"]),
+        ("in_bytes", ["Encoded size in bytes: <=4"]),
+        ("number", ["Value: 1-1000"]),  # 64 bits: text in JSON
+        ("length", []),
+    ],
+)
+def test_constraints_without_a_keyword_become_sentences(
+    schemas: dict[str, Schema], name: str, sentences: list[str]
+) -> None:
+    field = field_named(schemas, "rules.v1.Rules", name)
+    assert remarks(field, read_constraints(field), is_text=False) == sentences
+    assert remarks(field, None, is_text=False) == []

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import json
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.errors import GatewayError
-from gateway.schema import descriptor_of, load_schema
-from gateway.transcode import JsonWriter, Match, build_router, parse_target, to_json_path
+from gateway.schema import descriptor_of
 from gateway.transcode.json_reader import JsonReader
 from gateway.transcode.json_text import parse_json
-from gateway.validation import Validator
-from tests.wire.test_wire import EVERYTHING
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
@@ -383,27 +376,3 @@ def test_deep_json_within_its_bound_is_read_or_refused(everything: Any) -> None:
 def test_find_field(schema: Schema, name: str, field: str | None) -> None:
     found = JsonReader().find_field(descriptor_of(schema.message("test.v1.Everything")), name)
     assert (found.name if found else None) == field
-
-
-def use_everything(descriptor_set: bytes) -> list[weakref.ref[Any]]:
-    """Use everything that belongs to a schema; return references to what must not outlive it."""
-    schema = load_schema(["test.v1.Library"], {"test": descriptor_set})
-    router, writer, validator = build_router(schema, 100), JsonWriter(schema.pool), Validator(schema, 100)
-    target = parse_target("/v1/things")
-    found = router.find("POST", target.segments)
-    assert isinstance(found, Match)
-    message: Any = found.route.binder.bind(found.captures, target.query, json.dumps(EVERYTHING).encode())
-    assert validator.validate(message) == []
-    assert json.loads(writer.write(message)) == EVERYTHING
-    with pytest.raises(GatewayError) as caught:
-        found.route.binder.bind(
-            found.captures, target.query, b'{"any":{"@type":"a/test.v1.Inner","x":1},"rInner":[1]}'
-        )
-    caught.value.rename_fields(lambda path: to_json_path(path, message.DESCRIPTOR))
-    return [weakref.ref(one) for one in (type(message), type(message.inner), router, writer, validator)]
-
-
-def test_nothing_keeps_a_schema_that_is_no_longer_used(descriptor_set: bytes) -> None:
-    kept = [one for _ in range(3) for one in use_everything(descriptor_set)]
-    gc.collect()
-    assert [one() for one in kept] == [None] * len(kept)

@@ -1,4 +1,4 @@
-"""The mask of a PATCH that gives none."""
+"""The field mask of a PATCH request that sets none."""
 
 from __future__ import annotations
 

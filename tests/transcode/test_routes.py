@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.errors import GatewayError
 from gateway.schema import SchemaError, load_schema
-from gateway.transcode import Match, WrongHttpMethod, build_router
+from gateway.transcode import (
+    JsonWriter,
+    Match,
+    WrongHttpMethod,
+    build_router,
+    parse_target,
+    to_json_path,
+)
+from gateway.validation import Validator
 from tests.schema.compiling import compile_text
+from tests.wire.test_wire import EVERYTHING
 
 if TYPE_CHECKING:
     from gateway.transcode import Route, Router
@@ -95,3 +108,27 @@ def test_all_faults_are_told_at_once_and_a_conflict_names_both(tmp_path: Path) -
         ),
         "given.proto: bad.S/Three: bad path template '/v1/{': expected a field path, at character 6",
     )
+
+
+def use_everything(descriptor_set: bytes) -> list[weakref.ref[Any]]:
+    """Use everything that belongs to a schema; return references to what must not outlive it."""
+    schema = load_schema(["test.v1.Library"], {"test": descriptor_set})
+    router, writer, validator = build_router(schema, 100), JsonWriter(schema.pool), Validator(schema, 100)
+    target = parse_target("/v1/things")
+    found = router.find("POST", target.segments)
+    assert isinstance(found, Match)
+    message: Any = found.route.binder.bind(found.captures, target.query, json.dumps(EVERYTHING).encode())
+    assert validator.validate(message) == []
+    assert json.loads(writer.write(message)) == EVERYTHING
+    with pytest.raises(GatewayError) as caught:
+        found.route.binder.bind(
+            found.captures, target.query, b'{"any":{"@type":"a/test.v1.Inner","x":1},"rInner":[1]}'
+        )
+    caught.value.rename_fields(lambda path: to_json_path(path, message.DESCRIPTOR))
+    return [weakref.ref(one) for one in (type(message), type(message.inner), router, writer, validator)]
+
+
+def test_nothing_keeps_a_schema_that_is_no_longer_used(descriptor_set: bytes) -> None:
+    kept = [one for _ in range(3) for one in use_everything(descriptor_set)]
+    gc.collect()
+    assert [one() for one in kept] == [None] * len(kept)

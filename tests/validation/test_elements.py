@@ -1,4 +1,4 @@
-"""Elements are counted over all lists and maps of a message, however deep they are."""
+"""Elements are counted in all lists and maps of a message, at any depth."""
 
 from __future__ import annotations
 
