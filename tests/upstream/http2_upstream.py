@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from tests.listeners.http2 import (
     ACK,
@@ -22,10 +22,8 @@ from tests.listeners.http2 import (
     frame,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-Fault = Callable[[asyncio.StreamWriter], Awaitable[None]] if TYPE_CHECKING else object
+Fault = Callable[[asyncio.StreamWriter], Awaitable[None]]
+"""What happens to a call that was read, by what is written for it."""
 
 _OK = b"\x88" + field(b"content-type", b"application/grpc")
 HEAD = frame(HEADERS, END_HEADERS, 1, _OK)
