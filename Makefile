@@ -32,12 +32,12 @@ run: $(VENV)/.package ## start the gateway with its built-in emulator
 	$(BIN)/baremetal-gateway demo $(ARGS)
 
 test: $(VENV)/.package $(PEER)/.dependencies ## run the tests; ARGS for pytest, as ARGS="tests/policy -k waiver"
-	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
 	$(BIN)/baremetal-gateway policy check policies
 	$(BIN)/baremetal-gateway policy test policies --coverage 100
-	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
 
 lint: $(VENV)/.package ## check format and lint (ruff)
 	$(BIN)/ruff format --check .
@@ -65,7 +65,8 @@ bench: $(VENV)/.package ## measure the hot path
 soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway and measure its memory
 	$(BIN)/python -m bench.soak $(ARGS)
 
-fuzz: $(VENV)/.package ## compare 100,000 decisions with oracles; send 20,000 random requests to the demo
+fuzz: $(VENV)/.package $(PEER)/.dependencies ## run long property tests; compare 100,000 decisions with oracles; send 20,000 random requests
+	GATEWAY_TEST_LONG=1 GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS)
 	$(BIN)/python -m tests.policy_fuzz
 	$(BIN)/python -m tests.fuzz
 

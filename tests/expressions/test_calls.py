@@ -61,7 +61,7 @@ PLACES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frozen_memory() -> Iterator[None]:
     """Leave what exists out of collections, which take most of the time otherwise."""
     gc.collect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,24 +9,12 @@ import pytest
 from gateway.config import Config
 from gateway.openapi import build_document, read_comments
 from gateway.schema import Schema, builtin_descriptors, load_schema
-from tests.schema.compiling import compile_protos
-
-HERE = Path(__file__).parent
-FOLDERS = {
-    "odd.v1.Odd": HERE / "protos",
-    "rules.v1.Rules": HERE.parent / "validation/protos",
-    "test.v1.Library": HERE.parent / "transcode/protos",
-    "test.wire.v1.Wire": HERE.parent / "wire/protos",
-}
+from tests.protos.compiled import LIBRARY, ODD, SERVICES, WIRE, schema_of
 
 
 @pytest.fixture(scope="session")
-def schemas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Schema]:
-    folder = tmp_path_factory.mktemp("sets")
-    return {
-        service: load_schema([service], {service: compile_protos(protos, folder / f"{service}.binpb")})
-        for service, protos in FOLDERS.items()
-    }
+def schemas() -> dict[str, Schema]:
+    return {service: schema_of(service) for service in SERVICES}
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +36,14 @@ def document() -> Any:
 
 @pytest.fixture(scope="session")
 def odd(documents: dict[str, Any]) -> Any:
-    return documents["odd.v1.Odd"]
+    return documents[ODD]
 
 
 @pytest.fixture(scope="session")
 def library(documents: dict[str, Any]) -> Any:
-    return documents["test.v1.Library"]
+    return documents[LIBRARY]
 
 
 @pytest.fixture(scope="session")
 def wire(documents: dict[str, Any]) -> Any:
-    return documents["test.wire.v1.Wire"]
+    return documents[WIRE]

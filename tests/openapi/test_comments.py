@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gateway.openapi import read_comments
 from gateway.schema import builtin_descriptors
-from tests.openapi.conftest import FOLDERS
-from tests.schema.compiling import compile_protos
+from tests.protos.compiled import ODD, descriptor_set
 
 
 def test_of_our_own_files() -> None:
@@ -20,8 +17,7 @@ def test_of_our_own_files() -> None:
     assert not any(name.startswith("google.") for name in comments)
 
 
-def test_of_a_set_without_source_info(tmp_path_factory: pytest.TempPathFactory) -> None:
-    target = tmp_path_factory.mktemp("set") / "odd.binpb"
-    data = compile_protos(FOLDERS["odd.v1.Odd"], target)
+def test_of_a_set_without_source_info() -> None:
+    data = descriptor_set(ODD)
     assert read_comments([data]) == {}
     assert read_comments([data, builtin_descriptors()])

@@ -16,7 +16,7 @@ from gateway.openapi.responses import ERRORS
 from gateway.schema import load_schema
 from gateway.transcode import HTTP_STATUS
 from tests.conftest import GOOD_IMAGE, IMAGES
-from tests.openapi.conftest import FOLDERS
+from tests.protos.compiled import SERVICES
 from tests.schema.compiling import compile_protos
 
 CREATE = "yandex.cloud.baremetal.v1alpha.CreateImageRequest"
@@ -26,7 +26,7 @@ def test_is_valid(document: Any) -> None:
     validate(document)
 
 
-@pytest.mark.parametrize("service", FOLDERS)
+@pytest.mark.parametrize("service", SERVICES)
 def test_of_a_test_service_is_valid(documents: dict[str, Any], service: str) -> None:
     validate(documents[service])
     names = [one["operationId"] for _, _, one in operations(documents[service])]

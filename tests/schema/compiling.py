@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import files
+from importlib.metadata import files as distribution_files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def compile_protos(folder: Path, target: Path, *, imports: bool = True) -> bytes:
-    """Return the serialized FileDescriptorSet of every .proto file in a folder."""
+def compile_protos(folder: Path, target: Path, *, imports: bool = True, files: Sequence[str] = ()) -> bytes:
+    """Return the serialized FileDescriptorSet of files in a folder: those named, or all .proto files."""
     annotations = next(
-        one for one in files("googleapis-common-protos") or () if one.name == "annotations.proto"
+        one for one in distribution_files("googleapis-common-protos") or () if one.name == "annotations.proto"
     )
     roots: Sequence[Path] = (
         folder,
@@ -31,7 +31,7 @@ def compile_protos(folder: Path, target: Path, *, imports: bool = True) -> bytes
         *(f"--proto_path={root}" for root in roots),
         *(["--include_imports"] if imports else []),
         f"--descriptor_set_out={target}",
-        *sorted(path.name for path in folder.glob("*.proto")),
+        *(files or sorted(path.name for path in folder.glob("*.proto"))),
     ]
     assert protoc.main(arguments) == 0, f"protoc refused {folder}"
     return target.read_bytes()

@@ -1,15 +1,13 @@
-"""The schema of protos/library.proto, and requests bound by its rules."""
+"""The schema of the library service, and requests bound by its rules."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.schema import load_schema
 from gateway.transcode import JsonWriter, Match, build_router, parse_target
-from tests.schema.compiling import compile_protos
+from tests.protos import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +17,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def descriptor_set(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    target = tmp_path_factory.mktemp("descriptors") / "library.binpb"
-    return compile_protos(Path(__file__).parent / "protos", target)
+def descriptor_set() -> bytes:
+    return compiled.descriptor_set(compiled.LIBRARY)
 
 
 @pytest.fixture(scope="session")
-def schema(descriptor_set: bytes) -> Schema:
-    return load_schema(["test.v1.Library"], {"test": descriptor_set})
+def schema() -> Schema:
+    return compiled.schema_of(compiled.LIBRARY)
 
 
 @pytest.fixture(scope="session")

@@ -8,18 +8,16 @@ import pytest
 
 from gateway.schema import load_schema
 from gateway.validation.elements import ElementCounter
-from tests.conftest import ROOT
-from tests.schema.compiling import compile_protos
+from tests.protos.compiled import LIBRARY, descriptor_set
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
 
 
 @pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Schema:
-    target = tmp_path_factory.mktemp("descriptors") / "library.binpb"
-    data = compile_protos(ROOT / "tests/transcode/protos", target)
-    return load_schema(["test.v1.Library", "yandex.cloud.baremetal.v1alpha.ImageService"], {"library": data})
+def schema() -> Schema:
+    services = [LIBRARY, "yandex.cloud.baremetal.v1alpha.ImageService"]
+    return load_schema(services, {"library": descriptor_set(LIBRARY)})
 
 
 def excess(message: Any, limit: int) -> str | None:

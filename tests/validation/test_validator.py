@@ -9,17 +9,16 @@ import pytest
 
 from gateway.schema import SchemaError, load_schema
 from gateway.validation import Validator
-from tests.schema.compiling import compile_protos, compile_text
+from tests.protos.compiled import RULES, schema_of
+from tests.schema.compiling import compile_text
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
 
 
 @pytest.fixture(scope="session")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Schema:
-    target = tmp_path_factory.mktemp("descriptors") / "rules.binpb"
-    data = compile_protos(Path(__file__).parent / "protos", target)
-    return load_schema(["rules.v1.Rules"], {"rules": data})
+def schema() -> Schema:
+    return schema_of(RULES)
 
 
 @pytest.fixture(scope="session")

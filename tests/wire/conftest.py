@@ -17,10 +17,7 @@ import pytest
 from gateway.app import Addresses, Gateway
 from gateway.schema import Schema, load_schema
 from tests.conftest import ROOT, make_config, plain_telemetry
-from tests.schema.compiling import compile_protos
-
-WIRE, LIBRARY = "test.wire.v1.Wire", "test.v1.Library"
-HERE = Path(__file__).parent
+from tests.protos.compiled import LIBRARY, WIRE, descriptor_set
 
 
 @dataclass
@@ -120,12 +117,8 @@ class Wired:
 
 
 @pytest.fixture(scope="session")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("sets")
-    return {
-        "wire": compile_protos(HERE / "protos", folder / "wire.binpb"),
-        "library": compile_protos(HERE.parent / "transcode/protos", folder / "library.binpb"),
-    }
+def sets() -> dict[str, bytes]:
+    return {"wire": descriptor_set(WIRE), "library": descriptor_set(LIBRARY)}
 
 
 @pytest.fixture(scope="session")

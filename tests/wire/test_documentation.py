@@ -23,7 +23,7 @@ from gateway.transcode import (
     to_json_path,
 )
 from tests.conftest import ROOT
-from tests.wire.conftest import LIBRARY
+from tests.protos.compiled import LIBRARY
 
 TEXT = (ROOT / "docs/transcoding.md").read_text(encoding="utf-8")
 CASES = [

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.schema import Schema, load_schema
 from gateway.transcode import JsonWriter, Match, Route, Router, build_router, parse_target
+from tests.protos.compiled import LIBRARY
 from tests.schema.compiling import compile_protos
-from tests.wire.conftest import LIBRARY, sets, shared_wired, wire, wire_schema, wired
+from tests.wire.conftest import sets, shared_wired, wire, wire_schema, wired
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -59,6 +59,19 @@ async def test_encodings(running: Running, encoding: str, body: bytes) -> None:
         ({"content_type": "application/x-www-form-urlencoded", "origin": "x"}, BODY, 415, "MEDIA_TYPE"),
         ({"expect": "a-miracle"}, BODY, 417, "EXPECTATION"),
     ],
+    ids=[
+        "br",
+        "two encodings",
+        "not gzip",
+        "gzip cut off",
+        "bytes after gzip",
+        "large once decompressed",
+        "large",
+        "text",
+        "another charset",
+        "a form of a browser",
+        "an unknown expectation",
+    ],
 )
 async def test_what_is_refused(
     running: Running, headers: dict[str, str], body: bytes, status: int, reason: str
