@@ -13,7 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "gateway/descriptors.binpb"
 
-# Imported by no file of ours: bodies of further services, and what errors and operations pack into an Any.
+# No file of proto/ imports these: bodies of further services, and types that are packed into an Any.
 ALSO = [
     "google/api/httpbody.proto",
     "google/rpc/error_details.proto",
@@ -25,7 +25,7 @@ def compile_descriptors(root: Path) -> None:
     """Write the descriptor set of every .proto file, with all that they import.
 
     Raises:
-        RuntimeError: protoc refused a file; what it printed says why.
+        RuntimeError: protoc failed; it has printed the reason.
     """
     protos = root / "proto"
     own = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
@@ -46,7 +46,7 @@ def compile_descriptors(root: Path) -> None:
 
 
 def _keep_own_comments(target: Path, own: set[str]) -> None:
-    """Leave of the source info what OpenAPI shows: the comments of our own files, not their places."""
+    """Reduce the source info to the comments of our own files, which the OpenAPI document shows."""
     descriptor_set = FileDescriptorSet.FromString(target.read_bytes())
     for file in descriptor_set.file:
         locations = file.source_code_info.location
@@ -62,7 +62,7 @@ def _keep_own_comments(target: Path, own: set[str]) -> None:
 
 
 def _common_protos() -> Path:
-    """Return the folder that holds google/api and google/rpc as .proto files."""
+    """Return the folder with the .proto files of google/api and google/rpc."""
     for file in files("googleapis-common-protos") or []:
         if file.name == "annotations.proto":
             return Path(str(file.locate())).parents[2]
@@ -70,8 +70,8 @@ def _common_protos() -> Path:
 
 
 class DescriptorSetHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Runs before every build, that of an editable installation included."""
+    """Runs before every build, also that of an editable installation."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's form
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the signature of the hook
         """Compile before the files of the build are gathered."""
         compile_descriptors(Path(self.root))

@@ -134,13 +134,13 @@ async def test_bad_certificates_are_named(listener: str, certificates: Path) -> 
     key, authority = map(str, caught.value.faults)
     assert key == f"/nowhere/key.pem: {listener}.tls.key: cannot be read: No such file or directory"
     assert authority.startswith(
-        f"{ROOT}/README.md: {listener}.tls.client_ca: holds no certificate in PEM form"
+        f"{ROOT}/README.md: {listener}.tls.client_ca: contains no certificate in PEM form"
     )
 
 
 async def test_root_certificates_without_any_stop_the_start() -> None:
     roots = f"{ROOT}/README.md"
-    assert f"{roots}: upstreams.operation.root_certificates: holds no certificate" in faults(
+    assert f"{roots}: upstreams.operation.root_certificates: contains no certificate" in faults(
         upstreams__operation__root_certificates=roots
     )
 

@@ -1,4 +1,4 @@
-"""The files of a bundle, read from where an operator keeps them."""
+"""The files of a bundle on disk."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Stamp: TypeAlias = tuple[str, int, int, int]
 def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
     """Return every YAML file of a folder, or the one file, with its sums and its signature.
 
-    Hidden files and folders are passed over: Kubernetes keeps the files of a
-    mounted ConfigMap in such a folder, beside links to them.
+    Hidden files and folders are skipped: Kubernetes keeps the files of a mounted
+    ConfigMap in a hidden folder, with links to them in the visible one.
 
     Args:
         path: of the folder, or of the one file.
-        has_sums: whether sums are read; not where they are about to be written.
+        has_sums: whether the list of checksums is read; not when it is written next.
 
     Raises:
         FaultsError: there is no bundle, a file cannot be read, or the sums are malformed.
     """
     try:
         return _read_bundle(path, has_sums=has_sums)
-    except OSError as error:  # a folder above it may be closed, or a name too long
+    except OSError as error:  # no permission for a parent folder, or a name that is too long
         at = Position(_shown(Path(error.filename or path)))
         raise FaultsError([Fault(at, "", f"cannot be read: {error.strerror}")]) from error
 
@@ -51,36 +51,36 @@ def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
     faults = walk.faults
     root = path if path.is_dir() else path.parent
     texts = {_name(file.relative_to(root), faults): _read(file, faults) for file in sorted(walk.files)}
-    signature = _read_beside(signature_path(path), faults)
-    sums = _read_beside(sums_path(path), faults) if has_sums else None
+    signature = _read_optional(signature_path(path), faults)
+    sums = _read_optional(sums_path(path), faults) if has_sums else None
     if sums is not None:
         faults += parse_sums(sums, str(sums_path(path)))[1]
     if not texts and not faults:
-        faults.append(Fault(Position(str(path)), "", "holds no .yaml file"))
+        faults.append(Fault(Position(str(path)), "", "contains no .yaml file"))
     if faults:
         raise FaultsError(faults)
     return BundleFiles(texts, signature, sums)
 
 
 def signature_path(bundle: Path) -> Path:
-    """Return where the signature of a bundle stands: in its folder, or beside its one file."""
+    """Return the path of the signature of a bundle: in its folder, or next to its one file."""
     return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
 
 
 def sums_path(bundle: Path) -> Path:
-    """Return where the sums of a bundle stand: in its folder, or beside its one file."""
+    """Return the path of the checksums of a bundle: in its folder, or next to its one file."""
     return bundle / SUMS_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sum")
 
 
 def stamp_bundle(path: Path) -> frozenset[Stamp]:
     """Return the stamps of every file and folder of a bundle.
 
-    They differ once a file was written, made, moved or deleted, also when contents are the same again.
+    They change when a file is written, created, moved or deleted, even if its content stays the same.
     """
     try:
         walk = _walk(path)
         beside = [signature_path(path), sums_path(path)]
-    except OSError:  # what cannot be looked at has not changed until it can
+    except OSError:  # what cannot be read counts as unchanged
         return stamp_files([path])
     return stamp_files([*walk.files, *walk.folders, *beside])
 
@@ -100,7 +100,7 @@ def _stamp(path: Path) -> Stamp:
 
 @dataclass(slots=True)
 class _Walk:
-    """Finds the files of a bundle; links are followed, and what cannot be looked into is a fault."""
+    """Finds the files of a bundle; links are followed, and a folder that cannot be read is a fault."""
 
     files: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
@@ -109,7 +109,7 @@ class _Walk:
     def into(self, folder: Path, above: tuple[Path, ...] = ()) -> None:
         own = folder.resolve()
         if own in above:
-            self._fault(folder, "a link leads back to a folder that it stands in")
+            self._fault(folder, "a link leads back to a folder that contains it")
             return
         self.folders.append(folder)
         try:
@@ -147,14 +147,14 @@ def _name(path: Path, faults: list[Fault]) -> str:
     return name
 
 
-def _read_beside(file: Path, faults: list[Fault]) -> str | None:
-    """Return what stands beside the policies; a link that leads nowhere is a fault, not nothing."""
+def _read_optional(file: Path, faults: list[Fault]) -> str | None:
+    """Return the text of an optional file; a broken link is a fault."""
     return _read(file, faults) if file.is_symlink() or file.exists() else None
 
 
 def _read(file: Path, faults: list[Fault]) -> str:
-    """Return the text of a file with the ends of its lines as they are: hashes are of what it holds."""
-    reason = "not a regular file"  # to read a pipe would wait for ever
+    """Return the text of a file with its line ends unchanged, as they are part of the hash."""
+    reason = "not a regular file"  # reading a pipe could block forever
     try:
         if file.is_file() or not file.exists():
             return file.read_bytes().decode()

@@ -1,4 +1,4 @@
-"""The bundle that was in force last, kept so that a start beside a bad one can use it."""
+"""The last good bundle: a copy of the active bundle, to fall back to at a start with an invalid one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _Kept(BaseModel):
+class _SavedBundle(BaseModel):
     """The file's content."""
 
     model_config = ConfigDict(strict=True)
@@ -27,19 +27,21 @@ class _Kept(BaseModel):
 
 
 class LastGood:
-    """A file that holds one bundle, whole: it is replaced at once, never half written."""
+    """A file with one complete bundle; it is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, files: BundleFiles) -> None:
-        """Keep a bundle.
+        """Save a bundle.
 
         Raises:
-            OSError: it cannot be written; the one kept before stays.
+            OSError: it cannot be written; the bundle saved before stays.
         """
-        kept = _Kept(hash=files.hash, files=dict(files.texts), signature=files.signature, sums=files.sums)
-        data = kept.model_dump_json().encode()
+        saved = _SavedBundle(
+            hash=files.hash, files=dict(files.texts), signature=files.signature, sums=files.sums
+        )
+        data = saved.model_dump_json().encode()
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -53,7 +55,7 @@ class LastGood:
         self._sync_folder()
 
     def _sync_folder(self) -> None:
-        """Make the new name last a loss of power."""
+        """Make the new name survive a loss of power."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -61,22 +63,22 @@ class LastGood:
             os.close(folder)
 
     def load(self) -> BundleFiles:
-        """Return the bundle that was kept.
+        """Return the saved bundle.
 
         Raises:
-            FaultsError: there is none, or it is not what was kept.
+            FaultsError: there is none, or it was altered.
         """
         try:
-            kept = _Kept.model_validate_json(self._path.read_bytes())
+            saved = _SavedBundle.model_validate_json(self._path.read_bytes())
         except FileNotFoundError as error:
-            raise self._refuse("no last good bundle was kept here") from error
+            raise self._refuse("no last good bundle was saved here") from error
         except OSError as error:
             raise self._refuse(f"cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise self._refuse("is no kept bundle") from error
-        files = BundleFiles(kept.files, kept.signature, kept.sums)
-        if files.hash != kept.hash:
-            raise self._refuse("the kept bundle was altered: its hash does not fit")
+            raise self._refuse("is not a saved bundle") from error
+        files = BundleFiles(saved.files, saved.signature, saved.sums)
+        if files.hash != saved.hash:
+            raise self._refuse("the saved bundle was altered: its hash does not match")
         return files
 
     def _refuse(self, reason: str) -> FaultsError:

@@ -1,11 +1,11 @@
-"""The bundle that ships with the gateway."""
+"""The default bundle, shipped with the gateway."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
-# Within the package as it is installed; or beside it, where it is worked on.
+# In the installed package, or in the source tree.
 _PLACES = (_PACKAGE / "default_policies", _PACKAGE.parent / "policies")
 
 

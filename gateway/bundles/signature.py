@@ -1,8 +1,8 @@
-"""Detached signatures: who may change what is in force.
+"""Detached signatures of bundles.
 
 A signature is Ed25519 (https://www.rfc-editor.org/rfc/rfc8032) over the text of
 the bundle's hash, `sha256:…`, written in base64. The hash is over every file, so
-a file added, taken away, renamed or changed is noticed.
+a file that is added, removed, renamed or changed makes the signature invalid.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 
 class PublicKey:
-    """Tells bundles that were signed from others."""
+    """Verifies the signatures of bundles."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
 
     def check(self, files: BundleFiles, name: str) -> None:
-        """Pass a bundle whose signature is good.
+        """Verify the signature of a bundle.
 
         Args:
             files: of the bundle, with its signature.
             name: of the bundle, for messages.
 
         Raises:
-            FaultsError: there is no signature, or it is not of this bundle by this key.
+            FaultsError: there is no signature, or it is invalid for this bundle and key.
         """
         if files.signature is None:
-            raise _refuse(name, "the bundle is not signed, and policies.public_key asks for a signature")
+            raise _refuse(name, "the bundle is not signed, and policies.public_key requires a signature")
         try:
             self._key.verify(base64.b64decode(files.signature.strip(), validate=True), files.hash.encode())
         except ValueError as error:  # binascii.Error among them
             raise _refuse(name, "the signature is not base64") from error
         except InvalidSignature as error:
-            reason = "the signature does not fit: the bundle was altered, or signed with another key"
+            reason = "the signature does not match: the bundle was altered, or signed with another key"
             raise _refuse(name, reason) from error
 
 

@@ -1,4 +1,4 @@
-"""`bundle.sum`: which files a bundle has to consist of, and the hash of each.
+"""`bundle.sum`: the list of the files of a bundle, with the hash of each.
 
 The form is that of sha256sum (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html),
 so that `sha256sum --check bundle.sum` reads it: 64 hex digits, two spaces, the name of the file. A line
@@ -30,7 +30,7 @@ def write_sums(texts: Mapping[str, str]) -> str:
 
 
 def check_sums(files: BundleFiles) -> None:
-    """Pass a bundle that has no list, or whose files are exactly those of its list.
+    """Check that the files of a bundle are exactly those of its list; a bundle without a list passes.
 
     Raises:
         FaultsError: with each file that is missing, altered, or not listed; or with the faults of the list.
@@ -55,7 +55,7 @@ def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
     """
     sums: dict[str, str] = {}
     faults: list[Fault] = []
-    # Not splitlines(): other characters that end lines may stand in names.
+    # Not splitlines(): names may contain other characters that end lines.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         at = Position(file, number, 1)
         match = _LINE.fullmatch(line.removesuffix("\r"))
@@ -82,8 +82,8 @@ def _differences(listed: Mapping[str, str], present: Mapping[str, str]) -> Itera
         elif name not in listed:
             reason = f"is not listed in {SUMS_NAME}; delete it"
         else:
-            reason = f"was altered: it is not what {SUMS_NAME} lists; restore it"
-        yield Fault(Position(name), "", f"{reason}, or list what is meant with `policy hash --write`")
+            reason = f"was altered: its hash is not the one in {SUMS_NAME}; restore it"
+        yield Fault(Position(name), "", f"{reason}, or write the list again with `policy hash --write`")
 
 
 def _hash(text: str) -> str:

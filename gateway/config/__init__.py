@@ -1,4 +1,4 @@
-"""What an operator configures: the sections, how they are read, and their reference."""
+"""The configuration: its sections, and how it is read."""
 
 from gateway.config.load import load_config
 from gateway.config.plaintext import find_plaintext

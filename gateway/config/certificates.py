@@ -1,7 +1,7 @@
 """PEM files of certificates and keys, checked when they are read.
 
-What libraries say of a file that does not fit ("no start line", or nothing at all until the first
-handshake) names neither the file nor the key of the configuration; the faults from here do.
+The errors of libraries ("no start line", or none until the first handshake) name neither the file nor the key
+of the configuration; the faults from here name both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_certificates(path: Path, key: str) -> bytes:
         key: of the configuration that names the file.
 
     Raises:
-        FaultsError: it cannot be read, or holds no certificate.
+        FaultsError: it cannot be read, or contains no certificate.
     """
     data = _read(path, key)
     _parse_certificates(data, path, key)
@@ -42,7 +42,7 @@ def read_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[b
         section: of the configuration that names the files, as `rest.tls`.
 
     Raises:
-        FaultsError: with everything wrong with either, or that they do not belong together.
+        FaultsError: with all faults of both files, or when they do not belong together.
     """
     faults: list[Fault] = []
     chain, secret = b"", b""
@@ -78,7 +78,9 @@ def _parse_certificates(data: bytes, path: Path, key: str) -> bytes:
         certificates = x509.load_pem_x509_certificates(data)
         return certificates[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _fault(path, key, "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)") from error
+        raise _fault(
+            path, key, "contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        ) from error
 
 
 def _parse_key(data: bytes, path: Path, key: str) -> bytes:
@@ -86,10 +88,12 @@ def _parse_key(data: bytes, path: Path, key: str) -> bytes:
     try:
         private = load_pem_private_key(data, password=None)
         return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except TypeError as error:  # how the library says that it needs a password
+    except TypeError as error:  # the library's error when a password is needed
         raise _fault(path, key, "is encrypted; give a private key without a password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _fault(path, key, "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)") from error
+        raise _fault(
+            path, key, "contains no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+        ) from error
 
 
 def _fault(path: Path, key: str, message: str) -> FaultsError:

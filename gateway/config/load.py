@@ -1,4 +1,4 @@
-"""Configuration from a file and the environment, with every fault at once.
+"""Loads the configuration from a file and the environment, and reports all faults together.
 
 Defaults, then the file, then the environment: each overrides the one before,
 key by key.
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _Place: TypeAlias = "Callable[[Path], Position]"
 
 PREFIX = "GATEWAY__"
-"""Environment variables of this prefix override keys, `__` standing between levels."""
+"""Environment variables with this prefix override keys; `__` separates levels."""
 
 _IPV6_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]*\]:[0-9]+")
-"""An address as `[::1]:8080` is never YAML: a list would end at its bracket. So it needs no quotes."""
+"""An address as `[::1]:8080` is not valid YAML, so in a variable it needs no quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return the faults that show only when sections are held against each other."""
+    """Return the faults of sections that contradict each other."""
     names = ", ".join(config.upstreams)
     return [
         Fault(
@@ -113,7 +113,7 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
 
 
 def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> tuple[str, ...]:
-    """Take a variable's name apart; keys of the file and of the defaults are found whatever their case."""
+    """Return the path in a variable's name; keys of the file and the defaults match in any case."""
     path: list[str] = []
     here: tuple[Any, ...] = (values, defaults)
     for part in variable[len(PREFIX) :].split("__"):
@@ -125,7 +125,7 @@ def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) ->
 
 
 def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | None:
-    """Set a value; return a fault when the key is inside of what is a value itself."""
+    """Set a value; return a fault when the key is inside a value that is no section."""
     here = values
     for depth, key in enumerate(override.path[:-1], 1):
         inner = here.get(key)
@@ -140,7 +140,7 @@ def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | 
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Add the default upstreams and services to those given: both are keyed by names of the operator's."""
+    """Add the default upstreams and services to those given: the operator chooses the keys of both."""
     defaults = Config()
     values = dict(values)
     given = values.get("upstreams")
@@ -161,9 +161,8 @@ def _places(document: Document | None, overrides: list[_Override]) -> _Place:
         for override in reversed(overrides):
             if path[: len(override.path)] == override.path:
                 return Position(override.variable)
-        for depth in range(
-            len(path), 0, -1
-        ):  # what is missing or unknown stands nowhere: where is its section?
+        # A missing or unknown key has no position of its own: use that of its section.
+        for depth in range(len(path), 0, -1):
             if document and document.has(path[:depth]):
                 break
             for override in overrides:

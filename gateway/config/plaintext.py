@@ -1,4 +1,4 @@
-"""What a configuration sends, or takes, in plaintext over a network."""
+"""Listeners and upstreams that use plaintext over a network."""
 
 from __future__ import annotations
 

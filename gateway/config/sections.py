@@ -1,7 +1,7 @@
-"""The sections of the configuration, each key with its default beside it.
+"""The sections of the configuration: each key with its type, default and description.
 
-A key whose other values are not served yet accepts only those that are, so that
-nobody believes to be protected by a setting without effect.
+A key accepts only the values that are implemented, so that no setting is accepted
+without effect.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _LAST_PORT = 65535
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values do not change."""
+    """A part of the configuration: unknown keys are faults, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Address(BaseModel):
-    """Where a listener waits. Port 0 takes a free one."""
+    """The address of a listener. Port 0 takes a free port."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,7 +71,9 @@ def _parse_target(text: Any) -> Any:
 
 def _check_metadata_name(text: str) -> str:
     if not _METADATA_NAME.fullmatch(text) or _RESERVED_METADATA.fullmatch(text):
-        raise ValueError("a name is of a-z, 0-9, '-' and '.', and none that HTTP, gRPC or the gateway uses")
+        raise ValueError(
+            "a name consists of a-z, 0-9, '-' and '.', and is not used by HTTP, gRPC or the gateway"
+        )
     return text
 
 
@@ -92,7 +94,7 @@ class ListenerTls(Section):
     key: Path
     """Private key of the certificate."""
     client_ca: Path | None = None
-    """Callers must show a certificate that one of these authorities signed."""
+    """CA certificates: callers must present a certificate that one of these authorities signed."""
 
 
 class Rest(Section):
@@ -101,11 +103,11 @@ class Rest(Section):
     listen: ListenAddress = _listen(8080)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
     print_defaults: bool = False
-    """Show fields of default value in replies; the cloud leaves them out."""
+    """Include fields with default values in responses; the cloud omits them."""
     max_connections: int = Field(1024, ge=1, le=1_000_000)
-    """Connections open at once; one more takes the place of the longest idle one, or is refused with 503."""
+    """Maximum of open connections; one more replaces the connection that is idle longest, or gets 503."""
     max_connections_per_address: int = Field(256, ge=1, le=1_000_000)
     """The same for each IPv4 address or IPv6 /64 network; raise it behind a proxy."""
 
@@ -116,26 +118,26 @@ class Grpc(Section):
     listen: ListenAddress = _listen(8081)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
     max_connections: int = Field(512, ge=1, le=1_000_000)
-    """Connections open at once; one more is closed."""
+    """Maximum of open connections; one more is closed."""
     max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
     """The same for each IPv4 address or IPv6 /64 network, enforced each second; raise it behind a proxy."""
     max_streams: int = Field(100, ge=1, le=10_000)
-    """Calls under way at once on one connection; further ones wait in the client or are refused."""
+    """Maximum of concurrent calls on one connection; further calls wait in the client or are refused."""
     idle_s: float = Field(300, ge=1, le=86400)
-    """A connection without calls is closed after so many seconds."""
+    """Seconds after which a connection without calls is closed."""
     age_s: float = Field(3600, ge=1, le=2_000_000)
-    """A connection is closed after so many seconds, once its calls have ended; clients open another one."""
+    """Seconds after which a connection is closed when its calls have ended; clients open another one."""
 
 
 class Admin(Section):
-    """The admin listener: health and metrics. Keep it away from callers."""
+    """The admin listener: health and metrics. Callers should not reach it."""
 
     listen: ListenAddress = _listen(9090)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set: beyond loopback a warning at the start."""
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
 
 
 class Upstream(Section):
@@ -144,13 +146,13 @@ class Upstream(Section):
     address: TargetAddress
     """Host and port."""
     tls: bool = True
-    """Connect with TLS; `false` is plaintext, for sidecars: beyond loopback a warning at the start."""
+    """Connect with TLS; `false` is plaintext, with a warning at the start when it is not on loopback."""
     root_certificates: Path | None = None
-    """PEM file of the authorities to trust instead of the usual ones."""
+    """PEM file of the authorities to trust instead of the default ones."""
 
 
 class Api(Section):
-    """Which services are served, and from where."""
+    """The services that are served, and their upstreams."""
 
     descriptor_sets: tuple[Path, ...] = ()
     """Further FileDescriptorSet files, with all their imports."""
@@ -158,30 +160,30 @@ class Api(Section):
         "yandex.cloud.baremetal.v1alpha.ImageService": "baremetal",
         "yandex.cloud.operation.OperationService": "operation",
     }
-    """Full name of a service → name of its upstream; `null` takes a default away."""
+    """Full name of a service → name of its upstream; `null` removes a default."""
     pass_metadata: tuple[MetadataName, ...] = ()
-    """Further headers and metadata of the caller that go on to the upstream; `…-bin` is binary."""
+    """Further headers and metadata of the caller that are forwarded to the upstream; `…-bin` is binary."""
 
 
 class Policies(Section):
-    """The bundle that decides."""
+    """The policy bundle."""
 
     path: Path = Path("policies")
     """Folder of the bundle, or one file."""
     reload: bool = True
-    """Reload policies and descriptor sets when a file changes; a fault leaves the last good state."""
+    """Reload policies and descriptor sets when a file changes; after a fault the active ones stay."""
     settle_s: float = Field(2, gt=0, le=300)
-    """Seconds for which files have to stay unchanged before a reload takes them."""
+    """Seconds for which files have to be unchanged before they are reloaded."""
     allow_removal: bool = True
-    """Whether a reload may remove rules, bindings or what denies; `false` keeps the active bundle instead."""
+    """Whether a reload may remove rules, bindings or denials; `false` keeps the active bundle instead."""
     on_error: Literal["refuse", "last_good"] = "refuse"
-    """At a start beside a bad bundle: `refuse` to start, or serve with the `last_good` one that was kept."""
+    """When the bundle is invalid at the start: `refuse` to start, or fall back to the `last_good` bundle."""
     last_good: Path = Path("last-good-bundle.json")
-    """File that keeps the last good bundle. It is written with `on_error: last_good`."""
+    """File of the last good bundle. It is written with `on_error: last_good`."""
     public_key: Path | None = None
-    """PEM file of an Ed25519 key: only a bundle that it finds signed (`bundle.sig`) is put in force."""
+    """PEM file of an Ed25519 public key: only bundles signed with it (`bundle.sig`) become active."""
     shadow: Path | None = None
-    """A second bundle, judged beside the one in force: differences are counted and logged, not enforced."""
+    """A second bundle, evaluated for each call too: differences are counted and logged, not enforced."""
 
 
 class DecisionLog(Section):
@@ -200,12 +202,12 @@ class DecisionLog(Section):
 
 
 class Source(Section):
-    """Object Storage, as the policies' objectStorage() knows it."""
+    """Object Storage hosts, for the function objectStorage() of policies."""
 
     hosts: tuple[str, ...] = DEFAULT_HOSTS.storage
-    """Names of the service; a bucket's own name may stand before each."""
+    """Hosts of the service; the name of a bucket may precede each."""
     website_hosts: tuple[str, ...] = DEFAULT_HOSTS.website
-    """Names under which buckets are published as sites."""
+    """Hosts under which buckets are published as sites."""
 
     @model_validator(mode="after")
     def _check(self) -> Source:
@@ -214,29 +216,29 @@ class Source(Section):
 
 
 class Credentials(Section):
-    """Whose credentials the upstream sees."""
+    """The credentials that are sent to the upstream."""
 
     type: Literal["passthrough"] = "passthrough"
-    """`passthrough`: the caller's own `authorization` is passed on."""
+    """`passthrough`: the caller's own `authorization` is forwarded."""
 
 
 _CALLER_FIELDS = {"none": frozenset({"address"})}
 
 
 class Callers(Section):
-    """How callers are told apart."""
+    """How callers are identified."""
 
     type: Literal["none"] = "none"
-    """`none`: anyone who reaches a listener may call; the upstream judges their credentials."""
+    """`none`: anyone who reaches a listener may call; the upstream checks their credentials."""
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields of `caller` that the callers of this configuration have; policies find others empty."""
+        """The fields of `caller` that have values with this configuration; the others are empty."""
         return _CALLER_FIELDS[self.type]
 
 
 class Ledger(Section):
-    """The durable record of calls. This version keeps none: setting a key is accepted with a warning."""
+    """The durable record of calls. This version has none: its keys are accepted with a warning."""
 
     url: str = "sqlite:///ledger.db"
     """Database of the ledger. Not in effect yet: decisions are logged, nothing is recorded durably."""
@@ -245,24 +247,24 @@ class Ledger(Section):
 
 
 class Limits(Section):
-    """Bounds on what one call, and all calls together, may take."""
+    """Limits for one call, and for all calls together."""
 
     body_bytes: int = Field(65536, ge=1, le=64 * 1024 * 1024)
     """Largest request body, also after decompression."""
     header_bytes: int = Field(16384, ge=1024, le=1024 * 1024)
     """Largest request line, largest header, and all headers together."""
     elements: int = Field(4096, ge=1, le=1_000_000)
-    """Elements that the lists, maps and field masks of one request may have together; more is 400."""
+    """Maximum of elements in all lists, maps and field masks of one request; more is 400."""
     concurrency: int = Field(256, ge=1, le=1_000_000)
-    """Calls under way at once; one more is answered 429."""
+    """Maximum of concurrent calls; one more gets 429."""
     policy_text: int = Field(4096, ge=64, le=1024 * 1024)
-    """Longest text that policies evaluate, in characters, where the API's constraints set no bound."""
+    """Longest text that policies evaluate, in characters, where the API's constraints set no limit."""
     policy_elements: int = Field(256, ge=1, le=65536)
-    """Most elements of a list or map that policies evaluate, where the API's constraints set no bound."""
+    """Most elements of a list or map that policies evaluate, where the API's constraints set no limit."""
     deadline_s: float = Field(30, gt=0, le=3600)
-    """Longest time for a call, in seconds; a caller may ask for less."""
+    """Longest time for a call, in seconds; a caller may request less."""
     drain_s: float | None = Field(None, ge=0, le=3600)
-    """Seconds that calls under way have to end when the gateway stops; `deadline_s` when not set."""
+    """Seconds that active calls have to end when the gateway stops; `deadline_s` when not set."""
 
 
 class Config(Section):
@@ -275,7 +277,7 @@ class Config(Section):
         "baremetal": Upstream(address="baremetal.api.cloud.yandex.net:443"),
         "operation": Upstream(address="operation.api.cloud.yandex.net:443"),
     }
-    """A name of your own → where it is. Given names add to the default ones."""
+    """A name of your own → where it is. Given names are added to the default ones."""
     api: Api = Api()
     policies: Policies = Policies()
     decision_log: DecisionLog = DecisionLog()
@@ -285,7 +287,7 @@ class Config(Section):
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     workers: Literal[1] = 1
-    """Processes that serve."""
+    """Number of processes."""
 
     @property
     def services(self) -> dict[str, str]:

@@ -83,7 +83,7 @@ def test_ends_of_lines_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_a_folder_has_to_hold_files(tmp_path: Path) -> None:
     write(tmp_path, "README.md")
-    assert faults_of(tmp_path) == [f"{tmp_path}: holds no .yaml file"]
+    assert faults_of(tmp_path) == [f"{tmp_path}: contains no .yaml file"]
 
 
 def test_names_every_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_link_that_leads_back_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "b/c.yaml")
     (tmp_path / "b" / "again").symlink_to(tmp_path)
     assert faults_of(tmp_path) == [
-        f"{tmp_path / 'b' / 'again'}: a link leads back to a folder that it stands in"
+        f"{tmp_path / 'b' / 'again'}: a link leads back to a folder that contains it"
     ]
 
 

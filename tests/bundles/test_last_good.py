@@ -49,7 +49,7 @@ BAD = ["", "[]", "null", "1", "{}", '{"hash": 1}', '{"hash": "x", "files": [], "
 def test_what_is_no_kept_bundle_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kept.json"
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(FaultsError, match=r"kept.json: policies.last_good: is no kept bundle"):
+    with pytest.raises(FaultsError, match=r"kept.json: policies.last_good: is not a saved bundle"):
         LastGood(path).load()
 
 
@@ -64,7 +64,7 @@ def test_an_altered_bundle_is_refused(tmp_path: Path) -> None:
 
 
 def test_none_was_kept(tmp_path: Path) -> None:
-    with pytest.raises(FaultsError, match="no last good bundle was kept here"):
+    with pytest.raises(FaultsError, match="no last good bundle was saved here"):
         LastGood(tmp_path / "kept.json").load()
     with pytest.raises(FaultsError, match="cannot be read: Is a directory"):
         LastGood(tmp_path).load()

@@ -73,12 +73,12 @@ def test_another_key_is_refused(keys: tuple[Path, Path], tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "is not signed, and policies.public_key asks for a signature"),
-        ("", "does not fit"),
+        (None, "is not signed, and policies.public_key requires a signature"),
+        ("", "does not match"),
         ("????", "not base64"),
         ("é", "not base64"),
-        (base64.b64encode(b"x" * 64).decode(), "does not fit"),
-        (base64.b64encode(b"x" * 63).decode(), "does not fit"),
+        (base64.b64encode(b"x" * 64).decode(), "does not match"),
+        (base64.b64encode(b"x" * 63).decode(), "does not match"),
     ],
 )
 def test_what_is_no_signature_is_refused(keys: tuple[Path, Path], text: str | None, reason: str) -> None:

@@ -62,9 +62,9 @@ def test_without_a_list_anything_goes() -> None:
 def test_each_file_that_is_missing_altered_or_further_is_named() -> None:
     sums = write_sums(TEXTS | {"gone.yaml": "1"})
     altered = TEXTS | {"a.yaml": "", "tests/more.yaml": "1"}
-    advice = ", or list what is meant with `policy hash --write`"
+    advice = ", or write the list again with `policy hash --write`"
     assert faults_of(BundleFiles(altered, sums=sums)) == [
-        f"a.yaml: was altered: it is not what bundle.sum lists; restore it{advice}",
+        f"a.yaml: was altered: its hash is not the one in bundle.sum; restore it{advice}",
         f"gone.yaml: is listed in bundle.sum, and the bundle has no such YAML file; restore it{advice}",
         f"tests/more.yaml: is not listed in bundle.sum; delete it{advice}",
     ]

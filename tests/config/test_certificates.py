@@ -48,12 +48,12 @@ def test_files_that_fit(files: Path) -> None:
         ("none", "a.key", ["none: rest.tls.certificate: cannot be read: No such file or directory"]),
         ("a.pem", "b.key", ["b.key: rest.tls.key: is not the key of the first certificate in "]),
         ("a.pem", "encrypted.key", ["encrypted.key: rest.tls.key: is encrypted; give a private key without"]),
-        ("a.pem", "a.pem", ["a.pem: rest.tls.key: holds no private key in PEM form"]),
-        ("garbage", "a.key", ["garbage: rest.tls.certificate: holds no certificate in PEM form"]),
+        ("a.pem", "a.pem", ["a.pem: rest.tls.key: contains no private key in PEM form"]),
+        ("garbage", "a.key", ["garbage: rest.tls.certificate: contains no certificate in PEM form"]),
         (
             "empty",
             "empty",
-            ["empty: rest.tls.certificate: holds no", "empty: rest.tls.key: holds no private"],
+            ["empty: rest.tls.certificate: contains no", "empty: rest.tls.key: holds no private"],
         ),
     ],
 )

@@ -251,7 +251,7 @@ def test_a_signed_bundle_is_trusted_until_it_changes(
 
     unsigned = use("check")
     assert unsigned.returncode == 1
-    assert "the bundle is not signed, and policies.public_key asks for a signature" in unsigned.stderr
+    assert "the bundle is not signed, and policies.public_key requires a signature" in unsigned.stderr
 
     done = run("sign", bundle, "--key", private_key)
     signature = bundle.with_name("old.yaml.sig")
@@ -264,7 +264,7 @@ def test_a_signed_bundle_is_trusted_until_it_changes(
     write(bundle, bundle.read_text() + "# changed\n")
     changed = use("check")
     assert changed.returncode == 1
-    assert "the signature does not fit" in changed.stderr
+    assert "the signature does not match" in changed.stderr
     assert use("test").stdout  # a candidate need not be signed to be tried
 
 
@@ -349,7 +349,7 @@ def test_a_signature_covers_the_list(listed: Path, private_key: Path, public_key
     assert run("sign", listed, "--key", private_key).returncode == 0
     assert "the signature" not in check().stderr
     (listed / "bundle.sum").unlink()
-    assert "the signature does not fit" in check().stderr
+    assert "the signature does not match" in check().stderr
 
 
 def test_nobody_vouches_for_a_file_that_was_emptied(listed: Path, private_key: Path) -> None:

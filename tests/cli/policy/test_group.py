@@ -372,4 +372,4 @@ def test_a_bundle_that_is_none_is_1(tmp_path: Path, command: str, name: str) -> 
 
 def test_a_folder_without_a_bundle_is_1(tmp_path: Path) -> None:
     done = run("check", tmp_path)
-    assert (done.returncode, done.stderr) == (1, f"{tmp_path}: holds no .yaml file\n")
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}: contains no .yaml file\n")
