@@ -53,7 +53,7 @@ def test_files_that_fit(files: Path) -> None:
         (
             "empty",
             "empty",
-            ["empty: rest.tls.certificate: contains no", "empty: rest.tls.key: holds no private"],
+            ["empty: rest.tls.certificate: contains no", "empty: rest.tls.key: contains no private"],
         ),
     ],
 )
