@@ -100,11 +100,12 @@ class Slot:
                     yield
                 finally:
                     is_waiting = self._limit.remove_receiving(self)
-        except TimeoutError as error:
+        except TimeoutError:
             if is_waiting:
                 raise
+        if not is_waiting:  # also when the message arrived at the last moment: the slot is another call's
             message = "too many calls wait for their request messages; send it with the head of the call"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message) from error
+            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
 
     def hold_for(self, task: asyncio.Task[Any]) -> None:
         """Keep the slot until a task is done, even when the block ends before: its work still goes on."""
