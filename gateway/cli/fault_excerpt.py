@@ -1,4 +1,4 @@
-"""The line that a fault is about, as a terminal shows it: secrets redacted, one column for each character."""
+"""The line of a fault, prepared for a terminal: secrets redacted, one column for each character."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Excerpt:
 
     Attributes:
         text: of the line, redacted and cut to a readable length.
-        offset: terminal columns before the place of the fault.
+        offset: terminal columns before the position of the fault.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Excerpt:
 
 
 def make_excerpt(position: Position) -> Excerpt | None:
-    """Return the line of a position; None when it has none, or when the place is within a secret."""
+    """Return the line of a position; None when it has none, or when the position is within a secret."""
     if not position.source.strip() or position.column < 1:
         return None
     before = position.source[: position.column - 1]
@@ -45,12 +45,12 @@ def make_excerpt(position: Position) -> Excerpt | None:
 
 
 def _printable(text: str) -> str:
-    """Return a text without what moves the cursor; a tab is one column here."""
+    """Return a text without characters that move the cursor; a tab becomes one space."""
     return "".join(" " if char == "\t" else char if char.isprintable() else _UNPRINTABLE for char in text)
 
 
 def _width(text: str) -> int:
-    """Return the columns that a terminal takes for a text."""
+    """Return the number of terminal columns of a text."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text

@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration."""
+"""The commands. Exit codes: 0 success, 1 a check found faults, 2 wrong usage or configuration."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class _Program(Commands):
-    """The whole command. A standard stream that is closed is reserved before anything is opened."""
+    """The command `baremetal-gateway`; it reserves closed standard streams before anything is opened."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it."""
+        """Run the command."""
         reserve_closed_streams()
         return super().main(*args, **kwargs)
 
@@ -52,10 +52,12 @@ def serve(file: Path | None, log_level: str) -> None:
 
 @main.command()
 @config_option
-@click.option("--delay", "delay_s", default=1.0, show_default=True, help="Seconds that an operation takes.")
+@click.option(
+    "--delay", "delay_s", default=1.0, show_default=True, help="Duration of an operation, in seconds."
+)
 @click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
 def demo(file: Path | None, delay_s: float, log_level: str) -> None:
-    """Serve before a built-in emulator of the cloud."""
+    """Serve with a built-in emulator of the cloud as the upstream."""
     _start_logs(log_level)
     from gateway.cli.demo import run_demo
 
@@ -66,7 +68,7 @@ def demo(file: Path | None, delay_s: float, log_level: str) -> None:
 @main.command()
 @config_option
 def routes(file: Path | None) -> None:
-    """List the HTTP routes with the methods that they call."""
+    """List the HTTP routes with their methods and upstreams."""
     from gateway.serving.sources import open_schema
 
     with exit_on_faults(WRONG_CONFIGURATION):
@@ -81,7 +83,7 @@ def routes(file: Path | None) -> None:
 @main.command()
 @config_option
 def openapi(file: Path | None) -> None:
-    """Print the OpenAPI document of what is served."""
+    """Print the OpenAPI document of the served methods."""
     from gateway.serving.sources import describe_api
 
     with exit_on_faults(WRONG_CONFIGURATION):

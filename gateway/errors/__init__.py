@@ -1,4 +1,4 @@
-"""How a call that failed ends: codes, errors with details, and texts that name fields."""
+"""Errors of calls: codes, errors with details, and texts that name fields."""
 
 from gateway.errors.error import (
     DOMAIN,

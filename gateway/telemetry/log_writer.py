@@ -1,7 +1,7 @@
-"""Writes log lines from a thread of its own: whoever reads them may be slow, or stop reading.
+"""Writes log lines in a thread of its own, because their reader can be slow or stop reading.
 
-A blocked write to standard error would otherwise block the event loop and with
-it every call, the health checks and the handling of signals.
+Otherwise a blocked write to standard error would block the event loop, and so all
+calls, the health checks and the signal handlers.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CAPACITY_BYTES = 4 * 1024 * 1024
-"""Bytes of lines that may wait to be written; further lines are dropped."""
+"""Maximum size of the queue, in bytes; further lines are dropped."""
 
 GATHER_S = 0.02
-"""Seconds that lines are gathered before they are written together."""
+"""Time for which lines are collected before they are written together, in seconds."""
 
 CLOSE_S = 2.0
-"""Seconds that waiting lines have to be written when the process ends."""
+"""Time for writing the queued lines when the process ends, in seconds."""
 
 _BATCH_BYTES = 65536
 
@@ -31,9 +31,9 @@ _BATCH_BYTES = 65536
 class LogWriter:
     """A bounded queue of lines, and the thread that writes them to a file descriptor.
 
-    While lines keep coming, the thread looks for them by itself every GATHER_S: only
-    the first line after a pause has to wake it, so a line costs no system call and no
-    hand-over of the interpreter lock.
+    While lines arrive, the thread reads the queue every GATHER_S. Only the first line after
+    a pause has to wake it, so other lines cost neither a system call nor a switch of the
+    interpreter lock.
     """
 
     def __init__(
@@ -46,33 +46,33 @@ class LogWriter:
         """Start the thread.
 
         Args:
-            descriptor: where lines are written; it stays open.
-            notice: makes the line that says how many lines were dropped.
-            capacity_bytes: of the lines that may wait.
-            gather_s: how long lines are gathered, in seconds.
+            descriptor: to write lines to; it is not closed.
+            notice: returns the line that reports how many lines were dropped.
+            capacity_bytes: maximum size of the queue.
+            gather_s: time for which lines are collected, in seconds.
         """
         self._descriptor = descriptor
         self._notice = notice
         self._capacity_bytes = capacity_bytes
         self._gather_s = gather_s
         self._lines: deque[bytes] = deque()
-        # Each counter has one writer, so none needs a lock: those who put lines, or the thread.
+        # Each counter is changed either by callers of put() or by the thread, so none needs a lock.
         self._put_bytes = self._overflowed = 0
         self._taken_bytes = self._failed = self._reported = 0
         self._is_idle = self._is_torn = False
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._closing = threading.Event()
-        # A daemon: one that is blocked in a write does not keep the process from ending.
+        # A daemon thread: when it is blocked in a write, the process can still end.
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
     @property
     def dropped(self) -> int:
-        """Lines that were dropped since the start: the queue was full, or writing failed."""
+        """Number of lines dropped since the start: the queue was full, or writing failed."""
         return self._overflowed + self._failed
 
     def put(self, line: bytes) -> None:
-        """Queue a line, or drop it when the queue is full. Callers take turns, as under a handler's lock."""
+        """Queue a line, or drop it when the queue is full. Callers hold a lock, such as the handler's."""
         waiting = self._put_bytes - self._taken_bytes
         if waiting + len(line) > self._capacity_bytes or self._closing.is_set():
             self._overflowed += 1
@@ -81,19 +81,19 @@ class LogWriter:
         self._lines.append(line)
         if self._is_idle:
             self._is_idle = False
-            self._bell.put(None)
+            self._wake.put(None)
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Write what waits, as far as that takes no longer than the timeout; later lines are dropped."""
+        """Write the queued lines within the timeout; later lines are dropped."""
         self._closing.set()
-        self._bell.put(None)
+        self._wake.put(None)
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while True:
-            self._is_idle = True  # before the look at the queue: who adds a line after it rings
+            self._is_idle = True  # set before the queue is read: a line added after that wakes the thread
             if not self._lines and not self._closing.is_set():
-                self._bell.get()
+                self._wake.get()
             self._is_idle = False
             while self._lines:
                 self._write_batch()
@@ -118,14 +118,14 @@ class LogWriter:
 
     def _write(self, data: bytes) -> bool:
         """Write whole lines; return whether all of them were written."""
-        # After a part of a line, the next one begins on a line of its own.
+        # After a partly written line, the next one starts on a new line.
         data = b"\n" + data if self._is_torn else data
         written = 0
         try:
             while written < len(data):
                 try:
                     written += os.write(self._descriptor, memoryview(data)[written:])
-                except BlockingIOError:  # another process that shares the descriptor made it non-blocking
+                except BlockingIOError:  # another process with the same descriptor has made it non-blocking
                     select.select([], [self._descriptor], [])
                 else:
                     self._is_torn = data[written - 1 : written] != b"\n"

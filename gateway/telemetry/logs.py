@@ -1,9 +1,9 @@
 """Structured logs: one JSON object a line, secrets redacted.
 
 A line about a call has `call_id`, `trace_id` and `method`; `logging`'s `extra`
-carries every other field. Lines are formatted where they are logged: what they
-show is what was true then, and under one interpreter lock no other thread would
-format them for less. Only the writing is left to a thread.
+has all other fields. Lines are formatted by the thread that logs them: their values
+are those of that moment, and with one interpreter lock another thread would not format
+them faster. Only the writing is done by another thread.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Libraries whose own lines about a request would repeat ours, or quote what a caller sent.
+# Libraries whose lines about a request would repeat ours, or quote data of a caller.
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
 _STANDARD_ERROR = 2
-# What every record has; all else came with `extra`.
+# The attributes of every record; all others were passed as `extra`.
 _OWN = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
 
-_encode = json.JSONEncoder().encode  # ASCII only: no character acts on a terminal or splits a line
+_encode = json.JSONEncoder().encode  # ASCII only: no character controls a terminal or splits a line
 _log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """Makes one line of JSON of a record; every text is redacted, also those of an exception."""
+    """Formats a record as one line of JSON; all texts are redacted, also those of exceptions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,11 +70,11 @@ class LogHandler(logging.Handler):
     """Formats records and queues their lines."""
 
     def __init__(self, descriptor: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
-        """Start to write.
+        """Start the writer.
 
         Args:
-            descriptor: where lines go.
-            capacity_bytes: of the lines that may wait to be written.
+            descriptor: to write lines to.
+            capacity_bytes: maximum size of the queue.
         """
         super().__init__()
         self.formatter: JsonFormatter = JsonFormatter()
@@ -84,12 +84,12 @@ class LogHandler(logging.Handler):
         """Queue a record's line. It neither blocks nor raises."""
         try:
             line = self.formatter.format(record)
-        except Exception as error:  # noqa: BLE001 - a wrong call of the logger must not end a call
+        except Exception as error:  # noqa: BLE001 - an incorrect call of the logger must not end a call
             line = self.formatter.format(_unformatted(record, error))
         self.writer.put(line.encode() + b"\n")
 
     def close(self) -> None:
-        """Write what waits, as far as that takes no longer than CLOSE_S."""
+        """Write the queued lines within CLOSE_S."""
         self.writer.close(CLOSE_S)
         super().close()
 
@@ -99,15 +99,15 @@ class LogHandler(logging.Handler):
 
 
 def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> LogHandler:
-    """Send every log line to a file descriptor; return the handler that does.
+    """Write all log lines to a file descriptor; return the handler.
 
     Args:
         level: name of the lowest level that is written.
-        descriptor: where lines go.
+        descriptor: to write lines to.
     """
     handler = LogHandler(descriptor)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # No line shows them, and each costs every record a look-up.
+    # No line has them, and each costs a look-up for every record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -115,11 +115,11 @@ def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> Lo
 
 
 def capture_other_output() -> None:
-    """Bring into the log what would go to standard error as plain text, or turn it off.
+    """Log the plain text that Python writes to standard error, and turn that of gRPC off.
 
     Python's warnings and uncaught exceptions become lines of the log. gRPC's core writes
-    plain lines by itself, from any of its threads, and waits when nobody reads them: they
-    are off unless the environment variable GRPC_VERBOSITY asks for them.
+    plain lines itself, from any of its threads, and blocks when they are not read: they
+    are off unless the environment variable GRPC_VERBOSITY is set.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.captureWarnings(capture=True)
@@ -143,7 +143,7 @@ def _log_unraisable(raised: sys.UnraisableHookArgs) -> None:
 
 
 def _log_thread_exception(raised: threading.ExceptHookArgs) -> None:
-    if not isinstance(raised.exc_value, SystemExit):  # the usual way to end a thread
+    if not isinstance(raised.exc_value, SystemExit):  # the normal way to end a thread
         _log.error("uncaught exception in a thread", exc_info=raised.exc_value)
 
 
@@ -153,7 +153,7 @@ def _record(message: str, fields: dict[str, Any]) -> logging.LogRecord:
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    """Return what is logged instead of a record that cannot be formatted."""
+    """Return the record that replaces one that cannot be formatted."""
     place = f"{record.pathname}:{record.lineno}"
     return _record("log line cannot be formatted", {"place": place, "error": type(error).__name__})
 

@@ -1,4 +1,4 @@
-"""Telemetry by the standard OTEL_* variables; off when none of them asks for it.
+"""Sets telemetry up by the standard OTEL_* variables; without them it is off.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
-"""Seconds that spans and metrics have to be sent when the gateway stops."""
+"""Time for sending spans and metrics when the gateway stops, in seconds."""
 
 _SERVICE = "baremetal-gateway"
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -37,17 +37,17 @@ _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_htt
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was set up."""
+    """Tracing and metrics, as the environment configures them."""
 
     tracing: Tracing
     metrics: Metrics
     _provider: TracerProvider | None = None
 
     def shutdown(self) -> None:
-        """Send what has not been sent yet, as far as that takes no longer than SHUTDOWN_S. Blocks.
+        """Send the remaining spans and metrics within SHUTDOWN_S. Blocks.
 
-        An exporter waits for a collector, and tries again, for as long as its own timeout says,
-        whatever time it is given to shut down. So each gets a thread, which may outlive the wait.
+        An exporter waits for a collector, and retries, until its own timeout, regardless of the timeout
+        of the shutdown. So each has a thread, which may run longer than this method.
         """
         shutdowns = [self.metrics.shutdown]
         if self._provider is not None:
@@ -66,7 +66,7 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     """Set telemetry up.
 
     Raises:
-        FaultsError: with each variable whose value is not accepted, and what it accepts.
+        FaultsError: with each variable whose value is invalid, and the accepted values.
     """
     if _is_disabled(environment):
         return Telemetry(Tracing(None), Metrics(Resource({"service.name": _SERVICE})))
@@ -75,7 +75,7 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     try:
         return _start(environment, version)
     except Exception as error:
-        # The SDK and its exporters read further variables, and raise whatever they like.
+        # The SDK and its exporters read further variables, and raise exceptions of any type.
         text = f"telemetry cannot be set up: {redact_text(str(error)) or type(error).__name__}"
         raise FaultsError([Fault(Position("environment"), "OTEL_*", text)]) from error
 
@@ -112,7 +112,7 @@ def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
 
 
 def _exporter(environment: Mapping[str, str], signal: str) -> Any:
-    """Return the exporter that the environment asks for, or None."""
+    """Return the exporter that the environment selects, or None."""
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
     has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")

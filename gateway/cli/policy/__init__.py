@@ -1,4 +1,4 @@
-"""The commands of `policy` that run a bundle, start one, or vouch for its files."""
+"""The commands of the group `policy`, each group of them in a module of its own."""
 
 from gateway.cli.policy.files import print_hash, sign
 from gateway.cli.policy.records import replay
@@ -7,6 +7,6 @@ from gateway.cli.policy.starter import init
 from gateway.cli.policy.suites import test
 
 COMMANDS = (evaluate, explain, init, print_hash, replay, sign, test)
-"""Each is added to the group `policy`."""
+"""All of them; they are added to the group `policy`."""
 
 __all__ = ["COMMANDS"]

@@ -1,4 +1,4 @@
-"""The commands about the files of a bundle: list and hash them, sign them."""
+"""The commands for the files of a bundle: hash and sign them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _KEY = click.Path(path_type=Path, dir_okay=False)
 @click.command("hash")
 @bundle_argument
 @config_option
-@click.option("--write", "is_written", is_flag=True, help="Write bundle.sum first: the hash of each file.")
+@click.option("--write", "is_written", is_flag=True, help="Write bundle.sum, the list of file hashes, first.")
 def print_hash(path: Path | None, file: Path | None, *, is_written: bool) -> None:
-    """Print the hash of the bundle at PATH, which a signature is made over.
+    """Print the hash of the bundle at PATH, which is what a signature signs.
 
-    With --write, bundle.sum lists every file of the bundle: from then on a file that is missing, altered or
-    not listed is a fault. What was signed before has to be signed again.
+    With --write, bundle.sum lists every file of the bundle: then a file that is missing, altered or not
+    listed is a fault. A signed bundle has to be signed again.
     """
     from gateway.bundles import read_bundle, sums_path, write_sums
 
@@ -50,7 +50,7 @@ def print_hash(path: Path | None, file: Path | None, *, is_written: bool) -> Non
 @config_option
 @click.option("--key", required=True, type=_KEY, help="PEM file of an Ed25519 private key.")
 def sign(path: Path | None, file: Path | None, key: Path) -> None:
-    """Sign the bundle at PATH: write bundle.sig into it."""
+    """Sign the bundle at PATH and write bundle.sig."""
     from gateway.bundles import check_sums, read_bundle, sign_bundle, signature_path
 
     bundle = path or find_bundle(load_configuration(file), None)
@@ -65,10 +65,10 @@ def sign(path: Path | None, file: Path | None, key: Path) -> None:
 
 
 def _check_form(files: BundleFiles) -> None:
-    """Refuse to vouch for files that were emptied or cut.
+    """Check the form of the documents, so that emptied or truncated files are not signed.
 
     Raises:
-        FaultsError: with everything that is wrong with the form of the documents.
+        FaultsError: with all faults in the form of the documents.
     """
     from gateway.faults import FaultsError
     from gateway.policy.reader import read_documents

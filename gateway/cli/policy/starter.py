@@ -1,4 +1,4 @@
-"""The command that writes a bundle to start from."""
+"""The command `policy init`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 def init(folder: Path) -> None:
-    """Write a bundle to start from into DIR: policies with comments, and their tests.
+    """Write a starter bundle into DIR: policies with comments, and their tests.
 
-    No file is overwritten: where one of them is there already, nothing is written.
+    No file is overwritten: when one of the files already exists, nothing is written.
     """
     files = dict(_files(resources.files("gateway.cli.policy") / "starter_bundle"))
     taken = [str(path) for name in files if (path := folder / name).exists() or path.is_symlink()]
     if taken:
-        raise WrongUsageError(f"nothing is written, since there is already: {', '.join(taken)}")
+        raise WrongUsageError(f"nothing is written, because these files already exist: {', '.join(taken)}")
     for name, text in files.items():
         _make_folder((folder / name).parent)
         write_file(folder / name, text)
@@ -35,7 +35,7 @@ def init(folder: Path) -> None:
 
 
 def _files(folder: Traversable, within: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every file of the starter bundle, as a wheel or a folder holds them."""
+    """Yield the name and the text of every file of the starter bundle, from a wheel or a folder."""
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         if entry.is_dir():
             yield from _files(entry, f"{within}{entry.name}/")
@@ -47,4 +47,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WrongUsageError(f"{folder} cannot be made: {error.strerror}") from error
+        raise WrongUsageError(f"{folder} cannot be created: {error.strerror}") from error

@@ -40,7 +40,7 @@ def test_overwrites_nothing(tmp_path: Path, name: str) -> None:
     mine.write_text("mine")
     done = run("init", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"nothing is written, since there is already: {mine}" in done.stderr
+    assert f"nothing is written, because these files already exist: {mine}" in done.stderr
     assert names(tmp_path) == [name]
     assert mine.read_text() == "mine"
 
