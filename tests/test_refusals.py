@@ -1,4 +1,4 @@
-"""Calls that end before any policy is evaluated: one record for each, over both protocols, without secrets."""
+"""Calls that end before any policy is evaluated: one record each, over both protocols, no secrets."""
 
 from __future__ import annotations
 

@@ -90,22 +90,22 @@ def test_outputs_are_compared(shown: str, given: str, *, is_same: bool) -> None:
     assert is_shown(shown, given) is is_same
 
 
-def write_stand_ins(folder: Path) -> Path:
+def write_substitutes(folder: Path) -> Path:
     """Commands of our own for those that a minimal machine lacks."""
     for name in TOOLS:
         command = folder / name
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/stand_ins/{name}.py" "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/substitutes/{name}.py" "$@"\n')
         command.chmod(0o755)
     return folder
 
 
-@pytest.mark.parametrize("tools", ["of the machine", "stand-ins"])
+@pytest.mark.parametrize("tools", ["of the machine", "substitutes"])
 def test_every_step_of_the_page_is_true(tmp_path_factory: pytest.TempPathFactory, tools: str) -> None:
     path = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
-    if tools == "stand-ins":
-        path.insert(0, str(write_stand_ins(tmp_path_factory.mktemp("bin"))))
+    if tools == "substitutes":
+        path.insert(0, str(write_substitutes(tmp_path_factory.mktemp("bin"))))
     elif missing := [name for name in TOOLS if shutil.which(name) is None]:
-        pytest.skip(f"this machine has no {' and no '.join(missing)}; the stand-ins go through the page")
+        pytest.skip(f"this machine has no {' and no '.join(missing)}; the substitutes go through the page")
     ports = free_ports()
     folder = tmp_path_factory.mktemp("tutorial")
     whole, commands = script(ports)

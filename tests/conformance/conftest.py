@@ -22,20 +22,20 @@ SCRIPTS = ROOT / "tests" / "peer"
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
-    """A peer's script that reads and writes lines of JSON."""
+class Conversation:
+    """A script of the peer that reads and writes lines of JSON."""
 
     process: Process
     limit_s: float
 
-    async def say(self, value: Any) -> None:
+    async def send(self, value: Any) -> None:
         """Write a line."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(value).encode() + b"\n")
         async with asyncio.timeout(self.limit_s):
             await self.process.stdin.drain()
 
-    async def hear(self) -> Any:
+    async def receive(self) -> Any:
         """Read the next line."""
         assert self.process.stdout is not None
         async with asyncio.timeout(self.limit_s):
@@ -63,11 +63,11 @@ class Peer:
         return printed
 
     @asynccontextmanager
-    async def talk(self, script: str, *arguments: str) -> AsyncIterator[Talk]:
+    async def talk(self, script: str, *arguments: str) -> AsyncIterator[Conversation]:
         """Run a script that ends when its standard input does."""
         process = await self._start(script, arguments)
         try:
-            yield Talk(process, self.limit_s)
+            yield Conversation(process, self.limit_s)
         finally:
             left = await self._end(process)
         assert (process.returncode, left) == (0, b"")

@@ -12,7 +12,7 @@ from gateway.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.conformance.conftest import Peer, Talk
+    from tests.conformance.conftest import Conversation, Peer
 
 TYPES = "type.googleapis.com/yandex.cloud.baremetal.v1alpha"
 LABELS = {"env": "prod", "owner": "infra", "cost-center": "cc-42"}
@@ -30,13 +30,13 @@ DELAY_S = 5.0
 class Cloud:
     """The client, and the emulator's time."""
 
-    client: Talk
+    client: Conversation
     now_s: float = 1_800_000_000.0
 
     async def ask(self, method: str, **request: Any) -> Any:
         """Return all that the client got."""
-        await self.client.say({"method": method, "request": request})
-        return await self.client.hear()
+        await self.client.send({"method": method, "request": request})
+        return await self.client.receive()
 
     async def call(self, method: str, **request: Any) -> Any:
         """Return the reply, which no error may be in place of."""
@@ -155,8 +155,8 @@ async def test_one_key_makes_one_image(cloud: Cloud) -> None:
     order = {"method": "ImageService/Create", "request": DRAFT, "metadata": {"idempotency-key": "key-1"}}
     replies = []
     for _ in range(2):
-        await cloud.client.say(order)
-        replies.append((await cloud.client.hear())["reply"])
+        await cloud.client.send(order)
+        replies.append((await cloud.client.receive())["reply"])
     assert replies[0] == replies[1]
     again = await cloud.ask("ImageService/Create", **DRAFT)
     assert again["code"] == "ALREADY_EXISTS"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from tests.conformance.conftest import Peer, Talk
+    from tests.conformance.conftest import Conversation, Peer
 
     Serve = Callable[[Mapping[str, Any]], AbstractAsyncContextManager["Served"]]
 
@@ -113,7 +113,7 @@ class Served:
 
     rest: aiohttp.ClientSession
     grpc: str
-    upstream: Talk
+    upstream: Conversation
 
 
 @pytest.fixture
@@ -123,8 +123,8 @@ def serve(peer: Peer) -> Serve:
     @asynccontextmanager
     async def start(script: Mapping[str, Any]) -> AsyncIterator[Served]:
         async with peer.talk("upstream.py") as upstream:
-            await upstream.say(script)
-            port = (await upstream.hear())["port"]
+            await upstream.send(script)
+            port = (await upstream.receive())["port"]
             gateway = Gateway(_config(port), plain_telemetry())
             addresses = await gateway.start()
             try:
@@ -174,7 +174,7 @@ async def test_every_field_and_header_of_a_create_arrives(serve: Serve, link: st
         headers = HEADERS | {"Grpc-Timeout": "20S"}
         async with served.rest.post(IMAGES, json=create_of(link), headers=headers) as response:
             assert (response.status, await response.json()) == (200, STARTED)
-        expect_create(await served.upstream.hear(), link)
+        expect_create(await served.upstream.receive(), link)
     assert response.headers["x-operation-poll-interval"] == "7"
     assert response.headers["x-server-trace-id"] == TRACE_ID
     assert "Warning" not in response.headers
@@ -190,14 +190,14 @@ async def test_a_create_of_the_clouds_own_client_arrives_the_same(
     }
     script = {"ImageService/Create": [*answer(STARTED, **POLL_INTERVAL), {"error": TAKEN}]}
     async with serve(script) as served, peer.talk("client.py", served.grpc) as client:
-        await client.say(order)
-        accepted = await client.hear()
+        await client.send(order)
+        accepted = await client.receive()
         assert accepted.get("reply") == STARTED, accepted
-        expect_create(await served.upstream.hear(), link)
-        await client.say(order)
-        refused = await client.hear()
+        expect_create(await served.upstream.receive(), link)
+        await client.send(order)
+        refused = await client.receive()
         assert refused.get("status") == TAKEN, refused
-        expect_create(await served.upstream.hear(), link)
+        expect_create(await served.upstream.receive(), link)
     assert accepted["metadata"]["x-operation-poll-interval"] == "7"
     assert accepted["metadata"]["x-server-trace-id"] == TRACE_ID
     assert (refused["code"], refused["message"]) == ("ALREADY_EXISTS", TAKEN["message"])
@@ -234,7 +234,7 @@ async def test_a_create_without_headers_arrives_with_names_of_its_own(serve: Ser
     async with serve({"ImageService/Create": answer(STARTED)}) as served:
         async with served.rest.post(IMAGES, json=body) as response:
             assert response.status == 200
-        metadata = metadata_of(await served.upstream.hear())
+        metadata = metadata_of(await served.upstream.receive())
     assert sorted(metadata) == ["idempotency-key", "traceparent", "x-client-request-id", "x-client-trace-id"]
     assert metadata["x-client-request-id"] == response.headers["x-request-id"]
     assert metadata["traceparent"].split("-")[1] == response.headers["x-server-trace-id"]
@@ -247,7 +247,7 @@ async def test_a_denied_create_does_not_arrive(serve: Serve, link: str) -> None:
             assert (response.status, (await response.json())["code"]) == (403, 7)
         async with served.rest.get(f"/operations/{OPERATION_ID}") as response:
             assert response.status == 200
-        assert (await served.upstream.hear())["method"] == "OperationService/Get"
+        assert (await served.upstream.receive())["method"] == "OperationService/Get"
 
 
 async def test_an_operation_is_polled_to_its_image(serve: Serve) -> None:
@@ -256,7 +256,7 @@ async def test_an_operation_is_polled_to_its_image(serve: Serve) -> None:
         for expected in (STARTED, DONE, DONE):
             async with served.rest.get(f"/operations/{OPERATION_ID}", headers=HEADERS) as response:
                 assert (response.status, await response.json()) == (200, expected)
-            arrived = await served.upstream.hear()
+            arrived = await served.upstream.receive()
             assert arrived["method"] == "OperationService/Get"
             assert arrived["request"] == {"operation_id": OPERATION_ID}
             assert metadata_of(arrived)["authorization"] == HEADERS["Authorization"]
@@ -267,7 +267,7 @@ async def test_an_operation_is_cancelled(serve: Serve, http_method: str) -> None
     async with serve({"OperationService/Cancel": answer(FAILED)}) as served:
         async with served.rest.request(http_method, f"/operations/{OPERATION_ID}:cancel") as response:
             assert (response.status, await response.json()) == (200, FAILED)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert (arrived["method"], arrived["request"]) == (
         "OperationService/Cancel",
         {"operation_id": OPERATION_ID},
@@ -278,7 +278,7 @@ async def test_an_image_comes_with_every_field(serve: Serve) -> None:
     async with serve({"ImageService/Get": answer(IMAGE)}) as served:
         async with served.rest.get(f"{IMAGES}/{IMAGE_ID}") as response:
             assert (response.status, await response.json()) == (200, IMAGE)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert (arrived["method"], arrived["request"]) == ("ImageService/Get", {"image_id": IMAGE_ID})
 
 
@@ -295,7 +295,7 @@ async def test_images_are_listed_by_every_parameter(serve: Serve) -> None:
     async with serve({"ImageService/List": answer(listed)}) as served:
         async with served.rest.get(IMAGES, params=query) as response:
             assert (response.status, await response.json()) == (200, listed)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert arrived["method"] == "ImageService/List"
     assert arrived["request"] == {
         "folder_id": "b1gexample",
@@ -319,7 +319,7 @@ async def test_an_update_arrives_with_its_mask(serve: Serve) -> None:
     async with serve({"ImageService/Update": answer(updating)}) as served:
         async with served.rest.patch(f"{IMAGES}/{IMAGE_ID}", json=body, headers=HEADERS) as response:
             assert (response.status, await response.json()) == (200, updating)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert arrived["method"] == "ImageService/Update"
     assert arrived["unknown_fields"] == []
     assert arrived["request"] == {
@@ -341,7 +341,7 @@ async def test_a_deletion_ends_with_nothing(serve: Serve) -> None:
     async with serve({"ImageService/Delete": answer(deleted)}) as served:
         async with served.rest.delete(f"{IMAGES}/{IMAGE_ID}", headers=HEADERS) as response:
             assert (response.status, await response.json()) == (200, deleted)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert (arrived["method"], arrived["request"]) == ("ImageService/Delete", {"image_id": IMAGE_ID})
     assert metadata_of(arrived)["idempotency-key"] == HEADERS["Idempotency-Key"]
 
@@ -352,7 +352,7 @@ async def test_operations_of_an_image_are_listed(serve: Serve) -> None:
     async with serve({"ImageService/ListOperations": answer(listed)}) as served:
         async with served.rest.get(f"{IMAGES}/{IMAGE_ID}/operations", params=query) as response:
             assert (response.status, await response.json()) == (200, listed)
-        arrived = await served.upstream.hear()
+        arrived = await served.upstream.receive()
     assert arrived["method"] == "ImageService/ListOperations"
     assert arrived["request"] == {"image_id": IMAGE_ID, "page_size": "3", "page_token": "before"}
 
@@ -362,5 +362,5 @@ async def test_an_error_comes_with_its_details(serve: Serve, link: str) -> None:
         headers = HEADERS | {"Grpc-Timeout": "20S"}
         async with served.rest.post(IMAGES, json=create_of(link), headers=headers) as response:
             assert (response.status, await response.json()) == (409, TAKEN)
-        expect_create(await served.upstream.hear(), link)
+        expect_create(await served.upstream.receive(), link)
     assert response.content_type == "application/json"

@@ -1,4 +1,4 @@
-"""An emulator over loopback and a client made of the schema's classes."""
+"""An emulator on loopback, and a client of it."""
 
 from __future__ import annotations
 

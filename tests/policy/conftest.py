@@ -1,4 +1,4 @@
-"""Bundles and requests made of a few words."""
+"""Small bundles, and decisions on requests by them."""
 
 from __future__ import annotations
 

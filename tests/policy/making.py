@@ -1,4 +1,4 @@
-"""Documents of a bundle made of a few words: tests say only what they are about."""
+"""Documents of bundles, with defaults for what a test is not about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway that serves test services by their descriptor sets, before an upstream of them."""
+"""A gateway that serves test services by their descriptor sets, and their upstream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.protos.compiled import LIBRARY, WIRE, descriptor_set
 
 @dataclass
 class Upstream:
-    """Serves both test services: the library's methods give the request back."""
+    """Serves both test services; the methods of the library return their request."""
 
     schema: Schema
     calls: deque[tuple[str, Any, dict[str, Any]]] = field(default_factory=deque)
@@ -43,11 +43,11 @@ class Upstream:
         await server.start()
         return server
 
-    def note(self, name: str, request: Any, context: Any) -> None:
+    def record(self, name: str, request: Any, context: Any) -> None:
         self.calls.append((name, request, dict(context.invocation_metadata())))
 
     async def answer(self, name: str, request: Any, context: Any) -> Any:
-        self.note(name, request, context)
+        self.record(name, request, context)
         try:
             await asyncio.sleep(self.delay_s)
         except asyncio.CancelledError:
@@ -65,7 +65,7 @@ class Upstream:
         return request
 
     async def watch(self, name: str, request: Any, context: Any) -> AsyncIterator[Any]:
-        self.note(name, request, context)
+        self.record(name, request, context)
         event = self.schema.message("test.wire.v1.Event")
         try:
             for number in range(request.count):

@@ -233,7 +233,7 @@ async def test_how_a_change_without_a_caller_ended_is_logged(
     wire: Wire, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(self: Upstream, name: str, request: Any, context: Any) -> None:
-        self.note(name, request, context)
+        self.record(name, request, context)
         await asyncio.sleep(0.2)
         await context.abort(grpc.StatusCode.DATA_LOSS, "lost")
 

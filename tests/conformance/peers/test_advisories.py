@@ -16,7 +16,7 @@ from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.telemetry import configure_logs
 from tests.conformance.peers.cases import Case, load_cases, read_table
-from tests.conformance.peers.talking import Connection, Http2, ask, fields_of, has_code, request_bytes
+from tests.conformance.peers.raw_clients import Connection, Http2, ask, fields_of, has_code, request_bytes
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 from tests.listeners.http.test_server import REFUSED
 
@@ -71,9 +71,9 @@ def denied(schema: Schema) -> bytes:
 async def test_rpc_path(running: Running, schema: Schema, case: Case) -> None:
     """The method that policy judges is the one found, so a path that is found otherwise is none."""
     connection = await Http2.open(running.addresses.grpc)
-    answer = await connection.hear(connection.call(case["path"].encode(), denied(schema)))
+    answer = await connection.receive(connection.call(case["path"].encode(), denied(schema)))
     assert has_code(answer, Code.UNIMPLEMENTED)
-    answer = await connection.hear(connection.call(CREATE, denied(schema)))
+    answer = await connection.receive(connection.call(CREATE, denied(schema)))
     assert has_code(answer, Code.PERMISSION_DENIED)
     await connection.close()
     assert not running.emulator.calls
@@ -102,7 +102,7 @@ async def test_rpc_headers(
     running: Running, schema: Schema, headers: list[tuple[bytes, bytes]], code: Code
 ) -> None:
     connection = await Http2.open(running.addresses.grpc)
-    answer = await connection.hear(connection.call(CREATE, denied(schema), headers))
+    answer = await connection.receive(connection.call(CREATE, denied(schema), headers))
     await connection.close()
     assert has_code(answer, code), answer
     assert not running.emulator.calls
@@ -120,9 +120,9 @@ async def test_bad_base64_spares_the_rpc_connection(running: Running, schema: Sc
     before = connection.call(path, message)
     bad = connection.call(path, message, [(b"x-data-bin", value), (b"grpc-trace-bin", value)])
     after = connection.call(path, message)
-    assert has_code(await connection.hear(before), Code.OK)
-    assert not has_code(await connection.hear(bad), Code.OK)
-    assert has_code(await connection.hear(after), Code.OK)
+    assert has_code(await connection.receive(before), Code.OK)
+    assert not has_code(await connection.receive(bad), Code.OK)
+    assert has_code(await connection.receive(after), Code.OK)
     await connection.close()
 
 
@@ -131,7 +131,7 @@ async def test_bad_base64_spares_the_rest_connection(wire: Wire, value: str) -> 
     wired = await wire(api__pass_metadata="[x-data-bin]")
     connection = await Connection.open(wired.addresses.rest)
     statuses = [
-        await connection.say(request_bytes("GET /wire/things/a", [("X-Data-Bin", text)]))
+        await connection.send(request_bytes("GET /wire/things/a", [("X-Data-Bin", text)]))
         for text in ("AAE=", value, "AAE=")
     ]
     assert [status for status, _ in statuses] == [200, 400, 200]
@@ -202,8 +202,8 @@ async def test_nothing_forges_a_log_line(start: Start, schema: Schema, read_log:
     await ask(address, request_bytes(f"POST {IMAGES}", [], BODIES["good"].encode()))
     connection = await Http2.open(running.addresses.grpc)
     metadata = [(b"x-request-id", b"x\nforged"), (b"user-agent", b"x\nforged")]
-    await connection.hear(connection.call(CREATE, denied(schema), metadata))
-    await connection.hear(connection.call(b"/x\nforged", b""))
+    await connection.receive(connection.call(CREATE, denied(schema), metadata))
+    await connection.receive(connection.call(b"/x\nforged", b""))
     await connection.close()
     records = [json.loads(line) for line in read_log().splitlines()]
     responded = [record for record in records if record["message"] == "responded"]

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from gateway.errors import Code
-from tests.conformance.peers.talking import LIMIT_S, Connection, Http2, ask, has_code, request_bytes
+from tests.conformance.peers.raw_clients import LIMIT_S, Connection, Http2, ask, has_code, request_bytes
 from tests.conftest import GOOD_IMAGE, IMAGES
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ async def test_a_message_nested_in_a_call(wired: Wired) -> None:
     everything = wrap(b"\x8a\x01", data)
     packed = nested_message(wired.upstream.schema, 500).SerializeToString()
     connection = await Http2.open(wired.addresses.grpc)
-    refused = await connection.hear(connection.call(MAKE, everything))
-    taken = await connection.hear(connection.call(MAKE, packed))
+    refused = await connection.receive(connection.call(MAKE, everything))
+    taken = await connection.receive(connection.call(MAKE, packed))
     await connection.close()
     assert has_code(refused, Code.INVALID_ARGUMENT)
     assert has_code(taken, Code.OK)
@@ -278,5 +278,5 @@ async def test_calls_reset_as_soon_as_they_begin(wire: Wire) -> None:
     await become(lambda: len(asyncio.all_tasks()) <= tasks)
     assert await is_well(wired)
     connection = await Http2.open(wired.addresses.grpc)
-    assert has_code(await connection.hear(connection.call(READ, b"")), Code.OK)
+    assert has_code(await connection.receive(connection.call(READ, b"")), Code.OK)
     await connection.close()

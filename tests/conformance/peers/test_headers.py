@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.listeners.metadata import read_timeout
 from tests.conformance.peers.cases import Case, load_cases
-from tests.conformance.peers.talking import ask, fields_of, request_bytes
+from tests.conformance.peers.raw_clients import ask, fields_of, request_bytes
 from tests.wire.conftest import Wired, WireStarter
 
 if TYPE_CHECKING:

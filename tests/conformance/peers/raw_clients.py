@@ -1,4 +1,4 @@
-"""Clients that say what no library would: raw HTTP/1.1, and raw HTTP/2 by hand."""
+"""Clients of raw HTTP/1.1 and HTTP/2: they send what no library would."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Connection:
     async def open(cls, address: Address) -> Connection:
         return cls(*await asyncio.open_connection(address.host, address.port))
 
-    async def say(self, data: bytes) -> tuple[int, Any]:
+    async def send(self, data: bytes) -> tuple[int, Any]:
         """Send a request; return the status of the answer with its JSON, None when it has none."""
         self.writer.write(data)
         async with asyncio.timeout(LIMIT_S):
@@ -73,7 +73,7 @@ async def ask(address: Address, data: bytes) -> tuple[int, Any]:
     """Send one request on a connection of its own."""
     connection = await Connection.open(address)
     try:
-        return await connection.say(data)
+        return await connection.send(data)
     finally:
         await connection.close()
 
@@ -120,7 +120,7 @@ class Http2:
         """Cancel a call."""
         self.writer.write(_frame(_RST_STREAM, 0, stream, struct.pack(">I", _CANCEL)))
 
-    async def hear(self, stream: int) -> bytes:
+    async def receive(self, stream: int) -> bytes:
         """Return all that was answered on a stream, once it has ended or the connection has."""
         async with asyncio.timeout(LIMIT_S):
             while not self.is_gone and stream not in self.ended:
