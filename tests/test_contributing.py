@@ -11,13 +11,11 @@ from tests.test_makefile import find_targets
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PATHS = sorted(set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|toml|py))`", CONTRIBUTING)))
-# Not moved to their place yet.
-PENDING = {"gateway/sinks/__init__.py", "gateway/sinks/file.py", "gateway/sinks/sink.py", "tests/sinks/"}
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_path_exists(path: str) -> None:
-    assert path in PENDING or (ROOT / path).exists()
+    assert (ROOT / path).exists()
 
 
 def test_paths_are_found() -> None:
