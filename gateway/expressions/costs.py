@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,15 +30,17 @@ class Cost:
         count: elements of a list or map, characters of a text.
         size: bytes of all that it holds.
         steps: taken to find it.
+        loops: depth and turns of each loop that a variable depends on.
     """
 
     count: int
     size: int
     steps: int = 1
+    loops: frozenset[tuple[int, int]] = frozenset()
 
     def after(self, steps: int) -> Cost:
         """Return the same value, found after further steps."""
-        return Cost(self.count, self.size, self.steps + steps)
+        return replace(self, steps=self.steps + steps)
 
     @property
     def fault(self) -> str | None:

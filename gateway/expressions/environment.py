@@ -18,10 +18,10 @@ from gateway.expressions.advice import Known, advise
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
 from gateway.expressions.checked import CHECKED, part_of, unpack
-from gateway.expressions.cost_estimator import CostEstimator, CostLimitError
+from gateway.expressions.cost_estimator import CostEstimator
 from gateway.expressions.costs import estimate_value
 from gateway.expressions.editing import Editor
-from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
+from gateway.expressions.errors import CostLimitError, EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, Expression, reads_of, without_noise
 from gateway.expressions.functions import OWN_NAMES, PATTERN_KINDS, declare_functions
 from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused

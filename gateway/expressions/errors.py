@@ -35,3 +35,7 @@ DYNAMIC = (
     "convert them first, as list.map(value, string(value))"
 )
 """What is wrong with a call that would need values of loops which may be of any type."""
+
+
+class CostLimitError(ValueError):
+    """An expression costs too much to be evaluated; the message says why."""
