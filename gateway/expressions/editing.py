@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.checked import last_id, rename
+from gateway.expressions.errors import CostLimitError
 from gateway.expressions.functions import TABLE_TYPE
 from gateway.expressions.syntax import is_variable_binding, walk
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 _RESULT = "@result"
 _STRING, _UINT = 5, 3  # of PrimitiveType
+MOST_ADDED = 16384
+"""Nodes that an edited expression may gain; each takes the engine some 3 KB."""
+_TOO_LARGE = (
+    "becomes too large: a map that is computed is copied wherever transformList reads a value of it, and so "
+    "are the arguments of inCidr, missing and unknown in loops; make a variable of the map, or nest fewer calls"
+)
 
 
 class Editor:
@@ -22,6 +29,8 @@ class Editor:
 
     The engine finds what a name or a call stands for by the ID of its node, so
     each node that is added has an ID of its own, with its reference and its type.
+    Copies of copies grow exponentially, so their number is limited: where it is
+    exceeded, a method raises CostLimitError.
 
     Attributes:
         checked: the expression, a cel.expr.CheckedExpr.
@@ -30,6 +39,7 @@ class Editor:
     def __init__(self, checked: Any) -> None:
         self.checked = checked
         self._last = last_id(checked)
+        self._most = self._last + MOST_ADDED
 
     def type_of(self, node: Node) -> Any:
         """Return the type of a node, a cel.expr.Type; None when it is only known at evaluation."""
@@ -239,6 +249,8 @@ class Editor:
 
     def _new_id(self) -> int:
         self._last += 1
+        if self._last > self._most:
+            raise CostLimitError(_TOO_LARGE)
         return self._last
 
 

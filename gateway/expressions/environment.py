@@ -185,13 +185,13 @@ class Environment:
     def _link(self, environment: cel.Env, checked: Any) -> tuple[Executable, int]:
         """Return what is evaluated, with the steps that it may take; the checked form is changed."""
         editor = Editor(checked)
-        self._calls.definitions.expand(editor, checked.expr)
         try:
+            self._calls.definitions.expand(editor, checked.expr)
             estimator = CostEstimator(checked.type_map, self._schema, self._tools.limits)
             steps = estimator.estimate(checked.expr, self._costs).steps
+            return Linker(editor, self._calls, environment).link(), steps
         except CostLimitError as error:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
-        return Linker(editor, self._calls, environment).link(), steps
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
         """Return the variables that names lead to, directly or by others, in their order."""

@@ -140,3 +140,10 @@ def test_a_table_of_evaluated_texts_costs_the_copies_of_their_list(environment: 
 def test_a_function_of_more_work_costs_more(environment: Environment) -> None:
     cheap, dear = ("!request.uri.isVersion()", "objectStorage(request.uri).problem == ''")
     assert steps_of(environment, dear) > steps_of(environment, cheap)
+
+
+def test_a_computed_map_costs_its_computation_in_each_turn(environment: Environment) -> None:
+    entries = ", ".join(f"'{index}': request.uri + request.uri" for index in range(16))
+    keys, values = (f"{{{entries}}}.transformList(k, v, {text}) != []" for text in ("k", "v"))
+    steps_of_the_map = steps_of(environment, f"{{{entries}}} != {{}}")
+    assert steps_of(environment, values) > steps_of(environment, keys) + 15 * steps_of_the_map
