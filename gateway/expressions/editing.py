@@ -20,7 +20,7 @@ MOST_ADDED = 16384
 """Nodes that an edited expression may gain; each takes the engine some 3 KB."""
 _TOO_LARGE = (
     "becomes too large: a map that is computed is copied wherever transformList reads a value of it, and so "
-    "are the arguments of inCidr, missing and unknown in loops; make a variable of the map, or nest fewer calls"
+    "are the arguments of inCidr, missing and unknown in loops; make a variable of the map, or nest fewer"
 )
 
 

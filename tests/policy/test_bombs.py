@@ -67,8 +67,8 @@ REFUSED: dict[str, tuple[str, dict[str, str], str]] = {
     "replaced at every place": (
         "request.uri.replace('', request.uri).replace('a', request.uri) != ''", {}, TOO_LONG),
     "a computed map read again and again": (
-        f"{{'a': [{', '.join(['request.uri'] * 60)}]}}"
-        f".transformList(k, v, [{', '.join(['v.size()'] * 300)}]) != []",
+        (f"{{'a': [{', '.join(['request.uri'] * 60)}]}}"
+        f".transformList(k, v, [{', '.join(['v.size()'] * 300)}]) != []"),
         {}, "becomes too large"),
     "arguments copied at each level": (
         f"[['a']].all(e, {'request.labels.missing(' * 20}e{')' * 20} == [])", {}, "becomes too large"),
