@@ -1,4 +1,4 @@
-"""Types of CEL, as values of parameters and of messages have them."""
+"""CEL types of parameters and of values of messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
 def is_failure(kind: cel.Type) -> bool:
-    """Tell whether a result is no value: an error, or not known."""
+    """Return whether a result is an error or unknown."""
     return kind in _FAILURES
 
 
@@ -53,7 +53,7 @@ def take(result: Any) -> Any:
 
 
 def shape_of(kind: cel.Type) -> str:
-    """Return what Python has for values of a parameter's type: "text", "list", "map", or "text or list"."""
+    """Return the shape in Python of a parameter's type: "text", "list", "map", or "text or list"."""
     if kind == _STRING:
         return "text"
     if kind == _DYN:
@@ -74,7 +74,7 @@ def has_shape(value: Any, shape: str) -> bool:
 
 
 def is_of_shape(kind: Any, shape: str) -> bool:
-    """Whether each value of a cel.expr.Type has a shape; one whose type is dynamic may have another."""
+    """Whether every value of a cel.expr.Type has a shape; a value of a dynamic type may have another."""
     if kind is None or shape == "text or list":
         return False
     if shape == "map":

@@ -45,23 +45,26 @@ if TYPE_CHECKING:
 _LOOKUP_STEPS = 16  # to look up a result
 _FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # to compute one
 _OTHER_FUNCTION_STEPS = 32
-_EVALUATION_STEPS = 16  # an argument that is not read but evaluated
+_EVALUATION_STEPS = 16  # an argument that the engine evaluates
 _SELECTIONS = {"_[_]", "_[?_]", "_?._"}
 _SET_STEPS = 1  # to compare two elements
 _ELEMENT_STEPS = 8  # to hand an element of a collection to one of them
 _BYTES_A_STEP = 64  # what a step copies or reads of a text or a collection
 _COMPARED_A_STEP = 256  # what it compares of a collection
-_PAIRS_A_STEP = 4096  # of a byte of a text and one of what is searched for in it
+_PAIRS_A_STEP = 4096  # pairs of a byte of a text and a byte that is searched for
 _COPIES_A_STEP = 6  # a loop that gathers a list copies it at each turn, half of it on average
 
 
-_SMALLEST_TEXT, _SMALLEST_COLLECTION = 1024, 64  # what a field counts as though its constraints allow less
+_SMALLEST_TEXT, _SMALLEST_COLLECTION = (
+    1024,
+    64,
+)  # the least that a field counts, even if its constraints allow less
 _TEXT_TYPES = {5, 6}  # STRING and BYTES of cel.expr.Type.PrimitiveType
 
 
-_ENTRY_BYTES = 128  # what an entry of a table of results holds beside its texts
-_EVALUATED_ENTRY_BYTES = 512  # what it holds more where its key is evaluated and not read
-_LINK_BYTES = 1024  # what a link in a table holds beside its texts
+_ENTRY_BYTES = 128  # of an entry of a table of results, without its texts
+_EVALUATED_ENTRY_BYTES = 512  # what it holds in addition when the engine evaluates its key
+_LINK_BYTES = 1024  # of a link in a table, without its texts
 _TABLE_BYTES_A_STEP = 32  # of tables, which stay in memory until the decision is made
 _GATHERED_A_STEP = 4  # a table's keys are gathered in a list of lists, which each turn copies
 
@@ -73,9 +76,9 @@ class CostEstimator:
         """Prepare.
 
         Args:
-            types: of the parts of the expression, by their ids.
+            types: of the nodes of the expression, by their IDs.
             schema: with the constraints of fields.
-            limits: of what constraints do not bound.
+            limits: for fields without constraints.
         """
         self._types = types
         self._schema = schema
@@ -89,11 +92,11 @@ class CostEstimator:
         """Return the cost of the expression.
 
         Args:
-            root: the whole of it.
+            root: of the expression.
             scope: costs of the variables that are known; the others count as messages.
 
         Raises:
-            CostLimitError: it could take too much.
+            CostLimitError: it costs too much.
         """
         self._table_steps = 0
         return _check(self._cost(root, scope).after(self._table_steps))
@@ -145,7 +148,7 @@ class CostEstimator:
         return Cost(usual.count, min(whole.size, usual.size), whole.steps)
 
     def _part(self, whole: Cost, kind: Any) -> Cost:
-        """Estimate an element of a value, of a type; the type is None when it is dynamic."""
+        """Estimate an element of a collection; its type is None when it is dynamic."""
         usual = self._usual(kind)
         average = whole.size // max(whole.count, 1)
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
@@ -234,7 +237,7 @@ class CostEstimator:
         return entries * (steps + size // _TABLE_BYTES_A_STEP) + (gathered if evaluated else 0)
 
     def _text_size(self, node: Node, cost: Cost) -> int:
-        """Return the size of an argument that has to be a text: if its type is dynamic, it may be larger."""
+        """Return the size of an argument. It has to be a text, though a dynamic type may be larger."""
         is_text = self._usual(self._types.get(node.id)) is self._text
         return cost.size if is_text else min(cost.size, self._text.size)
 
@@ -266,7 +269,7 @@ class CostEstimator:
         loop = node.comprehension_expr
         start = self._cost(loop.accu_init, scope)
         if is_variable_binding(node):
-            # It is found once, however often it is named.
+            # It is evaluated once, however often it is read.
             known = Cost(start.count, start.size, loops=_loops_of(loop.accu_init, scope))
             return self._cost(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
         over = self._cost(loop.iter_range, scope)

@@ -9,27 +9,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_STEPS = 400_000
-"""A step is some 50 ns, so this is some 20 ms for one expression."""
+"""A step is about 50 ns, so this is about 20 ms for one expression."""
 
 MAX_STEPS_OF_A_METHOD = 4_000_000
-"""Of all expressions that one call may need: a bundle that passes rule by rule may be too much as a whole."""
+"""Of all expressions of one call: each rule may be within its limit, and all of them together too much."""
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of one value; what an expression makes stays in memory until the decision is made."""
+"""Of one value. Values stay in memory until the decision is made."""
 
 SCALAR_BYTES = 32
-ELEMENT_BYTES = 64  # what an element takes beside the bytes of its text
+ELEMENT_BYTES = 64  # of an element, without the bytes of its text
 _CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number: %.1000f
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An upper estimate of a value and of what it takes to find it.
+    """An upper bound of the size of a value and of the steps to evaluate it.
 
     Attributes:
         count: elements of a list or map, characters of a text.
-        size: bytes of all that it holds.
-        steps: taken to find it.
+        size: bytes, with all elements.
+        steps: to evaluate it.
         loops: depth and turns of each loop that a variable depends on.
     """
 
@@ -39,12 +39,12 @@ class Cost:
     loops: frozenset[tuple[int, int]] = frozenset()
 
     def after(self, steps: int) -> Cost:
-        """Return the same value, found after further steps."""
+        """Return the same value after further steps."""
         return replace(self, steps=self.steps + steps)
 
     @property
     def fault(self) -> str | None:
-        """Why this is too much, or None."""
+        """The reason why this is too much, or None."""
         if self.steps > MAX_STEPS:
             return (
                 f"takes too long: up to {self.steps:,} steps, {MAX_STEPS:,} are allowed; nest fewer loops, "
@@ -78,7 +78,7 @@ def _together(given: list[Cost]) -> Cost:
 
 
 def concatenated(given: list[Cost]) -> Cost:
-    """Estimate lists put together; every element counts as the largest one."""
+    """Estimate concatenated lists; every element counts as the largest one."""
     count = sum(one.count for one in given)
     return Cost(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
 
@@ -90,7 +90,7 @@ def _format(given: list[Cost]) -> Cost:
 
 
 def same(given: list[Cost]) -> Cost:
-    """Estimate what gives a part of what it is given, or a value of one machine word."""
+    """Estimate a function that returns a part of an argument, or a value of one machine word."""
     return Cost(
         max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
     )
@@ -111,7 +111,7 @@ def _scalar(_given: list[Cost]) -> Cost:
 
 def _replace(given: list[Cost]) -> Cost:
     text, _, new = given[:3]
-    # Every character may be one to replace, and an empty text stands between all of them.
+    # Every character may be replaced, and an empty text matches between all of them.
     size = (text.size + 1) * (new.size + 1)
     return Cost(size, size)
 

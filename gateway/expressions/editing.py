@@ -1,4 +1,4 @@
-"""Changes to the checked form of an expression, which keep its references and types complete."""
+"""Changes to the checked form of an expression that keep its references and types complete."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _TOO_LARGE = (
 class Editor:
     """Changes one expression in place.
 
-    The engine finds what a name or a call stands for by the ID of its node, so
-    each node that is added has an ID of its own, with its reference and its type.
+    The engine looks up references and types by the ID of a node. So each node that is
+    added gets a new ID, with its reference and its type.
     Copies of copies grow exponentially, so their number is limited: where it is
     exceeded, a method raises CostLimitError.
 
@@ -46,7 +46,7 @@ class Editor:
         return self.checked.type_map.get(node.id)
 
     def overload_of(self, node: Node) -> str:
-        """Return the ID of the form that a call stands for; of all forms that it may, with "|" between."""
+        """Return the ID of the overload of a call; with several possible overloads, all IDs joined by "|"."""
         found = self.checked.reference_map.get(node.id)
         return "" if found is None else "|".join(sorted(found.overload_id))
 
@@ -102,11 +102,11 @@ class Editor:
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
 
     def has_keys_of_python(self, node: Node) -> bool:
-        """Whether the keys of a map have the same type when they come from Python: an int is never a uint."""
+        """Whether keys from Python have the type of the map: an int is never a uint."""
         return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
     def replace_values(self, node: Node) -> None:
-        """Turn a loop over keys and values of a map into one over its keys, which looks the values up."""
+        """Turn a loop over keys and values of a map into a loop over keys that looks up the values."""
         self._freshen(node)
         loop = node.comprehension_expr
         name, loop.iter_var2 = loop.iter_var2, ""
@@ -120,7 +120,7 @@ class Editor:
                 one.call_expr.args[0].CopyFrom(whole)
 
     def _freshen(self, node: Node) -> None:
-        """Give the variables of all loops in a part names that nothing else has."""
+        """Give the variables of all loops in a part unique names."""
         for one in walk(node):
             loop = one.comprehension_expr
             names = {name: f"@{name}{self._new_id()}" for name in (loop.iter_var, loop.iter_var2) if name}
@@ -131,7 +131,7 @@ class Editor:
                 rename(self.checked, part, names)
 
     def set_key_list(self, node: Node, name: str) -> None:
-        """Turn a map into a name that stands for the list of its keys."""
+        """Turn a map into the name of the list of its keys."""
         keys = self.type_of(node).map_type.key_type
         kind = type(self.type_of(node))()
         kind.list_type.elem_type.CopyFrom(keys)
@@ -158,7 +158,7 @@ class Editor:
         Args:
             node: to change.
             definition: the other expression, a cel.expr.CheckedExpr.
-            arguments: names that the definition reads → what stands in their place.
+            arguments: names that the definition reads → the nodes that replace them.
         """
         copies = {name: self._detached(one) for name, one in arguments.items()}
         grafted = self._adopt(definition, definition.expr)
@@ -182,7 +182,7 @@ class Editor:
         return copied
 
     def _adopt(self, source: Any, node: Node) -> Node:
-        """Return a copy of a node of some expression, with what that expression knows of it."""
+        """Return a copy of a node of an expression, with its references and types."""
         copied = self._detached(node)
         for one in walk(copied):
             known, one.id = one.id, self._new_id()

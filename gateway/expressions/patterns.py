@@ -1,9 +1,8 @@
 """Patterns of policies: RE2 expressions and globs, compiled when a bundle is loaded.
 
-CEL's own `matches` compiles its pattern at each evaluation and takes bad ones
-when it is loaded; a backtracking engine can hang on a request's text. RE2 takes
-linear time, and has none of what makes others backtrack (look-around,
-back-references): such a pattern is refused, with the reason.
+CEL's own `matches` compiles its pattern at each evaluation and accepts invalid ones
+at load; a backtracking engine can hang on a request's text. RE2 takes linear time and
+has no look-around or back-references: a pattern with one is refused, with the reason.
 https://github.com/google/re2/wiki/Syntax
 """
 
@@ -18,12 +17,12 @@ Kind: TypeAlias = Literal["regex", "glob"]
 MAX_PATTERN = 1024
 """Characters of one pattern."""
 
-# RE2's own default: with less, a pattern of many states forgets them, and walks each text anew.
+# RE2's own default. With less memory it drops the states of a large pattern and is slow.
 _MAX_MEMORY = 8 << 20
 
 
 class PatternError(ValueError):
-    """A pattern is none; the message says why."""
+    """A pattern is not valid; the message says why."""
 
 
 class Patterns:
@@ -36,27 +35,27 @@ class Patterns:
         """Compile a pattern.
 
         Raises:
-            PatternError: it is none, or too long.
+            PatternError: it is not valid, or too long.
         """
         if (kind, text) not in self._compiled:
             self._compiled[kind, text] = _compile(text if kind == "regex" else _from_glob(text))
 
     def find(self, text: str, pattern: str) -> bool:
-        """Tell whether an RE2 pattern matches any part of a text."""
+        """Return whether an RE2 pattern matches any part of a text."""
         return self._get("regex", pattern).search(text) is not None
 
     def full_match(self, text: str, pattern: str) -> bool:
-        """Tell whether an RE2 pattern matches all of a text."""
+        """Return whether an RE2 pattern matches all of a text."""
         return self._get("regex", pattern).fullmatch(text) is not None
 
     def glob(self, text: str, pattern: str) -> bool:
-        """Tell whether a glob matches all of a text."""
+        """Return whether a glob matches all of a text."""
         return self._get("glob", pattern).fullmatch(text) is not None
 
     def _get(self, kind: Kind, text: str) -> Any:
         try:
             return self._compiled[kind, text]
-        except KeyError as error:  # what a request holds is never compiled
+        except KeyError as error:  # a text of a request is never compiled
             raise ValueError("the pattern was not known when the bundle was loaded") from error
 
 
@@ -66,7 +65,7 @@ def _compile(text: str) -> Any:
     options = re2.Options()
     options.max_mem = _MAX_MEMORY
     options.log_errors = False
-    options.never_capture = True  # nobody asks for groups, and matching is quicker without
+    options.never_capture = True  # no groups are needed, and matching is faster without
     try:
         return re2.compile(text, options)
     except re2.error as error:

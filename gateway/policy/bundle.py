@@ -1,4 +1,4 @@
-"""The files of a bundle → compiled programs by method, or every fault in them."""
+"""Compiles the files of a bundle to a program for each method, or reports every fault."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What is in force.
+    """A compiled bundle.
 
     Attributes:
         hash: of every file with its name, `sha256:…`.
@@ -57,7 +57,7 @@ class Bundle:
 
     @property
     def suites(self) -> Mapping[str, Suite]:
-        """Tests beside the bundle, by the name of their file."""
+        """Tests of the bundle, by the name of their file."""
         return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
@@ -90,7 +90,7 @@ def load_bundle(
 
 
 class _Linker:
-    """Puts the documents of a bundle together, gathering what does not fit."""
+    """Links the documents of a bundle and collects faults."""
 
     def __init__(self, documents: Documents, schema: Schema, hosts: Hosts, limits: InputLimits) -> None:
         self.faults: list[Fault] = []
@@ -180,7 +180,7 @@ class _Linker:
         self._check_parameters(source, [one for _, one in own])
 
     def _check_steps(self, method: str, compiled: list[CompiledBinding], source: BindingSource) -> None:
-        """Refuse the binding with which a call may take too much, though each of its rules does not."""
+        """Refuse the binding with which a call costs too much, though each of its rules does not."""
         steps = sum(one.steps for one in compiled)
         if steps > MAX_STEPS_OF_A_METHOD >= steps - compiled[-1].steps:
             message = (
@@ -200,7 +200,7 @@ class _Linker:
         return list(methods.values())
 
     def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
-        """Refuse parameters that nothing reads: more likely a misspelt name than a spare one."""
+        """Refuse parameters that nothing reads: their name is probably misspelt."""
         reads = frozenset[str]().union(*(one.reads for one in compiled))
         binding, document = source.binding
         for name in binding.spec.params if compiled else ():
@@ -209,7 +209,7 @@ class _Linker:
                 self._fault(document, ("spec", "params", name), message)
 
     def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
-        """Tell of a name that nothing bears; not when it may stand in what could not be read."""
+        """Report a name that does not exist, unless a document that could not be read may define it."""
         known: dict[str, Iterable[str]] = {
             "policy": self._documents.policies,
             "binding": self._documents.bindings,
@@ -224,5 +224,5 @@ class _Linker:
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    """Tell whether a pattern names a method; `*` stands for any text, and nothing else has a meaning."""
+    """Return whether a pattern matches a method; `*` matches any text, and nothing else is special."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None

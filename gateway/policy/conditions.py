@@ -1,4 +1,4 @@
-"""Whether a binding applies; and what cannot be evaluated, as a violation."""
+"""Evaluates the condition of a binding; makes violations of failed evaluations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bool, Violation | None]:
-    """Tell whether a binding applies. In doubt it does, and the doubt is a broken rule of its own."""
+    """Return whether a binding applies. If its condition fails, it does, and that is a violation."""
     if binding.when is None:
         return True, None
     try:
@@ -25,7 +25,7 @@ def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bo
 
 
 def fail(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:
-    """Return the violation of what cannot be evaluated."""
+    """Return the violation for an expression that cannot be evaluated."""
     return Violation(
         policy=binding.policy,
         rule=rule,

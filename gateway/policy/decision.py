@@ -22,15 +22,15 @@ class Violation:
     Attributes:
         policy: name of the policy.
         rule: name of the rule in it.
-        binding: the binding that put it in force.
+        binding: the binding that applies the policy.
         action: deny, warn or audit.
         severity: low, medium, high or critical.
         field: path of the field that the rule is about; may be empty.
-        value: what the field holds, masked; empty when that cannot be shown.
-        message: what is wrong; secrets are masked.
-        fix: how to mend it; may be empty.
+        value: of the field, redacted; empty when it cannot be shown.
+        message: what is wrong, redacted.
+        fix: how to fix it; may be empty.
         is_error: the rule could not be evaluated, so it counts as not met.
-        waiver: name of the waiver that lets it through; empty when none does.
+        waiver: name of the waiver that applies to it; empty when none does.
     """
 
     policy: str
@@ -47,12 +47,12 @@ class Violation:
 
     @property
     def reason(self) -> str:
-        """`<policy>/<rule>`, as answers and tests name it."""
+        """`<policy>/<rule>`, as responses and tests name it."""
         return f"{self.policy}/{self.rule}"
 
     @property
     def description(self) -> str:
-        """What is wrong, how to mend it, and what the field holds; it knows where it names the field."""
+        """What is wrong, how to fix it, and the value of the field; the name of the field is marked."""
         text = "; ".join(part for part in (self.message, self.fix) if part)
         if not self.value:
             return text
@@ -66,10 +66,10 @@ class Mutation:
     Attributes:
         policy: name of the policy.
         name: `set[<index>]` of the mutation in it.
-        binding: the binding that put it in force.
+        binding: the binding that applies the policy.
         field: path of the field.
-        before: what the field held, as texts for people show it.
-        after: what it holds now.
+        before: the value before it, in the form for people.
+        after: the value after it.
         is_made: false under an auditing binding, which only reports.
     """
 
@@ -83,11 +83,11 @@ class Mutation:
 
 
 class MutatedRequest(NamedTuple):
-    """A request as it will be evaluated.
+    """A request after all mutations.
 
     Attributes:
-        input: what came.
-        request: the message with every mutation made; the very one that came when there is none.
+        input: of the policies, with the request before any mutation.
+        request: the message with every mutation made; the original object when there is none.
         mutations: in the order in which they were made.
         errors: mutations and conditions of bindings that could not be evaluated; they count as broken rules.
         applied: names of the bindings that applied at some time before the last mutation.
@@ -105,11 +105,11 @@ class MutatedRequest(NamedTuple):
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """What rules see: the request with every mutation made."""
+        """The input of rules: with the request after all mutations."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Name the policy in the violations of fields that a policy set: their caller cannot mend them."""
+        """Name the policy in the violations of fields that a policy set: the caller cannot fix them."""
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
             replace(
@@ -123,15 +123,15 @@ class MutatedRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What policy says of one request.
+    """The decision on one request.
 
     Attributes:
-        id: names this decision in the answer, the trace and the log.
+        id: of this decision, in the response, the trace and the log.
         bundle: hash of the bundle that decided.
         mutated_request: what was evaluated, with the mutations that were made.
         is_evaluated: whether any binding is about the method.
-        violations: of every binding, in the bundle's order, without what a waiver let through.
-        waived: violations that a waiver let through.
+        violations: of every binding, in the bundle's order, without waived ones.
+        waived: violations to which a waiver applies.
         duration_ns: how long it took.
     """
 
@@ -145,12 +145,12 @@ class Decision:
 
     @property
     def input(self) -> PolicyInput:
-        """What came, before any mutation."""
+        """The input of the policies, with the request before any mutation."""
         return self.mutated_request.input
 
     @property
     def request(self) -> Message:
-        """The message that was evaluated: what is forwarded when the call goes on."""
+        """The message that was evaluated, and that is forwarded if the call is allowed."""
         return self.mutated_request.request
 
     @property
@@ -165,7 +165,7 @@ class Decision:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the call may go on: no rule of a denying binding is broken."""
+        """Whether the call is allowed: no rule of a denying binding is broken."""
         return not self.by_action("deny")
 
     @property
@@ -189,7 +189,7 @@ class Decision:
         return tuple(field_text(f"{one.reason}: ", one.description) for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
-        """Return the answer to a denied call, naming every broken rule."""
+        """Return the error of a denied call, with every broken rule."""
         broken = [
             FieldViolation(field=one.field, description=one.description, reason=one.reason)
             for one in self.by_action("deny")

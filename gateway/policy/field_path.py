@@ -44,7 +44,7 @@ class FieldPath:
     key: str | None
 
     def show(self, message: Message) -> str:
-        """Return what the field holds, for a person: quoted, masked, short; empty for a whole message."""
+        """Return the value of the field for a person: quoted, redacted, short; empty for a whole message."""
         value: Any = message
         field: FieldDescriptor | None = None
         for name in self.names:
@@ -77,7 +77,7 @@ class MutationTarget:
         """Put a value into the field.
 
         Raises:
-            ValueError: the field does not take it, as a number beyond its range.
+            ValueError: the value does not fit the field, like a number out of range.
         """
         parent: Any = message
         *outer, last = self.path.names

@@ -1,4 +1,4 @@
-"""The documents of a bundle, as their authors write them."""
+"""The document models of a bundle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 CONDITION = "when"
-"""What stands in the place of a rule's name where the condition of a binding cannot be evaluated."""
+"""The name of the rule in the violation for a condition that cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -57,7 +57,7 @@ def _check_parameter_name(text: str) -> str:
 
 
 def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
-    """Bound what reaches the engine: a deep value crashes it, and it cuts texts at NUL."""
+    """Refuse values that the engine cannot take: a deep one crashes it, and it cuts texts at NUL."""
     if value is None:
         raise ValueError("a parameter holds no null; leave it out")
     if levels == 0:
@@ -73,7 +73,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 
 
 def _check_expression(value: Any) -> Any:
-    """Refuse what YAML reads as another kind of value, and describe how an expression is written."""
+    """Refuse a value that is no text, and describe how an expression is written."""
     if value is None:
         raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
@@ -136,13 +136,13 @@ Severity = Literal["low", "medium", "high", "critical"]
 
 
 class Part(BaseModel):
-    """A part of a document: unknown keys are refused, values do not change."""
+    """Base of the parts of a document: immutable, unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Metadata(Part):
-    """What a document is called and what for."""
+    """Name and description of a document."""
 
     name: Name
     description: str = ""
@@ -161,20 +161,20 @@ class Rule(Part):
         assertion: CEL; true when the request meets the rule.
         field: path of the field that the rule is about, `uri` or `labels["env"]`.
         message: CEL giving the text for the caller: what is wrong.
-        fix: CEL giving a second text: how to mend it.
-        severity: how grave a broken rule is; it is reported, and changes nothing by itself.
+        fix: CEL giving a second text: how to fix it.
+        severity: of a broken rule; it is reported, and changes nothing by itself.
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
     assertion: AssertionText = Field(alias="assert", description="CEL; true when the request meets the rule.")
     field: str = Field("", description='Field that the rule is about, as `uri` or `labels["env"]`.')
     message: ExpressionText | None = Field(None, description="CEL giving a text: what is wrong.")
-    fix: ExpressionText | None = Field(None, description="CEL giving a text: how to mend it.")
+    fix: ExpressionText | None = Field(None, description="CEL giving a text: how to fix it.")
     severity: Severity = Field("medium", description="How grave a broken rule is.")
 
 
 class MutationRule(Part):
-    """A field that the policy fills in before anything is evaluated.
+    """A field that the policy sets before any rule is evaluated.
 
     Attributes:
         field: path of the field.
@@ -188,10 +188,10 @@ class MutationRule(Part):
 
 
 class PolicySpec(Part):
-    """What a policy asks of which methods, and what it fills in.
+    """The methods, variables, rules and mutations of a policy.
 
     Attributes:
-        methods: full names, `*` standing for any text.
+        methods: full names; `*` matches any text.
         variables: CEL values that the rules share; each may use those above it.
     """
 
@@ -210,7 +210,7 @@ class PolicySpec(Part):
 
 
 class Policy(Part):
-    """A set of rules. It has no effect until a binding puts it in force."""
+    """A set of rules. It has no effect without a binding."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Policy"]
@@ -219,12 +219,12 @@ class Policy(Part):
 
 
 class BindingSpec(Part):
-    """How a policy is put in force.
+    """The policy of a binding, its action, condition and parameters.
 
     Attributes:
         when: CEL; the binding applies to the requests for which it is true.
-        params_from: names of Params whose values it takes; a later one goes before an earlier one.
-        params: values of its own, before those; expressions read them as `params.<name>`.
+        params_from: names of Params whose values it takes; a later one overrides an earlier one.
+        params: its own values, which override those; expressions read them as `params.<name>`.
     """
 
     policy: Name
@@ -235,7 +235,7 @@ class BindingSpec(Part):
 
 
 class Binding(Part):
-    """Puts a policy in force."""
+    """Applies a policy to requests."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Binding"]
@@ -253,12 +253,12 @@ class Params(Part):
 
 
 class WaiverSpec(Part):
-    """Which broken rules are let through, for which requests, on whose word, and until when.
+    """The rules that are waived, for which requests, by whom, and until when.
 
     Attributes:
         rules: names of rules of the binding's policy.
         when: CEL; the requests that the waiver is for, all without it.
-        owner: who answers for it.
+        owner: who is responsible for it.
         ticket: where it was agreed.
         expires: from this moment on it has no effect; a date means its first moment, UTC.
     """
@@ -274,7 +274,7 @@ class WaiverSpec(Part):
 
 
 class Waiver(Part):
-    """Lets broken rules of one binding through for a time."""
+    """Waives rules of one binding for a limited time."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Waiver"]

@@ -1,7 +1,7 @@
-"""Fills in what policies set, before any rule is evaluated.
+"""Makes the mutations of policies, before any rule is evaluated.
 
-Mutations are made in the order of the bundle's files, each on what the earlier
-ones left. They are made on a copy, and only when there are any.
+Mutations are made in the order of the bundle's files, each on the result of the
+earlier ones. The original request is never changed; it is copied when one is made.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Mutator:
         )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Tell whether a binding applies for certain; keep that it applied, whatever is set afterwards."""
+        """Return whether the condition of a binding is true; keep that it applied, also for later states."""
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)

@@ -1,4 +1,4 @@
-"""Tests of a bundle, as their authors write them."""
+"""The document model of the tests of a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.policy.model import Metadata, Moment, Part
 
 
 class CallerFacts(Part):
-    """Who calls, in a test or a request to explain; the fields of baremetal_gateway.v1.Caller."""
+    """The caller in a test or in a request to explain; the fields of baremetal_gateway.v1.Caller."""
 
     id: str = ""
     kind: str = "none"
@@ -26,7 +26,7 @@ class ExpectedViolation(Part):
     Attributes:
         rule: `<policy>/<rule>`.
         message: the whole text, when the case is about it.
-        waiver: name of the waiver that let it through.
+        waiver: name of the waiver that applies to it.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class ExpectedMutation(Part):
     """A field that a test case expects to be set.
 
     Attributes:
-        value: as answers show it, a text in quotes.
+        value: in the form of responses, a text in quotes.
     """
 
     field: str
@@ -47,10 +47,10 @@ class ExpectedMutation(Part):
 
 
 class Expectation(Part):
-    """What a test case expects of the decision, every violation named.
+    """The decision that a test case expects, with every violation.
 
     Attributes:
-        waived: violations that a waiver let through.
+        waived: violations to which a waiver applies.
         mutations: fields that policies set, in their order; not compared when left out.
     """
 
@@ -63,7 +63,7 @@ class Expectation(Part):
 
 
 class Case(Part):
-    """One test: a request and the decision that it has to get.
+    """One test: a request and the expected decision.
 
     Attributes:
         request: the request message in its JSON form.
@@ -79,7 +79,7 @@ class Case(Part):
 
 
 class Suite(Part):
-    """A file of tests beside the bundle."""
+    """A file of tests of the bundle."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Tests"]

@@ -1,4 +1,4 @@
-"""What a bundle that compiles may still have wrong with it, or leave open."""
+"""Finds weaknesses in a bundle that compiles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
     Args:
         bundle: that compiles.
         schema: with the methods that are served.
-        now: for what expires.
+        now: the time for expired waivers.
     """
     linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]
@@ -49,7 +49,7 @@ def _unbound_creates(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
 
 
 def is_create(method: Method) -> bool:
-    """Tell whether a method makes something new, as far as its name and its HTTP rules tell."""
+    """Return whether a method creates something, according to its name and its HTTP rules."""
     if method.is_read:
         return False
     is_posted = {rule.http_method for rule in method.rules} == {"POST"} and method.operation is not None
@@ -182,7 +182,7 @@ def _constant_when(compiled: list[CompiledBinding], document: Document) -> Itera
 def _constant_condition(
     values: set[bool | str | None], document: Document, path: Path, without_effect: str
 ) -> Iterator[Finding]:
-    """Tell of a condition that selects no requests, or all of them."""
+    """Report a condition that selects no requests, or all of them."""
     if values == {True}:
         yield make_finding("warning", document, path, "is true for every request; leave it out")
     elif values == {False}:
@@ -193,7 +193,7 @@ def _constant_condition(
 
 
 def _constant_rule(compiled: list[CompiledBinding], index: int, document: Document) -> Iterator[Finding]:
-    """Tell of a rule that asks nothing of requests; one that is always false may be there to forbid all."""
+    """Report a rule that every request meets; one that is always false may be intended, to deny all."""
     values = {find_truth(one, one.rules[index].assertion) for one in compiled}
     path = ("spec", "rules", index, "assert")
     if values == {True}:

@@ -1,4 +1,4 @@
-"""Runs the tests of a bundle: the same decider as in service, at a frozen time."""
+"""Runs the tests of a bundle, with the same decider as in service and a fixed time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
         differences: between what was expected and what was decided, a line each; empty when it passed.
         decision: None when the request could not be evaluated.
-        touched: what the case shows at work: rules that it breaks, mutations and waivers.
+        touched: the rules that it breaks, and the mutations and waivers that it uses.
     """
 
     file: str
@@ -44,12 +44,12 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of a bundle its tests show at work.
+    """How much of a bundle its tests cover.
 
     Attributes:
         wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`,
             `binding <name>`.
-        reached: those of them that some case breaks, makes or uses.
+        reached: those of them that some case covers.
     """
 
     wanted: frozenset[str]
@@ -57,12 +57,12 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """What no case shows at work."""
+        """What no case covers."""
         return sorted(self.wanted - self.reached)
 
     @property
     def percent(self) -> float:
-        """The part that is reached; 100 for a bundle with nothing to reach."""
+        """The part that is covered; 100 for a bundle with nothing to cover."""
         return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 
@@ -84,7 +84,7 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
-    """Tell what of a bundle its tests have shown at work."""
+    """Return how much of a bundle its tests cover."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
@@ -154,7 +154,7 @@ class _Runner:
             yield f"{what} {violation.reason}: not expected: {violation.description}"
 
     def _hint(self, name: str, wanted: str, decision: Decision) -> str:
-        """Tell that what a case names is not there at all."""
+        """Return a hint when a name in a case does not exist."""
         if name == "waiver":
             return self._names.explain_waiver(wanted)
         return self._names.explain_field(wanted, decision) if name == "field" else ""

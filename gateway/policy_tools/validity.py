@@ -1,4 +1,4 @@
-"""What policies set and the API would not take: in service such a call is answered 400."""
+"""Finds mutations that the API refuses: in service the response to such a call is 400."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def find_refused_mutations(validator: Validator, decision: Decision) -> list[str]:
-    """Return why the API does not take what was set, a text for each field."""
+    """Return why the API refuses what was set, a text for each field."""
     made = {one.field: one.policy for one in decision.mutations if one.is_made}
     if not made:
         return []
