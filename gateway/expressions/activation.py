@@ -1,4 +1,4 @@
-"""What expressions are evaluated in: the variables, with the results of calls that the gateway computes."""
+"""The values for an evaluation: variables, and the results of calls that the gateway computes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NUL = "\0"
 
 
 class Activation:
-    """The values of one evaluation. It is filled as expressions need it, and serves one decision.
+    """The values of one decision. Results of calls are added when an expression needs them.
 
     Attributes:
         values: name → value, of variables and of calls.
-        turn: name → value, of the loops around a call while its arguments are read.
+        turn: name → value, of the variables of loops in the current turn.
     """
 
     __slots__ = (
@@ -54,16 +54,16 @@ class Activation:
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
-        self._wrapped: dict[str, Any] = {}  # what the engine takes instead of values
+        self._wrapped: dict[str, Any] = {}  # values in the form for the engine
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
         self._turns_left = MOST_TURNS
 
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
-        """Return what the engine evaluates in, once the results of the calls are in it.
+        """Compute the results of calls and return the activation of the engine.
 
-        A call that fails has no value: what needs it is an error in the engine too,
-        and what does not need it is not.
+        A call that fails has no value. In the engine an expression that needs the value
+        is then an error; one that does not need it is evaluated as usual.
         """
         for call in calls:
             if call.name in self._known:
@@ -80,18 +80,18 @@ class Activation:
         return self.engine()
 
     def engine(self) -> cel.Activation:
-        """Return what the engine evaluates in, with the results known so far."""
+        """Return the activation of the engine, with the results known so far."""
         if self._engine is None:
             self._engine = self._environment.Activation({**self.values, **self._wrapped})
         return self._engine
 
     def engine_of_turn(self, names: Iterable[str]) -> cel.Activation:
-        """Return the same with the variables of loops."""
+        """Return the activation of the engine with the variables of loops."""
         turn = {name: self._wrap(self.turn[name]) for name in names}
         return self._environment.Activation({**self.values, **self._wrapped, **turn})
 
     def _wrap(self, value: Any) -> Any:
-        """Return a value as the engine takes it: of a text with NUL it would take the start only."""
+        """Return a value in a form that the engine reads whole: it cuts a Python text at NUL."""
         if isinstance(value, str):
             return self._text_class(value=value) if _NUL in value else value
         if isinstance(value, list):
@@ -99,7 +99,7 @@ class Activation:
         return value
 
     def count_turn(self) -> None:
-        """Count a turn of a loop that is evaluated by itself.
+        """Count a turn of a loop that is evaluated separately.
 
         Raises:
             TooManyTurnsError: there were too many; calls that need further ones have no result.
@@ -110,7 +110,7 @@ class Activation:
             raise TooManyTurnsError(message)
 
     def note(self, call: str, key: str, reason: str) -> None:
-        """Keep why a call has no result.
+        """Keep the reason why a call has no result.
 
         Args:
             call: its name.
@@ -120,7 +120,7 @@ class Activation:
         self._failures.setdefault(call, {})[key] = reason
 
     def explain(self, text: str, calls: Iterable[ExternalCall]) -> str:
-        """Return the engine's message; where it lacks the result of a call, why there is none."""
+        """Return the engine's message, or the reason where the result of a call is missing."""
         for call in calls:
             for key, reason in self._failures.get(call.name, {}).items():
                 if f'"{key or call.name}"' in text:

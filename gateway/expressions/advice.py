@@ -1,8 +1,7 @@
-"""What an author of an expression that does not compile probably meant.
+"""Advice for expressions that do not compile: what their author probably meant.
 
-The engine names what it did not expect. What to write in its place follows from
-the mistake: the words of another language, a name in another case, a time
-compared with a text.
+The engine reports what it did not expect. The advice says what to write instead of
+a word of another language, a name in another case, or a time compared with a text.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ _WORDS = re.compile(r"[^\W\d_][\w ,;:.!?'/-]*")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an expression can name.
+    """The names that an expression can use.
 
     Attributes:
         variables: names of values.
@@ -97,13 +96,13 @@ class Known:
 
 
 def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = False) -> list[Problem]:
-    """Return the problems of an expression with what was probably meant.
+    """Return the problems of an expression, with advice added to their messages.
 
     Args:
         text: of the expression.
         problems: that the engine found.
-        known: what the expression can name.
-        is_text: the expression has to give a text.
+        known: names that the expression can use.
+        is_text: the expression has to return a text.
     """
     is_syntax = any(one.message.startswith("Syntax error") for one in problems)
     if is_text and _is_bare_text(text, problems, is_syntax=is_syntax):
@@ -201,7 +200,7 @@ def _start_of_field(text: str, problem: Problem, name: str) -> int:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like another one, whatever their case; or nothing."""
+    """Return the known name that is most similar, ignoring case; empty if none is."""
     folded: dict[str, str] = {}
     for one in sorted(known):
         folded.setdefault(one.casefold(), one)
@@ -262,7 +261,7 @@ def _duration_of(text: str, problem: Problem) -> str:
 
 
 def _literal_near(text: str, problem: Problem) -> str:
-    """Return the literal after an operator, or else the one before it; without its quotes."""
+    """Return the literal after an operator, or the one before it, without quotes."""
     line, offset = _line(text, problem.line), problem.column - 1
     after = line[offset:].lstrip("<>=! ")
     for pattern in (_TEXT, _DATE, _NUMBER):

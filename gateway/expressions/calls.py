@@ -1,16 +1,15 @@
-"""Calls of the gateway's functions, computed outside of the engine before their results are needed.
+"""Calls of the gateway's functions, computed outside of the engine before an evaluation.
 
 The engine never releases what it passes to a Python function, nor what that returns,
 so it must not call one. When an expression is loaded (see linker.py), each call is
 replaced:
 
 - outside of loops by a variable, which is set to the result;
-- in a loop by a look-up in a table that holds the result for the text of each turn.
-  The engine finds the text by itself, so a result can only ever be that of the text
-  it is needed for.
+- in a loop by a look-up in a table, which holds the result for the text of each turn.
+  The engine evaluates the text itself, so it cannot read the result of another text.
 
-A call that fails leaves its variable unset, or its text out of the table. That is
-an error only where the engine needs the value, as an error of the function would be.
+When a call fails, its variable is not set, or its text is not in the table. That is
+an error only where the engine needs the value, like an error of the function.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ class Loop:
     """A loop around a call.
 
     Attributes:
-        key: the same for loops over the same values.
+        key: equal for loops over the same values.
         variables: names of its one or two variables in a turn.
         values: its range.
         is_readable: its values are of a type that is known, so that they can leave the engine.
         node: the values as a part of the expression, a cel.expr.Expr.
-        names: that they may refer to.
+        names: that the values may refer to.
     """
 
     key: str
@@ -62,7 +61,7 @@ class Loop:
         """Set the variables for each turn.
 
         Raises:
-            EvaluationError: there is nothing to go over.
+            EvaluationError: the values of the loop cannot be evaluated.
         """
         values = self.values.read(activation)
         turn, names = activation.turn, self.variables
@@ -85,8 +84,8 @@ class ExternalCall:
         arguments: of the call.
         loops: that the arguments depend on, the outer ones first; none outside of loops.
         keys: which arguments depend on them; the table is looked up by these.
-        collect: returns those arguments of all turns at once, nested as the loops are; None where they are
-            read without the engine.
+        collect: returns those arguments of all turns, nested like the loops; None when the engine is not
+            needed for that.
         is_evaluated: whether the engine evaluates an argument.
         field: of the table, which holds results of the function's type.
         table_class: class of TABLE_TYPE.
@@ -116,7 +115,7 @@ class ExternalCall:
             return table
         try:
             gathered = self.collect(activation)
-        except EvaluationError:  # in some turn; the others have results
+        except EvaluationError:  # in some turn; the other turns have results
             self._fill(table, activation, 0)
             return table
         for _ in self.loops[1:]:
@@ -175,7 +174,7 @@ class ExternalCall:
             if key in results:
                 return
             result = self._call(given)
-        except (EvaluationError, TypeError) as error:  # a key may be no text
+        except (EvaluationError, TypeError) as error:  # a key may be another value than a text
             activation.note(self.name, str(key), str(error))
             return
         if self.field == "links":

@@ -1,4 +1,4 @@
-"""Types of CEL, as values of parameters and of messages have them."""
+"""CEL types of parameters and of values of messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def take(result: Any) -> Any:
 
 
 def shape_of(kind: cel.Type) -> str:
-    """Return what Python has for values of a parameter's type: "text", "list", "map", or "text or list"."""
+    """Return the shape in Python of a parameter's type: "text", "list", "map", or "text or list"."""
     if kind == _STRING:
         return "text"
     if kind == _DYN:

@@ -1,4 +1,4 @@
-"""The checked form of an expression as the engine takes and gives it."""
+"""The checked form of an expression, in the serialization of the engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unpack(compiled: cel.Expression, checked_class: Any) -> Any:
 
 
 def pack(checked: Any) -> bytes:
-    """Return a checked form as the engine takes it back."""
+    """Return a checked form, serialized for the engine."""
     packed = AnyMessage(
         type_url=f"type.googleapis.com/{checked.DESCRIPTOR.full_name}", value=checked.SerializeToString()
     )
@@ -40,7 +40,7 @@ def part_of(checked: Any, root: Node) -> Any:
 
 
 def rename(checked: Any, node: Node, names: Mapping[str, str]) -> None:
-    """Give variables that a part of an expression reads other names; those of its own loops keep theirs."""
+    """Rename the variables that a part of an expression reads, except those of its own loops."""
     match node.WhichOneof("expr_kind"):
         case "ident_expr":
             name = names.get(node.ident_expr.name)
@@ -81,6 +81,6 @@ def add_binding(checked: Any, name: str, value: Node) -> None:
 
 
 def last_id(checked: Any) -> int:
-    """Return the largest ID that an expression has, or knows anything of."""
+    """Return the largest ID of an expression, of its references and of its types."""
     ids: list[int] = [*checked.reference_map, *checked.type_map, *(one.id for one in walk(checked.expr))]
     return max(ids, default=0)

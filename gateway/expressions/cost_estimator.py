@@ -12,6 +12,7 @@ count with their actual size.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.costs import (
@@ -27,6 +28,7 @@ from gateway.expressions.costs import (
     concatenated,
     same,
 )
+from gateway.expressions.errors import CostLimitError
 from gateway.expressions.functions import COMPUTED_NAMES
 from gateway.expressions.syntax import is_variable_binding
 from gateway.schema import descriptor_of, read_sizes, value_field
@@ -40,23 +42,31 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
-_FUNCTION_STEPS = 16  # one of the gateway's own functions: computed once for each text, then looked up
-_EVALUATION_STEPS = 16  # an argument that is not read but evaluated
+_LOOKUP_STEPS = 16  # to look up a result
+_FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # to compute one
+_OTHER_FUNCTION_STEPS = 32
+_EVALUATION_STEPS = 16  # an argument that the engine evaluates
 _SELECTIONS = {"_[_]", "_[?_]", "_?._"}
 _SET_STEPS = 1  # to compare two elements
 _ELEMENT_STEPS = 8  # to hand an element of a collection to one of them
 _BYTES_A_STEP = 64  # what a step copies or reads of a text or a collection
 _COMPARED_A_STEP = 256  # what it compares of a collection
-_PAIRS_A_STEP = 4096  # of a byte of a text and one of what is searched for in it
+_PAIRS_A_STEP = 4096  # pairs of a byte of a text and a byte that is searched for
 _COPIES_A_STEP = 6  # a loop that gathers a list copies it at each turn, half of it on average
 
 
-_SMALLEST_TEXT, _SMALLEST_COLLECTION = 1024, 64  # what a field counts as though its constraints allow less
+_SMALLEST_TEXT, _SMALLEST_COLLECTION = (
+    1024,
+    64,
+)  # the least that a field counts, even if its constraints allow less
 _TEXT_TYPES = {5, 6}  # STRING and BYTES of cel.expr.Type.PrimitiveType
 
 
-class CostLimitError(ValueError):
-    """An expression may not be run; the message says why."""
+_ENTRY_BYTES = 128  # of an entry of a table of results, without its texts
+_EVALUATED_ENTRY_BYTES = 512  # what it holds in addition when the engine evaluates its key
+_LINK_BYTES = 1024  # of a link in a table, without its texts
+_TABLE_BYTES_A_STEP = 32  # of tables, which stay in memory until the decision is made
+_GATHERED_A_STEP = 4  # a table's keys are gathered in a list of lists, which each turn copies
 
 
 class CostEstimator:
@@ -66,9 +76,9 @@ class CostEstimator:
         """Prepare.
 
         Args:
-            types: of the parts of the expression, by their ids.
+            types: of the nodes of the expression, by their IDs.
             schema: with the constraints of fields.
-            limits: of what constraints do not bound.
+            limits: for fields without constraints.
         """
         self._types = types
         self._schema = schema
@@ -76,23 +86,25 @@ class CostEstimator:
         text = max(limits.text, _SMALLEST_TEXT)
         self._message = Cost(max(limits.elements, _SMALLEST_COLLECTION), limits.message)
         self._text = Cost(text, text)
+        self._table_steps = 0
 
-    def estimate(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
-        """Return the cost of a part of the expression.
+    def estimate(self, root: Node, scope: Mapping[str, Cost]) -> Cost:
+        """Return the cost of the expression.
 
         Args:
-            node: the part.
+            root: of the expression.
             scope: costs of the variables that are known; the others count as messages.
 
         Raises:
-            CostLimitError: it could take too much.
+            CostLimitError: it costs too much.
         """
-        cost = self._estimate(node, scope)
-        if fault := cost.fault:
-            raise CostLimitError(fault)
-        return cost
+        self._table_steps = 0
+        return _check(self._cost(root, scope).after(self._table_steps))
 
-    def _estimate(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
+    def _cost(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
+        return _check(self._cost_of_kind(node, scope))
+
+    def _cost_of_kind(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
                 return scope.get(node.ident_expr.name) or self._usual(self._types.get(node.id))
@@ -110,7 +122,7 @@ class CostEstimator:
     def _select(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         """Estimate a field of a message, by its constraints, or an entry of a map."""
         operand = node.select_expr.operand
-        kind, whole = self._types.get(operand.id), self.estimate(operand, scope)
+        kind, whole = self._types.get(operand.id), self._cost(operand, scope)
         if kind is None or not kind.message_type or node.select_expr.test_only:
             return self._part(whole, self._types.get(node.id))
         descriptor = descriptor_of(self._schema.message(kind.message_type))
@@ -136,7 +148,7 @@ class CostEstimator:
         return Cost(usual.count, min(whole.size, usual.size), whole.steps)
 
     def _part(self, whole: Cost, kind: Any) -> Cost:
-        """Estimate an element of a value, of a type; the type is None when it is dynamic."""
+        """Estimate an element of a collection; its type is None when it is dynamic."""
         usual = self._usual(kind)
         average = whole.size // max(whole.count, 1)
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
@@ -167,9 +179,10 @@ class CostEstimator:
         return Cost(usual.count if is_message else max(usual.count, size // ELEMENT_BYTES), size)
 
     def _usual(self, kind: Any) -> Cost:
-        if kind is None or not kind.HasField("primitive"):
+        form = None if kind is None else kind.WhichOneof("type_kind")
+        if form not in {"primitive", "wrapper"}:
             return self._message
-        return self._text if kind.primitive in _TEXT_TYPES else SCALAR
+        return self._text if getattr(kind, form) in _TEXT_TYPES else SCALAR
 
     def _collection(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         if node.WhichOneof("expr_kind") == "list_expr":
@@ -178,7 +191,7 @@ class CostEstimator:
             entries = node.struct_expr.entries
             parts = [entry.map_key for entry in entries if entry.HasField("map_key")]
             parts += [entry.value for entry in entries]
-        costs = [self.estimate(part, scope) for part in parts]
+        costs = [self._cost(part, scope) for part in parts]
         largest = max((cost.size for cost in costs), default=0)
         steps = sum(cost.steps for cost in costs) + 1
         return Cost(len(costs), len(costs) * (largest + ELEMENT_BYTES), steps)
@@ -186,12 +199,13 @@ class CostEstimator:
     def _call(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         call = node.call_expr
         nodes = [call.target, *call.args] if call.HasField("target") else list(call.args)
-        given = [self.estimate(node, scope) for node in nodes]
+        given = [self._cost(node, scope) for node in nodes]
         steps = sum(cost.steps for cost in given) + 1
         if call.function in _SELECTIONS:
             return self._part(given[0], self._types.get(node.id)).after(given[1].steps)
         if call.function in COMPUTED_NAMES:
-            steps += _FUNCTION_STEPS + _EVALUATION_STEPS * sum(not _is_read(one) for one in nodes)
+            self._table_steps += self._computation(call.function, nodes, given, scope)
+            steps += _LOOKUP_STEPS + _EVALUATION_STEPS * sum(not _is_read(one) for one in nodes)
             steps += sum(
                 cost.count * _ELEMENT_STEPS if self._is_collection(one) else cost.size // _BYTES_A_STEP
                 for one, cost in zip(nodes, given, strict=True)
@@ -201,6 +215,31 @@ class CostEstimator:
         result = concatenated(given) if is_list_sum else RESULTS.get(call.function, same)(given)
         steps += result.size // _BYTES_A_STEP + self._reading(call, nodes, given)
         return Cost(result.count, result.size, steps)
+
+    def _computation(
+        self, function: str, nodes: list[Node], given: list[Cost], scope: Mapping[str, Cost]
+    ) -> int:
+        """Return the steps to compute a function: once for each turn of the loops that its arguments read."""
+        loops = [_loops_of(one, scope) for one in nodes]
+        entries, gathered = 1, 0
+        for _, turns in sorted(frozenset[tuple[int, int]]().union(*loops)):
+            gathered += entries * turns**2 // _GATHERED_A_STEP
+            entries *= turns
+        steps = _FUNCTION_STEPS.get(function, _OTHER_FUNCTION_STEPS)
+        if not gathered:
+            return steps
+        sizes = [self._text_size(node, cost) for node, cost in zip(nodes, given, strict=True)]
+        evaluated = [size for node, size in zip(nodes, sizes, strict=True) if not _is_read(node)]
+        size = _ENTRY_BYTES + sum(one for one, around in zip(sizes, loops, strict=True) if around)
+        size += sum(_EVALUATED_ENTRY_BYTES + 2 * one for one in evaluated)
+        if function == "objectStorage":
+            size += _LINK_BYTES + 2 * sizes[0]
+        return entries * (steps + size // _TABLE_BYTES_A_STEP) + (gathered if evaluated else 0)
+
+    def _text_size(self, node: Node, cost: Cost) -> int:
+        """Return the size of an argument. It has to be a text, though a dynamic type may be larger."""
+        is_text = self._usual(self._types.get(node.id)) is self._text
+        return cost.size if is_text else min(cost.size, self._text.size)
 
     def _reading(self, call: Any, nodes: list[Node], given: list[Cost]) -> int:
         """Return the steps that it takes to read what a function is given."""
@@ -228,18 +267,20 @@ class CostEstimator:
 
     def _loop(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
         loop = node.comprehension_expr
-        start = self.estimate(loop.accu_init, scope)
+        start = self._cost(loop.accu_init, scope)
         if is_variable_binding(node):
-            # It is found once, however often it is named.
-            known = Cost(start.count, start.size)
-            return self.estimate(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
-        over = self.estimate(loop.iter_range, scope)
+            # It is evaluated once, however often it is read.
+            known = Cost(start.count, start.size, loops=_loops_of(loop.accu_init, scope))
+            return self._cost(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
+        over = self._cost(loop.iter_range, scope)
+        depth = max((depth for cost in scope.values() for depth, _ in cost.loops), default=0) + 1
+        loops = _loops_of(loop.iter_range, scope) | {(depth, over.count)}
         inner = {
             **scope,
-            **self._turn(over, loop),
+            **{name: replace(cost, loops=loops) for name, cost in self._turn(over, loop).items()},
             loop.accu_var: Cost(start.count, start.size),
         }
-        turn = self.estimate(loop.loop_step, inner)
+        turn = self._cost(loop.loop_step, inner)
         gathered = Cost(
             start.count + over.count * max(turn.count - start.count, 0),
             start.size + over.count * max(turn.size - start.size, 0),
@@ -249,7 +290,19 @@ class CostEstimator:
             steps += over.count * over.count.bit_length() + over.count**2 // _COPIES_A_STEP
         if loop.accu_init.HasField("list_expr"):
             steps += over.count * gathered.count // _COPIES_A_STEP
-        return self.estimate(loop.result, {**inner, loop.accu_var: gathered}).after(steps)
+        return self._cost(loop.result, {**inner, loop.accu_var: gathered}).after(steps)
+
+
+def _check(cost: Cost) -> Cost:
+    if fault := cost.fault:
+        raise CostLimitError(fault)
+    return cost
+
+
+def _loops_of(node: Node, scope: Mapping[str, Cost]) -> frozenset[tuple[int, int]]:
+    """Return the loops that a part depends on."""
+    known = (scope[name].loops for name in names_in(node) if name in scope)
+    return frozenset[tuple[int, int]]().union(*known)
 
 
 def _is_read(node: Node) -> bool:

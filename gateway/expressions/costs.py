@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_STEPS = 400_000
-"""A step is some 50 ns, so this is some 20 ms for one expression."""
+"""A step is about 50 ns, so this is about 20 ms for one expression."""
 
 MAX_STEPS_OF_A_METHOD = 4_000_000
-"""Of all expressions that one call may need: a bundle that passes rule by rule may be too much as a whole."""
+"""Of all expressions of one call: each rule may be within its limit, and all of them together too much."""
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of one value; what an expression makes stays in memory until the decision is made."""
+"""Of one value. Values stay in memory until the decision is made."""
 
 SCALAR_BYTES = 32
 ELEMENT_BYTES = 64  # what an element takes in addition to the bytes of its text
@@ -24,25 +24,27 @@ _CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An upper estimate of a value and of what it takes to find it.
+    """An upper bound of the size of a value and of the steps to evaluate it.
 
     Attributes:
         count: elements of a list or map, characters of a text.
-        size: bytes of all that it holds.
-        steps: taken to find it.
+        size: bytes, with all elements.
+        steps: to evaluate it.
+        loops: depth and turns of each loop that a variable depends on.
     """
 
     count: int
     size: int
     steps: int = 1
+    loops: frozenset[tuple[int, int]] = frozenset()
 
     def after(self, steps: int) -> Cost:
-        """Return the same value, found after further steps."""
-        return Cost(self.count, self.size, self.steps + steps)
+        """Return the same value after further steps."""
+        return replace(self, steps=self.steps + steps)
 
     @property
     def fault(self) -> str | None:
-        """Why this is too much, or None."""
+        """The reason why this is too much, or None."""
         if self.steps > MAX_STEPS:
             return (
                 f"takes too long: up to {self.steps:,} steps, {MAX_STEPS:,} are allowed; nest fewer loops, "
@@ -76,7 +78,7 @@ def _together(given: list[Cost]) -> Cost:
 
 
 def concatenated(given: list[Cost]) -> Cost:
-    """Estimate lists put together; every element counts as the largest one."""
+    """Estimate concatenated lists; every element counts as the largest one."""
     count = sum(one.count for one in given)
     return Cost(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
 
@@ -88,7 +90,7 @@ def _format(given: list[Cost]) -> Cost:
 
 
 def same(given: list[Cost]) -> Cost:
-    """Estimate what gives a part of what it is given, or a value of one machine word."""
+    """Estimate a function that returns a part of an argument, or a value of one machine word."""
     return Cost(
         max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
     )

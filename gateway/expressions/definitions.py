@@ -1,4 +1,4 @@
-"""Functions that are defined in CEL: how calls are replaced by definitions when an expression is loaded."""
+"""Functions that are defined in CEL: when an expression is loaded, calls are replaced by the definitions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Definitions:
                 self._compiled[overload.id] = unpack(compiled, checked_class)
 
     def expand(self, editor: Editor, node: Node, turn: frozenset[str] = frozenset()) -> None:
-        """Replace each call that depends on a loop by more than texts, the inner ones first.
+        """Replace each call with a list or map that depends on a loop, the inner ones first.
 
         Args:
             editor: of the expression.

@@ -1,10 +1,11 @@
-"""Changes to the checked form of an expression, which keep its references and types complete."""
+"""Changes to the checked form of an expression that keep its references and types complete."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.checked import last_id, rename
+from gateway.expressions.errors import CostLimitError
 from gateway.expressions.functions import TABLE_TYPE
 from gateway.expressions.syntax import is_variable_binding, walk
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 _RESULT = "@result"
 _STRING, _UINT = 5, 3  # of PrimitiveType
+MOST_ADDED = 16384
+"""Nodes that an edited expression may gain; each takes the engine some 3 KB."""
+_TOO_LARGE = (
+    "becomes too large: a map that is computed is copied wherever transformList reads a value of it, and so "
+    "are the arguments of inCidr, missing and unknown in loops; make a variable of the map, or nest fewer"
+)
 
 
 class Editor:
@@ -30,6 +37,7 @@ class Editor:
     def __init__(self, checked: Any) -> None:
         self.checked = checked
         self._last = last_id(checked)
+        self._most = self._last + MOST_ADDED
 
     def type_of(self, node: Node) -> Any:
         """Return the type of a node, a cel.expr.Type; None when it is only known at evaluation."""
@@ -92,11 +100,11 @@ class Editor:
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
 
     def has_keys_of_python(self, node: Node) -> bool:
-        """Whether the keys of a map have the same type when they come from Python: an int is never a uint."""
+        """Whether keys from Python have the type of the map: an int is never a uint."""
         return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
     def replace_values(self, node: Node) -> None:
-        """Turn a loop over keys and values of a map into one over its keys, which looks the values up."""
+        """Turn a loop over keys and values of a map into a loop over keys that looks up the values."""
         self._freshen(node)
         loop = node.comprehension_expr
         name, loop.iter_var2 = loop.iter_var2, ""
@@ -110,7 +118,7 @@ class Editor:
                 one.call_expr.args[0].CopyFrom(whole)
 
     def _freshen(self, node: Node) -> None:
-        """Give the variables of all loops in a part names that nothing else has."""
+        """Give the variables of all loops in a part unique names."""
         for one in walk(node):
             loop = one.comprehension_expr
             names = {name: f"@{name}{self._new_id()}" for name in (loop.iter_var, loop.iter_var2) if name}
@@ -172,7 +180,7 @@ class Editor:
         return copied
 
     def _adopt(self, source: Any, node: Node) -> Node:
-        """Return a copy of a node of some expression, with what that expression knows of it."""
+        """Return a copy of a node of an expression, with its references and types."""
         copied = self._detached(node)
         for one in walk(copied):
             known, one.id = one.id, self._new_id()
@@ -239,6 +247,8 @@ class Editor:
 
     def _new_id(self) -> int:
         self._last += 1
+        if self._last > self._most:
+            raise CostLimitError(_TOO_LARGE)
         return self._last
 
 

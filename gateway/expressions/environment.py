@@ -1,4 +1,4 @@
-"""What the expressions of one binding can name, and their compilation.
+"""Compiles the expressions of one binding.
 
 An expression is compiled twice: as it is written, for its type and the place
 of each problem, and with the policy's variables bound inside of it, which is what
@@ -18,10 +18,10 @@ from gateway.expressions.advice import Known, advise
 from gateway.expressions.calls import Calls
 from gateway.expressions.cel_types import type_of
 from gateway.expressions.checked import CHECKED, part_of, unpack
-from gateway.expressions.cost_estimator import CostEstimator, CostLimitError
+from gateway.expressions.cost_estimator import CostEstimator
 from gateway.expressions.costs import estimate_value
 from gateway.expressions.editing import Editor
-from gateway.expressions.errors import EvaluationError, ExpressionError, Problem
+from gateway.expressions.errors import CostLimitError, EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, Expression, reads_of, without_noise
 from gateway.expressions.functions import OWN_NAMES, PATTERN_KINDS, declare_functions
 from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused
@@ -42,9 +42,9 @@ _TIMES = {
     "timestamp": 'no time that exists; write one with its zone, as timestamp("2026-12-31T18:00:00Z")',
     "duration": 'no duration; write a number with h, m, s or ms, as duration("36h")',
 }
-"""Functions that read a time, with what is wrong with a literal that they cannot read."""
+"""Functions that read a time → the message about a literal that they cannot read."""
 _MAX_COMPOSED = 65536
-_MAX_VARIABLES = 24  # each is a level of nesting, of which the engine takes 32
+_MAX_VARIABLES = 24  # each is a level of nesting, and the engine allows 32
 
 
 class Environment:
@@ -66,8 +66,8 @@ class Environment:
             tools: that the functions work with.
             variables: that every binding has.
             parameters: of this binding.
-            container: sets the binding's own names apart from those of others.
-            calls: of the method, shared by its bindings; of this binding alone when left out.
+            container: prefix of the binding's own names.
+            calls: of the method, shared by its bindings; only of this binding if left out.
         """
         self._schema = schema
         self._tools = tools
@@ -117,7 +117,7 @@ class Environment:
         return not (known & self._types.keys()) - self._constants.keys()
 
     def activate(self, values: Mapping[str, Any]) -> Activation:
-        """Return what expressions are evaluated in: a value for each variable."""
+        """Return an activation: a value for each variable."""
         return Activation(self._composed, values, self._text_class)
 
     def full_name(self, variable: str) -> str:
@@ -133,7 +133,7 @@ class Environment:
 
         Args:
             text: of the expression.
-            returns: the type that it has to give; any when left out.
+            returns: the type that it has to return; any if left out.
 
         Raises:
             ExpressionError: with every problem.
@@ -153,18 +153,18 @@ class Environment:
         self._refuse(text, checked)
         self._add_patterns(text, checked)
         self._check_times(text, checked)
-        # What needs a refused variable is not evaluated: that its type is right is all there is to know.
+        # An expression that needs a refused variable is never evaluated; only its type is checked.
         executable, steps = (Executable(alone, ()), 0) if is_open else self.compose(text, reads)
         return Expression(text, executable, alone.return_type(), checked, reads, steps)
 
     def compose(self, text: str, reads: frozenset[str]) -> tuple[Executable, int]:
-        """Compile an expression with the variables that it needs; return it with the steps that it may take.
+        """Compile an expression with the variables that it needs; return it with its cost in steps.
 
-        The variables are bound outermost. In the engine, a loop that ends early leaves its element where the
-        next cel.bind keeps its value: nothing may run before one.
+        The variables are bound outermost, because no loop may run before a cel.bind: in the engine, a loop
+        that ends early leaves its element where the next cel.bind keeps its value.
 
         Raises:
-            ExpressionError: it could take too much.
+            ExpressionError: it costs too much.
         """
         needed = self._needed(reads)
         if len(needed) > _MAX_VARIABLES:
@@ -183,18 +183,18 @@ class Environment:
         return self._link(self._composed, checked)
 
     def _link(self, environment: cel.Env, checked: Any) -> tuple[Executable, int]:
-        """Return what is evaluated, with the steps that it may take; the checked form is changed."""
+        """Return the executable and its cost in steps; the checked form is changed."""
         editor = Editor(checked)
-        self._calls.definitions.expand(editor, checked.expr)
         try:
+            self._calls.definitions.expand(editor, checked.expr)
             estimator = CostEstimator(checked.type_map, self._schema, self._tools.limits)
             steps = estimator.estimate(checked.expr, self._costs).steps
+            return Linker(editor, self._calls, environment).link(), steps
         except CostLimitError as error:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
-        return Linker(editor, self._calls, environment).link(), steps
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
-        """Return the variables that names lead to, directly or by others, in their order."""
+        """Return the variables that names need, directly or through others, in their order."""
         needed: set[str] = set()
         for name in reversed(self._variables):
             if name in reads:
@@ -228,7 +228,7 @@ class Environment:
             raise ExpressionError(problems)
 
     def _check_times(self, text: str, checked: Any) -> None:
-        """Refuse a time or a duration that does not exist: whatever needs it would fail for every request."""
+        """Refuse a time or a duration that does not exist: its evaluation would fail for every request."""
         problems = []
         for node in walk(checked.expr):
             call = node.call_expr
@@ -257,7 +257,7 @@ class Environment:
         return value
 
     def _advise(self, text: str, problems: list[Problem], returns: cel.Type | None) -> list[Problem]:
-        """Add what was probably meant."""
+        """Add advice to the problems."""
         request = self._types.get("request")
         known = Known(
             variables=[name.removeprefix(f"{self.container}.") for name in self._types],

@@ -1,4 +1,4 @@
-"""What goes wrong with expressions, when they are loaded and when they are evaluated."""
+"""Errors of expressions, when they are loaded and when they are evaluated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an expression is refused, and where in its text; line and column count from 1."""
+    """The reason why an expression is refused, and its position; line and column count from 1."""
 
     line: int
     column: int
@@ -23,7 +23,7 @@ class ExpressionError(ValueError):
 
 
 class EvaluationError(Exception):
-    """An expression gave an error instead of a value; the text holds no secret."""
+    """The evaluation of an expression failed; the message contains no secret."""
 
 
 class TooManyTurnsError(EvaluationError):
@@ -34,4 +34,8 @@ DYNAMIC = (
     "a function cannot be called in a loop over values whose type is only known at evaluation; "
     "convert them first, as list.map(value, string(value))"
 )
-"""What is wrong with a call that would need values of loops which may be of any type."""
+"""The message about a call in a loop over values of a dynamic type."""
+
+
+class CostLimitError(ValueError):
+    """An expression costs too much to be evaluated; the message says why."""

@@ -1,7 +1,7 @@
 """CEL expressions that are checked when loaded and fail closed when evaluated.
 
-The engine returns evaluation errors as values which look true, so a result
-counts only when its type is the one that was checked.
+The engine returns evaluation errors as values that are truthy in Python. So a result
+counts only when it has the type that was checked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\
 
 
 class Executable:
-    """An expression that the engine evaluates, once the gateway has computed the calls in it.
+    """An expression that the engine evaluates after the gateway has computed its calls.
 
     Attributes:
         calls: in the order in which they are computed.
@@ -43,7 +43,7 @@ class Executable:
         """Return the value.
 
         Raises:
-            EvaluationError: there is none.
+            EvaluationError: it has no value.
         """
         try:
             engine = activation.prepare(self.calls)
@@ -76,10 +76,10 @@ class Expression:
     Attributes:
         text: as it was written.
         returns: the type that the checker found.
-        reads: names that it refers to: variables, and parameters as `params.<name>`.
+        reads: names of its variables, and of parameters as `params.<name>`.
         checked: its checked form, a cel.expr.CheckedExpr, in which variables of the policy are names.
         executable: what is evaluated, with the policy's variables bound inside of it.
-        steps: that it may take, see cost_estimator.py.
+        steps: its cost, see cost_estimator.py.
     """
 
     __slots__ = ("checked", "executable", "reads", "returns", "steps", "text")
@@ -104,7 +104,7 @@ class Expression:
         """Return the value.
 
         Raises:
-            EvaluationError: there is none.
+            EvaluationError: it has no value.
         """
         return self.executable.evaluate(activation)
 
@@ -118,7 +118,7 @@ class Expression:
 
 
 def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold_null: bool) -> Any:
-    """Return the value of what the engine compiled.
+    """Return the value of a compiled expression.
 
     Args:
         compiled: the expression.
@@ -126,7 +126,7 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
         may_hold_null: the value may be null, or a list or map with a null in it.
 
     Raises:
-        EvaluationError: there is none.
+        EvaluationError: it has no value.
     """
     try:
         result = compiled.eval(activation)
@@ -143,7 +143,7 @@ def reads_of(checked: Any, container: str) -> frozenset[str]:
 
 
 def _raised(error: RuntimeError) -> EvaluationError:
-    """Return what became of an evaluation; a used-up budget is raised, other errors are returned."""
+    """Return the result of an evaluation; errors are returned, except a used-up budget, which is raised."""
     return EvaluationError(redact_text(without_noise(str(error))))
 
 

@@ -1,8 +1,8 @@
 """Functions that policies have in addition to those of CEL.
 
 The gateway computes them outside of the engine, which never releases what it passes
-to a Python function (see calls.py). In a loop that takes arguments which are texts;
-a function with other arguments is defined in CEL too, for loops that it depends on.
+to a Python function (see calls.py). In loops that works for arguments that are texts.
+A function with other arguments is also defined in CEL, for loops that they depend on.
 
 Each function is total: for any argument it returns or raises, it never hangs.
 The table contains its purpose, and an example that is run as a test; it
@@ -38,7 +38,7 @@ _MAX_VERSION = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
-    """What the functions work with.
+    """The dependencies of the functions.
 
     Attributes:
         link_class: class of LINK_TYPE in the pool that expressions are checked against.
@@ -65,8 +65,7 @@ class Overload:
         parameters: name → type, in order.
         returns: type of the result.
         compute: returns the Python function.
-        definition: the same as a CEL expression over the parameters, where not all of them are texts. It
-            evaluates each argument at least once: an argument that fails is an error, also of an empty loop.
+        definition: the function as a CEL expression over the parameters, if some are no texts. It evaluates each argument at least once, so an argument that fails is always an error.
     """
 
     id: str
@@ -77,13 +76,13 @@ class Overload:
 
     @property
     def others(self) -> list[int]:
-        """Positions of the parameters that are no texts."""
+        """Positions of the parameters of other types than text."""
         return [index for index, kind in enumerate(self.parameters.values()) if kind != _TEXT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function of the gateway's own.
+    """A function that the gateway adds to CEL.
 
     Attributes:
         name: as expressions call it.
@@ -102,7 +101,7 @@ class Function:
     is_member: bool = True
 
     def declare(self) -> cel.FunctionDecl:
-        """Return the declaration that the type checker needs; there is nothing for the engine to call."""
+        """Return the declaration for the type checker; the engine never calls the function."""
         overloads = [
             cel.Overload(one.id, one.returns, list(one.parameters.values()), self.is_member)
             for one in self.overloads
@@ -119,7 +118,7 @@ def in_cidr(address: str, network: str) -> bool:
     """Return whether an IP address is in a network.
 
     Raises:
-        ValueError: the one is no address, or the other no network.
+        ValueError: the address or the network is not valid.
     """
     return ipaddress.ip_address(address) in _network(network)
 
@@ -128,7 +127,7 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
     """Return whether an IP address lies in any of several networks, all of which have to be valid.
 
     Raises:
-        ValueError: the one is no address, or one of the others no network.
+        ValueError: the address or one of the networks is not valid.
     """
     parsed = ipaddress.ip_address(address)
     parsed_networks = [_network(network) for network in networks]  # all, also after one that matches
@@ -326,7 +325,7 @@ _IN_EITHER = Overload(
     returns=_TRUTH,
     compute=lambda _: in_either_cidr,
 )
-"""What a call is that may be either form, because the type of its argument is dynamic."""
+"""The overload of a call that may be either of two, because the type of its argument is dynamic."""
 
 OVERLOADS: Mapping[str, Overload] = (
     {one.id: one for function in FUNCTIONS for one in function.overloads}
@@ -336,15 +335,15 @@ OVERLOADS: Mapping[str, Overload] = (
         for name in ("matches", "matches_string")
     }
 )
-"""Every form that the gateway computes, by its ID. CEL's own `matches` is among them: the engine compiles its
-pattern at each evaluation."""
+"""Every overload that the gateway computes, by its ID. It includes CEL's own `matches`, because the engine
+compiles a pattern at each evaluation."""
 
 _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
 
 FIELDS: Mapping[str, str] = {
     name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if form.returns.name() in _FIELDS
 }
-"""Form of a function → the field of a table that holds its results."""
+"""Overload → the field of a table that contains its results."""
 
 OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
 

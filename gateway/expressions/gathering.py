@@ -1,4 +1,4 @@
-"""An expression that gathers the arguments of a call in all turns of the loops around it."""
+"""Builds an expression that returns the arguments of a call for all turns of its loops."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
 
 
 def turn_names(names: Names) -> dict[str, str]:
-    """Return the names that variables of loops have in a turn, by the names that their author gave them."""
+    """Return the names of loop variables in a turn, by the names in the source."""
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 
 def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = None) -> dict[str, Bound]:
-    """Return the variables of the policy that a part leads to, each behind those that it needs itself.
+    """Return the variables of the policy that a part needs, each after those that it needs itself.
 
     Args:
         node: the part.
         names: that it may refer to. A variable may need one that a loop around the part hides.
-        found: what other parts lead to, which is returned too.
+        found: variables that other parts need, which are returned too.
     """
     all_found = dict(found or {})
     for name in sorted(names_in(node)):

@@ -1,4 +1,4 @@
-"""How large the inputs of expressions can be."""
+"""The limits on the inputs of expressions."""
 
 from __future__ import annotations
 

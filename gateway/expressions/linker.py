@@ -50,7 +50,7 @@ class Linker:
         self._found: dict[str, ExternalCall] = {}
 
     def link(self) -> Executable:
-        """Return what is evaluated.
+        """Return the executable.
 
         Raises:
             ExpressionError: a call cannot be computed outside of the engine.
@@ -97,15 +97,15 @@ class Linker:
             self._sort(node, self._readers.compile(part.iter_range, names))
 
     def _sort(self, node: Node, values: ValueSource | None) -> None:
-        """Let a loop go over a map in the order of its keys: the engine's own differs between processes.
+        """Loop over a map in the order of its keys: the order of the engine differs between processes.
 
-        The keys of a map that is read without the engine are sorted without it, once for all loops. Of other
-        maps only those whose order shows in a list are sorted.
+        The keys of a map that is read without the engine are sorted without it, once for all loops. Other maps
+        are sorted only if their order is visible in a list.
         """
         loop = node.comprehension_expr
         gathers = loop.accu_init.HasField("list_expr")
         if loop.iter_var2 and not gathers:
-            return  # a test does not show the order
+            return  # the order is not visible in a test
         if loop.iter_var2:
             self._editor.replace_values(node)
         if (
@@ -139,7 +139,7 @@ class Linker:
             self._editor.set_name(node, added.name)
 
     def _collector(self, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Read | None:
-        """Return what gathers the arguments of all turns in one evaluation; None where it is not needed."""
+        """Return a function that reads the arguments of all turns at once; None where it is not needed."""
         if all(self._readers.compile(one, names) for one in given):
             return None
         if not all(is_text_type(self._editor.type_of(one)) for one in given):
@@ -149,7 +149,7 @@ class Linker:
         return lambda activation: read_value(compiled, activation.engine(), may_hold_null=False)
 
     def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
-        """Return how an argument is found; a dynamic one that has another shape is an error."""
+        """Return the source of an argument; a dynamic value of another shape is an error."""
         found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
             return found
@@ -163,7 +163,7 @@ class Linker:
         return ValueSource(f"{shape} {found.key}", read, found.turns)
 
     def _source(self, node: Node, names: Names) -> ValueSource:
-        """Return how a part is found: without the engine where that is possible."""
+        """Return the source of a part, without the engine where possible."""
         found = self._readers.compile(node, names)
         if found is not None:
             return found
@@ -180,7 +180,7 @@ class Linker:
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:
-    """Return the loops that variables belong to, with those whose elements these loops go over."""
+    """Return the loops of variables, and the loops that the values of those depend on."""
     found: list[Loop] = []
     for loop in reversed(dict.fromkeys(loops.values())):
         if not needed & set(loop.variables):
@@ -205,7 +205,7 @@ def _turns_of(node: Node, names: Names) -> frozenset[str]:
 
 
 def _alone(checked: Any, node: Node, names: Names) -> Any:
-    """Return a part as an expression of its own, with the variables that it needs."""
+    """Return a part as a separate expression, with the variables that it needs."""
     alone = part_of(checked, node)
     rename(alone, alone.expr, turn_names(names))
     for name, bound in reversed(bound_among(node, names).items()):

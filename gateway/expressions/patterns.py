@@ -1,9 +1,8 @@
 """Patterns of policies: RE2 expressions and globs, compiled when a bundle is loaded.
 
-CEL's own `matches` compiles its pattern at each evaluation and takes bad ones
-when it is loaded; a backtracking engine can hang on a request's text. RE2 takes
-linear time, and has none of what makes others backtrack (look-around,
-back-references): such a pattern is refused, with the reason.
+CEL's own `matches` compiles its pattern at each evaluation and accepts invalid ones
+at load; a backtracking engine can hang on a request's text. RE2 takes linear time and
+has no look-around or back-references: a pattern with one is refused, with the reason.
 https://github.com/google/re2/wiki/Syntax
 """
 
@@ -23,7 +22,7 @@ _MAX_MEMORY = 8 << 20
 
 
 class PatternError(ValueError):
-    """A pattern is none; the message says why."""
+    """A pattern is not valid; the message says why."""
 
 
 class Patterns:
@@ -36,7 +35,7 @@ class Patterns:
         """Compile a pattern.
 
         Raises:
-            PatternError: it is none, or too long.
+            PatternError: it is not valid, or too long.
         """
         if (kind, text) not in self._compiled:
             self._compiled[kind, text] = _compile(text if kind == "regex" else _from_glob(text))
@@ -56,7 +55,7 @@ class Patterns:
     def _get(self, kind: Kind, text: str) -> Any:
         try:
             return self._compiled[kind, text]
-        except KeyError as error:  # what a request holds is never compiled
+        except KeyError as error:  # a text of a request is never compiled
             raise ValueError("the pattern was not known when the bundle was loaded") from error
 
 
@@ -66,7 +65,7 @@ def _compile(text: str) -> Any:
     options = re2.Options()
     options.max_mem = _MAX_MEMORY
     options.log_errors = False
-    options.never_capture = True  # nobody asks for groups, and matching is quicker without
+    options.never_capture = True  # no groups are needed, and matching is faster without
     try:
         return re2.compile(text, options)
     except re2.error as error:

@@ -1,7 +1,7 @@
 """Values that the gateway reads without the engine: fields of the request, parameters, entries of maps.
 
-They are what most arguments of functions are. Everything else is evaluated by the
-engine (see calls.py).
+Most arguments of functions are such values. The engine evaluates all others (see
+calls.py).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class ValueSource:
     """How a value is found, with the engine or without it.
 
     Attributes:
-        key: the same for two sources that find the same value.
+        key: equal for sources of the same value.
         read: returns the value; raises EvaluationError when there is none.
         turns: variables of loops that the value depends on, by their names in a turn.
-        is_evaluated: whether the engine finds it.
+        is_evaluated: whether the engine evaluates it.
     """
 
     key: str
@@ -70,7 +70,7 @@ class ReaderCompiler:
         self._schema = schema
 
     def compile(self, node: Node, names: Names) -> ValueSource | None:
-        """Return how a part is read, or None when it takes the engine."""
+        """Return the source of a part, or None when only the engine can evaluate it."""
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
                 return self._name(str(node.ident_expr.name), names)
@@ -137,8 +137,8 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
     def read(activation: Activation) -> Any:
         entries, key = read_whole(activation), read_index(activation)
         try:
-            is_known = key in entries  # a map of messages would make an entry of its own
-        except (TypeError, ValueError):  # no key of this map: of another type, or out of its range
+            is_known = key in entries  # reading an absent key of a map of messages would add it
+        except (TypeError, ValueError):  # a value of another type or out of range, which is no key
             is_known = False
         if not is_known:
             raise EvaluationError(f'Key not found in map : "{key}"')

@@ -1,7 +1,7 @@
-"""The checked form of an expression: walked, and written as text again.
+"""Walks the checked form of an expression and writes it as text.
 
-The engine expands its macros to loops before anyone sees them; what is written
-here folds them back, so that a person reads what an author wrote.
+The engine expands macros to loops. Here they are folded back, so that the text is
+what the author wrote.
 https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros
 """
 
@@ -66,13 +66,13 @@ def children_of(node: Node) -> Iterator[Node]:
 
 
 def arguments_of(node: Node) -> list[Node]:
-    """Return what a function is called with, the target of a member function first."""
+    """Return the arguments of a call; the target of a member function is the first."""
     call = node.call_expr
     return [call.target, *call.args] if call.HasField("target") else list(call.args)
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield an expression and every part of it, the outer before the inner."""
+    """Yield an expression and every part of it, outer before inner."""
     stack = [node]
     while stack:
         one = stack.pop()
@@ -143,7 +143,7 @@ def _call(call: Any) -> tuple[str, int]:
     if function in _INFIX:
         sign, level = _INFIX[function]
         left, right = _within(arguments[0], level), _within(arguments[1], level + 1)
-        if function in {"_||_", "_&&_"}:  # these group either way
+        if function in {"_||_", "_&&_"}:  # these are associative
             right = _within(arguments[1], level)
         return f"{left} {sign} {right}", level
     if function in _PREFIX:

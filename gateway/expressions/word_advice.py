@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WordAdvice:
-    """What to write in the place of a word; line and column count from 1."""
+    """What to write instead of a word; line and column count from 1."""
 
     line: int
     column: int
     message: str
 
 
-# Texts and comments are passed over; the longest operator comes first.
+# Texts and comments are skipped; the longest operator comes first.
 _TOKEN = re.compile(
     r"""(?P<passed>[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*)"""
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
@@ -54,7 +54,7 @@ _WORDS = {
 
 
 def find_word_advice(text: str) -> WordAdvice | None:
-    """Return what to write in the place of the first word that belongs to another language."""
+    """Return what to write instead of the first word of another language."""
     tokens = list(_tokens(text))
     for index, (kind, word, start) in enumerate(tokens):
         message = (_SIGNS if kind == "sign" else _WORDS).get(word.casefold())

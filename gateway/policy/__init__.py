@@ -1,7 +1,7 @@
-"""An organisation's rules: loaded, type-checked, decided.
+"""Loads and type-checks an organisation's rules, and decides on requests by them.
 
-Pure: a bundle is texts in and a Decider out; a decision is a value. Nothing here
-reads a clock, a file or the network by itself.
+Pure: a bundle is loaded from texts, and a decision is a value. Nothing here reads a
+clock, a file or the network.
 """
 
 from gateway.policy.bundle import Bundle, load_bundle

@@ -1,4 +1,4 @@
-"""The files of a bundle → compiled programs by method, or every fault in them."""
+"""Compiles the files of a bundle to a program for each method, or reports every fault."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def load_bundle(
 
 
 class _Linker:
-    """Puts the documents of a bundle together, gathering what does not fit."""
+    """Links the documents of a bundle and collects faults."""
 
     def __init__(self, documents: Documents, schema: Schema, hosts: Hosts, limits: InputLimits) -> None:
         self.faults: list[Fault] = []
@@ -180,7 +180,7 @@ class _Linker:
         self._check_parameters(source, [one for _, one in own])
 
     def _check_steps(self, method: str, compiled: list[CompiledBinding], source: BindingSource) -> None:
-        """Refuse the binding with which a call may take too much, though each of its rules does not."""
+        """Refuse the binding with which a call costs too much, though each of its rules does not."""
         steps = sum(one.steps for one in compiled)
         if steps > MAX_STEPS_OF_A_METHOD >= steps - compiled[-1].steps:
             message = (
@@ -200,7 +200,7 @@ class _Linker:
         return list(methods.values())
 
     def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
-        """Refuse parameters that nothing reads: more likely a misspelt name than a spare one."""
+        """Refuse parameters that nothing reads: their name is probably misspelt."""
         reads = frozenset[str]().union(*(one.reads for one in compiled))
         binding, document = source.binding
         for name in binding.spec.params if compiled else ():

@@ -1,4 +1,4 @@
-"""The files of a bundle, as a value: known by one hash wherever they lie."""
+"""The files of a bundle as a value, with one hash wherever they are stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BundleFiles:
 
     @property
     def hash(self) -> str:
-        """`sha256:…` over every name and text, the sums too; not the signature, which is made of it."""
+        """`sha256:…` over every name and text and the sums, without the signature, which is over the hash."""
         digest = hashlib.sha256()
         for part in self._parts():
             data = part.encode()
@@ -38,5 +38,5 @@ class BundleFiles:
     def _parts(self) -> Iterator[str]:
         for name in sorted(self.texts):
             yield from (name, self.texts[name])
-        if self.sums is not None:  # the last one, under one name wherever the bundle lies
+        if self.sums is not None:  # the last one, with a fixed name
             yield from (SUMS_NAME, self.sums)

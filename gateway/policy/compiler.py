@@ -1,4 +1,4 @@
-"""A policy and a binding → what the decider runs for one method."""
+"""Compiles a policy and a binding for one method."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CHARACTERS_OF_A_CHECK = 16384
 
 @dataclass(frozen=True, slots=True)
 class BindingSource:
-    """The documents that one compiled binding is made of.
+    """The documents of one compiled binding.
 
     Attributes:
         parameters: name → value, with what the binding takes from Params.
@@ -49,7 +49,7 @@ class BindingSource:
 
 
 class Compiler:
-    """Compiles bindings, gathering every fault of the documents that they come from."""
+    """Compiles bindings and collects every fault of their documents."""
 
     def __init__(self, schema: Schema, tools: Toolbox) -> None:
         self._schema = schema
@@ -63,8 +63,8 @@ class Compiler:
 
         Args:
             method: that it is compiled for.
-            source: what it is made of.
-            container: sets its names apart from those of the method's other bindings.
+            source: its documents.
+            container: prefix of its own names, unique among the bindings of the method.
         """
         faults = len(self.faults)
         types = {
@@ -180,7 +180,7 @@ class _Compilation:
             return []
 
     def _check(self, rules: list[CompiledRule]) -> list[Executable]:
-        """Compile a group of rules as one; in two halves when together they cost too much."""
+        """Compile a group of rules as one expression, or as two halves when it costs too much."""
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
         try:

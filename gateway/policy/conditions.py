@@ -1,4 +1,4 @@
-"""Whether a binding applies; and what cannot be evaluated, as a violation."""
+"""Evaluates the condition of a binding; makes violations of failed evaluations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bo
 
 
 def fail(binding: CompiledBinding, rule: str, severity: str, field: str, message: str) -> Violation:
-    """Return the violation of what cannot be evaluated."""
+    """Return the violation for an expression that cannot be evaluated."""
     return Violation(
         policy=binding.policy,
         rule=rule,

@@ -1,7 +1,7 @@
-"""Decides on requests by a bundle.
+"""Decides on requests with a bundle.
 
-Every binding of the method is evaluated and every broken rule named. What cannot
-be evaluated counts as not met, and hides nothing else.
+Every binding of the method is evaluated and every broken rule reported. A rule that
+cannot be evaluated counts as broken, and does not hide others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from gateway.schema import Schema
 
-_MAX_TEXT = 500  # characters of one text of a rule; it may be made of what a request holds
+_MAX_TEXT = 500  # characters of one text of a rule, which may contain values of a request
 
 
 class Decider:
@@ -57,14 +57,14 @@ class Decider:
         return self.evaluate(self.mutate(policy_input))
 
     def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
-        """Return what is too large in a request for policies to evaluate; such a request must not be."""
+        """Return what is too large in a request for policies; such a request must not be evaluated."""
         program = self._programs.get(method)
         if program is None or program.find_oversized is None:
             return []
         return program.find_oversized(request)
 
     def mutate(self, policy_input: PolicyInput) -> MutatedRequest:
-        """Return the request as policies fill it in; nothing is evaluated yet."""
+        """Return the request after all mutations; no rule is evaluated yet."""
         program = self._programs.get(policy_input.method)
         if program is None or not program.mutating:
             return MutatedRequest(policy_input, policy_input.request)
@@ -82,7 +82,7 @@ class Decider:
                 violations = tuple(one for one in found if not one.waiver)
                 waived = tuple(one for one in found if one.waiver)
         return Decision(
-            id=f"{random.getrandbits(128):032x}",  # a name, not a secret
+            id=f"{random.getrandbits(128):032x}",  # an ID, not a secret
             bundle=self.bundle.hash,
             mutated_request=mutated,
             is_evaluated=program is not None,
@@ -107,14 +107,14 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
         return all(check.is_true(activation) for check in binding.checks)
-    except EvaluationError:  # also a used-up budget; rule by rule there is one for each
+    except EvaluationError:  # also a used-up budget, which each rule has for itself
         return False
 
 
 def _evaluate_binding(
     binding: CompiledBinding, activation: Activation, mutated: MutatedRequest, *, has_applied: bool
 ) -> Iterator[Violation]:
-    """Evaluate rule by rule. A mutation takes no request out of a binding that applied before it."""
+    """Evaluate rule by rule. A binding that applied before a mutation still applies after it."""
     applies, doubt = read_condition(binding, activation)
     reported = {(one.binding, one.rule) for one in mutated.errors}
     if doubt is not None and (doubt.binding, doubt.rule) not in reported:
@@ -152,7 +152,7 @@ def _evaluate_rule(
 def find_waiver(
     binding: CompiledBinding, rule: CompiledRule, activation: Activation, policy_input: PolicyInput
 ) -> CompiledWaiver | None:
-    """Return the first waiver that lets a broken rule through; one that cannot be evaluated does not."""
+    """Return the first waiver that applies to a broken rule; one that cannot be evaluated does not."""
     for waiver in binding.waivers:
         if rule.name in waiver.rules and policy_input.now < waiver.expires:
             try:

@@ -30,7 +30,7 @@ class Violation:
         message: what is wrong, redacted.
         fix: how to fix it; may be empty.
         is_error: the rule could not be evaluated, so it counts as not met.
-        waiver: name of the waiver that lets it through; empty when none does.
+        waiver: name of the waiver that applies to it; empty when none does.
     """
 
     policy: str
@@ -68,8 +68,8 @@ class Mutation:
         name: `set[<index>]` of the mutation in it.
         binding: the binding that applies it.
         field: path of the field.
-        before: what the field held, as texts for people show it.
-        after: what it holds now.
+        before: the value before it, in the form for people.
+        after: the value after it.
         is_made: false under an auditing binding, which only reports.
     """
 
@@ -83,11 +83,11 @@ class Mutation:
 
 
 class MutatedRequest(NamedTuple):
-    """A request as it will be evaluated.
+    """A request after all mutations.
 
     Attributes:
-        input: what came.
-        request: the message with every mutation made; the very one that came when there is none.
+        input: of the policies, with the request before any mutation.
+        request: the message with every mutation made; the original object when there is none.
         mutations: in the order in which they were made.
         errors: mutations and conditions of bindings that could not be evaluated; they count as broken rules.
         applied: names of the bindings that applied at some time before the last mutation.
@@ -105,7 +105,7 @@ class MutatedRequest(NamedTuple):
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """What rules see: the request with every mutation made."""
+        """The input of rules: with the request after all mutations."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
@@ -123,7 +123,7 @@ class MutatedRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What policy says of one request.
+    """The decision on one request.
 
     Attributes:
         id: of this decision in the response, the trace and the log.
@@ -145,12 +145,12 @@ class Decision:
 
     @property
     def input(self) -> PolicyInput:
-        """What came, before any mutation."""
+        """The input of the policies, with the request before any mutation."""
         return self.mutated_request.input
 
     @property
     def request(self) -> Message:
-        """The message that was evaluated: what is forwarded when the call goes on."""
+        """The message that was evaluated, and that is forwarded if the call is allowed."""
         return self.mutated_request.request
 
     @property
@@ -165,7 +165,7 @@ class Decision:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the call may go on: no rule of a denying binding is broken."""
+        """Whether the call is allowed: no rule of a denying binding is broken."""
         return not self.by_action("deny")
 
     @property

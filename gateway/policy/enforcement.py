@@ -1,7 +1,7 @@
-"""What a bundle enforces, by name, and what of it another bundle no longer does.
+"""Compares what two bundles enforce, by name.
 
-Names are all that is compared: a rule that is renamed counts as removed, and one whose assertion lets more
-through does not. `policy diff` and a shadow show such changes.
+Only names are compared: a renamed rule counts as removed, and a rule with a weaker assertion does not.
+`policy diff` and a shadow bundle show such changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DENY = "deny"
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Something that a bundle no longer enforces.
+    """A rule, binding or method that a bundle no longer enforces.
 
     Attributes:
         kind: what it is: a rule of a policy, a binding, or the denying bindings of a method.
@@ -67,8 +67,8 @@ def find_removals(old: Enforcement, new: Enforcement, served: frozenset[str]) ->
 
     Args:
         old: of the bundle that is active.
-        new: of the one that is to follow it.
-        served: full names of the methods that are served with the new one; another is no way past a rule.
+        new: of the bundle that is to replace it.
+        served: full names of the methods that are served with the new one; others cannot be called.
     """
     return (
         *_removed_rules(old, new, served),

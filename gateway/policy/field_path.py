@@ -77,7 +77,7 @@ class MutationTarget:
         """Put a value into the field.
 
         Raises:
-            ValueError: the field does not take it, as a number beyond its range.
+            ValueError: the value does not fit the field, like a number out of range.
         """
         parent: Any = message
         *outer, last = self.path.names

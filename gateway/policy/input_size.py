@@ -1,8 +1,8 @@
 """Requests that are too large for policies.
 
-The constraints of the API bound most fields. The others are bounded here, so that
-the cost of a bundle, which is estimated when it is loaded, is that of every
-request (see gateway/expressions/cost_estimator.py).
+The constraints of the API limit most fields. The others are limited here, so that
+the estimated cost of a bundle holds for every request (see
+gateway/expressions/cost_estimator.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class InputSize:
         self._types: dict[str, dict[str, Check]] = {}
 
     def compile(self, descriptor: Descriptor) -> Callable[[Message], list[FieldViolation]] | None:
-        """Return what checks messages of a type; None where constraints bound every field of it."""
+        """Return the check of messages of a type; None where constraints limit every field."""
         self._checks(descriptor)
         if not _is_open(descriptor, set()):
             return None
@@ -115,7 +115,7 @@ def _nothing(_value: Any, _path: str) -> Violations:
 
 
 def _is_open(descriptor: Descriptor, seen: set[str]) -> bool:
-    """Whether some field, of the message or within it, has no bound."""
+    """Whether some field, of the message or within it, has no limit."""
     if descriptor.full_name in seen:
         return False
     seen.add(descriptor.full_name)

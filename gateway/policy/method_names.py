@@ -1,4 +1,4 @@
-"""Names of methods that are almost right."""
+"""Suggestions for misspelt names of methods."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SEPARATOR = re.compile(r"[./]+")
 
 
 def suggest_method(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the method that was probably meant, or nothing.
+    """Return `; did you mean …?` with the most similar method, or an empty text.
 
-    The last words of its name may be all that was written, as `ImageService/Create` or `Create`.
+    The name may be without its package, like `ImageService/Create`, or without its service, like `Create`.
     """
     known = list(known)
     words = _words(name)

@@ -1,4 +1,4 @@
-"""The documents of a bundle, as their authors write them."""
+"""The document models of a bundle."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _check_parameter_name(text: str) -> str:
 
 
 def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
-    """Bound what reaches the engine: a deep value crashes it, and it cuts texts at NUL."""
+    """Refuse values that the engine cannot take: a deep one crashes it, and it cuts texts at NUL."""
     if value is None:
         raise ValueError("a parameter holds no null; leave it out")
     if levels == 0:
@@ -73,7 +73,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 
 
 def _check_expression(value: Any) -> Any:
-    """Refuse what YAML reads as another kind of value, and describe how an expression is written."""
+    """Refuse a value that is no text, and describe how an expression is written."""
     if value is None:
         raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
@@ -136,13 +136,13 @@ Severity = Literal["low", "medium", "high", "critical"]
 
 
 class Part(BaseModel):
-    """A part of a document: unknown keys are refused, values do not change."""
+    """Base of the parts of a document: immutable, unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Metadata(Part):
-    """What a document is called and what for."""
+    """Name and description of a document."""
 
     name: Name
     description: str = ""
@@ -174,7 +174,7 @@ class Rule(Part):
 
 
 class MutationRule(Part):
-    """A field that the policy fills in before anything is evaluated.
+    """A field that the policy sets before any rule is evaluated.
 
     Attributes:
         field: path of the field.
@@ -188,10 +188,10 @@ class MutationRule(Part):
 
 
 class PolicySpec(Part):
-    """What a policy asks of which methods, and what it fills in.
+    """The methods, variables, rules and mutations of a policy.
 
     Attributes:
-        methods: full names, `*` standing for any text.
+        methods: full names; `*` matches any text.
         variables: CEL values that the rules share; each may use those above it.
     """
 
@@ -223,8 +223,8 @@ class BindingSpec(Part):
 
     Attributes:
         when: CEL; the binding applies to the requests for which it is true.
-        params_from: names of Params whose values it takes; a later one goes before an earlier one.
-        params: values of its own, before those; expressions read them as `params.<name>`.
+        params_from: names of Params whose values it takes; a later one overrides an earlier one.
+        params: its own values, which override those; expressions read them as `params.<name>`.
     """
 
     policy: Name
@@ -274,7 +274,7 @@ class WaiverSpec(Part):
 
 
 class Waiver(Part):
-    """Lets broken rules of one binding through for a time."""
+    """Waives rules of one binding for a limited time."""
 
     api_version: Literal["baremetal-gateway/v1"] = Field(alias="apiVersion")
     kind: Literal["Waiver"]

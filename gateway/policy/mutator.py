@@ -1,7 +1,7 @@
-"""Fills in what policies set, before any rule is evaluated.
+"""Makes the mutations of policies, before any rule is evaluated.
 
-Mutations are made in the order of the bundle's files, each on what the earlier
-ones left. They are made on a copy, and only when there are any.
+Mutations are made in the order of the bundle's files, each on the result of the
+earlier ones. The original request is never changed; it is copied when one is made.
 """
 
 from __future__ import annotations

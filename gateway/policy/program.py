@@ -1,4 +1,4 @@
-"""What is run for one method: its bindings, compiled, and what their expressions read."""
+"""The compiled bindings of one method, and the input that their expressions read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CALLER_TYPE = "baremetal_gateway.v1.Caller"
 
 
 class PolicyInput(NamedTuple):
-    """What is evaluated.
+    """The input of policies.
 
     Attributes:
         method: full name.
-        request: the message; it is never changed, a mutation is made on a copy.
+        request: the message; it is never changed, mutations are made on copies.
         caller: who calls.
         now: the time that rules see, with its zone.
     """
@@ -45,7 +45,7 @@ class PolicyInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule, ready to run."""
+    """A compiled rule."""
 
     name: str
     severity: str
@@ -62,7 +62,7 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledMutation:
-    """A field that a policy sets, ready to run.
+    """A compiled mutation.
 
     Attributes:
         name: `set[<index>]`, in the place of a rule's name.
@@ -76,7 +76,7 @@ class CompiledMutation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledWaiver:
-    """A waiver, ready to run.
+    """A compiled waiver.
 
     Attributes:
         expires: from this moment on it has no effect.
@@ -117,12 +117,12 @@ class CompiledBinding:
 
     @property
     def steps(self) -> int:
-        """The steps that one call may take, when every rule is broken; see cost_estimator.py."""
+        """The cost in steps of a call that breaks every rule; see cost_estimator.py."""
         return sum(one.steps for one in self._expressions() if one is not None)
 
     @property
     def calls_of_every_request(self) -> Iterator[ExternalCall]:
-        """Yield the calls of its condition and its checks; the texts of rules are seldom needed."""
+        """Yield the calls in its condition and its checks; those in messages are seldom needed."""
         if self.when is not None:
             yield from self.when.executable.calls
         for check in self.checks:
@@ -135,7 +135,7 @@ class CompiledBinding:
         yield from self.checks
 
     def _expressions(self) -> Iterator[Expression | None]:
-        """Yield every expression that a call may need; variables are parts of those that read them."""
+        """Yield every expression that a call may need; variables are part of those that read them."""
         yield self.when
         for rule in self.rules:
             yield from (rule.assertion, rule.message, rule.fix)
@@ -175,13 +175,13 @@ class Program:
         }
         reads = frozenset[str]().union(*(binding.reads for binding in bindings))
         self._reads_caller = "caller" in reads
-        # What every request needs is computed before the engine takes the request, which it then does once.
+        # Computed first, so that the engine converts the request only once.
         self._calls: tuple[ExternalCall, ...] = tuple(
             dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
         )
 
     def activate(self, policy_input: PolicyInput, further: Mapping[str, Any] | None = None) -> Activation:
-        """Return what the expressions of every binding are evaluated in.
+        """Return the activation for the expressions of every binding.
 
         Args:
             policy_input: the request with its context.

@@ -1,4 +1,4 @@
-"""The texts of a bundle → its documents by kind and name, with the place of every part."""
+"""Reads the texts of a bundle: documents by kind and name, with the position of every part."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Documents:
     """The documents of a bundle, by their names; tests by the name of their file.
 
     Attributes:
-        refused: values of documents with faults: what they name is not missing, only faulty.
-        is_whole: every file could be read, and holds something.
+        refused: values of documents with faults; a name that they define is not reported as missing.
+        is_whole: every file could be read and contains documents.
     """
 
     policies: dict[str, tuple[Policy, Document]] = field(default_factory=dict)
@@ -43,17 +43,17 @@ class Documents:
     is_whole: bool = True
 
     def refused_names(self, part: str, key: str) -> set[str]:
-        """Return what refused documents say under a key."""
+        """Return the names in refused documents under a key."""
         parts = [value.get(part) for value in self.refused if isinstance(value, dict)]
         names = [one.get(key) for one in parts if isinstance(one, dict)]
         return {name for name in names if isinstance(name, str)}
 
 
 def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
-    """Return what a bundle holds, and what is wrong with its form.
+    """Return the documents of a bundle, and the faults in their form.
 
-    A file without documents is a fault: a full disk or an editor that crashed leaves such files, and the
-    rules that stood in them would be gone without a word.
+    A file without documents is a fault: a full disk or a crashed editor leaves such files, and their rules
+    would be removed unnoticed.
     """
     reader = _BundleReader()
     for name in sorted(texts):

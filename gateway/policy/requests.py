@@ -1,4 +1,4 @@
-"""Requests as people write and record them → the input of policies."""
+"""Reads requests, as people write and record them, to the input of policies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.faults import Path
     from gateway.schema import Schema
 
-# What json_format raises on what does not fit; the last ones on a bad Any or an infinite enum.
+# What json_format raises for a value that does not fit; the last ones for a bad Any or an infinite enum.
 _UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
 _UNKNOWN_FIELD = re.compile(r'has no field named "(.*)" at "(.*)"\.\n .*: "\[(.*)\]"', re.DOTALL)
 _MAX_SHOWN = 300
@@ -39,7 +39,7 @@ class RequestError(ValueError):
 def read_request(
     schema: Schema, method: str, request: dict[str, Any], caller: CallerFacts, now: datetime
 ) -> PolicyInput:
-    """Return what is evaluated.
+    """Return the input of policies.
 
     Args:
         schema: that knows the method.
@@ -65,7 +65,7 @@ def read_request(
 
 
 def _explain(error: str) -> str:
-    """Return what json_format raised on one line, short, without secrets of the request."""
+    """Return the message of json_format on one line, short, redacted."""
     match = _UNKNOWN_FIELD.search(error)
     if match:
         fields = re.findall(r"'([^']*)'", match[3])
@@ -118,7 +118,7 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
 
 
 def _load_json(text: str) -> dict[str, Any] | None:
-    """Read what is JSON though no YAML, as characters that are escaped in two halves."""
+    """Read JSON that is no valid YAML: a character escaped as two surrogates."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -134,7 +134,7 @@ class InputDocument(Part):
     """A request with its context."""
 
     method: str
-    request: dict[str, Any] = Field(repr=False)  # it may hold a signature
+    request: dict[str, Any] = Field(repr=False)  # it may contain a signature
     caller: CallerFacts = CallerFacts()
     now: Moment
 

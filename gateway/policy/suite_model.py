@@ -1,4 +1,4 @@
-"""Tests of a bundle, as their authors write them."""
+"""The document model of the tests of a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.policy.model import Metadata, Moment, Part
 
 
 class CallerFacts(Part):
-    """Who calls, in a test or a request to explain; the fields of baremetal_gateway.v1.Caller."""
+    """The caller in a test or in a request to explain; the fields of baremetal_gateway.v1.Caller."""
 
     id: str = ""
     kind: str = "none"
@@ -47,7 +47,7 @@ class ExpectedMutation(Part):
 
 
 class Expectation(Part):
-    """What a test case expects of the decision, every violation named.
+    """The decision that a test case expects, with every violation.
 
     Attributes:
         waived: violations that a waiver allowed.
@@ -63,7 +63,7 @@ class Expectation(Part):
 
 
 class Case(Part):
-    """One test: a request and the decision that it has to get.
+    """One test: a request and the expected decision.
 
     Attributes:
         request: the request message in its JSON form.

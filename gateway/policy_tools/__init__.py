@@ -1,6 +1,6 @@
 """Tools for bundles: check, test, explain, replay, compare.
 
-Pure, and by the same decider as in service.
+Pure, with the same decider as in service.
 """
 
 from gateway.policy_tools.caller_fields import find_absent_caller_fields

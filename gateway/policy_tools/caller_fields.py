@@ -1,7 +1,7 @@
-"""What a bundle reads of callers that callers do not have.
+"""Finds fields of callers that a bundle reads and that are never set.
 
-Such an expression compiles, and passes tests that name a caller of their own,
-but every caller in service leaves it the same empty value.
+Such an expression compiles, and passes tests that define a caller. In service
+the field is empty for every caller.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ADVICE = (
 
 
 def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[Finding]:
-    """Return a warning for each place that reads a field of `caller` which is never filled in.
+    """Return a warning for each place that reads a field of `caller` that is never set.
 
     Args:
         bundle: that compiles.

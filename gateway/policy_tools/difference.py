@@ -1,4 +1,4 @@
-"""What one bundle says otherwise than another, document by document."""
+"""Compares two bundles, document by document."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Difference:
     """One difference.
 
     Attributes:
-        sign: `+` only the new bundle has it, `-` only the old one, `~` they say it otherwise.
+        sign: `+` only the new bundle has it, `-` only the old one, `~` their values differ.
         what: the document, `Policy approved-source`, and the key in it.
-        before: what the old one says, as JSON; empty when it says nothing.
-        after: what the new one says.
+        before: the value in the old one, as JSON; empty when it has none.
+        after: the value in the new one.
     """
 
     sign: Literal["+", "-", "~"]
@@ -40,9 +40,9 @@ class Difference:
 
 
 def compare_bundles(old: Bundle, new: Bundle) -> list[Difference]:
-    """Return every difference in what two bundles say.
+    """Return every difference between two bundles.
 
-    Comments and the order of documents are none, but for the order in which bindings set fields.
+    Comments and the order of documents do not count, except for the order in which bindings set fields.
     """
     found: list[Difference] = []
     for kind in ("policies", "bindings", "params", "waivers", "suites"):
@@ -106,7 +106,7 @@ def _cut(text: str, start: int) -> str:
 
 
 def _flat(document: BaseModel) -> dict[str, str]:
-    """Return every value by its key, defaults too; empty ones only where somebody wrote them."""
+    """Return every value by its key, with defaults; empty ones only where they were written."""
     written = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     whole = document.model_dump(mode="json", by_alias=True)
     empty = {key: value for key, value in _flatten("", written) if value in {"{}", "[]"}}

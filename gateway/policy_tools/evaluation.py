@@ -1,4 +1,4 @@
-"""The value of one expression for a request, as a rule without a policy would find it."""
+"""Evaluates one expression for a request, without a policy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENGINE_TYPE = re.compile(r"(?<![\w.])[A-Z][A-Z_]*(?![\w.])")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an expression gives.
+    """The value of an expression.
 
     Attributes:
         value: as JSON values, secrets redacted.
@@ -51,7 +51,7 @@ def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, ho
         hosts: of Object Storage.
 
     Raises:
-        FaultsError: the expression does not compile; with every problem and its place.
+        FaultsError: the expression does not compile; with the position of every problem.
         EvaluationError: it has no value for this request.
     """
     environment = _make_environment(policy_input, schema, hosts)
@@ -106,13 +106,13 @@ def _explain(message: str) -> str:
 
 
 def _name_type(kind: cel.Type) -> str:
-    """Return the name of a type as CEL writes it: `list(string)` where the engine says `LIST<STRING>`."""
+    """Return the name of a type in CEL: `list(string)` for `LIST<STRING>` of the engine."""
     name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
     return name.replace("<", "(").replace(">", ")")
 
 
 def _encode(value: Any) -> Any:
-    """Write what JSON has no form for as protobuf does: bytes in base64, infinity and NaN as text."""
+    """Encode values that JSON cannot express like protobuf: bytes in base64, infinity and NaN as text."""
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
     if isinstance(value, float) and not isfinite(value):

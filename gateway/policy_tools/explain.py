@@ -1,4 +1,4 @@
-"""Why a request is decided as it is: each rule, its parts, and their values."""
+"""Explains a decision: each rule, its parts, and their values."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PartTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
-    """How a rule came out.
+    """The result of a rule.
 
     Attributes:
         outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
@@ -78,7 +78,7 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutationTrace:
-    """How a field that a policy sets came out.
+    """The result of a mutation.
 
     Attributes:
         outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
@@ -93,7 +93,7 @@ class MutationTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingTrace:
-    """How a binding came out.
+    """The result of a binding.
 
     Attributes:
         when: parts of its condition; empty without one.
@@ -113,7 +113,7 @@ class BindingTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A decision with all that led to it.
+    """A decision with the results of all bindings.
 
     Attributes:
         refused: why the API does not accept the values that policies set; in service the call gets 400.
@@ -125,7 +125,7 @@ class Explanation:
 
 
 def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
-    """Decide, and describe how each binding of the method came out.
+    """Decide, and return the decision with the result of each binding.
 
     Args:
         decider: with the bundle.
@@ -155,7 +155,7 @@ def _variables(binding: CompiledBinding, activation: Activation) -> dict[str, An
 
 
 class _Tracer:
-    """Describes how one binding came out."""
+    """Traces one binding."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class _Tracer:
         part = PartTrace(outer.depth + 1, text, value)
         yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
-            inner = [node.comprehension_expr.iter_range]  # what is within reads the loop's own variable
+            inner = [node.comprehension_expr.iter_range]  # its other parts read the loop's own variable
         else:
             inner = list(children_of(node))
         for one in inner:
@@ -309,5 +309,5 @@ def to_json_value(value: Any, pool: DescriptorPool) -> Any:
 def _message_to_json(message: Message, pool: DescriptorPool) -> Any:
     try:
         return MessageToDict(message, descriptor_pool=pool, preserving_proto_field_name=True)
-    except (SerializeToJsonError, TypeError, DecodeError):  # not every message has a JSON form
+    except (SerializeToJsonError, TypeError, DecodeError):  # not every message can be written as JSON
         return f"a {message.DESCRIPTOR.full_name} that JSON has no form for"

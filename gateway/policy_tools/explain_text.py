@@ -1,4 +1,4 @@
-"""An explanation for people, and for programs."""
+"""Writes an explanation as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
 
     Args:
         explanation: of a decision.
-        recorded: the record of an earlier decision that it was made from.
+        recorded: the earlier decision that the request was read from.
     """
     decision = explanation.decision
     earlier = recorded and {
@@ -48,16 +48,16 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
 
 
 def _to_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a trace as a JSON object, with the keys that programs know."""
+    """Return a trace as a JSON object, with the keys of the public output."""
     return {_JSON_KEYS.get(name, name): value for name, value in items}
 
 
 def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
-    """Return an explanation as lines for a terminal: what came out, then how, binding by binding.
+    """Return an explanation as lines for a terminal: the decision, then each binding.
 
     Args:
         explanation: of a decision.
-        recorded: the record of an earlier decision that it was made from.
+        recorded: the earlier decision that the request was read from.
     """
     lines = [*_head(explanation.decision)]
     if recorded is not None:

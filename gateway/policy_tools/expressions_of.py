@@ -1,4 +1,4 @@
-"""Every expression of a bundle, with where its author wrote it."""
+"""Lists every expression of a bundle, with its position."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WrittenExpression(NamedTuple):
-    """A compiled expression with its place."""
+    """A compiled expression with its position."""
 
     expression: Expression
     document: Document

@@ -1,4 +1,4 @@
-"""Something in a bundle that compiles, to be looked at."""
+"""A finding in a bundle that compiles."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Level: TypeAlias = Literal["warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at.
+    """Something in a bundle that should be reviewed.
 
     Attributes:
-        level: `warning` is to be fixed; `note` may be meant.
+        level: `warning` should be fixed; `note` may be intended.
     """
 
     level: Level

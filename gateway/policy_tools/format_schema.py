@@ -1,4 +1,4 @@
-"""The format of a bundle's documents as a JSON Schema, from which editors complete and check."""
+"""The format of a bundle's documents as a JSON Schema, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def format_schema() -> dict[str, Any]:
 
 
 def _for_editors(value: Any) -> Any:
-    """Leave out what editors would show to no use: titles made of names, lists of attributes."""
+    """Remove what editors should not show: titles made of names, lists of attributes."""
     if isinstance(value, list):
         return [_for_editors(one) for one in value]
     if not isinstance(value, dict):

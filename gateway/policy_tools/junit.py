@@ -1,4 +1,4 @@
-"""Results of a bundle's tests as JUnit XML, which CI systems show."""
+"""Results of a bundle's tests as JUnit XML, for CI systems."""
 
 from __future__ import annotations
 

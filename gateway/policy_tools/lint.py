@@ -1,4 +1,4 @@
-"""What a bundle that compiles may still have wrong with it, or leave open."""
+"""Finds weaknesses in a bundle that compiles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
     Args:
         bundle: that compiles.
         schema: with the methods that are served.
-        now: for what expires.
+        now: the time for expired waivers.
     """
     linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]

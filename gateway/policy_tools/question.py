@@ -30,7 +30,7 @@ class Question:
 
 
 def read_question_or_record(text: str, name: str, schema: Schema, method: str, now: str | None) -> Question:
-    """Read a request, an object with `request` and what belongs to it, or a record as it was logged.
+    """Read a request, an object with `request`, or a record of the decision log.
 
     Args:
         text: in JSON or YAML.

@@ -18,7 +18,7 @@ class NotJsonError(RecordError):
 
 
 def read_line(line: str, schema: Schema) -> Recorded | None:
-    """Return the record of a decision; None for JSON that is none.
+    """Return the record of a decision; None for other JSON.
 
     Raises:
         NotJsonError: it is not JSON.

@@ -1,4 +1,4 @@
-"""Recorded decisions against another bundle: what would have been decided otherwise."""
+"""Replays recorded decisions with another bundle: which of them would change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A decision that the other bundle would make otherwise.
+    """A decision that would change.
 
     Attributes:
         id: of the recorded decision.
@@ -30,8 +30,8 @@ class Change:
         after: what would be.
         newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
         newly_met: `<action> <policy>/<rule>` of rules that were broken.
-        set_otherwise: what policies would set otherwise: field → `before → after`.
-        is_altered: the record hides parts of the request, so the difference may come from that.
+        set_otherwise: fields that policies would set to another value → `before → after`.
+        is_altered: parts of the recorded request are redacted, which may be the cause of the difference.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(slots=True, kw_only=True)
 class Replay:
-    """What became of the records.
+    """The result of a replay.
 
     Attributes:
         replayed: records evaluated again.
@@ -86,7 +86,7 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
     """Evaluate every record again.
 
     Args:
-        lines: a decision log; other JSON lines among them are passed over.
+        lines: a decision log; other JSON lines are skipped.
         bundle: to evaluate with.
         schema: that knows the methods.
     """

@@ -1,4 +1,4 @@
-"""Runs the tests of a bundle: the same decider as in service, at a frozen time."""
+"""Runs the tests of a bundle, with the same decider as in service and a fixed time."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of a bundle its tests show at work.
+    """How much of a bundle its tests cover.
 
     Attributes:
         wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`,
             `binding <name>`.
-        reached: those of them that some case breaks, makes or uses.
+        reached: those of them that some case covers.
     """
 
     wanted: frozenset[str]
@@ -57,12 +57,12 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """What no case shows at work."""
+        """What no case covers."""
         return sorted(self.wanted - self.reached)
 
     @property
     def percent(self) -> float:
-        """The part that is reached; 100 for a bundle with nothing to reach."""
+        """The part that is covered; 100 for a bundle with nothing to cover."""
         return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 

@@ -1,4 +1,4 @@
-"""Why what a case names is not there: no such name in the bundle, or another course of the decision."""
+"""Explains why a violation that a case expects is absent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SuiteNames:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")
 
     def explain_absent(self, what: str, rule: str, decision: Decision) -> str:
-        """Return why a rule is not among the broken ones of a group, or not as often as a case says.
+        """Return why a rule is not among the broken ones of a group, or not as often as expected.
 
         Args:
             what: the group, as `violation`.
@@ -57,7 +57,7 @@ class SuiteNames:
             return "expected more often than the rule was broken"
         if groups:
             return f"expected, but the rule was broken as {' and as '.join(groups)}"
-        if rule.endswith((f"/{CONDITION}", "]")):  # what is expected of these is that they fail
+        if rule.endswith((f"/{CONDITION}", "]")):  # these are expected to fail
             return "expected, but it could be evaluated"
         if not self._applies(bindings, decision):
             return "expected, but no binding of its policy applies to the request: see their when"

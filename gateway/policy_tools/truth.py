@@ -1,4 +1,4 @@
-"""Conditions that come out the same for every request, as far as their form shows."""
+"""Finds conditions that have the same value for every request, from their form."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SAME = {"_==_": True, "_!=_": False}
 _NEVER_NEGATIVE = {"_>=_": True, "_<_": False}
 """Of the comparison of a size with zero."""
 _JUNCTIONS = {"_||_": True, "_&&_": False}
-"""Of `||` and `&&`: the operand that decides alone."""
+"""Of `||` and `&&`: the operand that decides the result."""
 
 
 def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | None:
-    """Return what a condition gives for every request: true, false or ERROR; None when it depends on it."""
+    """Return the value of a condition for every request: true, false or ERROR; None when it depends on it."""
     if not binding.environment.is_constant(condition):
         return _Folder(binding, condition).fold(condition.checked.expr)
     try:
@@ -34,7 +34,7 @@ def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | 
 
 
 class _Folder:
-    """Folds a condition that reads the request, by the laws that hold whatever the request is."""
+    """Folds a condition that reads the request, by laws that hold for every request."""
 
     def __init__(self, binding: CompiledBinding, condition: Expression) -> None:
         self._binding = binding

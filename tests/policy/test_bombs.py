@@ -67,6 +67,14 @@ REFUSED: dict[str, tuple[str, dict[str, str], str]] = {
     "doubled in hexadecimal": ("v40 != ''", chain("request.uri", "'%x'.format([v])", 40), TOO_LARGE),
     "replaced at every place": (
         "request.uri.replace('', request.uri).replace('a', request.uri) != ''", {}, TOO_LONG),
+    "a computed map read again and again": (
+        (f"{{'a': [{', '.join(['request.uri'] * 60)}]}}"
+        f".transformList(k, v, [{', '.join(['v.size()'] * 300)}]) != []"),
+        {}, "becomes too large"),
+    "arguments copied at each level": (
+        f"[['a']].all(e, {'request.labels.missing(' * 20}e{')' * 20} == [])", {}, "becomes too large"),
+    "a table for each pair of turns": (
+        looped("objectStorage(e0 + e1).problem != ''", LABELS, LABELS), {}, TOO_LONG),
     "too deep": ("(" * 100 + "true" + ")" * 100, {}, "recursion"),
     "a long sum": (" + ".join(["'a'"] * 500) + " != ''", {}, "recursion"),
     "too long": (f"'{'a' * 5000}' != ''", {}, "at most 4096 characters"),
