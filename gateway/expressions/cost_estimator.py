@@ -30,7 +30,7 @@ from gateway.expressions.costs import (
 )
 from gateway.expressions.errors import CostLimitError
 from gateway.expressions.functions import COMPUTED_NAMES
-from gateway.expressions.syntax import is_variable_binding
+from gateway.expressions.syntax import is_variable_binding, names_in
 from gateway.schema import descriptor_of, read_sizes, value_field
 
 if TYPE_CHECKING:
