@@ -25,6 +25,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT64: st.integers(0, 2**64 - 1),
     FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
 }
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _WORD = st.from_regex(r"[a-z]{1,3}(_[a-z]{1,3})?", fullmatch=True)
 
 
@@ -36,7 +37,7 @@ class Messages:
         schema: Schema,
         *,
         is_printable: bool = True,
-        text: st.SearchStrategy[str] | None = None,
+        text: st.SearchStrategy[str] = _TEXT,
         packed: tuple[str, ...] = (),
     ) -> None:
         """Create strategies.
@@ -50,7 +51,7 @@ class Messages:
         self._known: dict[tuple[str, int], st.SearchStrategy[Any]] = {}
         self._schema = schema
         self._is_printable = is_printable
-        self._text = text or st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+        self._text = text
         # None with a map inside: its order in the bytes of an Any is undefined.
         self._packed = (*(f"{_PACKAGE}.{kind}" for kind in ("Duration", "FieldMask", "BytesValue")), *packed)
 
