@@ -23,7 +23,7 @@ from gateway.serving.sources import (
     hosts_of,
     read_sources,
 )
-from gateway.transcode import JsonWriter, build_router
+from gateway.transcode import JsonWriter, build_router, reply_types
 from gateway.upstream import Forwarder
 from gateway.validation import Validator
 
@@ -91,7 +91,7 @@ class Builder:
         )
         return Snapshot(
             router=router,
-            writer=JsonWriter(schema.pool, prints_defaults=config.rest.print_defaults),
+            writer=JsonWriter(schema.pool, reply_types(schema), prints_defaults=config.rest.print_defaults),
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
             reporter=reporter,

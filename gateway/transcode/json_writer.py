@@ -3,51 +3,77 @@
 Fields in lowerCamelCase, defaults left out, 64-bit integers as text, enums by
 name, an Any expanded, with its "@type". An Any of an unknown type keeps its type
 URL, and has its value as base64.
+
+A JsonWriter has a writer for each message type, as json_format does all of its work
+by reflection, for each message again. It belongs to one schema: nothing here keeps the
+descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
-from google.protobuf.wrappers_pb2 import BytesValue
 
-from gateway.schema import descriptor_of, field_of, is_64_bit, is_map, reachable_types, value_field
-from gateway.schema.well_known import ANY, LIST_VALUE, NULL_VALUE, NULL_WHEN_UNSET
+from gateway.schema import descriptor_of, entry_of, field_of, is_map
+from gateway.schema.well_known import ANY, LIST_VALUE, NULL_WHEN_UNSET
+from gateway.transcode.value_writers import (
+    ValueWriter,
+    base64_text,
+    list_writer,
+    map_writer,
+    scalar_writer,
+    special_writer,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
+    from gateway.schema import Schema
+
 _MAX_NESTED = 32
-# Suffix for the type URL of an Any that is not expanded: no pool has such a type. Removed from the JSON.
-_RAW = "\0"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 class UnprintableError(ValueError):
     """A message has a value without a JSON form, such as a Timestamp out of range."""
 
 
+def reply_types(schema: Schema) -> Iterator[Descriptor]:
+    """Yield the types of the replies of a schema's methods, and of what their operations carry."""
+    for method in schema.methods.values():
+        yield descriptor_of(method.reply)
+        if method.operation is not None:
+            yield descriptor_of(schema.message(method.operation.metadata))
+            yield descriptor_of(schema.message(method.operation.response))
+
+
 class JsonWriter:
     """Writes messages; types in Any fields are those of one pool."""
 
-    def __init__(self, pool: DescriptorPool, *, prints_defaults: bool = False) -> None:
+    def __init__(
+        self, pool: DescriptorPool, types: Iterable[Descriptor] = (), *, prints_defaults: bool = False
+    ) -> None:
         """Create a writer.
 
         Args:
             pool: the types that an Any can have.
+            types: to compile now, with those of their fields; any other type is compiled on first use.
             prints_defaults: write fields without presence that have their default value.
         """
         self._pool = pool
         self._prints_defaults = prints_defaults
-        self._lenient = _LenientPool(pool)
-        self._holds_any: dict[str, bool] = {}
+        # By descriptor, not by name: a message may be of another pool than the types in Any fields.
+        self._types: dict[Descriptor, _MessageWriter] = {}
+        self._packed: dict[str, _MessageWriter] = {}
+        for descriptor in types:
+            self._writer_of(descriptor)
 
     def write(self, message: Message, field_name: str = "") -> bytes:
         """Return the JSON text of a message, or of one field of it.
@@ -59,110 +85,144 @@ class JsonWriter:
         if field_name:
             field = field_of(message, field_name)
             tree = tree.get(field.json_name, _empty(field))
-        return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            return _ENCODER.encode(tree).encode()
+        except RecursionError as error:
+            raise _unprintable(descriptor_of(message), error) from error
 
     def to_tree(self, message: Message) -> Any:
-        """Return the JSON value of a message, which is not modified.
+        """Return the JSON value of a message, not to be modified.
 
         Raises:
             UnprintableError: the message has no JSON form.
         """
-        holds_any = self._may_hold_any(descriptor_of(message))
-        if holds_any:
-            copy = type(message)()
-            copy.CopyFrom(message)
-            message = copy
-            self._mark_raw(message, 0)
+        descriptor = descriptor_of(message)
         try:
-            tree = json_format.MessageToDict(
-                message,
-                always_print_fields_with_no_presence=self._prints_defaults,
-                descriptor_pool=self._lenient,  # type: ignore[arg-type]
-            )
-        except (json_format.Error, ValueError, TypeError) as error:
-            raise UnprintableError(f"{message.DESCRIPTOR.full_name} has no JSON form: {error}") from error
-        if holds_any:
-            _unmark(tree)
-        return tree
+            return self._writer_of(descriptor).write(message, 0)
+        except (ValueError, RecursionError) as error:
+            raise _unprintable(descriptor, error) from error
 
-    def _may_hold_any(self, descriptor: Descriptor) -> bool:
-        """Return whether a message type can contain an Any; others are written without a copy."""
-        known = self._holds_any.get(descriptor.full_name)
+    def _writer_of(self, descriptor: Descriptor) -> _MessageWriter:
+        known = self._types.get(descriptor)
         if known is None:
-            known = self._holds_any[descriptor.full_name] = ANY in reachable_types([descriptor])
+            # Stored before its fields are compiled: a type may contain itself.
+            known = self._types[descriptor] = _MessageWriter(descriptor, self._field)
+            if special := self._write_any if descriptor.full_name == ANY else special_writer(descriptor):
+                known.write, known.is_special = special, True
+            else:
+                known.compile(descriptor.fields, prints_defaults=self._prints_defaults)
         return known
 
-    def _mark_raw(self, message: Any, depth: int) -> None:
-        """Replace the value of each Any that cannot be expanded by a BytesValue, written as base64."""
-        if message.DESCRIPTOR.full_name == ANY:
-            self._mark_any(message, depth)
-            return
-        for field, value in message.ListFields():
-            if field.message_type is not None and self._may_hold_any(field.message_type):
-                for one in _messages_of(field, value):
-                    self._mark_raw(one, depth)
+    def _field(self, field: FieldDescriptor) -> ValueWriter | None:
+        """Return the writer of a field; None if JSON has its value as it is."""
+        if is_map(field):
+            key, value = entry_of(field)
+            return map_writer(key, self._one(value))
+        return list_writer(self._one(field)) if field.is_repeated else self._one(field)
 
-    def _mark_any(self, packed: Any, depth: int) -> None:
-        if not packed.type_url and not packed.value:
-            return
-        inner = self._unpack(packed) if depth < _MAX_NESTED else None
-        if inner is None:
-            packed.type_url += _RAW
-            packed.value = BytesValue(value=packed.value).SerializeToString()
-        elif self._may_hold_any(inner.DESCRIPTOR):
-            self._mark_raw(inner, depth + 1)
-            packed.value = inner.SerializeToString()
+    def _one(self, field: FieldDescriptor) -> ValueWriter | None:
+        """Return the writer of one value of a field: itself, an element, or a value of a map."""
+        return self._writer_of(field.message_type).write if field.message_type else scalar_writer(field)
 
-    def _unpack(self, packed: Any) -> Any:
+    def _write_any(self, packed: Any, depth: int) -> dict[str, Any]:
+        url, value = packed.type_url, packed.value
+        if not url and not value:
+            return {}
+        inner = self._packed_type(url.rpartition("/")[2]) if depth < _MAX_NESTED else None
+        message = inner.parse(value) if inner is not None else None
+        if inner is None or message is None:
+            return {"@type": url, "value": base64_text(value)}
+        if inner.is_special:
+            return {"@type": url, "value": inner.write(message, depth + 1)}
+        return {"@type": url, **inner.write(message, depth + 1)}
+
+    def _packed_type(self, name: str) -> _MessageWriter | None:
+        known = self._packed.get(name)
+        if known is None:
+            try:
+                known = self._writer_of(self._pool.FindMessageTypeByName(name))
+            except KeyError:
+                return None
+            self._packed[name] = known
+        return known
+
+
+class _MessageWriter:
+    """A message type, and the writer of its messages.
+
+    Attributes:
+        is_special: the JSON of the type is not an object of its fields.
+        write: writes a message.
+    """
+
+    __slots__ = ("_defaults", "_fields", "_make", "is_special", "write")
+
+    def __init__(self, descriptor: Descriptor, compile_field: _FieldCompiler) -> None:
+        self._make: Any = message_factory.GetMessageClass(descriptor)
+        self._fields = _FieldWriters(compile_field)
+        self._defaults: tuple[tuple[str, Any], ...] = ()
+        self.is_special = False
+        self.write: ValueWriter = self._write_fields
+
+    def compile(self, fields: Iterable[FieldDescriptor], *, prints_defaults: bool) -> None:
+        """Compile the writers of the fields."""
+        for field in fields:
+            self._fields.add(field)
+        if prints_defaults:
+            self._defaults = tuple(
+                (field.json_name, _empty(field)) for field in fields if not field.has_presence
+            )
+
+    def parse(self, data: bytes) -> Message | None:
+        """Return the message of the bytes in an Any, or None if they are malformed."""
         try:
-            descriptor = self._pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
-            return message_factory.GetMessageClass(descriptor).FromString(packed.value)
-        except (KeyError, DecodeError):
+            return self._make.FromString(data)  # type: ignore[no-any-return]
+        except DecodeError:
             return None
 
-
-class _LenientPool:
-    """A pool that returns BytesValue for every unknown message type."""
-
-    def __init__(self, pool: DescriptorPool) -> None:
-        self._pool = pool
-
-    def FindMessageTypeByName(self, name: str) -> Any:  # noqa: N802 - the pool's own name
+    def _write_fields(self, message: Any, depth: int) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        writers, name = self._fields, ""
         try:
-            return self._pool.FindMessageTypeByName(name)
-        except KeyError:
-            return BytesValue.DESCRIPTOR
+            for field, value in message.ListFields():
+                name, write = writers[field]
+                tree[name] = value if write is None else write(value, depth)
+        except ValueError as error:
+            raise UnprintableError(f"{name}: {error}") from error
+        for name, default in self._defaults:
+            tree.setdefault(name, default)
+        return tree
 
 
-def _messages_of(field: FieldDescriptor, value: Any) -> Iterable[Any]:
-    if is_map(field):
-        return value.values() if value_field(field).message_type is not None else ()
-    return value if field.is_repeated else (value,)
+_FieldCompiler: TypeAlias = "Callable[[FieldDescriptor], ValueWriter | None]"
+
+
+class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
+    """Field → its name in JSON, and its writer; a field that is an extension is compiled on first use."""
+
+    def __init__(self, compile_field: _FieldCompiler) -> None:
+        super().__init__()
+        self._compile = compile_field
+
+    def add(self, field: FieldDescriptor) -> tuple[str, ValueWriter | None]:
+        """Compile a field."""
+        name = f"[{field.full_name}]" if field.is_extension else field.json_name
+        self[field] = found = name, self._compile(field)
+        return found
+
+    __missing__ = add
 
 
 def _empty(field: FieldDescriptor) -> Any:
     """Return the JSON value of a field that is not set."""
-    if field.is_repeated and not is_map(field):
-        return []
+    if field.is_repeated:
+        return {} if is_map(field) else []
     if field.message_type is not None:
         name = field.message_type.full_name
         return None if name in NULL_WHEN_UNSET else [] if name == LIST_VALUE else {}
-    if field.enum_type is not None:
-        if field.enum_type.full_name == NULL_VALUE:
-            return None
-        return field.enum_type.values_by_number[field.default_value].name
-    if field.type == field.TYPE_BYTES:
-        return b64encode(field.default_value).decode()
-    return str(field.default_value) if is_64_bit(field) else field.default_value
+    write = scalar_writer(field)
+    return field.default_value if write is None else write(field.default_value, 0)
 
 
-def _unmark(tree: Any) -> None:
-    if isinstance(tree, list):
-        for one in tree:
-            _unmark(one)
-    elif isinstance(tree, dict):
-        url = tree.get("@type")
-        if isinstance(url, str) and url.endswith(_RAW):
-            tree["@type"] = url.removesuffix(_RAW)
-        for one in tree.values():
-            _unmark(one)
+def _unprintable(descriptor: Descriptor, error: Exception) -> UnprintableError:
+    return UnprintableError(f"{descriptor.full_name} has no JSON form: {error}")

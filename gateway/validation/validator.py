@@ -1,7 +1,8 @@
 """Checks of requests by the constraints in their descriptors.
 
 The checks are compiled once per message type. A field that is not set can only
-violate `required`; of the fields that are set, every violation is found.
+violate `required`; of the fields that are set, every violation is found. The search
+for violations starts only when a quick test of the request fails.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from gateway.schema import (
 )
 from gateway.schema.well_known import DURATION, TIMESTAMP, WRAPPERS, is_well_known
 from gateway.validation.checks import (
-    FieldCheck,
-    ValueCheck,
+    Check,
+    Test,
     ViolationIterator,
+    all_of,
     bytes_check,
     number_check,
     oneof_check,
+    presence_test,
     required_check,
     seconds_check,
     sized_check,
@@ -65,11 +68,11 @@ class Validator:
             max_elements: number that all lists and maps of one request may have; None for no limit.
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
-        self._types: dict[str, _MessageValidator] = {}
+        self._types: dict[str, MessageValidator] = {}
         faults: list[Fault] = []
         for method in schema.methods.values():
             try:
-                self._validator_of(descriptor_of(method.request))
+                self.message_validator(descriptor_of(method.request))
             except SchemaError as error:
                 faults += error.faults
         if faults:
@@ -83,38 +86,54 @@ class Validator:
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
-        return list(islice(self._validator_of(descriptor_of(message)).check(message), MAX_VIOLATIONS + 1))
+        validator = self.message_validator(descriptor_of(message))
+        return [] if validator.accepts(message) else list(islice(validator.find(message), MAX_VIOLATIONS + 1))
 
-    def _validator_of(self, descriptor: Descriptor) -> _MessageValidator:
+    def message_validator(self, descriptor: Descriptor) -> MessageValidator:
+        """Return the checks of a message type, compiled on first use."""
         validator = self._types.get(descriptor.full_name)
         if validator is None:
             # Stored before it is compiled: a type may contain itself.
-            validator = self._types[descriptor.full_name] = _MessageValidator()
+            validator = self._types[descriptor.full_name] = MessageValidator()
             try:
-                validator.checks = tuple(_compile_message(descriptor, self._validator_of))
+                validator.use(tuple(_compile_message(descriptor, self.message_validator)))
             except SchemaError:
                 del self._types[descriptor.full_name]
                 raise
         return validator
 
 
-class _MessageValidator:
-    """The checks of one message type."""
+class MessageValidator:
+    """The checks of one message type, in both of their forms."""
 
-    __slots__ = ("checks",)
+    __slots__ = ("_finders", "_tests")
 
     def __init__(self) -> None:
-        self.checks: tuple[FieldCheck, ...] = ()
+        self._tests: tuple[Test, ...] = ()
+        self._finders: tuple[Callable[[Message], ViolationIterator], ...] = ()
 
-    def check(self, message: Message) -> ViolationIterator:
-        for check in self.checks:
-            yield from check(message)
+    def use(self, checks: tuple[Check, ...]) -> None:
+        """Set the checks."""
+        self._tests = tuple(check.accepts for check in checks)
+        self._finders = tuple(check.find for check in checks)
+
+    def accepts(self, message: Message) -> bool:
+        """Return whether a message has no violation; may be False for one that has none."""
+        for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
+            if not test(message):
+                return False
+        return True
+
+    def find(self, message: Message) -> ViolationIterator:
+        """Yield the violations of a message."""
+        for find in self._finders:
+            yield from find(message)
 
 
-_Compiled: TypeAlias = "Callable[[Descriptor], _MessageValidator]"
+_Compiled: TypeAlias = "Callable[[Descriptor], MessageValidator]"
 
 
-def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[FieldCheck]:
+def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[Check]:
     faults: list[Fault] = []
     for field in descriptor.fields:
         try:
@@ -130,7 +149,7 @@ def _compile_message(descriptor: Descriptor, compiled: _Compiled) -> Iterable[Fi
 
 def _field_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[FieldCheck]:
+) -> Iterable[Check]:
     if is_map(field):
         return _map_checks(field, constraints, compiled)
     if field.is_repeated:
@@ -140,63 +159,83 @@ def _field_checks(
 
 def _singular_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[FieldCheck]:
-    name, has_presence = field.name, field.has_presence
+) -> Iterable[Check]:
+    name, is_set = field.name, presence_test(field)
     if constraints and constraints.required:
         yield required_check(field)
     value_checks = tuple(_value_checks(field, constraints, compiled))
     if not value_checks:
         return
 
-    def check(message: Message) -> ViolationIterator:
-        value = getattr(message, name)
-        if message.HasField(name) if has_presence else value:
-            for value_check in value_checks:
-                for one in value_check(value):
+    def find(message: Message) -> ViolationIterator:
+        if is_set(message):
+            value = getattr(message, name)
+            for check in value_checks:
+                for one in check.find(value):
                     yield within(name, one)
 
-    yield check
+    yield Check(_singular_test(field, all_of([check.accepts for check in value_checks])), find)
+
+
+def _singular_test(field: FieldDescriptor, accepts_value: Test) -> Test:
+    """Return the test whether a field is not set, or has a value that is accepted."""
+    name = field.name
+    if field.has_presence:
+        return lambda message: not message.HasField(name) or accepts_value(getattr(message, name))
+    return lambda message: not (value := getattr(message, name)) or accepts_value(value)
 
 
 def _repeated_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[FieldCheck]:
+) -> Iterable[Check]:
     name = field.name
     value_checks = tuple(_value_checks(field, constraints, compiled))
+    accepts_value = all_of([check.accepts for check in value_checks])
 
-    def check(message: Message) -> ViolationIterator:
+    def accepts(message: Message) -> bool:
+        return all(map(accepts_value, getattr(message, name)))
+
+    def find(message: Message) -> ViolationIterator:
         for index, value in enumerate(getattr(message, name)):
-            for value_check in value_checks:
-                for one in value_check(value):
+            for check in value_checks:
+                for one in check.find(value):
                     yield within(f"{name}[{index}]", one)
 
-    return _collection_checks(field, constraints, check if value_checks else None)
+    return _collection_checks(field, constraints, Check(accepts, find) if value_checks else None)
 
 
 def _map_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[FieldCheck]:
+) -> Iterable[Check]:
     name = field.name
     key = constraints.key if constraints else None
     key_checks = tuple(text_checks(field, key.pattern, key.length, "key")) if key else ()
     if key and key.value:
         key_checks += (number_check(key.value),)
     value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
+    accepts_key = all_of([check.accepts for check in key_checks])
+    accepts_value = all_of([check.accepts for check in value_checks])
 
-    def check(message: Message) -> ViolationIterator:
+    def accepts(message: Message) -> bool:
+        entries = getattr(message, name)
+        return all(map(accepts_key, entries)) and all(accepts_value(entries[key]) for key in entries)
+
+    def find(message: Message) -> ViolationIterator:
         entries = getattr(message, name)
         for key in sorted(entries):
-            of_key = (one for check_key in key_checks for one in check_key(key))
-            of_value = (one for check_value in value_checks for one in check_value(entries[key]))
+            of_key = (one for check in key_checks for one in check.find(key))
+            of_value = (one for check in value_checks for one in check.find(entries[key]))
             for one in chain(of_key, of_value):
                 yield within(f"{name}[{show_key(key)}]", one)
 
-    return _collection_checks(field, constraints, check if key_checks or value_checks else None)
+    return _collection_checks(
+        field, constraints, Check(accepts, find) if key_checks or value_checks else None
+    )
 
 
 def _collection_checks(
-    field: FieldDescriptor, constraints: FieldConstraints | None, elements: FieldCheck | None
-) -> Iterable[FieldCheck]:
+    field: FieldDescriptor, constraints: FieldConstraints | None, elements: Check | None
+) -> Iterable[Check]:
     """Compile the checks of a list or a map; cheap checks run first, and may be the last."""
     if constraints and constraints.required:
         yield required_check(field)
@@ -211,7 +250,7 @@ def _collection_checks(
 
 def _value_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[ValueCheck]:
+) -> Iterable[Check]:
     """Compile the checks of one value of a field: itself, an element, or a value of a map."""
     kind = field.message_type
     if kind is not None:
@@ -227,10 +266,10 @@ def _value_checks(
 
 def _message_checks(
     kind: Descriptor, constraints: FieldConstraints | None, compiled: _Compiled
-) -> Iterable[ValueCheck]:
+) -> Iterable[Check]:
     if not is_well_known(kind.full_name):
         nested = compiled(kind)
-        yield nested.check
+        yield Check(nested.accepts, nested.find)
     elif constraints and kind.full_name in _SECONDS and constraints.value:
         yield seconds_check(constraints.value)
     elif constraints and kind.full_name in WRAPPERS:
@@ -241,5 +280,5 @@ def _message_checks(
         yield bytes_check(constraints.bytes)
 
 
-def _unwrapped(check: ValueCheck) -> ValueCheck:
-    return lambda value: check(value.value)
+def _unwrapped(check: Check) -> Check:
+    return Check(lambda value: check.accepts(value.value), lambda value: check.find(value.value))

@@ -113,6 +113,4 @@ def is_taken(schema: Schema, kind: Any, value: Any) -> bool:
     tree = kind_reader.read(reading, parse_json(json.dumps(value).encode()), None)
     if reading.violations.found:
         return False
-    message = kind_reader.to_message(tree)
-    validator = Validator(schema)
-    return not list(validator._validator_of(descriptor_of(kind)).check(message))  # noqa: SLF001
+    return not Validator(schema).validate(kind_reader.to_message(tree))

@@ -11,10 +11,10 @@ from tests.schema.compiling import compile_protos
 
 LIBRARY, ODD, RULES, WIRE = "test.v1.Library", "odd.v1.Odd", "rules.v1.Rules", "test.wire.v1.Wire"
 _FILES = {
-    LIBRARY: "library.proto",
-    ODD: "oddities.proto",
-    RULES: "rules.proto",
-    WIRE: "wire.proto",
+    LIBRARY: ["library.proto", "closed.proto"],
+    ODD: ["oddities.proto"],
+    RULES: ["rules.proto"],
+    WIRE: ["wire.proto"],
 }
 SERVICES = tuple(_FILES)
 
@@ -24,7 +24,7 @@ def descriptor_set(service: str) -> bytes:
     """Return the serialized FileDescriptorSet of a test service."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "set.binpb"
-        return compile_protos(Path(__file__).parent, target, files=[_FILES[service]])
+        return compile_protos(Path(__file__).parent, target, files=_FILES[service])
 
 
 @cache

@@ -6,21 +6,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.schema import descriptor_of, entry_of, is_map
-from gateway.transcode import JsonWriter
+from gateway.schema import descriptor_of, load_schema
+from gateway.transcode import JsonWriter, reply_types
 from gateway.transcode.json_writer import UnprintableError
+from tests.messages import Messages
+from tests.rounds import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
 
     from gateway.schema import Schema
 
+_BAREMETAL = "yandex.cloud.baremetal.v1alpha"
 _DURATION = "type.googleapis.com/google.protobuf.Duration"
 
 TREES: dict[str, tuple[dict[str, Any], Any]] = {
@@ -239,119 +242,7 @@ def test_what_has_no_json_form_is_told(writer: JsonWriter, everything: Any, fiel
         writer.write(everything(**fields))
 
 
-# --- any message is written and read back the same
-
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-_SCALARS: dict[int, st.SearchStrategy[Any]] = {
-    FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: st.integers(0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: st.integers(0, 2**64 - 1),
-    FieldDescriptor.CPPTYPE_DOUBLE: st.floats(allow_nan=False),
-    FieldDescriptor.CPPTYPE_FLOAT: st.floats(allow_nan=False, width=32),
-    FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
-    FieldDescriptor.CPPTYPE_ENUM: st.integers(-5, 5),
-}
-_VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False), _TEXT),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_TEXT, inner, max_size=3)),
-    max_leaves=5,
-)
-_WORD = st.from_regex(r"[a-z]{1,3}(_[a-z]{1,3})?", fullmatch=True)
-_NANOS = st.integers(0, 999_999_999)
-
-
-def _special(schema: Schema, name: str) -> st.SearchStrategy[Any] | None:
-    def any_of(name: str) -> st.SearchStrategy[Any]:
-        return _messages(schema, descriptor_of(schema.message(name)), 1).map(
-            lambda message: {"type_url": f"a/{name}", "value": message.SerializeToString()}
-        )
-
-    strategies: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
-        "Timestamp": lambda: st.fixed_dictionaries(
-            {"seconds": st.integers(-62135596800, 253402300799), "nanos": _NANOS}
-        ),
-        "Duration": lambda: st.builds(
-            lambda sign, seconds, nanos: {"seconds": sign * seconds, "nanos": sign * nanos},
-            st.sampled_from([1, -1]),
-            st.integers(0, 315575999999),
-            _NANOS,
-        ),
-        "FieldMask": lambda: st.lists(st.lists(_WORD, min_size=1, max_size=2).map(".".join), max_size=3).map(
-            lambda paths: {"paths": paths}
-        ),
-        "Value": lambda: _VALUES,
-        "Struct": lambda: st.dictionaries(_TEXT, _VALUES, max_size=3),
-        "ListValue": lambda: st.lists(_VALUES, max_size=3),
-        # None with a map inside: its order in the bytes of an Any is left open.
-        "Any": lambda: st.one_of(
-            st.just({}),
-            *(any_of(f"google.protobuf.{kind}") for kind in ("Duration", "FieldMask", "BytesValue")),
-            any_of("test.v1.Inner"),
-        ),
-    }
-    package, _, short = name.rpartition(".")
-    return strategies[short]() if package == "google.protobuf" and short in strategies else None
-
-
-def _one(schema: Schema, field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    if field.message_type is not None:
-        return _messages(schema, field.message_type, depth - 1)
-    if field.type == field.TYPE_BYTES:
-        return st.binary(max_size=5)
-    if field.enum_type is not None and field.enum_type.full_name == "google.protobuf.NullValue":
-        return st.just(0)
-    return _SCALARS.get(field.cpp_type, _TEXT)
-
-
-def _field(schema: Schema, field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    if is_map(field):
-        key, value = entry_of(field)
-        return st.dictionaries(_one(schema, key, depth), _one(schema, value, depth), max_size=2)
-    one = _one(schema, field, depth)
-    return st.lists(one, max_size=2) if field.is_repeated else one
-
-
-def _messages(schema: Schema, descriptor: Descriptor, depth: int) -> st.SearchStrategy[Any]:
-    """Messages of a type, at most one member of each oneof set."""
-    message_class: Any = schema.message(descriptor.full_name)
-    special = _special(schema, descriptor.full_name)
-    if special is not None:
-        return special.map(lambda value: _make(message_class, value))
-    if depth <= 0:
-        return st.builds(message_class)
-    groups: dict[str, list[FieldDescriptor]] = {}
-    for field in descriptor.fields:
-        groups.setdefault(field.containing_oneof.name if field.containing_oneof else field.name, []).append(
-            field
-        )
-
-    @st.composite
-    def build(draw: st.DrawFn) -> Any:
-        message = message_class()
-        for group in draw(st.lists(st.sampled_from(list(groups.values())), max_size=4, unique_by=id)):
-            field = draw(st.sampled_from(group))
-            value = draw(_field(schema, field, depth))
-            message.MergeFrom(message_class(**{field.name: value}))
-        return message
-
-    return build() if groups else st.builds(message_class)
-
-
-def _make(message_class: Any, value: Any) -> Any:
-    """Return a message; a Value, which has no keyword of its own for its kind, by way of a list."""
-    if message_class.DESCRIPTOR.name in {"Value", "ListValue", "Struct"}:
-        message = message_class()
-        if message_class.DESCRIPTOR.name == "Struct":
-            message.update(value)
-        elif message_class.DESCRIPTOR.name == "ListValue":
-            message.extend(value)
-        else:
-            packed = type(message.list_value)()
-            packed.extend([value])
-            message.CopyFrom(packed.values[0])
-        return message
-    return message_class(**value)
+# --- properties
 
 
 @settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -359,5 +250,74 @@ def _make(message_class: Any, value: Any) -> Any:
 def test_a_message_is_written_and_read_back_the_same(
     data: st.DataObject, bind: Callable[..., Any], writer: JsonWriter, schema: Schema
 ) -> None:
-    message = data.draw(_messages(schema, descriptor_of(schema.message("test.v1.Everything")), 3))
+    messages = Messages(schema, packed=("test.v1.Inner",))
+    message = data.draw(messages.of(descriptor_of(schema.message("test.v1.Everything"))))
     assert bind("POST", "/v1/things", writer.write(message)) == message
+
+
+def _as_json_format(message: Any, pool: DescriptorPool, *, prints_defaults: bool) -> str | None:
+    """Return the JSON text that json_format writes, or None if there is none."""
+    try:
+        tree = json_format.MessageToDict(
+            message, always_print_fields_with_no_presence=prints_defaults, descriptor_pool=pool
+        )
+    except (json_format.Error, ValueError):
+        return None
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("prints_defaults", [False, True])
+@pytest.mark.parametrize("name", ["test.v1.Everything", "test.v1.Closed", "yandex.cloud.operation.Operation"])
+@settings(examples(100, 5000), suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_json_format_writes_the_same_text(
+    schema: Schema, name: str, *, prints_defaults: bool, data: st.DataObject
+) -> None:
+    packed = ("test.v1.Everything", "test.v1.Closed", f"{_BAREMETAL}.Image", "google.protobuf.Any")
+    messages = Messages(schema, is_printable=False, packed=packed)
+    message = data.draw(messages.of(schema.pool.FindMessageTypeByName(name)))
+    expected = _as_json_format(message, schema.pool, prints_defaults=prints_defaults)
+    writer = JsonWriter(schema.pool, prints_defaults=prints_defaults)
+    if expected is None:
+        with pytest.raises(UnprintableError):
+            writer.write(message)
+    else:
+        assert writer.write(message).decode() == expected
+
+
+def test_extensions_and_groups(schema: Schema) -> None:
+    message: Any = schema.message("test.v1.Closed")(answer=1, pair={"left": 1})
+    message.Extensions[schema.pool.FindExtensionByName("test.v1.note")] = "x"
+    message.Extensions[schema.pool.FindExtensionByName("test.v1.inner")].pair.left = 2
+    expected = _as_json_format(message, schema.pool, prints_defaults=False)
+    assert JsonWriter(schema.pool).write(message).decode() == expected
+    assert expected is not None
+    assert '"[test.v1.note]":"x"' in expected
+
+
+def test_nesting_beyond_the_interpreter_has_no_json_form(schema: Schema, writer: JsonWriter) -> None:
+    loop: Any = schema.message("test.v1.Loop")
+    packed = schema.message("google.protobuf.Any")()
+    for _ in range(32):
+        nested = loop(packed=packed)
+        for _ in range(45):
+            nested = loop(ring={"loop": nested})
+        packed = type(packed)(type_url="a/test.v1.Loop", value=nested.SerializeToString())
+    with pytest.raises(UnprintableError):
+        writer.write(packed)
+
+
+def test_a_writer_of_compiled_types_writes_the_same(schema: Schema, everything: Any) -> None:
+    message = everything(f_int64=1, loop={"ring": {"loop": {}}}, any={"type_url": "a/test.v1.Inner"})
+    compiled = JsonWriter(schema.pool, reply_types(schema))
+    assert compiled.write(message) == JsonWriter(schema.pool).write(message)
+
+
+def test_types_of_replies_include_those_of_operations() -> None:
+    schema = load_schema(["yandex.cloud.baremetal.v1alpha.ImageService"])
+    names = {one.full_name for one in reply_types(schema)}
+    assert {
+        "yandex.cloud.operation.Operation",
+        f"{_BAREMETAL}.Image",
+        f"{_BAREMETAL}.CreateImageMetadata",
+    } <= names

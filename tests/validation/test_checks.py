@@ -10,7 +10,7 @@ from gateway.errors import FieldViolation
 from gateway.schema import SchemaError, field_of
 from gateway.schema.constraints import parse_range
 from gateway.validation.checks import (
-    ValueCheck,
+    Check,
     bytes_check,
     length_check,
     number_check,
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 
-def found(check: ValueCheck, value: Any) -> list[tuple[str, str]]:
-    return [(one.reason, one.description) for one in check(value)]
+def found(check: Check, value: Any) -> list[tuple[str, str]]:
+    """Return reasons and descriptions of the violations; the quick test agrees with them."""
+    violations = [(one.reason, one.description) for one in check.find(value)]
+    assert check.accepts(value) is not bool(violations)
+    return violations
 
 
 @pytest.mark.parametrize(

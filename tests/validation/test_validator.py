@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.schema import SchemaError, load_schema
 from gateway.validation import Validator
+from tests.messages import Messages
 from tests.protos.compiled import RULES, schema_of
+from tests.rounds import examples
 from tests.schema.compiling import compile_text
 
 if TYPE_CHECKING:
@@ -160,6 +164,26 @@ def test_invalid(
     assert violations(validator, schema.message("rules.v1.Everything")(**fields)) == expected
 
 
+_TEXT = st.one_of(
+    st.sampled_from(["", "a", "ab", "a-1", "abcdef", "A", "яя", "a\n"]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+)
+
+
+@pytest.mark.parametrize("name", ["rules.v1.Everything", "yandex.cloud.baremetal.v1alpha.CreateImageRequest"])
+@settings(examples(100, 2000), suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_message_is_accepted_if_the_search_finds_no_violation(
+    schema: Schema, validator: Validator, name: str, data: st.DataObject
+) -> None:
+    descriptor = schema.pool.FindMessageTypeByName(name)
+    message = data.draw(Messages(schema, is_printable=False, text=_TEXT).of(descriptor))
+    checks = validator.message_validator(descriptor)
+    found = list(checks.find(message))
+    assert checks.accepts(message) == (not found)
+    assert validator.validate(message) == found
+
+
 def test_required(validator: Validator, schema: Schema) -> None:
     required = schema.message("rules.v1.Required")
     names = ["text", "number", "flag", "color", "inner", "list", "labels", "optional_text", "wrapped", "x"]
@@ -257,3 +281,17 @@ def test_options_that_cannot_be_read_are_all_told(tmp_path: Path) -> None:
         "bad.v1.In.c",
     ]
     assert {fault.position.file for fault in caught.value.faults} == {"given.proto"}
+
+
+def test_a_pattern_too_large_for_the_quick_test(tmp_path: Path) -> None:
+    text = r"""
+        package large.v1;
+        import "google/api/annotations.proto";
+        import "yandex/cloud/validation.proto";
+        message M { string a = 1 [(yandex.cloud.pattern) = "(?:\\pL{20}){10}"]; }
+        service S { rpc Do(M) returns (M) { option (google.api.http) = { get: "/a" }; } }
+    """
+    schema = load_schema(["large.v1.S"], {"large": compile_text(tmp_path, text)})
+    validator, new = Validator(schema), schema.message("large.v1.M")
+    assert violations(validator, new(a="я" * 200)) == []
+    assert violations(validator, new(a="я" * 199)) == [("a", "PATTERN")]
