@@ -47,6 +47,7 @@ class RestListener:
         try:
             response = await self._respond(request, exchange)
         except GatewayError as error:
+            _name_method(request, exchange)
             exchange.record_refusal(error)
             response = _error_response(error, exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
@@ -65,13 +66,7 @@ class RestListener:
         return response
 
     async def _respond(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
-        try:
-            slot = exchange.admit(request.remote or "")
-        except GatewayError:
-            with suppress(GatewayError):  # the record names the method, if there is one
-                exchange.enter(_find(parse_target(request.raw_path), exchange).route)
-            raise
-        with slot:
+        with exchange.admit(request.remote or "") as slot:
             route, call = await self._read(request, exchange, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
             if not isinstance(reply, Reply):
@@ -128,6 +123,13 @@ class RestListener:
                 await response.write(_last(internal_error(exchange.trace_id), framing, exchange))
             await response.write_eof()
             return response
+
+
+def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
+    """Find the method of a request that ended before it was routed: its record names the method."""
+    if exchange.method is None:
+        with suppress(GatewayError):
+            exchange.enter(_find(parse_target(request.raw_path), exchange).route)
 
 
 def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response:
