@@ -1,4 +1,4 @@
-"""Calls that end before any policy is evaluated: one record each, over both protocols, no secrets."""
+"""Calls that end before any policy is evaluated: one record for each, without secrets."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ class Forwarder:
                 async for data in exchange:
                     self._failures.note_response(upstream)
                     yield self._read(call, data)
+                self._failures.note_response(upstream)  # a stream may have no message
             finally:
                 exchange.cancel()
 

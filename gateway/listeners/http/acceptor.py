@@ -77,7 +77,7 @@ class Acceptor:
         name: str,
         bounds: Bounds,
         make_connection: Callable[[Callable[[Connection], None]], Connection],
-        refusal: bytes,
+        make_refusal: Callable[[], bytes],
         context: ssl.SSLContext | None,
         handshake_s: float,
     ) -> None:
@@ -87,14 +87,14 @@ class Acceptor:
             name: of the listener, for the log.
             bounds: of its connections.
             make_connection: makes the protocol of a connection, given a function to call when it is lost.
-            refusal: bytes that a refused connection receives, in plaintext only.
+            make_refusal: returns the bytes that a refused connection receives, in plaintext only.
             context: for TLS.
             handshake_s: how long a TLS handshake may take, in seconds.
         """
         self._name = name
         self._bounds = bounds
         self._make_connection = make_connection
-        self._refusal = refusal
+        self._make_refusal = make_refusal
         self._context = context
         self._handshake_s = handshake_s
         self._sockets: list[socket.socket] = []
@@ -200,7 +200,7 @@ class Acceptor:
     def _refuse(self, accepted: socket.socket, key: str) -> None:
         try:
             if self._context is None:
-                accepted.send(self._refusal)
+                accepted.send(self._make_refusal())
                 accepted.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the refusal is not essential

@@ -78,8 +78,9 @@ class HttpServer:
         """
         context = _tls_context(tls, f"{self._name}.tls") if tls else None
         server = self._server = _Server(self._dispatch, self, self._header_bytes)
-        refusal = to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
-        self._acceptor = Acceptor(self._name, bounds, server.connect, refusal, context, HEAD_S)
+        self._acceptor = Acceptor(
+            self._name, bounds, server.connect, self._refuse_connection, context, HEAD_S
+        )
         try:
             port = await self._acceptor.start(listen)
         except OSError as error:
@@ -105,6 +106,9 @@ class HttpServer:
         set_common_headers(response, identifiers)
         response.force_close()
         return response
+
+    def _refuse_connection(self) -> bytes:
+        return to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
         # Not the property: it caches its first value, and the response would have that version.
