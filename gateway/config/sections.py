@@ -226,7 +226,7 @@ class Callers(Section):
     """How callers are identified."""
 
     type: Literal["none"] = "none"
-    """`none`: anyone who reaches a listener may call; the upstream checks their credentials."""
+    """`none`: callers are not identified; the upstream checks their credentials."""
 
     @property
     def fields(self) -> frozenset[str]:

@@ -151,7 +151,7 @@ def is_version(text: str) -> bool:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """Return -1, 0 or 1 as the left version comes before the right one, is equal to it, or comes after.
+    """Return -1 when the left version is lower than the right one, 0 when they are equal, 1 when it is higher.
 
     Raises:
         ValueError: one of them is no semantic version.
@@ -283,7 +283,7 @@ FUNCTIONS = (
     Function(
         name="compareVersion",
         form="text.compareVersion(other)",
-        gives="-1, 0 or 1 as one semantic version comes before another, is equal to it, or comes after",
+        gives="-1 when the version is lower than the other, 0 when they are equal, 1 when it is higher",
         examples=('"1.10.0".compareVersion("1.9.3") > 0', '"1.0.0-rc.1".compareVersion("1.0.0") == -1'),
         overloads=(_of_texts("string_compare_version", _INT, lambda _: compare_versions),),
     ),

@@ -24,7 +24,7 @@ class FileSection(BaseModel):
     path: Path = Path("decisions.jsonl")
     """The file: a regular one, or a character device as /dev/null."""
     durability: Literal["power", "process"] = "process"
-    """What a record in a file has to survive: loss of power, or of the process."""
+    """`process`: a record is kept when the process crashes; `power`: also when the power fails."""
 
 
 def open_file(section: FileSection) -> FileSink:

@@ -31,8 +31,6 @@ SPECIAL = [
     FloatValue(value=0.1),
     BytesValue(value=b"\xff"),
     Struct(fields={"a": Value(list_value=ListValue(values=[Value(number_value=1.5)]))}),
-        fields={"a": Value(list_value=ListValue(values=[Value(number_value=1.5), Value(bool_value=True)]))}
-    ),
 ]
 
 

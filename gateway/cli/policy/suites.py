@@ -94,7 +94,7 @@ def _show_results(results: list[CaseResult], coverage: Coverage, *, is_partial: 
     share = (
         f"{reached} of {wanted} ({coverage.percent:.1f} %){', by a part of the tests' if is_partial else ''}"
     )
-    click.echo(f"rules, mutations, waivers and bindings shown at work: {share}")
+    click.echo(f"rules, mutations, waivers and bindings covered by tests: {share}")
     for name in () if is_partial else coverage.missed:
         click.echo(f"  no test shows: {name}")
 

@@ -131,7 +131,7 @@ def test_test_of_a_bundle(bundle: Path) -> None:
         "passed  tests.yaml: unnamed",
         "passed  tests.yaml: named",
         "2 passed, 0 failed",
-        "rules, mutations, waivers and bindings shown at work: 4 of 4 (100.0 %)",
+        "rules, mutations, waivers and bindings covered by tests: 4 of 4 (100.0 %)",
     ]
 
 
@@ -150,7 +150,7 @@ def test_a_failed_test_tells_what_was_expected_and_what_came(bundle: Path) -> No
         "        violation p/named:      got the message 'set a name; name is not set'",
         "        warning advice/r0: not expected: does not meet: request.uri == ''",
         "0 passed, 1 failed",
-        "rules, mutations, waivers and bindings shown at work: 4 of 4 (100.0 %)",
+        "rules, mutations, waivers and bindings covered by tests: 4 of 4 (100.0 %)",
     ]
 
 

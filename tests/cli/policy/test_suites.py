@@ -18,7 +18,7 @@ def test_filter_runs_the_cases_with_a_text(bundle: Path) -> None:
     assert done.stdout.splitlines() == [
         "passed  tests.yaml: unnamed",
         "1 passed, 0 failed",
-        "rules, mutations, waivers and bindings shown at work: 2 of 4 (50.0 %), by a part of the tests",
+        "rules, mutations, waivers and bindings covered by tests: 2 of 4 (50.0 %), by a part of the tests",
     ]
 
 
