@@ -36,8 +36,8 @@ BORROWED = (
     (
         "map.transformList(key, value, result)",
         (
-            "a list with a result for each entry, in the order of the keys; with a test before the result, "
-            "of the entries that meet it"
+            "a list with one result for each entry, sorted by key. With four arguments, the third is a "
+            "condition; other entries are skipped"
         ),
         '{"b": "2", "a": "1"}.transformList(key, value, key + value) == ["a1", "b2"]',
     ),

@@ -151,7 +151,7 @@ def is_version(text: str) -> bool:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """Return -1 when the left version is lower than the right one, 0 when they are equal, 1 when it is higher.
+    """Return -1 if the left version is lower than the right one, 0 if they are equal, 1 if it is higher.
 
     Raises:
         ValueError: one of them is no semantic version.
@@ -206,11 +206,10 @@ FUNCTIONS = (
     Function(
         name="objectStorage",
         form="objectStorage(text)",
-        gives="what a link to Object Storage says: `scheme`, `host`, `bucket`, `key`, `extension`, `style` "
-        "(`path`, `virtual-hosted` or `website`), `presigned`, `expires`. For anything else, and for a link "
-        "that two readers could take for two things, `problem` says why and every other field is empty, so "
-        "rules that ask for something fail. A rule that forbids something (`bucket != …`) has to ask for "
-        '`problem == ""` too',
+        gives="the parts of a link to Object Storage: `scheme`, `host`, `bucket`, `key`, `extension`, `style` "
+        "(`path`, `virtual-hosted` or `website`), `presigned`, `expires`. For other texts, and for an "
+        "ambiguous link, `problem` contains the reason and all other fields are empty. So a rule that "
+        'requires a value fails. A rule that forbids one (`bucket != …`) must also require `problem == ""`',
         examples=(
             'objectStorage("https://storage.yandexcloud.net/golden/a.iso").bucket == "golden"',
             'objectStorage("https://golden.storage.yandexcloud.net/b/a.ISO").extension == "iso"',
