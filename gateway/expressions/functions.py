@@ -206,9 +206,9 @@ FUNCTIONS = (
     Function(
         name="objectStorage",
         form="objectStorage(text)",
-        gives="the parts of a link to Object Storage: `scheme`, `host`, `bucket`, `key`, `extension`, `style` "
-        "(`path`, `virtual-hosted` or `website`), `presigned`, `expires`. For other texts, and for an "
-        "ambiguous link, `problem` contains the reason and all other fields are empty. So a rule that "
+        gives="the parts of an Object Storage link: `scheme`, `host`, `bucket`, `key`, `extension`, `style` "
+        "(`path`, `virtual-hosted` or `website`), `presigned`, `expires`. For other texts, and for "
+        "an ambiguous link, `problem` contains the reason and all other fields are empty. So a rule that "
         'requires a value fails. A rule that forbids one (`bucket != …`) must also require `problem == ""`',
         examples=(
             'objectStorage("https://storage.yandexcloud.net/golden/a.iso").bucket == "golden"',
