@@ -65,7 +65,8 @@ class Overload:
         parameters: name → type, in order.
         returns: type of the result.
         compute: returns the Python function.
-        definition: the function as a CEL expression over the parameters, if some are no texts. It evaluates each argument at least once, so an argument that fails is always an error.
+        definition: the function as a CEL expression over the parameters, if some are no texts. It evaluates
+            each argument at least once, so an argument that fails is always an error.
     """
 
     id: str

@@ -83,7 +83,7 @@ def load_bundle(
     programs = linker.link()
     faults += linker.faults
     if not faults and not documents.bindings:
-        faults.append(Fault(Position("bundle"), "", "holds no binding, so no rule is in force"))
+        faults.append(Fault(Position("bundle"), "", "contains no binding, so no rule is active"))
     if faults:
         raise FaultsError(dict.fromkeys(faults))
     return Bundle(hash=files.hash, documents=documents, programs=programs)
@@ -136,7 +136,7 @@ class _Linker:
         bound |= self._documents.refused_names("spec", "policy")
         for name, (_, document) in self._documents.policies.items():
             if name not in bound and self._documents.is_whole:
-                self._fault(document, ("metadata", "name"), f"no binding puts the policy {name!r} in force")
+                self._fault(document, ("metadata", "name"), f"no binding applies the policy {name!r}")
 
     def _waivers(self) -> dict[str, list[tuple[Waiver, Document]]]:
         waivers: dict[str, list[tuple[Waiver, Document]]] = defaultdict(list)

@@ -149,7 +149,7 @@ def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
 
 def _unknown(name: str, here: Descriptor | None) -> str:
     if here is None:
-        return f'{name!r} stands within what has no fields; an entry of a map is written as labels["env"]'
+        return f'{name!r} is within a value that has no fields; an entry of a map is written as labels["env"]'
     near = get_close_matches(name, here.fields_by_name, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"there is no field {name!r}; {hint}fields: {', '.join(one.name for one in here.fields)}"

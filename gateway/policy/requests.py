@@ -116,7 +116,7 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
             raise
         return value, lambda _: Position(name)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise _refuse(Position(name), "one request is asked for, as an object")
+        raise _refuse(Position(name), "one request is expected, as an object")
     return documents[0].value, documents[0].position
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.policy_tools.explain import BindingTrace, Explanation, PartTrace, RuleTrace
 
 
-_ALTERED = "the record hides parts of the request, so values may be others than in the call"
+_ALTERED = "parts of the recorded request are redacted, so values may differ from those in the call"
 _JSON_KEYS = {"mutations": "settings", "description": "told"}
 
 
@@ -62,7 +62,7 @@ def explanation_to_text(explanation: Explanation, recorded: Recorded | None = No
     lines = [*_head(explanation.decision)]
     if recorded is not None:
         lines[2:2] = _recorded(recorded, explanation.decision)
-    lines += [f"  answered 400 in service: {reason}" for reason in explanation.refused]
+    lines += [f"  400 in service: {reason}" for reason in explanation.refused]
     for binding in explanation.bindings:
         lines += ["", *_binding(binding)]
     if not explanation.bindings:
@@ -110,7 +110,7 @@ def _application(binding: BindingTrace) -> str:
     if not binding.applies:
         return ", which does not apply"
     if binding.when and binding.when[0].value not in {"true", "false"}:
-        return ", which applies since nobody can tell that it does not"
+        return ", which applies because its condition cannot be evaluated"
     return ""
 
 

@@ -57,7 +57,7 @@ def _read_record(text: str, name: str, schema: Schema) -> Recorded | None:
         raise FaultsError([Fault(Position(name), "", f"the record cannot be used: {error}")]) from error
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and _is_record(lines[0], schema):
-        message = f"one record is asked for, and here are {len(lines)} lines; choose one, as grep ID does"
+        message = f"one record is expected, but there are {len(lines)} lines; choose one, as grep ID does"
         raise FaultsError([Fault(Position(name), "", message)])
     return None
 

@@ -53,19 +53,19 @@ FAULTS = {
     ),
     "unbound policy": (
         GOOD + policy_text("true", name="q"),
-        ["bundle.yaml:23:3: metadata.name: no binding puts the policy 'q' in force"],
+        ["bundle.yaml:23:3: metadata.name: no binding applies the policy 'q'"],
     ),
     "nothing is bound": (
         policy_text("true"),
-        ["bundle.yaml:5:3: metadata.name: no binding puts the policy 'p' in force"],
+        ["bundle.yaml:5:3: metadata.name: no binding applies the policy 'p'"],
     ),
     "one policy twice": (
         policy_text("true") + GOOD,
-        ["bundle.yaml:16:3: metadata.name: 'p' stands at bundle.yaml:5:3 already"],
+        ["bundle.yaml:16:3: metadata.name: 'p' is already defined at bundle.yaml:5:3"],
     ),
     "one binding twice": (
         GOOD + binding_text(),
-        ["bundle.yaml:23:3: metadata.name: 'b' stands at bundle.yaml:16:3 already"],
+        ["bundle.yaml:23:3: metadata.name: 'b' is already defined at bundle.yaml:16:3"],
     ),
     "one rule twice": (
         policy_text({"name": "a", "assert": "true"}, {"name": "a", "assert": "true"}) + binding_text(),
@@ -111,7 +111,7 @@ FAULTS = {
     ),
     "null parameter": (
         policy_text("params.x == 1") + binding_text(params={"x": None}),
-        ["bundle.yaml:20:5: spec.params.x: null: a parameter holds no null; leave it out"],
+        ["bundle.yaml:20:5: spec.params.x: null: a parameter cannot be null; leave it out"],
     ),
     "deep parameter": (
         policy_text("params.x == 1") + binding_text(params={"x": [[[[[[[[[1]]]]]]]]]}),
@@ -130,7 +130,7 @@ FAULTS = {
     ),
     "tests twice in a file": (
         GOOD + TESTS + TESTS,
-        ["bundle.yaml:26:1: the file holds tests already; put the cases together"],
+        ["bundle.yaml:26:1: the file already contains tests; merge the cases"],
     ),
     "faulty tests": (
         GOOD + TESTS.replace("allow", "maybe"),
@@ -138,10 +138,10 @@ FAULTS = {
             "bundle.yaml:24:48: cases[0].expect.decision: 'maybe' is not accepted; use 'allow' or 'deny'",
         ],
     ),
-    "nothing but tests": (TESTS, ["bundle: holds no binding, so no rule is in force"]),
+    "nothing but tests": (TESTS, ["bundle: contains no binding, so no rule is active"]),
     "nothing but comments": (
         "# nothing\n",
-        ["bundle.yaml: holds no documents; restore its content, or delete the file if what it held is to go"],
+        ["bundle.yaml: contains no documents; restore its content, or delete the file"],
     ),
 }
 
@@ -153,7 +153,7 @@ def test_names_faults_with_their_places(refuse: Refuse, name: str) -> None:
 
 
 def test_an_empty_bundle_is_refused(refuse: Refuse) -> None:
-    assert refuse() == ["bundle: holds no binding, so no rule is in force"]
+    assert refuse() == ["bundle: contains no binding, so no rule is active"]
 
 
 def test_names_the_faults_of_every_file_at_once(refuse: Refuse) -> None:

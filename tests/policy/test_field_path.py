@@ -34,7 +34,7 @@ REFUSED = [
     ("url", "there is no field 'url'; did you mean uri? fields: folder_id, name, description, uri, labels"),
     ("folderId", "there is no field 'folderId'; did you mean folder_id? "),
     ("xyz", "there is no field 'xyz'; fields: folder_id"),
-    ("uri.x", "'x' stands within what has no fields"),
+    ("uri.x", "'x' is within a value that has no fields"),
     ("labels.env", 'an entry of a map is written as labels["env"]'),
     ("uri[0]", "a field is written as uri, network.address or"),
     ("labels[env]", "a field is written as"),

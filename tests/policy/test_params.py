@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "twice": (
         [binding_text(paramsFrom=["shared"]), params_text(a=1), params_text(a=2)],
-        "metadata.name: 'shared' stands at bundle.yaml:",
+        "metadata.name: 'shared' is already defined at bundle.yaml:",
     ),
 }
 

@@ -87,11 +87,11 @@ def test_a_date_is_its_first_moment(schema: Schema) -> None:
 
 
 FAULTS: dict[str, tuple[str, str]] = {
-    "nothing": ("", "q.json: one request is asked for, as an object"),
-    "comments": ("# nothing\n", "q.json: one request is asked for, as an object"),
-    "a list": ("[{}]", "q.json: one request is asked for, as an object"),
-    "a text": ("name", "q.json: one request is asked for, as an object"),
-    "two": ("{}\n---\n{}\n", "q.json: one request is asked for, as an object"),
+    "nothing": ("", "q.json: one request is expected, as an object"),
+    "comments": ("# nothing\n", "q.json: one request is expected, as an object"),
+    "a list": ("[{}]", "q.json: one request is expected, as an object"),
+    "a text": ("name", "q.json: one request is expected, as an object"),
+    "two": ("{}\n---\n{}\n", "q.json: one request is expected, as an object"),
     "no end": ('{"name": ', "q.json:2:1: not valid YAML: "),
     "deep": ("[" * 100, "q.json:1:65: too large: "),
     "deep JSON": ("[" * 100_000, "q.json:1:65: too large: "),

@@ -224,4 +224,4 @@ def test_a_warning_may_be_waived_too(load: Load, make_request: MakeRequest) -> N
 
 def test_two_waivers_of_one_name_are_refused(refuse: Refuse) -> None:
     (fault,) = refuse(policy_text("false"), binding_text(), waiver_text(), waiver_text())
-    assert "metadata.name: 'w' stands at bundle.yaml:" in fault
+    assert "metadata.name: 'w' is already defined at bundle.yaml:" in fault

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 GOOD = policy_text("true") + binding_text()
-HIDES = " (a part that is hidden here differs)"
+HIDES = " (a redacted part differs)"
 
 
 def compare(schema: Schema, old: str | dict[str, str], new: str | dict[str, str]) -> list[Difference]:

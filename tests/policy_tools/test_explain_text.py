@@ -99,7 +99,7 @@ binding b: policy p, deny, which does not apply
 deny: {CREATE}
   deny: p/when (b): when cannot be evaluated: {NOT_FOUND}
 
-binding b: policy p, deny, which applies since nobody can tell that it does not
+binding b: policy p, deny, which applies because its condition cannot be evaluated
   when
     request.labels["x"] == "y"  →  error: {NOT_FOUND}
       request.labels["x"]  →  error: {NOT_FOUND}

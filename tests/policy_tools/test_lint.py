@@ -83,7 +83,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "two bindings that say the same": (
         GOOD + binding_text("c"),
-        ["warning: metadata.name: the binding says the same as b; keep one"],
+        ["warning: metadata.name: the binding is the same as b; keep one"],
     ),
     "two bindings for different requests": (
         policy_text("request.name != ''")
@@ -134,7 +134,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that forbids all": (
         policy_text({"assert": "false", "message": "'nobody makes images here'"}) + binding_text(),
-        ["note: spec.rules[0].assert: is false for every request: whatever the binding is for breaks it"],
+        ["note: spec.rules[0].assert: is false for every request, so every request of the binding breaks it"],
     ),
     "a rule that always fails": (
         policy_text("1 / 0 == 1") + binding_text(),
@@ -152,7 +152,9 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that is false whatever the request is": (
         policy_text("request.name == 'a' && false") + binding_text(),
-        ["warning: spec.rules[0].assert: is false for every request: whatever the binding is for breaks it"],
+        [
+            "warning: spec.rules[0].assert: is false for every request, so every request of the binding breaks it"
+        ],
     ),
     "a condition that a false part makes false": (
         policy_text("request.name != ''") + binding_text(when="request.uri == 'a' && 1 == 2"),

@@ -54,7 +54,7 @@ def test_reads_one_record_and_not_a_log(schema: Schema, line: str) -> None:
         read(schema, line * 3)
     assert (
         str(caught.value)
-        == "f.json: one record is asked for, and here are 3 lines; choose one, as grep ID does"
+        == "f.json: one record is expected, but there are 3 lines; choose one, as grep ID does"
     )
 
 

@@ -209,7 +209,7 @@ def test_a_mutation_that_the_api_does_not_take_fails_the_case(schema: Schema) ->
     assert difference.startswith('labels["Managed By"], which p sets, is not taken by the API: ')
     policy_input = PolicyInput(CREATE, schema.known[CREATE].request(uri="x"), UNKNOWN_CALLER, NOW)
     told = explanation_to_text(explain(Decider(bundle), policy_input, schema))
-    assert '  answered 400 in service: labels["Managed By"], which p sets' in told
+    assert '  400 in service: labels["Managed By"], which p sets' in told
 
 
 # What a case expects → the line that says why it is not so.

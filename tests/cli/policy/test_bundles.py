@@ -359,7 +359,7 @@ def test_nobody_vouches_for_a_file_that_was_emptied(listed: Path, private_key: P
     for command, words in options.items():
         done = run(command, listed, *words)
         assert done.returncode == 1
-        assert "a.yaml: holds no documents; restore its content, or delete the file" in done.stderr
+        assert "a.yaml: contains no documents; restore its content, or delete the file" in done.stderr
     assert sorted(one.name for one in listed.iterdir()) == ["a.yaml", "b.yaml"]
 
 
@@ -426,7 +426,7 @@ def test_a_closed_standard_input_holds_nothing(words: list[str]) -> None:
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "one request is asked for" in done.stderr or "there are no records" in done.stderr
+    assert "one request is expected" in done.stderr or "there are no records" in done.stderr
 
 
 def test_no_secret_leaves_any_command(tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ def test_explain_of_another_method() -> None:
 
 # Words and standard input → what is said; each is wrong usage.
 WRONG: dict[str, tuple[list[str], str | bytes, str]] = {
-    "no request": (["explain"], "", "<stdin>: one request is asked for, as an object"),
+    "no request": (["explain"], "", "<stdin>: one request is expected, as an object"),
     "broken request": (["explain"], '{"name": ', "<stdin>:2:1: not valid YAML: "),
     "binary request": (["explain"], b"\xff\xfe\x00", "the request is not UTF-8 text"),
     "unknown field": (["explain"], "nam: n", "<stdin>:1:1: the request does not fit "),
@@ -341,7 +341,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(name: str) -> None:
 
 
 UNREADABLE = {
-    "empty": (b"", "bundle.yaml: holds no documents; restore its content, or delete the file"),
+    "empty": (b"", "bundle.yaml: contains no documents; restore its content, or delete the file"),
     "binary": (b"\xff\xfe\x00", "cannot be read: not UTF-8 text"),
     "deep": (b"[" * 100_000, "bundle.yaml:1:65: too large"),
     "long": (b"a" * 1_000_000, "bundle.yaml:1:1: kind: is required"),

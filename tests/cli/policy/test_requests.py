@@ -49,12 +49,13 @@ def test_explain_says_when_a_record_hides_something(bundle: Path, line: str) -> 
     altered = json.loads(line) | {"left_out": ["updateMask"]}
     done = run("explain", "--bundle", bundle, stdin=json.dumps(altered))
     assert (
-        "\n  the record hides parts of the request, so values may be others than in the call\n" in done.stdout
+        "\n  parts of the recorded request are redacted, so values may differ from those in the call\n"
+        in done.stdout
     )
 
 
 WRONG: dict[str, tuple[Callable[[str], str], str]] = {
-    "several lines": (lambda line: line * 2, "<stdin>: one record is asked for, and here are 2 lines"),
+    "several lines": (lambda line: line * 2, "<stdin>: one record is expected, but there are 2 lines"),
     "an unknown method": (
         lambda line: line.replace(CREATE, "s/Unheard"),
         "<stdin>: the record cannot be used: 's/Unheard' is no known method",
