@@ -99,8 +99,8 @@ class Linker:
     def _sort(self, node: Node, values: ValueSource | None) -> None:
         """Loop over a map in the order of its keys: the engine's order differs between processes.
 
-        The keys of a map that is read without the engine are sorted without it, once for all loops. Other maps
-        are sorted only if their order is visible in a list.
+        The keys of a map that is read without the engine are sorted without it, once for all loops. Other
+        maps are sorted only if their order is visible in a list.
         """
         loop = node.comprehension_expr
         gathers = loop.accu_init.HasField("list_expr")

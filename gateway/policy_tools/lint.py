@@ -201,7 +201,7 @@ def _constant_rule(compiled: list[CompiledBinding], index: int, document: Docume
         yield make_finding("warning", document, path, message)
     elif values == {False}:
         is_plain = all(one.environment.is_constant(one.rules[index].assertion) for one in compiled)
-        message = "is false for every request, so every request of the binding breaks it"
+        message = "is false for every request, so each request breaks it"
         yield make_finding("note" if is_plain else "warning", document, path, message)
     elif ERROR in values:
         yield make_finding("warning", document, path, "fails for every request")

@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "null": (
         [binding_text(paramsFrom=["shared"]), params_text(a=None)],
-        "spec.a: null: a parameter holds no",
+        "spec.a: null: a parameter cannot be null",
     ),
     "name": (
         [binding_text(paramsFrom=["shared"]), params_text(**{"a": 1, "b-c": 1})],

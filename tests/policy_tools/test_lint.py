@@ -51,7 +51,7 @@ OWNER = "infra@example.com (OPS-1412)"
         (
             END,
             (
-                "warning: a.yaml:30:3: spec.expires: expired, so the waiver has no effect; take it away, "
+                "warning: a.yaml:30:3: spec.expires: expired, so the waiver has no effect; delete it, "
                 f"or agree on a new one with {OWNER}"
             ),
         ),
@@ -134,7 +134,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that forbids all": (
         policy_text({"assert": "false", "message": "'nobody makes images here'"}) + binding_text(),
-        ["note: spec.rules[0].assert: is false for every request, so every request of the binding breaks it"],
+        ["note: spec.rules[0].assert: is false for every request, so each request breaks it"],
     ),
     "a rule that always fails": (
         policy_text("1 / 0 == 1") + binding_text(),
@@ -152,9 +152,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that is false whatever the request is": (
         policy_text("request.name == 'a' && false") + binding_text(),
-        [
-            "warning: spec.rules[0].assert: is false for every request, so every request of the binding breaks it"
-        ],
+        ["warning: spec.rules[0].assert: is false for every request, so each request breaks it"],
     ),
     "a condition that a false part makes false": (
         policy_text("request.name != ''") + binding_text(when="request.uri == 'a' && 1 == 2"),
