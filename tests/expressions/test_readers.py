@@ -78,8 +78,10 @@ def test_a_loop_variable_is_read_from_the_turn(environment: Environment, schema:
 
 
 def test_a_variable_of_the_policy_is_read_by_its_value(environment: Environment, schema: Schema) -> None:
-    value = environment.compile("request.name").checked.expr
-    checked = environment.compile("now").checked
-    source = ReaderCompiler(Editor(checked), schema).compile(checked.expr, {"now": Bound(value, {})})
+    checked = environment.compile("request.name == ''").checked
+    name = type(checked.expr)()
+    name.ident_expr.name = "v"
+    value = Bound(checked.expr.call_expr.args[0], {})
+    source = ReaderCompiler(Editor(checked), schema).compile(name, {"v": value})
     assert source is not None
     assert source.key == "request.name"
