@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_read_makes_no_further_faults(refuse: Refuse) -> N
         assert fault.startswith("a.yaml:2:1: not valid YAML")
 
 
-def test_a_fault_in_shared_expressions_is_told_once(refuse: Refuse) -> None:
+def test_a_fault_in_shared_expressions_is_reported_once(refuse: Refuse) -> None:
     faults = refuse(policy_text("request.nope == ''"), binding_text("a"), binding_text("b"))
     assert len(faults) == 1
 

@@ -162,7 +162,7 @@ def test_what_a_refused_document_holds_is_not_missing(refuse: Refuse) -> None:
     assert [fault.partition(": ")[2].partition(":")[0] for fault in faults] == ["spec.severity"]
 
 
-def test_a_secret_in_a_wrong_place_is_not_told() -> None:
+def test_a_secret_in_a_wrong_place_is_not_reported() -> None:
     link = "https://user:pa55word@example.com/x?X-Amz-Signature=5ec4e7"
     _, (fault,) = read_documents({"a.yaml": binding_text(action=link)})
     assert "pa55word" not in str(fault)

@@ -241,7 +241,7 @@ def test_finds_what_may_be_wrong(schema: Schema, name: str) -> None:
     assert all(one.partition(": ")[2].startswith("a.yaml:") for one in found)
 
 
-def test_a_finding_of_several_methods_is_told_once(schema: Schema) -> None:
+def test_a_finding_of_several_methods_is_reported_once(schema: Schema) -> None:
     methods = [f"{SERVICE}/Create", f"{SERVICE}/Update"]
     settings = [{"field": "name", "value": "'a'"}, {"field": "name", "value": "'b'"}]
     found = lint(
