@@ -17,7 +17,7 @@ SUBJECTS = {
     "audit/test_records_in_service.py",
     "cli/policy/test_difference.py",
     "cli/policy/test_output.py",
-    "expressions/test_calls_of_odd_values.py",
+    "expressions/test_odd_values.py",
     "object_storage/test_differential.py",
     "object_storage/test_table.py",
     "openapi/test_served.py",

@@ -97,7 +97,7 @@ class Linker:
             self._sort(node, self._readers.compile(part.iter_range, names))
 
     def _sort(self, node: Node, values: ValueSource | None) -> None:
-        """Loop over a map in the order of its keys: the order of the engine differs between processes.
+        """Loop over a map in the order of its keys: the engine's order differs between processes.
 
         The keys of a map that is read without the engine are sorted without it, once for all loops. Other
         maps are sorted only if their order is visible in a list.

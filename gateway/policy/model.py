@@ -59,11 +59,11 @@ def _check_parameter_name(text: str) -> str:
 def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
     """Refuse values that the engine cannot take: a deep one crashes it, and it cuts texts at NUL."""
     if value is None:
-        raise ValueError("a parameter holds no null; leave it out")
+        raise ValueError("a parameter cannot be null; leave it out")
     if levels == 0:
         raise ValueError(f"a parameter is nested at most {_MAX_PARAMETER_DEPTH} levels deep")
     if isinstance(value, str) and "\0" in value:
-        raise ValueError("a parameter holds no NUL character")
+        raise ValueError("a parameter cannot contain a NUL character")
     if isinstance(value, int) and value not in _INT64:
         raise ValueError("a whole number takes at most 64 bits")
     if isinstance(value, (dict, list)):

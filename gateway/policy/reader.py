@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TESTS = "Tests"
 
-_EMPTY = "holds no documents; restore its content, or delete the file if what it held is to go"
+_EMPTY = "contains no documents; restore its content, or delete the file"
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class _BundleReader:
 
     def _add_suite(self, document: Document) -> None:
         if document.file in self.documents.suites:
-            self._fault(document, (), "the file holds tests already; put the cases together")
+            self._fault(document, (), "the file already contains tests; merge the cases")
             return
         suite = self._parse(document, Suite)
         if suite:

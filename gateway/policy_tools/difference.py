@@ -91,7 +91,7 @@ def _show(before: str, after: str) -> tuple[str, str]:
     """Return two values redacted; long ones are cut to where they start to differ."""
     shown, other = redact_text(before), redact_text(after)
     if shown == other:
-        return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a part that is hidden here differs)"
+        return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a redacted part differs)"
     same = next((index for index, (one, two) in enumerate(zip(shown, other, strict=False)) if one != two), 0)
     start = max(same - _AROUND, 0)
     return _cut(shown, start), _cut(other, start)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.policy_tools.explain import BindingTrace, Explanation, PartTrace, RuleTrace
 
 
-_ALTERED = "the record hides parts of the request, so values may be others than in the call"
+_ALTERED = "parts of the recorded request are redacted, so values may differ from those in the call"
 _JSON_KEYS = {"mutations": "settings", "description": "told"}
 
 

@@ -75,7 +75,7 @@ class _Linter:
             owner = f"{spec.owner} ({spec.ticket})"
             if spec.expires <= self._now:
                 message = (
-                    f"expired, so the waiver has no effect; take it away, or agree on a new one with {owner}"
+                    f"expired, so the waiver has no effect; delete it, or agree on a new one with {owner}"
                 )
                 yield make_finding("warning", document, path, message)
             elif spec.expires <= self._now + _SOON:
@@ -117,7 +117,7 @@ class _Linter:
         for name, (binding, document) in self._documents.bindings.items():
             said = binding.spec.model_dump_json()
             if said in seen:
-                message = f"the binding says the same as {seen[said]}; keep one"
+                message = f"the binding is the same as {seen[said]}; keep one"
                 yield make_finding("warning", document, ("metadata", "name"), message)
             seen.setdefault(said, name)
             if name not in self._used:
@@ -201,7 +201,7 @@ def _constant_rule(compiled: list[CompiledBinding], index: int, document: Docume
         yield make_finding("warning", document, path, message)
     elif values == {False}:
         is_plain = all(one.environment.is_constant(one.rules[index].assertion) for one in compiled)
-        message = "is false for every request: whatever the binding is for breaks it"
+        message = "is false for every request, so each request breaks it"
         yield make_finding("note" if is_plain else "warning", document, path, message)
     elif ERROR in values:
         yield make_finding("warning", document, path, "fails for every request")

@@ -31,7 +31,7 @@ def read_line(line: str, schema: Schema) -> Recorded | None:
     if not isinstance(value, dict) or value.get("kind") != DECISION:
         return None
     if "\\ud" in line.lower() and not _is_text(value):
-        raise RecordError("holds half of a character, which is no text")
+        raise RecordError("contains half of a surrogate pair, which is no text")
     return read_record(value, schema)
 
 

@@ -154,7 +154,7 @@ def test_turns_that_fail_are_bounded(evaluate: Decide, monkeypatch: pytest.Monke
     assert violation.is_error
 
 
-def test_loops_with_one_and_two_variables_are_told_apart(evaluate: Decide) -> None:
+def test_loops_with_one_and_two_variables_are_distinguished(evaluate: Decide) -> None:
     one = "['a', 'b'].all(x, string(x).matches('[ab01]'))"
     two = "['a', 'b'].all(i, v, string(i).matches('[ab01]'))"
     assert evaluate(f"{one} && {two}").is_allowed

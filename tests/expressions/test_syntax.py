@@ -238,6 +238,6 @@ def test_walks_the_outer_before_the_inner(engine: cel.Env, schema: Schema) -> No
     ]
 
 
-def test_tells_bound_variables_from_loops(engine: cel.Env, schema: Schema) -> None:
+def test_distinguishes_bound_variables_from_loops(engine: cel.Env, schema: Schema) -> None:
     assert is_variable_binding(check(engine, schema, "cel.bind(a, 1, a)"))
     assert not is_variable_binding(check(engine, schema, "[1].all(a, a == 1)"))

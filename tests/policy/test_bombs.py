@@ -208,9 +208,9 @@ PARAMETERS = {
     "a list in itself": ("&a [*a]", "too large"),
     "a map in itself": ("&a {b: {c: *a}}", "too large"),
     "aliases of aliases": (LAUGHS, "too large"),
-    "NUL": ('"a\\0b"', "no NUL character"),
-    "NUL in a key": ('{"a\\0b": 1}', "no NUL character"),
-    "NUL in a list": ('[["a\\0"]]', "no NUL character"),
+    "NUL": ('"a\\0b"', "NUL character"),
+    "NUL in a key": ('{"a\\0b": 1}', "NUL character"),
+    "NUL in a list": ('[["a\\0"]]', "NUL character"),
     "a large number": ("99999999999999999999", "at most 64 bits"),
 }
 

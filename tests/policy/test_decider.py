@@ -245,36 +245,6 @@ def test_no_message_shows_user_info_or_a_query(evaluate: Decide) -> None:
     ]
 
 
-def test_parameters_are_those_of_the_binding(decide: Decide) -> None:
-    decision = decide(
-        policy_text("request.name in params.names"),
-        binding_text("first", params={"names": ["a", "b"]}),
-        binding_text("second", params={"names": ["b", "c"]}),
-        name="a",
-    )
-    assert [one.binding for one in decision.violations] == ["second"]
-    assert not decision.is_allowed
-
-
-@pytest.mark.parametrize(
-    ("params", "rule"),
-    [
-        ({"x": ["a", 1, {"b": [True]}]}, "params.x[2].b[0] == true"),
-        ({"x": {"a": {"b": "c"}}}, "params.x.a.b == 'c'"),
-        ({"x": 2**63 - 1}, "params.x == 9223372036854775807"),
-        ({"x": -(2**63)}, "params.x < -9223372036854775807"),
-        ({"x": 1.5}, "params.x > 1.0"),
-        ({"x": True}, "params.x"),
-        ({"x": []}, "!('a' in params.x)"),
-        ({"x": {}}, "!('a' in params.x)"),
-        ({"x": "💿"}, "params.x.size() == 1"),
-        ({"size": "a", "if": "b"}, "params.size == 'a' && params.if == 'b'"),
-    ],
-)
-def test_parameters_keep_their_values(evaluate: Decide, params: dict[str, Any], rule: str) -> None:
-    assert broken(evaluate(rule, binding={"params": params})) == []
-
-
 def test_several_bindings_of_one_policy_are_all_evaluated(decide: Decide) -> None:
     policy = policy_text("request.name == params.name", variables={"unused": "request.uri"})
     bindings = [

@@ -108,7 +108,7 @@ def test_the_order_is_that_of_the_files_and_of_their_texts(schema: Schema, make_
 
 
 @pytest.mark.parametrize(("action", "is_made"), [("deny", True), ("warn", True), ("audit", False)])
-def test_an_auditing_binding_only_tells(decide: Decide, action: str, *, is_made: bool) -> None:
+def test_an_auditing_binding_only_reports(decide: Decide, action: str, *, is_made: bool) -> None:
     policy = policy_text("request.name == 'x'", set=[setting("name", "'x'"), setting("uri", "request.name")])
     decision = decide(policy, binding_text(action=action), name="n")
     assert [one.is_made for one in decision.mutations] == [is_made, is_made]
@@ -117,7 +117,7 @@ def test_an_auditing_binding_only_tells(decide: Decide, action: str, *, is_made:
     assert (decision.request is decision.input.request) is not is_made
 
 
-def test_what_is_only_told_is_seen_by_nobody(decide: Decide) -> None:
+def test_what_is_only_reported_is_not_in_the_input(decide: Decide) -> None:
     decision = decide(
         policy_text(set=[setting("name", "'told'")]),
         policy_text(name="q", set=[setting("description", "request.name")]),
@@ -170,7 +170,7 @@ def test_a_setting_that_fails_denies_and_stops_no_other(
     assert not decision.is_allowed
 
 
-def test_a_number_beyond_its_range_is_told(schema: Schema) -> None:
+def test_a_number_beyond_its_range_is_reported(schema: Schema) -> None:
     method = f"{SERVICE}/List"
     number = next(
         (field.name for field in schema.known[method].request.DESCRIPTOR.fields if field.name == "page_size"),
@@ -223,7 +223,7 @@ def test_settings_are_checked_when_loaded(refuse: Refuse, name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["request.uri", "request.description", "request.labels[request.uri]"])
-def test_no_secret_is_told(mutate: Decide, value: str) -> None:
+def test_no_secret_is_reported(mutate: Decide, value: str) -> None:
     link = sign_link("https://user:pa55word@storage.yandexcloud.net/b/a.iso")
     decision = mutate(setting("name", value), setting("uri", "''"), uri=link, description=SIGNATURE)
     told = (

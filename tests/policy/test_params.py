@@ -1,4 +1,4 @@
-"""Params: values that several bindings share, and which of them goes first."""
+"""Parameters of bindings, and Params: values that several bindings share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gateway.policy import Decider, PolicyInput
-from tests.policy.conftest import Load, MakeRequest, Refuse
+from tests.policy.conftest import Decide, Load, MakeRequest, Refuse
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "null": (
         [binding_text(paramsFrom=["shared"]), params_text(a=None)],
-        "spec.a: null: a parameter holds no",
+        "spec.a: null: a parameter cannot be null",
     ),
     "name": (
         [binding_text(paramsFrom=["shared"]), params_text(**{"a": 1, "b-c": 1})],
@@ -145,3 +145,33 @@ def test_a_value_read_by_nothing_but_a_waiver_is_read(load: Load) -> None:
         },
     }
     load(policy_text("false"), binding_text(params={"names": ["a"]}), "---\n" + yaml.safe_dump(waiver))
+
+
+def test_parameters_are_those_of_the_binding(decide: Decide) -> None:
+    decision = decide(
+        policy_text("request.name in params.names"),
+        binding_text("first", params={"names": ["a", "b"]}),
+        binding_text("second", params={"names": ["b", "c"]}),
+        name="a",
+    )
+    assert [one.binding for one in decision.violations] == ["second"]
+    assert not decision.is_allowed
+
+
+@pytest.mark.parametrize(
+    ("params", "rule"),
+    [
+        ({"x": ["a", 1, {"b": [True]}]}, "params.x[2].b[0] == true"),
+        ({"x": {"a": {"b": "c"}}}, "params.x.a.b == 'c'"),
+        ({"x": 2**63 - 1}, "params.x == 9223372036854775807"),
+        ({"x": -(2**63)}, "params.x < -9223372036854775807"),
+        ({"x": 1.5}, "params.x > 1.0"),
+        ({"x": True}, "params.x"),
+        ({"x": []}, "!('a' in params.x)"),
+        ({"x": {}}, "!('a' in params.x)"),
+        ({"x": "💿"}, "params.x.size() == 1"),
+        ({"size": "a", "if": "b"}, "params.size == 'a' && params.if == 'b'"),
+    ],
+)
+def test_parameters_keep_their_values(evaluate: Decide, params: dict[str, Any], rule: str) -> None:
+    assert evaluate(rule, binding={"params": params}).violations == ()

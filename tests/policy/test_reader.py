@@ -162,7 +162,7 @@ def test_what_a_refused_document_holds_is_not_missing(refuse: Refuse) -> None:
     assert [fault.partition(": ")[2].partition(":")[0] for fault in faults] == ["spec.severity"]
 
 
-def test_a_secret_in_a_wrong_place_is_not_told() -> None:
+def test_a_secret_in_a_wrong_place_is_not_reported() -> None:
     link = "https://user:pa55word@example.com/x?X-Amz-Signature=5ec4e7"
     _, (fault,) = read_documents({"a.yaml": binding_text(action=link)})
     assert "pa55word" not in str(fault)
@@ -171,7 +171,7 @@ def test_a_secret_in_a_wrong_place_is_not_told() -> None:
 
 def test_tests_stand_together_and_comments_count_for_nothing() -> None:
     documents, (fault,) = read_documents({"a.yaml": "---\n# nothing\n" + SUITE + SUITE})
-    assert str(fault) == "a.yaml:10:1: the file holds tests already; put the cases together"
+    assert str(fault) == "a.yaml:10:1: the file already contains tests; merge the cases"
     assert list(documents.suites) == ["a.yaml"]
 
 
@@ -181,14 +181,14 @@ EMPTY = ["", " \n\n", "# a comment\n", "---\n", "---\n# a comment\n---\n", "~\n"
 @pytest.mark.parametrize("text", EMPTY)
 def test_a_file_without_documents_is_a_fault(text: str) -> None:
     documents, (fault,) = read_documents({"a.yaml": policy_text("true") + binding_text(), "b.yaml": text})
-    assert str(fault).startswith("b.yaml: holds no documents")
+    assert str(fault).startswith("b.yaml: contains no documents")
     assert "restore its content, or delete the file" in fault.message
     assert not documents.is_whole
 
 
 def test_what_stood_in_an_emptied_file_is_not_called_missing(refuse: Refuse) -> None:
     (fault,) = refuse(a=policy_text("true") + waiver_text(), b="")
-    assert "holds no documents" in fault
+    assert "contains no documents" in fault
 
 
 def test_an_empty_document_beside_others_counts_for_nothing() -> None:

@@ -58,7 +58,7 @@ def test_reads_what_a_json_library_writes(schema: Schema, text: str, *, is_ascii
     assert ask(schema, written).request == schema.known[CREATE].request(description=text)
 
 
-def test_what_the_text_says_goes_before_what_is_told(schema: Schema) -> None:
+def test_the_text_overrides_the_options(schema: Schema) -> None:
     text = json.dumps(
         {
             "request": {"imageId": "x"},
@@ -143,7 +143,7 @@ def test_says_what_is_wrong_and_where(schema: Schema, name: str) -> None:
     assert len(fault) < 600
 
 
-def test_the_time_that_is_told_is_checked(schema: Schema) -> None:
+def test_the_time_of_the_option_is_checked(schema: Schema) -> None:
     for now in ("soon", "2026", "1", "2026-01-01T00:00:00"):
         assert refuse(schema, "{}", now) == [f"q.json:1:1: now: '{now}': {TIME}"]
 

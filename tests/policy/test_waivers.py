@@ -199,7 +199,9 @@ def test_a_waiver_is_for_the_rules_and_the_binding_that_it_names(
     ]
 
 
-def test_the_first_waiver_that_applies_is_the_one_that_is_told(load: Load, make_request: MakeRequest) -> None:
+def test_the_first_waiver_that_applies_is_the_one_that_is_reported(
+    load: Load, make_request: MakeRequest
+) -> None:
     waivers = [
         waiver_text("expired", expires="2025-01-01"),
         waiver_text("failing", when=ERROR),

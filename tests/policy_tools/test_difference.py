@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 GOOD = policy_text("true") + binding_text()
-HIDES = " (a part that is hidden here differs)"
+HIDES = " (a redacted part differs)"
 
 
 def compare(schema: Schema, old: str | dict[str, str], new: str | dict[str, str]) -> list[Difference]:
@@ -158,7 +158,7 @@ DIFFERENCES: dict[str, tuple[str, str, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_tells_what_differs(schema: Schema, name: str) -> None:
+def test_reports_what_differs(schema: Schema, name: str) -> None:
     old, new, expected = DIFFERENCES[name]
     assert lines(compare(schema, old, new)) == expected
 
@@ -206,7 +206,7 @@ def test_a_long_text_that_ends_sooner_is_shown_too(schema: Schema) -> None:
     assert one.after.endswith('"')
 
 
-def test_a_secret_is_hidden_and_its_change_is_told(schema: Schema) -> None:
+def test_a_secret_is_hidden_and_its_change_is_reported(schema: Schema) -> None:
     link = "https://storage.yandexcloud.net/b/a.iso"
     other = sign_link(link).replace(SIGNATURE, SIGNATURE[::-1])
     old, new = (GOOD + suite_text({"request": {"uri": uri}}) for uri in (sign_link(link), other))

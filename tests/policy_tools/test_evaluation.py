@@ -80,7 +80,7 @@ FAULTS = {
 @pytest.mark.parametrize(
     ("text", "start"), FAULTS.items(), ids=[str(number) for number in range(len(FAULTS))]
 )
-def test_tells_what_is_wrong_with_an_expression(schema: Schema, text: str, start: str) -> None:
+def test_reports_what_is_wrong_with_an_expression(schema: Schema, text: str, start: str) -> None:
     with pytest.raises(FaultsError) as caught:
         evaluate(schema, text)
     assert str(caught.value).startswith(start)

@@ -144,7 +144,7 @@ def test_shows_each_part_with_its_value(schema: Schema, name: str) -> None:
         (LOOKUP, "error", f"the rule cannot be evaluated: {NOT_FOUND}"),
     ],
 )
-def test_tells_how_a_rule_came_out(schema: Schema, rule: str, outcome: str, told: str) -> None:
+def test_reports_how_a_rule_came_out(schema: Schema, rule: str, outcome: str, told: str) -> None:
     trace = rule_of(schema, rule)
     assert (trace.outcome, trace.description) == (outcome, told)
 
@@ -154,7 +154,7 @@ def binding_of(schema: Schema, *documents: str, **fields: Any) -> BindingTrace:
     return binding
 
 
-def test_tells_why_a_waiver_is_used_or_not(schema: Schema) -> None:
+def test_reports_why_a_waiver_is_used_or_not(schema: Schema) -> None:
     waivers = [
         waiver_text("other-rule", rules=["r1"]),
         waiver_text("expired", expires="2026-01-01"),
@@ -184,7 +184,7 @@ def test_tells_why_a_waiver_is_used_or_not(schema: Schema) -> None:
         (LOOKUP, True, f"error: {NOT_FOUND}"),
     ],
 )
-def test_tells_whether_a_binding_applies(schema: Schema, when: str, value: str, *, applies: bool) -> None:
+def test_reports_whether_a_binding_applies(schema: Schema, when: str, value: str, *, applies: bool) -> None:
     binding = binding_of(schema, policy_text("true"), binding_text(when=when), name="n")
     assert (binding.applies, binding.when[0].value) == (applies, value)
     assert binding.rules[0].outcome == ("met" if applies else "not evaluated")
@@ -219,7 +219,7 @@ def test_shows_callers_and_parameters(schema: Schema) -> None:
     ]
 
 
-def test_tells_what_was_set(schema: Schema) -> None:
+def test_reports_what_was_set(schema: Schema) -> None:
     settings = [
         {"field": "name", "value": "'x'"},
         {"field": "description", "value": "'x'", "when": "request.name == 'n'"},
@@ -235,7 +235,7 @@ def test_tells_what_was_set(schema: Schema) -> None:
         assert binding.rules[0].outcome == met
 
 
-def test_bindings_are_told_apart(schema: Schema) -> None:
+def test_bindings_are_distinguished(schema: Schema) -> None:
     bindings = [
         binding_text("b", params={"a": "n"}),
         binding_text("c", params={"a": "x"}, action="warn"),

@@ -51,7 +51,7 @@ OWNER = "infra@example.com (OPS-1412)"
         (
             END,
             (
-                "warning: a.yaml:30:3: spec.expires: expired, so the waiver has no effect; take it away, "
+                "warning: a.yaml:30:3: spec.expires: expired, so the waiver has no effect; delete it, "
                 f"or agree on a new one with {OWNER}"
             ),
         ),
@@ -83,7 +83,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "two bindings that say the same": (
         GOOD + binding_text("c"),
-        ["warning: metadata.name: the binding says the same as b; keep one"],
+        ["warning: metadata.name: the binding is the same as b; keep one"],
     ),
     "two bindings for different requests": (
         policy_text("request.name != ''")
@@ -134,7 +134,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that forbids all": (
         policy_text({"assert": "false", "message": "'nobody makes images here'"}) + binding_text(),
-        ["note: spec.rules[0].assert: is false for every request: whatever the binding is for breaks it"],
+        ["note: spec.rules[0].assert: is false for every request, so each request breaks it"],
     ),
     "a rule that always fails": (
         policy_text("1 / 0 == 1") + binding_text(),
@@ -152,7 +152,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a rule that is false whatever the request is": (
         policy_text("request.name == 'a' && false") + binding_text(),
-        ["warning: spec.rules[0].assert: is false for every request: whatever the binding is for breaks it"],
+        ["warning: spec.rules[0].assert: is false for every request, so each request breaks it"],
     ),
     "a condition that a false part makes false": (
         policy_text("request.name != ''") + binding_text(when="request.uri == 'a' && 1 == 2"),
@@ -241,7 +241,7 @@ def test_finds_what_may_be_wrong(schema: Schema, name: str) -> None:
     assert all(one.partition(": ")[2].startswith("a.yaml:") for one in found)
 
 
-def test_a_finding_of_several_methods_is_told_once(schema: Schema) -> None:
+def test_a_finding_of_several_methods_is_reported_once(schema: Schema) -> None:
     methods = [f"{SERVICE}/Create", f"{SERVICE}/Update"]
     settings = [{"field": "name", "value": "'a'"}, {"field": "name", "value": "'b'"}]
     found = lint(

@@ -58,7 +58,7 @@ def test_reads_one_record_and_not_a_log(schema: Schema, line: str) -> None:
     )
 
 
-def test_tells_why_a_record_cannot_be_used(schema: Schema, line: str) -> None:
+def test_reports_why_a_record_cannot_be_used(schema: Schema, line: str) -> None:
     with pytest.raises(FaultsError) as caught:
         read(schema, line.replace(CREATE, "s/Unheard"))
     assert str(caught.value).startswith("f.json: the record cannot be used: 's/Unheard' is no known method")

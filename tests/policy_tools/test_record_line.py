@@ -41,5 +41,5 @@ def test_what_is_not_json_is_told_apart(schema: Schema, line: str) -> None:
 
 def test_half_a_character_is_refused(schema: Schema) -> None:
     broken = record(schema).replace('"n"', '"\\ud800"')
-    with pytest.raises(RecordError, match="half of a character"):
+    with pytest.raises(RecordError, match="half of a surrogate pair"):
         read_line(broken, schema)

@@ -73,7 +73,7 @@ CHANGES: dict[str, tuple[list[str], list[str], str, dict[str, str], tuple[str, .
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_tells_what_would_be_decided_otherwise(schema: Schema, name: str) -> None:
+def test_reports_what_would_be_decided_otherwise(schema: Schema, name: str) -> None:
     old, new, kind, newly_broken, newly_met = CHANGES[name]
     change = change_of(schema, [policy_text(*old), binding_text()], [policy_text(*new), binding_text()])
     assert change is not None
@@ -126,7 +126,7 @@ def test_another_mutation_is_a_change(
     assert same is None
 
 
-def test_a_mutation_that_is_only_told_is_none(schema: Schema) -> None:
+def test_a_mutation_that_is_only_reported_is_none(schema: Schema) -> None:
     policy = policy_text("true", set=[{"field": "name", "value": "'a'"}])
     assert (
         change_of(schema, [policy_text("true"), binding_text()], [policy, binding_text(action="audit")])
@@ -154,7 +154,7 @@ def test_decisions_are_evaluated_at_their_own_time(schema: Schema) -> None:
     assert [one.kind for one in replay([during, after], without, schema).changes] == ["allow → deny"]
 
 
-def test_tells_that_a_record_hides_what_was_evaluated(schema: Schema) -> None:
+def test_reports_that_a_record_hides_what_was_evaluated(schema: Schema) -> None:
     rule = "request.uri.endsWith('?x=y')"
     documents = [policy_text(rule), binding_text()]
     change = change_of(schema, documents, documents, uri=LINK + "?x=y")

@@ -136,12 +136,12 @@ async def test_an_emptied_file_stops_start_reload_and_shadow(start: Start, bundl
     sums_path(bundle).unlink()
     running = await start(policies__path=bundle)
     (bundle / "approved-source.yaml").write_text(text)
-    assert "approved-source.yaml: holds no documents" in await reload_faults(running)
+    assert "approved-source.yaml: contains no documents" in await reload_faults(running)
     assert (await create(running, uri=ELSEWHERE))[0] == 403
-    with pytest.raises(FaultsError, match=r"approved-source\.yaml: holds no documents"):
+    with pytest.raises(FaultsError, match=r"approved-source\.yaml: contains no documents"):
         await start(policies__path=bundle)
     shadowed = await start(policies__shadow=bundle)
-    assert "approved-source.yaml: holds no documents" in str((await ready(shadowed))["shadow_faults"])
+    assert "approved-source.yaml: contains no documents" in str((await ready(shadowed))["shadow_faults"])
 
 
 async def test_a_kept_bundle_with_an_emptied_file_is_not_good(
@@ -150,7 +150,7 @@ async def test_a_kept_bundle_with_an_emptied_file_is_not_good(
     sums_path(bundle).unlink()
     (bundle / "approved-source.yaml").write_text("")
     LastGood(tmp_path / "kept.json").save(read_bundle(bundle))  # as an earlier version would
-    with pytest.raises(FaultsError, match=r"approved-source\.yaml: holds no documents"):
+    with pytest.raises(FaultsError, match=r"approved-source\.yaml: contains no documents"):
         await start(
             policies__path=tmp_path / "nowhere",
             policies__on_error="last_good",

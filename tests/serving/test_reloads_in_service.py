@@ -100,7 +100,7 @@ async def test_an_emptied_policy_file_opens_no_gate(tmp_path: Path, bundle: Path
         facts = await served.until(lambda facts: "reload_faults" in facts)
         assert await served.create(uri=ELSEWHERE) == 403
         assert facts["bundle"] == before["bundle"]
-        assert "approved-source.yaml: holds no document" in str(facts["reload_faults"])
+        assert "approved-source.yaml: contains no document" in str(facts["reload_faults"])
 
         file.write_text(whole.replace("is not approved", "is none of ours"))
         served.reload()

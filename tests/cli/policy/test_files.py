@@ -126,7 +126,7 @@ def test_nobody_vouches_for_a_file_that_was_emptied(listed: Path, private_key: P
     for command, words in options.items():
         done = run(command, listed, *words)
         assert done.returncode == 1
-        assert "a.yaml: holds no documents; restore its content, or delete the file" in done.stderr
+        assert "a.yaml: contains no documents; restore its content, or delete the file" in done.stderr
     assert sorted(one.name for one in listed.iterdir()) == ["a.yaml", "b.yaml"]
 
 

@@ -331,7 +331,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(name: str) -> None:
 
 
 UNREADABLE = {
-    "empty": (b"", "bundle.yaml: holds no documents; restore its content, or delete the file"),
+    "empty": (b"", "bundle.yaml: contains no documents; restore its content, or delete the file"),
     "binary": (b"\xff\xfe\x00", "cannot be read: not UTF-8 text"),
     "deep": (b"[" * 100_000, "bundle.yaml:1:65: too large"),
     "long": (b"a" * 1_000_000, "bundle.yaml:1:1: kind: is required"),

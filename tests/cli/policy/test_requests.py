@@ -49,7 +49,8 @@ def test_explain_says_when_a_record_hides_something(bundle: Path, line: str) -> 
     altered = json.loads(line) | {"left_out": ["updateMask"]}
     done = run("explain", "--bundle", bundle, stdin=json.dumps(altered))
     assert (
-        "\n  the record hides parts of the request, so values may be others than in the call\n" in done.stdout
+        "\n  parts of the recorded request are redacted, so values may differ from those in the call\n"
+        in done.stdout
     )
 
 

@@ -1,4 +1,4 @@
-"""What the differential run has found, as small as it gets."""
+"""Faults that the differential run has found, each in its smallest form."""
 
 from __future__ import annotations
 
