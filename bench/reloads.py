@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.processes import resident_mib
+from bench.workloads import CREATE
 from gateway.bundles import read_bundle
 from gateway.call import Caller
 from gateway.config import Config
@@ -16,15 +19,6 @@ from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
 
 RELOADS = 1000
-CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-_KIB_A_MIB = 1024
-
-
-def resident_mib() -> float:
-    """Return what the process holds in memory."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
-    return int(line.split()[1]) / _KIB_A_MIB
 
 
 def main() -> None:
@@ -42,7 +36,7 @@ def main() -> None:
         decider.decide(policy_input)
         if number in {0, 10, 50, 100, 200, 300, 500, 750, RELOADS}:
             gc.collect()
-            print(f"after {number:>5} reloads: {resident_mib():7.1f} MiB")
+            print(f"after {number:>5} reloads: {resident_mib([os.getpid()]):7.1f} MiB")
     print(f"a reload takes {statistics.median(times_ms):.1f} ms (median)")
 
 

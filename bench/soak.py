@@ -12,13 +12,14 @@ import json
 import sys
 import time
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc.aio
 
-from bench.create import IMAGE, free_address, start_gateway, until_ready
+from bench.processes import Group, free_address, resident_mib, wait_until_served
+from bench.subjects import gateway_environment
+from bench.workloads import CREATE, IMAGE, IMAGES, http_request
 from gateway.config import Config
 from gateway.emulator import Emulator
 from gateway.schema import load_schema
@@ -29,21 +30,14 @@ if TYPE_CHECKING:
 CONCURRENCY = 16
 LOOKS = 20
 MOST_GROWTH = 1.05
-IMAGES = "/baremetal/v1alpha/images"
-DENIED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
+REFUSED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
 SIGNED = IMAGE | {"uri": f"{IMAGE['uri']}?versionId=1", "description": "d" * 1000}
-
-
-def resident_mib(process: int) -> float:
-    """Return the resident memory of a process, in MiB."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[], Awaitable[None]]]:
     """Yield calls over REST."""
     url = f"http://{rest}{IMAGES}"
-    bodies = [json.dumps(one).encode() for one in (IMAGE, DENIED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
+    bodies = [json.dumps(one).encode() for one in (IMAGE, REFUSED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
 
     async def create(body: bytes) -> None:
         async with client.post(url, data=body, headers={"content-type": "application/json"}) as response:
@@ -61,7 +55,7 @@ def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[]
 
 def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[None]]]:
     """Yield calls over gRPC."""
-    method = load_schema(Config().services).methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
+    method = load_schema(Config().services).methods[CREATE]
     callable_: Any = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
 
     async def create(fields: dict[str, Any]) -> None:
@@ -70,7 +64,7 @@ def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[Non
         except grpc.aio.AioRpcError:
             return
 
-    yield from [lambda fields=fields: create(fields) for fields in (IMAGE, DENIED)]
+    yield from [lambda fields=fields: create(fields) for fields in (IMAGE, REFUSED)]
 
 
 async def soak(calls: int) -> list[float]:
@@ -82,9 +76,12 @@ async def soak(calls: int) -> list[float]:
         aiohttp.ClientSession() as client,
         grpc.aio.insecure_channel(rpc) as channel,
     ):
-        gateway = start_gateway(emulator.address, rest, rpc)
+        gateway = Group()
         try:
-            await until_ready(rest)
+            gateway.start(
+                [sys.executable, "-m", "gateway", "serve"], gateway_environment(emulator.address, rest, rpc)
+            )
+            await asyncio.to_thread(wait_until_served, rest, http_request("GET", IMAGES))
             turns = cycle([*rest_calls(client, rest), *grpc_calls(channel)])
             started = time.monotonic()
             for look in range(1, LOOKS + 1):
@@ -94,14 +91,13 @@ async def soak(calls: int) -> list[float]:
                         await next(turns)()
 
                 await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
-                seen.append(resident_mib(gateway.pid))
+                seen.append(resident_mib(gateway.pids))
                 made = look * (calls // LOOKS // CONCURRENCY) * CONCURRENCY
                 print(
                     f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {seen[-1]:>7.1f} MiB", flush=True
                 )
         finally:
-            gateway.terminate()
-            gateway.wait()
+            gateway.stop()
     return seen
 
 
