@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -27,7 +28,7 @@ from gateway.audit.record import to_record
 from gateway.audit.record_writer import RecordWriter
 from gateway.audit.reporter import Reporter
 from gateway.bundles import read_bundle
-from gateway.call import Call, Caller, Reply, choose_idempotency_key
+from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
 from gateway.config import Config
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners.metadata import MetadataReader, read_timeout, request_id
@@ -39,6 +40,7 @@ from gateway.sinks.stdout import StdoutSink
 from gateway.telemetry import Health, Metrics, Tracing, to_headers, trace_id_of
 from gateway.telemetry.logs import LogHandler
 from gateway.transcode import JsonWriter, Match, build_router, parse_target
+from gateway.upstream import DetachedCall
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
@@ -71,8 +73,12 @@ class _NoUpstream:
     def __init__(self, message: Message) -> None:
         self._reply = Reply(message=message, metadata={})
 
-    async def forward(self, _: Call) -> Reply:
+    async def forward(self, _: Call) -> Reply | ReplyStream:
         return self._reply
+
+
+def _ignore(_: asyncio.Task[None]) -> None:
+    """Do nothing when a change has ended whose caller has gone: here none goes."""
 
 
 def _repeat(function: Callable[[], object]) -> Batch:
@@ -123,13 +129,16 @@ class StageCalls:
             "mutate": _repeat(lambda: self._decider.mutate(self._policy_input())),
             "evaluate": _repeat(lambda: self._decider.evaluate(self._mutated)),
             "record: build": _repeat(self._to_record),
-            "record: encode and hand over": _repeat_async(self._write_record),
+            "record: encode and hand over, in one turn of the loop": _repeat_async(self._write_record),
+            "record: the same, a turn for each": _repeat_async(self._write_record_in_a_turn),
+            "forward: the task of a change": _repeat_async(self._forward),
             "spans: start and end": _repeat(lambda: self._make_spans(self._tracing)),
             "spans: OTLP encoding": self._encode_spans,
             "metrics": _repeat(self._count),
             "log line": _repeat(self._log_line),
             "message to JSON": _repeat(lambda: self._writer.write(self._reply)),
-            "the whole Pipeline.handle": _repeat_async(self._handle),
+            "Pipeline.handle without records": _repeat_async(partial(self._handle, self._unrecorded)),
+            "the whole Pipeline.handle": _repeat_async(partial(self._handle, self._pipeline)),
         }
 
     async def close(self) -> None:
@@ -174,9 +183,17 @@ class StageCalls:
         self._log.addHandler(self._handler)
 
     def _make_pipeline(self) -> None:
-        reporter = Reporter(self._records, self._metrics, self._schema.pool, DEFAULT_HOSTS)
-        forwarder = cast("Forwarder", _NoUpstream(self._reply))
-        self._pipeline = Pipeline(self._decider, self._validator, reporter, forwarder)
+        self._forwarder = _NoUpstream(self._reply)
+        none = RecordWriter(None, self._metrics, Health(), capacity=1, when_full="refuse")
+        self._pipeline, self._unrecorded = (
+            Pipeline(
+                self._decider,
+                self._validator,
+                Reporter(records, self._metrics, self._schema.pool, DEFAULT_HOSTS),
+                cast("Forwarder", self._forwarder),
+            )
+            for records in (self._records, none)
+        )
         self._concurrency = ConcurrencyLimit(1, self._metrics)
         self._call = Call(
             id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
@@ -217,6 +234,14 @@ class StageCalls:
 
     async def _write_record(self) -> None:
         await self._records.write(self._record, self._deadline)
+
+    async def _write_record_in_a_turn(self) -> None:
+        """Write a record and yield to the event loop, as a call does that waits for the upstream."""
+        await self._write_record()
+        await asyncio.sleep(0)
+
+    async def _forward(self) -> None:
+        await DetachedCall(self._forwarder.forward(self._call), _ignore).reply()
 
     def _make_spans(self, tracing: Tracing) -> None:
         server = tracing.start_server(
@@ -282,6 +307,6 @@ class StageCalls:
         }
         self._log.info("responded", extra=fields)
 
-    async def _handle(self) -> None:
+    async def _handle(self, pipeline: Pipeline) -> None:
         with self._concurrency.acquire() as slot:
-            await self._pipeline.handle(self._call, slot)
+            await pipeline.handle(self._call, slot)

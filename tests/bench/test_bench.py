@@ -26,12 +26,15 @@ STAGES = {
     "mutate",
     "evaluate",
     "record: build",
-    "record: encode and hand over",
+    "record: encode and hand over, in one turn of the loop",
+    "record: the same, a turn for each",
+    "forward: the task of a change",
     "spans: start and end",
     "spans: OTLP encoding",
     "metrics",
     "log line",
     "message to JSON",
+    "Pipeline.handle without records",
     "the whole Pipeline.handle",
 }
 
