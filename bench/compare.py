@@ -55,15 +55,17 @@ class Stubs:
     """The processes beside what is measured."""
 
     group: Group = field(default_factory=Group)
-    beside: Beside = field(default_factory=lambda: Beside(free_address(), free_address()))
+    beside: Beside = field(default_factory=lambda: Beside(*(free_address() for _ in range(3))))
     collector: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start them."""
         self.group.start_python("bench.stubs", "upstream", self.beside.upstream)
+        self.group.start_python("bench.stubs", "metrics", self.beside.metrics)
         wait_until_listening(self.beside.upstream)
+        wait_until_listening(self.beside.metrics)
         self.collector = subprocess.Popen(
-            [sys.executable, "-m", "bench.stubs", "collector", self.beside.collector], stderr=subprocess.PIPE
+            [sys.executable, "-m", "bench.stubs", "collector", self.beside.collector], stdout=subprocess.PIPE
         )
         wait_until_listening(self.beside.collector)
 
@@ -78,8 +80,8 @@ class Stubs:
         if self.collector is None:
             return {}
         self.collector.terminate()
-        _, text = self.collector.communicate()
-        counts: dict[str, int] = json.loads(text.splitlines()[-1])
+        text, _ = self.collector.communicate()
+        counts: dict[str, int] = json.loads(text)
         return counts
 
 

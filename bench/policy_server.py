@@ -76,14 +76,12 @@ class PolicyServer:
         self._allowed = self._response(status={"code": 0}).SerializeToString()
         self._create = load_schema(Config().services).methods[CREATE].request
         self._lines: list[str] = []
-        self.counts = {"allowed": 0, "denied": 0}
 
     def respond(self, request: bytes) -> bytes:
         """Return the CheckResponse to a CheckRequest."""
         http = self._check.FromString(request).attributes.request.http
         uri, labels = self._read(http)
         violations = [] if uri is None else _find_violations(uri, labels)
-        self.counts["denied" if violations else "allowed"] += 1
         self._log(http, uri, labels, violations)
         return self._deny(violations) if violations else self._allowed
 

@@ -1,6 +1,6 @@
-"""The processes beside what is measured: `python -m bench.stubs upstream|collector|policy HOST:PORT`.
+"""The processes beside what is measured: `python -m bench.stubs upstream|collector|metrics|policy HOST:PORT`.
 
-Each prints what it has counted, as JSON, when it is stopped.
+The collector prints what it has counted, as JSON, when it is stopped.
 """
 
 from __future__ import annotations
@@ -35,11 +35,9 @@ class Upstream:
         schema = load_schema(Config().services)
         self._created: bytes = _operation(schema.methods[CREATE]).SerializeToString()
         self._listed: bytes = _images(schema.methods[LIST]).SerializeToString()
-        self.counts = {"calls": 0}
 
     def respond(self, request: bytes) -> bytes:
         """Return an operation for a create, which names a link, and images for a list."""
-        self.counts["calls"] += 1
         return self._created if b"https://" in request else self._listed
 
 
@@ -50,13 +48,21 @@ class Collector:
         self.counts: dict[str, int] = {}
 
     def respond(self, request: bytes) -> bytes:
-        """Count the spans; a request without any has metrics."""
+        """Count the spans."""
         for resource in ExportTraceServiceRequest.FromString(request).resource_spans:
             (name,) = (
                 one.value.string_value for one in resource.resource.attributes if one.key == "service.name"
             )
             count = sum(len(scope.spans) for scope in resource.scope_spans)
             self.counts[name] = self.counts.get(name, 0) + count
+        return b""
+
+
+class MetricsCollector:
+    """Accepts metrics, at an address of its own: only the path, which is not read, tells them from spans."""
+
+    def respond(self, _: bytes) -> bytes:
+        """Accept an export."""
         return b""
 
 
@@ -102,6 +108,7 @@ async def serve(stub: Any, address: str) -> None:
 STUBS: dict[str, Callable[[], Any]] = {
     "upstream": Upstream,
     "collector": Collector,
+    "metrics": MetricsCollector,
     "policy": PolicyServer,
 }
 
@@ -111,7 +118,8 @@ def main() -> None:
     kind, address = sys.argv[1:]
     stub = STUBS[kind]()
     uvloop.run(serve(stub, address))
-    print(json.dumps(stub.counts), file=sys.stderr)
+    if isinstance(stub, Collector):
+        print(json.dumps(stub.counts))
 
 
 if __name__ == "__main__":

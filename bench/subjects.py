@@ -26,6 +26,7 @@ class Beside:
 
     upstream: str
     collector: str
+    metrics: str
 
 
 @dataclass(slots=True)
@@ -89,6 +90,7 @@ def start_gateway(beside: Beside, key: str, name: str, further: dict[str, str]) 
     environment = gateway_environment(beside.upstream, subject.rest, subject.grpc)
     environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{beside.collector}",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://{beside.metrics}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_SERVICE_NAME": key,
         "OTEL_BSP_SCHEDULE_DELAY": "250",  # so that what a slice defers is done when its CPU is read
