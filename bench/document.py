@@ -143,7 +143,11 @@ def _checks(run: Run, workload: str, connections: int) -> Iterator[str]:
     for key, written in run.lines.items():
         spans = run.spans.get(key, 0)
         lines = "".join(f", {count:,} lines of {pipe}" for pipe, count in written.items())
-        yield f"- {run.names[key]}: {run.calls[key]:,} calls, {spans:,} spans received{lines}"
+        calls = run.calls[key]
+        yield (
+            f"- {run.names[key]}: {calls:,} calls, {spans:,} spans received "
+            f"({spans / calls:.2f} a call){lines}"
+        )
     yield from _policy_check(run, workload, connections)
 
 
