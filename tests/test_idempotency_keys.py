@@ -1,4 +1,4 @@
-"""The key of a change is chosen before the decision: the record contains the key that the upstream receives."""
+"""The key of a change: chosen before the decision, recorded, and sent to the upstream."""
 
 from __future__ import annotations
 
