@@ -174,3 +174,32 @@ async def test_heads_that_hang_up_at_the_limit(start: Start) -> None:
         assert 0 <= active(running) <= 3
         assert await status_of_a_read(running) == 200
     await wait_for(lambda: active(running) == 0)
+
+
+async def test_whole_requests_are_served_whatever_waits(start: Start) -> None:
+    """Nobody who sends head and body together is refused for callers that send heads only."""
+    running = await start(limits__concurrency=2, limits__deadline_s=GENEROUS_S)
+    whole = GET + b"\r\n"
+    found: list[bytes] = []
+
+    async def attack(number: int) -> None:
+        while len(found) < 100:
+            data = HALF if number % 2 else GET + b"Content-Length: 10\r\n\r\n"
+            _, writer = await connect(running, data)
+            await asyncio.sleep(0.003)
+            writer.close()
+
+    async def call() -> None:
+        reader, writer = await connect(running, b"")
+        for _ in range(100):
+            writer.write(whole)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), GENEROUS_S)
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+            found.append(head.split(b" ")[1])
+        writer.close()
+
+    await asyncio.gather(call(), *map(attack, range(10)))
+    assert set(found) == {b"200"}
+    await wait_for(lambda: active(running) == 0)
