@@ -133,6 +133,6 @@ class ReplyStream:
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
     """Return the key of a call: the caller's own, or a new one for a change; empty for a read without one."""
     own = metadata.get(IDEMPOTENCY_KEY)
-    if isinstance(own, str) and own.strip():
+    if isinstance(own, str) and own.strip():  # an empty key would name no change
         return own
     return "" if method.is_read else str(uuid4())
