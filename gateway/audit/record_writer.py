@@ -6,8 +6,8 @@ to lose records rather than calls. Where the sink is durable, a call waits until
 its own record is written.
 
 A record for which no call waits does not wake the thread while records keep
-coming: the thread looks at the queue again after GATHER_S. So such a record costs
-no system call, and no hand-over of the interpreter lock.
+coming: the thread looks at the queue again after GATHER_S, or when it is half full.
+So such a record costs no system call, and no hand-over of the interpreter lock.
 """
 
 from __future__ import annotations
@@ -136,8 +136,16 @@ class RecordWriter:
             self._fail("the sink does not respond")
 
     def offer(self, record: Mapping[str, Any]) -> None:
-        """Write the record of a call that has ended. No call waits for it; a full queue loses it."""
-        if self._sink is not None and not self._is_full():
+        """Write the record of a call that has ended; no call waits for it.
+
+        Such records take at most half of the queue, and are lost beyond that: malformed requests must not
+        make valid calls fail.
+        """
+        if self._sink is None:
+            return
+        if self._is_half_full():
+            self._metrics.record_lost_records(1)
+        else:
             self._put(_Waiting(_to_line(record), None), self._sink)
 
     async def close(self) -> None:
@@ -165,6 +173,10 @@ class RecordWriter:
         self._lose(1, f"{self._capacity} records wait to be written")
         return True
 
+    def _is_half_full(self) -> bool:
+        """Return whether the queue has to be written before more records gather."""
+        return 2 * self._waiting >= self._capacity
+
     def _put(self, waiting: _Waiting, sink: Sink) -> None:
         self._put_count += 1
         self._queue.append(waiting)
@@ -173,7 +185,7 @@ class RecordWriter:
             # A daemon: a write that blocks does not keep the process from ending.
             self._thread = threading.Thread(target=self._run, args=(sink, loop), daemon=True)
             self._thread.start()
-        elif self._is_idle or (self._is_gathering and waiting.written is not None):
+        elif self._is_idle or (self._is_gathering and (waiting.written is not None or self._is_half_full())):
             self._is_idle = self._is_gathering = False
             self._bell.put(None)
 
