@@ -18,13 +18,15 @@ from gateway.faults import Fault, FaultsError, Position
 from gateway.redaction import redact_text
 from gateway.telemetry.environment import find_faults
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.tracing import Tracing
+from gateway.telemetry.span import SCOPE, RecordedSpan
+from gateway.telemetry.span_encoder import RequestEncoder, encode_span
+from gateway.telemetry.span_processor import BatchSettings, SpanProcessor
+from gateway.telemetry.tracing import Tracer, Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.sdk.metrics.export import MetricReader
-    from opentelemetry.sdk.trace import TracerProvider
 
 _log = logging.getLogger(__name__)
 
@@ -32,16 +34,23 @@ SHUTDOWN_S = 3.0
 """Seconds that spans and metrics have to be sent when the gateway stops."""
 
 _SERVICE = "baremetal-gateway"
+_OTLP_TIMEOUT_S = 10.0
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was set up."""
+    """What was set up.
+
+    Attributes:
+        tracing: starts spans.
+        metrics: the gateway's own.
+        spans: exports ended spans; None when tracing is off.
+    """
 
     tracing: Tracing
     metrics: Metrics
-    _provider: TracerProvider | None = None
+    spans: SpanProcessor[Any] | None = None
 
     def shutdown(self) -> None:
         """Send what has not been sent yet, as far as that takes no longer than SHUTDOWN_S. Blocks.
@@ -50,8 +59,8 @@ class Telemetry:
         whatever time it is given to shut down. So each gets a thread, which may outlive the wait.
         """
         shutdowns = [self.metrics.shutdown]
-        if self._provider is not None:
-            shutdowns.append(self._provider.shutdown)
+        if self.spans is not None:
+            shutdowns.append(self.spans.shutdown)
         threads = [threading.Thread(target=one, name="telemetry shutdown", daemon=True) for one in shutdowns]
         for thread in threads:
             thread.start()
@@ -88,40 +97,67 @@ def _start(environment: Mapping[str, str], version: str) -> Telemetry:
     resource = Resource.create(
         {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
     )
-    exporter = _exporter(environment, "traces")
-    provider = _tracer_provider(resource, exporter) if exporter is not None else None
-    return Telemetry(Tracing(provider), Metrics(resource, _readers(environment)), provider)
+    tracing, spans = _start_tracing(environment, resource)
+    return Telemetry(tracing, Metrics(resource, _readers(environment)), spans)
 
 
-def _tracer_provider(resource: Resource, exporter: Any) -> TracerProvider:
+def _start_tracing(
+    environment: Mapping[str, str], resource: Resource
+) -> tuple[Tracing, SpanProcessor[Any] | None]:
+    name = _exporter_name(environment, "traces")
+    if name is None:
+        return Tracing(), None
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only when tracing is on
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - only when tracing is on
 
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+    settings = BatchSettings.of(environment)
+    if name == "console":
+        exporter = _load("opentelemetry_traces_exporter", name)
+        spans = SpanProcessor(RecordedSpan.to_readable, exporter.export, exporter.shutdown, settings)
+    else:
+        exporter = _otlp_exporter(name, RequestEncoder(resource, SCOPE), _export_timeout_s(environment))
+        spans = SpanProcessor(encode_span, exporter.export, exporter.shutdown, settings)
+    tracer = Tracer(TracerProvider(resource=resource, shutdown_on_exit=False), spans.put)
+    return Tracing(tracer), spans
+
+
+def _otlp_exporter(name: str, requests: RequestEncoder, timeout_s: float | None) -> Any:
+    if name == _OTLP_BY_PROTOCOL["grpc"]:
+        from gateway.telemetry.otlp_grpc import GrpcSpanExporter  # noqa: PLC0415 - only the one in use
+
+        return GrpcSpanExporter(requests, timeout_s)
+    from gateway.telemetry.otlp_http import HttpSpanExporter  # noqa: PLC0415 - only the one in use
+
+    return HttpSpanExporter(requests, timeout_s)
+
+
+def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
+    """Return the lower one of both timeouts of an export; None when only the exporter's own may be set."""
+    if "OTEL_BSP_EXPORT_TIMEOUT" not in environment:
+        return None
+    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or environment.get(
+        "OTEL_EXPORTER_OTLP_TIMEOUT"
+    )
+    return min(float(own or _OTLP_TIMEOUT_S), float(environment["OTEL_BSP_EXPORT_TIMEOUT"]) / 1e3)
 
 
 def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
-    exporter = _exporter(environment, "metrics")
-    if exporter is None:
+    name = _exporter_name(environment, "metrics")
+    if name is None:
         return []
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - only when on
 
-    return [PeriodicExportingMetricReader(exporter)]
+    return [PeriodicExportingMetricReader(_load("opentelemetry_metrics_exporter", name))]
 
 
-def _exporter(environment: Mapping[str, str], signal: str) -> Any:
-    """Return the exporter that the environment asks for, or None."""
+def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:
+    """Return the name of the exporter that the environment asks for, or None."""
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
     has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     name = environment.get(variable, "").strip().lower() or ("otlp" if has_endpoint else "none")
-    if name == "none":
-        return None
     if name == "otlp":
-        name = _otlp_name(environment, signal)
-    return _load(f"opentelemetry_{signal}_exporter", name)
+        return _otlp_name(environment, signal)
+    return None if name == "none" else name
 
 
 def _otlp_name(environment: Mapping[str, str], signal: str) -> str:
