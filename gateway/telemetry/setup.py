@@ -17,6 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from gateway.faults import Fault, FaultsError, Position
 from gateway.redaction import redact_text
 from gateway.telemetry.environment import find_faults
+from gateway.telemetry.instruments import need_sdk
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.span import SCOPE, RecordedSpan
 from gateway.telemetry.span_encoder import RequestEncoder, encode_span
@@ -26,7 +27,6 @@ from gateway.telemetry.tracing import Tracer, Tracing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.sdk.metrics.export import MetricReader
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _start(environment: Mapping[str, str], version: str) -> Telemetry:
         {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
     )
     tracing, spans = _start_tracing(environment, resource)
-    return Telemetry(tracing, Metrics(resource, _readers(environment)), spans)
+    return Telemetry(tracing, _start_metrics(environment, resource), spans)
 
 
 def _start_tracing(
@@ -140,13 +140,10 @@ def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
     return min(float(own or _OTLP_TIMEOUT_S), float(environment["OTEL_BSP_EXPORT_TIMEOUT"]) / 1e3)
 
 
-def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
+def _start_metrics(environment: Mapping[str, str], resource: Resource) -> Metrics:
     name = _exporter_name(environment, "metrics")
-    if name is None:
-        return []
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - only when on
-
-    return [PeriodicExportingMetricReader(_load("opentelemetry_metrics_exporter", name))]
+    exporter = _load("opentelemetry_metrics_exporter", name) if name else None
+    return Metrics(resource, exporter, by_sdk=need_sdk(environment))
 
 
 def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from gateway.faults import FaultsError
@@ -161,3 +162,19 @@ def test_spans_on_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
     telemetry.shutdown()
     shown = json.loads(out.getvalue())
     assert (shown["name"], shown["attributes"]) == ("POST /x", {"http.route": "/x"})
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_metrics_on_the_console(temporality: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("gateway.telemetry.setup._load", lambda *_: ConsoleMetricExporter(out=out))
+    environment = {
+        "OTEL_METRICS_EXPORTER": "console",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
+    }
+    telemetry = start_telemetry(environment, "1")
+    telemetry.metrics.record_call(0.003, "s/M", "OK")
+    telemetry.shutdown()
+    (resource_metrics,) = json.loads(out.getvalue())["resource_metrics"]
+    (scope,) = resource_metrics["scope_metrics"]
+    assert {"rpc.server.call.duration", "gateway.log.dropped"} == {one["name"] for one in scope["metrics"]}
