@@ -95,7 +95,7 @@ def _encode_event(time: int, name: str, attributes: Mapping[str, Any]) -> bytes:
 def _add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any]) -> None:
     for key, value in attributes.items():
         try:
-            if (type(value) is str and len(value) <= _MAX_CACHED_LENGTH) or type(value) is int:
+            if isinstance(value, int) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH):
                 parts += tag, _kept_pair(key, value)
             else:
                 parts += tag, _pair(key, value)
@@ -133,9 +133,15 @@ def _encode_value(value: Any) -> bytes:
     """Return an AnyValue."""
     if value is None:
         return b""
-    for kind, encode in _ENCODERS:
+    encode = _ENCODERS.get(type(value)) or _find_encoder(value)
+    return encode(value)
+
+
+def _find_encoder(value: Any) -> Callable[[Any], bytes]:
+    """Return the encoder of a value whose type is derived from a known one."""
+    for kind, encode in _ENCODERS.items():
         if isinstance(value, kind):
-            return encode(value)
+            return encode
     raise TypeError(f"a value of {type(value).__name__} cannot be sent")
 
 
@@ -170,15 +176,16 @@ def _encode_mapping(values: Mapping[str, Any]) -> bytes:
 
 
 # In this order: a bool is an int too, a text and bytes are sequences too.
-_ENCODERS: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
-    (str, _encode_text),
-    (bool, _encode_bool),
-    (int, _encode_int),
-    (float, _encode_float),
-    (bytes, _encode_bytes),
-    (Sequence, _encode_sequence),
-    (Mapping, _encode_mapping),
-)
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    str: _encode_text,
+    bool: _encode_bool,
+    int: _encode_int,
+    float: _encode_float,
+    bytes: _encode_bytes,
+    tuple: _encode_sequence,
+    Sequence: _encode_sequence,
+    Mapping: _encode_mapping,
+}
 
 
 def _add_count(parts: list[bytes], tag: bytes, count: int) -> None:
@@ -194,10 +201,9 @@ def _delimited(data: bytes) -> bytes:
     return _varint(len(data)) + data
 
 
+@lru_cache(_CACHED)
 def _varint(number: int) -> bytes:
     """Return a number in groups of seven bits, the lowest first; bit 8 tells that another one follows."""
-    if number <= _GROUP:
-        return bytes((number,))
     groups = bytearray()
     while number > _GROUP:
         groups.append(number & _GROUP | 0x80)
