@@ -20,13 +20,11 @@ from gateway.telemetry.environment import find_faults
 from gateway.telemetry.instruments import need_sdk
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.span import SCOPE, RecordedSpan
-from gateway.telemetry.span_encoder import RequestEncoder, encode_span
 from gateway.telemetry.span_processor import BatchSettings, SpanProcessor
 from gateway.telemetry.tracing import Tracer, Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from collections.abc import Callable, Mapping
 
 _log = logging.getLogger(__name__)
 
@@ -109,25 +107,28 @@ def _start_tracing(
         return Tracing(), None
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only when tracing is on
 
-    settings = BatchSettings.of(environment)
-    if name == "console":
-        exporter = _load("opentelemetry_traces_exporter", name)
-        spans = SpanProcessor(RecordedSpan.to_readable, exporter.export, exporter.shutdown, settings)
-    else:
-        exporter = _otlp_exporter(name, RequestEncoder(resource, SCOPE), _export_timeout_s(environment))
-        spans = SpanProcessor(encode_span, exporter.export, exporter.shutdown, settings)
+    encode, exporter = _span_exporter(name, environment, resource)
+    spans = SpanProcessor(encode, exporter.export, exporter.shutdown, BatchSettings.of(environment))
     tracer = Tracer(TracerProvider(resource=resource, shutdown_on_exit=False), spans.put)
     return Tracing(tracer), spans
 
 
-def _otlp_exporter(name: str, requests: RequestEncoder, timeout_s: float | None) -> Any:
+def _span_exporter(
+    name: str, environment: Mapping[str, str], resource: Resource
+) -> tuple[Callable[[RecordedSpan], Any], Any]:
+    """Return an exporter of spans, and what makes of a span what it exports."""
+    if name not in _OTLP_BY_PROTOCOL.values():
+        return RecordedSpan.to_readable, _load("opentelemetry_traces_exporter", name)
+    from gateway.telemetry.span_encoder import RequestEncoder, encode_span  # noqa: PLC0415 - only for OTLP
+
+    requests, timeout_s = RequestEncoder(resource, SCOPE), _export_timeout_s(environment)
     if name == _OTLP_BY_PROTOCOL["grpc"]:
         from gateway.telemetry.otlp_grpc import GrpcSpanExporter  # noqa: PLC0415 - only the one in use
 
-        return GrpcSpanExporter(requests, timeout_s)
+        return encode_span, GrpcSpanExporter(requests, timeout_s)
     from gateway.telemetry.otlp_http import HttpSpanExporter  # noqa: PLC0415 - only the one in use
 
-    return HttpSpanExporter(requests, timeout_s)
+    return encode_span, HttpSpanExporter(requests, timeout_s)
 
 
 def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
