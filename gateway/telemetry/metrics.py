@@ -166,9 +166,9 @@ class Metrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def shutdown(self) -> None:
-        """Hand the last figures over and stop."""
-        self._provider.shutdown()
+    def shutdown(self, timeout_s: float = 30.0) -> None:
+        """Hand the last figures over, as far as that takes no longer than the timeout, and stop."""
+        self._provider.shutdown(timeout_s * 1e3)
 
 
 def _observe_dropped_lines(_: CallbackOptions) -> list[Observation]:

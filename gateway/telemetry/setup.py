@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 SHUTDOWN_S = 3.0
 """Seconds that spans and metrics have to be sent when the gateway stops."""
 
+_ABORT_S = 0.5  # later, exporters are ended: they would try on for as long as their timeouts say
 _SERVICE = "baremetal-gateway"
 _OTLP_TIMEOUT_S = 10.0
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -56,10 +57,13 @@ class Telemetry:
         An exporter waits for a collector, and tries again, for as long as its own timeout says,
         whatever time it is given to shut down. So each gets a thread, which may outlive the wait.
         """
-        shutdowns = [self.metrics.shutdown]
+        shutdowns: list[Callable[[float], None]] = [self.metrics.shutdown]
         if self.spans is not None:
             shutdowns.append(self.spans.shutdown)
-        threads = [threading.Thread(target=one, name="telemetry shutdown", daemon=True) for one in shutdowns]
+        threads = [
+            threading.Thread(target=one, args=[SHUTDOWN_S + _ABORT_S], name="telemetry shutdown", daemon=True)
+            for one in shutdowns
+        ]
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + SHUTDOWN_S

@@ -21,9 +21,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SHUTDOWN_S = 30.0
-"""Seconds that waiting spans have to be exported at the end."""
-
 _LOOK_S = 0.2  # between two looks at an idle queue
 _BUSY_S = 0.02  # the same while spans keep coming
 _PAUSE_S = 0.001  # between two chunks: others may run
@@ -108,11 +105,11 @@ class SpanProcessor(Generic[T]):
         if waiting * 2 + 2 >= self._settings.queue_size and not self._wake.is_set():
             self._wake.set()
 
-    def shutdown(self) -> None:
-        """Export what waits, as far as that takes no longer than SHUTDOWN_S; later spans are dropped."""
+    def shutdown(self, timeout_s: float) -> None:
+        """Export what waits, as far as that takes no longer than the timeout; later spans are dropped."""
         self._is_closing = True
         self._wake.set()
-        self._thread.join(SHUTDOWN_S)
+        self._thread.join(timeout_s)
         self._close()
 
     def _run(self) -> None:

@@ -77,7 +77,7 @@ def start(collector: Collector) -> Iterator[Start]:
     yield start
     collector.is_free.set()
     for processor in processors:
-        processor.shutdown()
+        processor.shutdown(WAIT_S)
 
 
 def test_a_full_batch_does_not_wait(start: Start, collector: Collector) -> None:
@@ -85,7 +85,7 @@ def test_a_full_batch_does_not_wait(start: Start, collector: Collector) -> None:
     for number in range(5):
         processor.put(make_span(str(number)))
     assert [collector.next(), collector.next()] == [["0", "1"], ["2", "3"]]
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     assert collector.next() == ["4"]
     assert processor.dropped == 0
 
@@ -117,7 +117,7 @@ def test_spans_that_are_not_sampled_are_not_exported(start: Start, collector: Co
     processor = start()
     processor.put(make_span("recorded only", flags=TraceFlags.RANDOM_TRACE_ID))
     processor.put(make_span("sampled", flags=TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID))
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     assert collector.next() == ["sampled"]
     assert processor.dropped == 0
 
@@ -133,7 +133,7 @@ def test_a_slow_collector_costs_spans_not_memory(
         processor.put(make_span(str(number)))
     assert processor.dropped == 2
     collector.is_free.set()
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     assert [collector.next() for _ in range(4)] == [["first"], ["0"], ["1"], ["2"]]
     (record,) = own_records(caplog)
     assert (record.message, vars(record)["count"]) == ("spans dropped", 2)
@@ -148,7 +148,7 @@ def test_a_span_that_cannot_be_encoded_is_dropped_alone(
     processor = start(encode)
     processor.put(make_span("bad"))
     processor.put(make_span("good"))
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     assert collector.next() == ["good"]
     assert processor.dropped == 1
     assert [one.message for one in own_records(caplog)] == ["span cannot be encoded", "spans dropped"]
@@ -165,26 +165,25 @@ def test_an_export_that_raises_does_not_end_the_next_one(caplog: pytest.LogCaptu
     processor = SpanProcessor(lambda span: span.name, export, lambda: None, BatchSettings(batch_size=1))
     processor.put(make_span("first"))
     processor.put(make_span("second"))
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     assert [batches.get(timeout=WAIT_S), batches.get(timeout=WAIT_S)] == [["first"], ["second"]]
     assert [one.message for one in own_records(caplog)] == ["spans cannot be exported"]
 
 
 def test_spans_after_the_shutdown_are_dropped(start: Start, collector: Collector) -> None:
     processor = start()
-    processor.shutdown()
+    processor.shutdown(WAIT_S)
     processor.put(make_span("late"))
     assert processor.dropped == 1
     assert collector.is_closed
     assert collector.batches.empty()
 
 
-def test_the_shutdown_is_bounded(start: Start, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.telemetry.span_processor.SHUTDOWN_S", 0.01)
+def test_the_shutdown_is_bounded(start: Start, collector: Collector) -> None:
     collector.is_free.clear()
     processor = start(batch_size=1)
     processor.put(make_span("stuck"))
-    processor.shutdown()
+    processor.shutdown(0.01)
     assert collector.is_closed
 
 
