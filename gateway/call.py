@@ -57,11 +57,11 @@ class Call:
     id: str
     method: Method
     caller: Caller
-    request: Message
+    request: Message = field(repr=False)  # may hold a signed link
     metadata: Mapping[str, str | bytes] = field(repr=False)  # holds the caller's credentials
     deadline: float
     span: Span
-    idempotency_key: str = ""
+    idempotency_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,6 +133,6 @@ class ReplyStream:
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
     """Return the key of a call: the caller's own, or a new one for a change; empty for a read without one."""
     own = metadata.get(IDEMPOTENCY_KEY)
-    if isinstance(own, str):
+    if isinstance(own, str) and own.strip():  # an empty key would name no change
         return own
     return "" if method.is_read else str(uuid4())

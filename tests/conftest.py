@@ -20,7 +20,7 @@ from gateway.app import Addresses, Gateway
 from gateway.config import Config, load_config
 from gateway.emulator import Emulator
 from gateway.schema import Schema, load_schema
-from gateway.telemetry import Metrics, Telemetry, Tracing
+from gateway.telemetry import Metrics, Telemetry, Tracer, Tracing
 
 ROOT = Path(__file__).parent.parent
 IMAGES = "/baremetal/v1alpha/images"
@@ -88,10 +88,10 @@ async def start_gateway(
     """Start an emulator, a gateway and a client; the stack stops them."""
     emulator = await stack.enter_async_context(Emulator(delay_s=delay_s))
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    processor = SimpleSpanProcessor(exporter)
+    tracer = Tracer(TracerProvider(shutdown_on_exit=False), lambda span: processor.on_end(span.to_readable()))
     metrics = Metrics(Resource.create())
-    telemetry = Telemetry(Tracing(provider if is_traced else None), metrics)
+    telemetry = Telemetry(Tracing(tracer if is_traced else None), metrics)
     gateway = Gateway(make_config(emulator.address, **sections), telemetry)
     addresses = await gateway.start()
     stack.push_async_callback(gateway.stop)

@@ -61,7 +61,8 @@ async def test_malformed_headers_are_recorded_with_the_method(
     running = await start(decision_log__type="file", decision_log__path=path)
     assert await send(running, headers) == status
     record = await one_record(path)
-    assert (record["kind"], record["method"], record["outcome"]) == ("call", CREATE, "invalid")
+    outcome = "invalid" if status == 400 else "refused"
+    assert (record["kind"], record["method"], record["outcome"]) == ("call", CREATE, outcome)
     assert (record["code"], record["request"], record["caller"]["address"]) == (
         "INVALID_ARGUMENT",
         None,
@@ -152,7 +153,7 @@ async def test_a_full_queue_loses_records_and_holds_up_no_response(
         write(self, records)
 
     monkeypatch.setattr(FileSink, "write", write_later)
-    running = await start(decision_log__type="file", decision_log__path=path, decision_log__capacity=3)
+    running = await start(decision_log__type="file", decision_log__path=path, decision_log__capacity=6)
     async with asyncio.timeout(GENEROUS_S):
         for _ in range(10):
             assert await send(running, [], body={"x": 1}) == 400

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
-from gateway.errors import Code
+from gateway.errors import INVALID_REQUEST
 from gateway.object_storage import LinkError, parse_link
 from gateway.redaction import REDACTED, redact_text, redact_value
 
@@ -58,14 +58,14 @@ class Refusal:
     method: str
     caller: Caller
     error: GatewayError
-    idempotency_key: str = ""
-    request: Message | None = None
+    idempotency_key: str = field(default="", repr=False)
+    request: Message | None = field(default=None, repr=False)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def outcome(self) -> str:
         """`invalid` for a request that is not valid, `refused` for one that the gateway did not take."""
-        return "invalid" if self.error.code is Code.INVALID_ARGUMENT else "refused"
+        return "invalid" if self.error.reason == INVALID_REQUEST else "refused"
 
 
 def to_record(

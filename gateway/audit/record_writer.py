@@ -6,8 +6,8 @@ to lose records rather than calls. Where the sink is durable, a call waits until
 its own record is written.
 
 A record for which no call waits does not wake the thread while records keep
-coming: the thread looks at the queue again after GATHER_S. So such a record costs
-no system call, and no hand-over of the interpreter lock.
+coming: the thread looks at the queue again after GATHER_S, or when it is half full.
+So such a record costs no system call, and no hand-over of the interpreter lock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 CLOSE_S = 5.0
 """Seconds that waiting records have to be written when the gateway stops."""
+STALLED_S = 5.0
+"""Seconds after which a write that has not ended is reported."""
 GATHER_S = 0.02
 """Seconds between two groups of records for which no call waits."""
 CONDITION = "decision_log"
@@ -85,6 +88,8 @@ class RecordWriter:
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._is_failing = False
+        self._has_failed = False  # of the thread alone: the loop learns of the next success
+        self._write_started: float | None = None
         if sink is not None:
             health.set(CONDITION, Status.OK)
 
@@ -121,11 +126,26 @@ class RecordWriter:
                 async with asyncio.timeout_at(deadline):
                     await written
             except TimeoutError as error:
+                self._check_stalled()
                 raise _not_recorded() from error
 
+    def _check_stalled(self) -> None:
+        """Report a sink that does not end a write."""
+        started = self._write_started
+        if started is not None and time.monotonic() - started > STALLED_S:
+            self._fail("the sink does not respond")
+
     def offer(self, record: Mapping[str, Any]) -> None:
-        """Write the record of a call that has ended. No call waits for it; a full queue loses it."""
-        if self._sink is not None and not self._is_full():
+        """Write the record of a call that has ended; no call waits for it.
+
+        Such records take at most half of the queue, and are lost beyond that: malformed requests must not
+        make valid calls fail.
+        """
+        if self._sink is None:
+            return
+        if self._is_half_full():
+            self._metrics.record_lost_records(1)
+        else:
             self._put(_Waiting(_to_line(record), None), self._sink)
 
     async def close(self) -> None:
@@ -153,6 +173,10 @@ class RecordWriter:
         self._lose(1, f"{self._capacity} records wait to be written")
         return True
 
+    def _is_half_full(self) -> bool:
+        """Return whether the queue has to be written before more records gather."""
+        return 2 * self._waiting >= self._capacity
+
     def _put(self, waiting: _Waiting, sink: Sink) -> None:
         self._put_count += 1
         self._queue.append(waiting)
@@ -161,7 +185,7 @@ class RecordWriter:
             # A daemon: a write that blocks does not keep the process from ending.
             self._thread = threading.Thread(target=self._run, args=(sink, loop), daemon=True)
             self._thread.start()
-        elif self._is_idle or (self._is_gathering and waiting.written is not None):
+        elif self._is_idle or (self._is_gathering and (waiting.written is not None or self._is_half_full())):
             self._is_idle = self._is_gathering = False
             self._bell.put(None)
 
@@ -190,10 +214,14 @@ class RecordWriter:
     def _write_group(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> bool:
         """Write what is in the queue; return whether a call waited for it."""
         group = [self._queue.popleft() for _ in range(len(self._queue))]
+        self._write_started = time.monotonic()
         failure = _write(sink, b"".join(one.line for one in group))
+        self._write_started = None
         self._written_count += len(group)
         has_waited = any(one.written is not None for one in group)
-        if has_waited or failure is not None or self._is_failing:
+        is_reported = has_waited or failure is not None or self._is_failing or self._has_failed
+        self._has_failed = failure is not None
+        if is_reported:
             with suppress(RuntimeError):  # the loop has ended: nobody waits
                 loop.call_soon_threadsafe(self._settle, group, failure)
         return has_waited
@@ -201,7 +229,7 @@ class RecordWriter:
     def _settle(self, group: list[_Waiting], failure: str | None) -> None:
         if failure is not None:
             self._lose(len(group), failure)
-        elif self._is_failing:
+        elif self._is_failing and 2 * self._waiting <= self._capacity:  # not in turns while it is nearly full
             self._is_failing = False
             self._health.set(CONDITION, Status.OK)
         for one in group:
@@ -214,6 +242,10 @@ class RecordWriter:
 
     def _lose(self, count: int, reason: str) -> None:
         self._metrics.record_lost_records(count)
+        self._fail(reason)
+
+    def _fail(self, reason: str) -> None:
+        """Report that records cannot be written."""
         if not self._is_failing:  # once, not with each call
             self._is_failing = True
             consequence = "calls are refused" if self._refuses else "records are lost"

@@ -2,6 +2,7 @@
 
 from gateway.errors.error import (
     DOMAIN,
+    INVALID_REQUEST,
     MAX_VIOLATIONS,
     MORE,
     Code,
@@ -19,6 +20,7 @@ from gateway.errors.field_text import FieldName, FieldText, field_text, rename_f
 
 __all__ = [
     "DOMAIN",
+    "INVALID_REQUEST",
     "MAX_VIOLATIONS",
     "MORE",
     "Code",

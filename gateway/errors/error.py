@@ -25,6 +25,8 @@ DOMAIN = "baremetal-gateway"
 
 MAX_VIOLATIONS = 256
 """Violations that one error names. Whatever looks for them stops behind so many: see Violations."""
+INVALID_REQUEST = "INVALID_REQUEST"
+"""Reason of the error for a request that is malformed or not valid."""
 MORE = "MORE"
 """Reason of the last violation when there are more than an error names."""
 
@@ -168,7 +170,7 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
         violations: all that were found.
     """
     text = summarize(message, violations)
-    return GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", text, violations=violations)
+    return GatewayError(Code.INVALID_ARGUMENT, INVALID_REQUEST, text, violations=violations)
 
 
 def summarize(message: str, violations: Sequence[FieldViolation]) -> str:

@@ -93,6 +93,7 @@ class Reloader:
                 self._refuse(error.faults)
                 return
             except Exception:  # noqa: BLE001 - whatever it is, the watcher continues, and it is reported
+                self._seen = None  # tried again: the reason may not be in the files
                 _log.exception("reload failed")
                 self._refuse([Fault(Position("bundle"), "", "the gateway failed to load it; see its log")])
                 return

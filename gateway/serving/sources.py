@@ -41,12 +41,14 @@ class Sources:
     Attributes:
         descriptor_sets: name → content.
         bundle: that decides.
+        public_key: the file of the key that has signed it; None when no signature is required.
         shadow: a second bundle, whose decisions are compared; None without one.
         shadow_faults: why the shadow bundle cannot be read; the snapshot is built all the same.
     """
 
     descriptor_sets: Mapping[str, bytes]
     bundle: BundleFiles
+    public_key: bytes | None = None
     shadow: BundleFiles | None = None
     shadow_faults: tuple[str, ...] = ()
 
@@ -69,7 +71,8 @@ class SourceFiles:
         """Return the stamps of all files: they differ after one of them was written."""
         policies = self.config.policies
         bundles = [path for path in (policies.path, policies.shadow) if path is not None]
-        return stamp_files(self.config.api.descriptor_sets).union(*map(stamp_bundle, bundles))
+        keys = [policies.public_key] if policies.public_key is not None else []
+        return stamp_files([*self.config.api.descriptor_sets, *keys]).union(*map(stamp_bundle, bundles))
 
 
 def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
@@ -91,9 +94,19 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     return Sources(
         descriptor_sets=_read_descriptor_sets(config),
         bundle=bundle or _read_served_bundle(config.policies.path),
+        public_key=_read_public_key(config),
         shadow=shadow,
         shadow_faults=shadow_faults,
     )
+
+
+def _read_public_key(config: Config) -> bytes | None:
+    """Return the key's file, so that a reload sees another key; its faults are found when it is loaded."""
+    path = config.policies.public_key
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _read_served_bundle(path: Path) -> BundleFiles:

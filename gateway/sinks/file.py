@@ -87,6 +87,8 @@ class FileSink:
             os.close(descriptor)
             raise OSError(errno.ENXIO, _NO_FILE)
         os.set_blocking(descriptor, True)
+        if stat.S_ISREG(mode) and _is_torn(self._path):
+            os.write(descriptor, b"\n")
         return descriptor
 
     def _reopen_if_moved(self) -> None:
@@ -99,3 +101,15 @@ class FileSink:
         if not is_own:
             former, self._descriptor = self._descriptor, self._open()
             os.close(former)
+
+
+def _is_torn(path: Path) -> bool:
+    """Return whether a file ends in the middle of a record, as after a crash."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it may only be written to
+        return False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 
 from gateway.sinks.sink import SinkError
 from gateway.standard_streams import STANDARD_OUTPUT, is_stdout_closed
 
+_NEWLINE = ord("\n")
 _CLOSED = (
     "standard output is closed, so no decision could be recorded there; "
     "redirect it, or set decision_log.type to file (with decision_log.path) or none"
@@ -20,12 +22,20 @@ class StdoutSink:
 
     def __init__(self, descriptor: int = STANDARD_OUTPUT) -> None:
         self._descriptor = descriptor
+        self._is_torn = False
 
     def write(self, records: bytes) -> None:
         """Write all; where a pipe takes only a part, the rest follows when the pipe takes more."""
-        left = memoryview(records)
+        # After a failure in the middle of a record, the next record starts on a new line.
+        left = memoryview(b"\n" + records if self._is_torn else records)
         while left:
-            left = left[os.write(self._descriptor, left) :]
+            try:
+                written = os.write(self._descriptor, left)
+            except BlockingIOError:  # another process that shares the descriptor made it non-blocking
+                select.select([], [self._descriptor], [])
+            else:
+                self._is_torn = left[written - 1] != _NEWLINE
+                left = left[written:]
 
     def close(self) -> None:
         """Leave standard output as it is."""

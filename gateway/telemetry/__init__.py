@@ -8,7 +8,7 @@ from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.setup import Telemetry, start_telemetry
-from gateway.telemetry.tracing import Span, Tracing, to_headers, trace_id_of
+from gateway.telemetry.tracing import Span, Tracer, Tracing, to_headers, trace_id_of
 
 __all__ = [
     "Condition",
@@ -17,6 +17,7 @@ __all__ = [
     "Span",
     "Status",
     "Telemetry",
+    "Tracer",
     "Tracing",
     "capture_other_output",
     "configure_logs",

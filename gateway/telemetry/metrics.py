@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from gateway.telemetry.instruments import (
+    SCOPE_NAME,
+    ExportingReader,
+    OwnInstruments,
+    PrometheusReader,
+    SdkInstruments,
+)
 from gateway.telemetry.logs import dropped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from opentelemetry.metrics import CallbackOptions, Meter
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.resources import Resource
+
+    from gateway.telemetry.instruments import Instruments
 
 _SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
 _DECISION_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1]
+_RPC = ("rpc.method", "rpc.response.status_code")
 
 
 class Metrics:
@@ -32,54 +39,56 @@ class Metrics:
 
     Args:
         resource: what describes this process.
-        readers: further readers of the metrics, in addition to `/metrics`.
+        exporter: exports the metrics, in addition to `/metrics`.
+        by_sdk: whether the SDK aggregates all of them; else the gateway does where calls record.
     """
 
-    def __init__(self, resource: Resource, readers: Sequence[MetricReader] = ()) -> None:
+    def __init__(
+        self, resource: Resource, exporter: MetricExporter | None = None, *, by_sdk: bool = False
+    ) -> None:
         self._registry = CollectorRegistry()
-        own = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)
-        self._provider = MeterProvider([own, *readers], resource, shutdown_on_exit=False)
-        meter = self._provider.get_meter("baremetal-gateway")
-        self._requests = meter.create_histogram(
-            "http.server.request.duration",
-            unit="s",
-            description="Time from the request's head to the end of its response.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._calls = meter.create_histogram(
-            "rpc.server.call.duration",
-            unit="s",
-            description="Time from a gRPC call's arrival to its response.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._upstream = meter.create_histogram(
-            "rpc.client.call.duration",
-            unit="s",
-            description="Time that an upstream took to respond.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._create_policy_instruments(meter)
-        self._active = meter.create_up_down_counter("gateway.calls.active", description="Calls under way.")
-        meter.create_observable_counter(
-            "gateway.log.dropped",
-            callbacks=[_observe_dropped_lines],
-            description="Log lines dropped because nobody reads them, or writing failed.",
-        )
+        own = OwnInstruments()
+        readers: list[MetricReader] = [PrometheusReader(own, self._registry)]
+        if exporter is not None:
+            readers.append(ExportingReader(own, exporter))
+        self._provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+        meter = self._provider.get_meter(SCOPE_NAME)
+        self._create_for_calls(SdkInstruments(meter) if by_sdk else own)
+        self._create_for_bundles(meter)
 
-    def _create_policy_instruments(self, meter: Meter) -> None:
-        self._decisions = meter.create_histogram(
+    def _create_for_calls(self, instruments: Instruments) -> None:
+        """Create what calls record in."""
+        self._requests = instruments.create_histogram(
+            "http.server.request.duration",
+            "Time from the request's head to the end of its response.",
+            ("http.request.method", "http.route", "http.response.status_code"),
+            _SECONDS,
+        )
+        self._calls = instruments.create_histogram(
+            "rpc.server.call.duration", "Time from a gRPC call's arrival to its response.", _RPC, _SECONDS
+        )
+        self._upstream = instruments.create_histogram(
+            "rpc.client.call.duration", "Time that an upstream took to respond.", _RPC, _SECONDS
+        )
+        self._decisions = instruments.create_histogram(
             "gateway.decision.duration",
-            unit="s",
-            description="Time that a decision took.",
-            explicit_bucket_boundaries_advisory=_DECISION_SECONDS,
+            "Time that a decision took.",
+            ("rpc.method", "decision"),
+            _DECISION_SECONDS,
         )
-        self._violations = meter.create_counter(
-            "gateway.violations", description="Rules broken, by the action of their binding."
+        self._violations = instruments.create_counter(
+            "gateway.violations", "Rules broken, by the action of their binding.", ("rule", "action")
         )
-        self._waivers = meter.create_counter(
-            "gateway.waivers", description="Broken rules that a waiver allowed."
+        self._waivers = instruments.create_counter(
+            "gateway.waivers", "Broken rules that a waiver allowed.", ("waiver",)
         )
-        self._mutations = meter.create_counter("gateway.mutations", description="Fields that policies set.")
+        self._mutations = instruments.create_counter(
+            "gateway.mutations", "Fields that policies set.", ("policy",)
+        )
+        self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
+
+    def _create_for_bundles(self, meter: Meter) -> None:
+        """Create the instruments that are recorded seldom, or by several threads."""
         self._shadows = meter.create_counter(
             "gateway.shadow.decisions", description="Decisions that the shadow bundle evaluated too."
         )
@@ -95,38 +104,39 @@ class Metrics:
         self._removals = meter.create_counter(
             "gateway.bundle.removals", description="Rules, and bindings that deny, that reloads removed."
         )
+        meter.create_observable_counter(
+            "gateway.log.dropped",
+            callbacks=[_observe_dropped_lines],
+            description="Log lines dropped because nobody reads them, or writing failed.",
+        )
 
     def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
         """Count an HTTP request that was responded to; the route is empty when none matched."""
-        self._requests.record(
-            duration_s,
-            {"http.request.method": http_method, "http.route": route, "http.response.status_code": status},
-        )
+        self._requests(duration_s, http_method, route, status)
 
     def record_call(self, duration_s: float, method: str, code: str) -> None:
         """Count a gRPC call that was responded to."""
-        self._calls.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
+        self._calls(duration_s, method, code)
 
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
         """Count a call to an upstream that has ended."""
-        self._upstream.record(duration_s, {"rpc.method": method, "rpc.response.status_code": code})
+        self._upstream(duration_s, method, code)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
         """Count a decision."""
-        decision = "allow" if is_allowed else "deny"
-        self._decisions.record(duration_s, {"rpc.method": method, "decision": decision})
+        self._decisions(duration_s, method, "allow" if is_allowed else "deny")
 
     def record_violation(self, rule: str, action: str) -> None:
         """Count a broken rule, `<policy>/<rule>`."""
-        self._violations.add(1, {"rule": rule, "action": action})
+        self._violations(1, rule, action)
 
     def record_waiver(self, waiver: str) -> None:
         """Count a broken rule that a waiver allowed."""
-        self._waivers.add(1, {"waiver": waiver})
+        self._waivers(1, waiver)
 
     def record_mutation(self, policy: str) -> None:
         """Count a field that a policy set."""
-        self._mutations.add(1, {"policy": policy})
+        self._mutations(1, policy)
 
     def record_shadow(self, outcome: str) -> None:
         """Count a decision of the shadow bundle; its outcomes are in docs/policies.md."""
@@ -150,15 +160,15 @@ class Metrics:
 
     def change_active(self, by: int) -> None:
         """Follow the number of calls under way."""
-        self._active.add(by)
+        self._active(by)
 
     def expose(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def shutdown(self) -> None:
-        """Hand the last figures over and stop."""
-        self._provider.shutdown()
+    def shutdown(self, timeout_s: float = 30.0) -> None:
+        """Hand the last figures over, as far as that takes no longer than the timeout, and stop."""
+        self._provider.shutdown(timeout_s * 1e3)
 
 
 def _observe_dropped_lines(_: CallbackOptions) -> list[Observation]:

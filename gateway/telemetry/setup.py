@@ -17,31 +17,39 @@ from opentelemetry.sdk.resources import Resource
 from gateway.faults import Fault, FaultsError, Position
 from gateway.redaction import redact_text
 from gateway.telemetry.environment import find_faults
+from gateway.telemetry.instruments import need_sdk
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.tracing import Tracing
+from gateway.telemetry.span import SCOPE, RecordedSpan
+from gateway.telemetry.span_processor import BatchSettings, SpanProcessor
+from gateway.telemetry.tracing import Tracer, Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from opentelemetry.sdk.metrics.export import MetricReader
-    from opentelemetry.sdk.trace import TracerProvider
+    from collections.abc import Callable, Mapping
 
 _log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
 """Time for sending spans and metrics when the gateway stops, in seconds."""
 
+_ABORT_S = 0.5  # later, exporters are ended: they would try on for as long as their timeouts say
 _SERVICE = "baremetal-gateway"
+_OTLP_TIMEOUT_S = 10.0
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Tracing and metrics, as the environment configures them."""
+    """Tracing and metrics, as the environment configures them.
+
+    Attributes:
+        tracing: starts spans.
+        metrics: the gateway's own.
+        spans: exports ended spans; None when tracing is off.
+    """
 
     tracing: Tracing
     metrics: Metrics
-    _provider: TracerProvider | None = None
+    spans: SpanProcessor[Any] | None = None
 
     def shutdown(self) -> None:
         """Send the remaining spans and metrics within SHUTDOWN_S. Blocks.
@@ -49,10 +57,13 @@ class Telemetry:
         An exporter waits for a collector, and retries, until its own timeout, regardless of the timeout
         of the shutdown. So each has a thread, which may run longer than this method.
         """
-        shutdowns = [self.metrics.shutdown]
-        if self._provider is not None:
-            shutdowns.append(self._provider.shutdown)
-        threads = [threading.Thread(target=one, name="telemetry shutdown", daemon=True) for one in shutdowns]
+        shutdowns: list[Callable[[float], None]] = [self.metrics.shutdown]
+        if self.spans is not None:
+            shutdowns.append(self.spans.shutdown)
+        threads = [
+            threading.Thread(target=one, args=[SHUTDOWN_S + _ABORT_S], name="telemetry shutdown", daemon=True)
+            for one in shutdowns
+        ]
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + SHUTDOWN_S
@@ -88,40 +99,67 @@ def _start(environment: Mapping[str, str], version: str) -> Telemetry:
     resource = Resource.create(
         {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
     )
-    exporter = _exporter(environment, "traces")
-    provider = _tracer_provider(resource, exporter) if exporter is not None else None
-    return Telemetry(Tracing(provider), Metrics(resource, _readers(environment)), provider)
+    tracing, spans = _start_tracing(environment, resource)
+    return Telemetry(tracing, _start_metrics(environment, resource), spans)
 
 
-def _tracer_provider(resource: Resource, exporter: Any) -> TracerProvider:
+def _start_tracing(
+    environment: Mapping[str, str], resource: Resource
+) -> tuple[Tracing, SpanProcessor[Any] | None]:
+    name = _exporter_name(environment, "traces")
+    if name is None:
+        return Tracing(), None
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only when tracing is on
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - only when tracing is on
 
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
-
-
-def _readers(environment: Mapping[str, str]) -> list[MetricReader]:
-    exporter = _exporter(environment, "metrics")
-    if exporter is None:
-        return []
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - only when on
-
-    return [PeriodicExportingMetricReader(exporter)]
+    encode, exporter = _span_exporter(name, environment, resource)
+    spans = SpanProcessor(encode, exporter.export, exporter.shutdown, BatchSettings.of(environment))
+    tracer = Tracer(TracerProvider(resource=resource, shutdown_on_exit=False), spans.put)
+    return Tracing(tracer), spans
 
 
-def _exporter(environment: Mapping[str, str], signal: str) -> Any:
-    """Return the exporter that the environment selects, or None."""
+def _span_exporter(
+    name: str, environment: Mapping[str, str], resource: Resource
+) -> tuple[Callable[[RecordedSpan], Any], Any]:
+    """Return an exporter of spans, and what makes of a span what it exports."""
+    if name not in _OTLP_BY_PROTOCOL.values():
+        return RecordedSpan.to_readable, _load("opentelemetry_traces_exporter", name)
+    from gateway.telemetry.span_encoder import RequestEncoder, encode_span  # noqa: PLC0415 - only for OTLP
+
+    requests, timeout_s = RequestEncoder(resource, SCOPE), _export_timeout_s(environment)
+    if name == _OTLP_BY_PROTOCOL["grpc"]:
+        from gateway.telemetry.otlp_grpc import GrpcSpanExporter  # noqa: PLC0415 - only the one in use
+
+        return encode_span, GrpcSpanExporter(requests, timeout_s)
+    from gateway.telemetry.otlp_http import HttpSpanExporter  # noqa: PLC0415 - only the one in use
+
+    return encode_span, HttpSpanExporter(requests, timeout_s)
+
+
+def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
+    """Return the lower one of both timeouts of an export; None when only the exporter's own may be set."""
+    if "OTEL_BSP_EXPORT_TIMEOUT" not in environment:
+        return None
+    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or environment.get(
+        "OTEL_EXPORTER_OTLP_TIMEOUT"
+    )
+    return min(float(own or _OTLP_TIMEOUT_S), float(environment["OTEL_BSP_EXPORT_TIMEOUT"]) / 1e3)
+
+
+def _start_metrics(environment: Mapping[str, str], resource: Resource) -> Metrics:
+    name = _exporter_name(environment, "metrics")
+    exporter = _load("opentelemetry_metrics_exporter", name) if name else None
+    return Metrics(resource, exporter, by_sdk=need_sdk(environment))
+
+
+def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:
+    """Return the name of the exporter that the environment asks for, or None."""
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
     has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     name = environment.get(variable, "").strip().lower() or ("otlp" if has_endpoint else "none")
-    if name == "none":
-        return None
     if name == "otlp":
-        name = _otlp_name(environment, signal)
-    return _load(f"opentelemetry_{signal}_exporter", name)
+        return _otlp_name(environment, signal)
+    return None if name == "none" else name
 
 
 def _otlp_name(environment: Mapping[str, str], signal: str) -> str:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from gateway.telemetry.span import RecordedSpan, SpanSettings
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.util.types import Attributes
@@ -25,35 +29,85 @@ Span: TypeAlias = trace.Span
 
 _W3C = TraceContextTextMapPropagator()
 _IDS = RandomIdGenerator()
+_FLAGS = {
+    (is_sampled, is_random): TraceFlags(
+        is_sampled * TraceFlags.SAMPLED | is_random * TraceFlags.RANDOM_TRACE_ID
+    )
+    for is_sampled in (False, True)
+    for is_random in (False, True)
+}
+
+
+class Tracer:
+    """Makes spans as the SDK's tracer does, with the sampler, identifiers and resource of a provider."""
+
+    def __init__(self, provider: TracerProvider, on_end: Callable[[RecordedSpan], None]) -> None:
+        """Prepare.
+
+        Args:
+            provider: of the SDK. Its processors are not called.
+            on_end: receives each span that has ended.
+        """
+        self._sampler = provider.sampler
+        self._ids = provider.id_generator
+        self._settings = SpanSettings(provider.resource, SpanLimits(), on_end)
+
+    def start_span(
+        self, name: str, parent: SpanContext | None, kind: SpanKind, attributes: Attributes
+    ) -> Span:
+        """Start a span, which records if the sampler says so."""
+        if parent is None:
+            trace_id, is_random, context = (
+                self._ids.generate_trace_id(),
+                self._ids.is_trace_id_random(),
+                Context(),
+            )
+        else:
+            trace_id, is_random = parent.trace_id, parent.trace_flags.random_trace_id
+            context = trace.set_span_in_context(NonRecordingSpan(parent), Context())
+        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, ())
+        is_sampled = result.decision is Decision.RECORD_AND_SAMPLE
+        own = SpanContext(
+            trace_id,
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=_FLAGS[is_sampled, is_random],
+            trace_state=result.trace_state,
+        )
+        if result.decision is Decision.DROP:
+            return NonRecordingSpan(own)
+        return RecordedSpan(self._settings, name, own, parent, kind, result.attributes)
 
 
 class Tracing:
-    """Starts spans; without a provider they record nothing, but still carry a trace ID."""
+    """Starts spans; without a tracer they record nothing, but still carry a trace ID."""
 
-    def __init__(self, provider: TracerProvider | None = None) -> None:
-        self._tracer = provider.get_tracer("baremetal-gateway") if provider else None
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
         """Start the span of a call, below the caller's own when its headers name one."""
-        parent = _W3C.extract(headers, Context())
-        if self._tracer is not None:
-            return self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
-        context = trace.get_current_span(parent).get_span_context()
-        return NonRecordingSpan(context if context.is_valid else _fresh_context())
+        parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
+        known = parent if parent.is_valid else None
+        if self._tracer is None:
+            return NonRecordingSpan(known or _fresh_context())
+        return self._tracer.start_span(name, known, SpanKind.SERVER, attributes)
 
     def start_client(self, name: str, parent: Span, attributes: Attributes) -> Span:
         """Start the span of a call of an upstream."""
         if self._tracer is None:
             return parent
-        context = trace.set_span_in_context(parent, Context())
-        return self._tracer.start_span(name, context, SpanKind.CLIENT, attributes)
+        return self._tracer.start_span(name, parent.get_span_context(), SpanKind.CLIENT, attributes)
 
 
 def to_headers(span: Span) -> dict[str, str]:
-    """Return the W3C headers that hand a span on."""
-    headers: dict[str, str] = {}
-    _W3C.inject(headers, trace.set_span_in_context(span, Context()))
-    return headers
+    """Return the W3C headers that hand a span on, https://www.w3.org/TR/trace-context/."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return {}
+    own = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    state = context.trace_state
+    return {"traceparent": own, "tracestate": state.to_header()} if state else {"traceparent": own}
 
 
 def trace_id_of(span: Span) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
+    from google.rpc.status_pb2 import Status
 
     from gateway.schema import Schema
 
@@ -89,6 +90,23 @@ class JsonWriter:
             return _ENCODER.encode(tree).encode()
         except RecursionError as error:
             raise _unprintable(descriptor_of(message), error) from error
+
+    def write_status(self, status: Status) -> bytes:
+        """Return the JSON text of a Status; a detail without a JSON form is its type URL and base64."""
+        try:
+            return self.write(status)
+        except UnprintableError:
+            tree = {"code": status.code, "message": status.message}
+            details = [self._to_printable(detail) for detail in status.details]
+            return _ENCODER.encode(tree | {"details": details}).encode()
+
+    def _to_printable(self, packed: Any) -> dict[str, Any]:
+        try:
+            tree: dict[str, Any] = self.to_tree(packed)
+            _ENCODER.encode(tree)
+        except (UnprintableError, RecursionError):
+            return {"@type": packed.type_url, "value": base64_text(packed.value)}
+        return tree
 
     def to_tree(self, message: Message) -> Any:
         """Return the JSON value of a message, not to be modified.

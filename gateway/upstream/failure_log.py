@@ -91,7 +91,7 @@ class FailureLog:
             self._unreachable.add(upstream)
             reason = f"{self._addresses[upstream]}: {_shown(peer_message)}"
             self._health.set(_condition(upstream), Status.DEGRADED, reason)
-        elif isinstance(error, UpstreamError):
+        elif isinstance(error, UpstreamError) or error.reason == "REPLY_TOO_LARGE":
             self.note_response(upstream)
         if not _is_failure(error):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from opentelemetry.sdk.resources import Resource
 
 from gateway.errors import Code, GatewayError
 from gateway.sinks.file import FileSink
+from gateway.sinks.stdout import StdoutSink
 from gateway.telemetry import Metrics
 from tests.audit.writing import FULL, RECORD, BadSink, HeldSink, lost, open_log, soon
 
@@ -155,3 +157,14 @@ async def test_a_mended_sink_is_found(metrics: Metrics) -> None:
     await log.write(RECORD, soon())
     assert not log._is_failing  # noqa: SLF001
     await log.close()
+
+
+async def test_records_that_gather_do_not_fill_a_small_queue(metrics: Metrics) -> None:
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    log = open_log(StdoutSink(descriptor), metrics, capacity=10)
+    for _ in range(100):
+        await log.write(RECORD, soon())
+        await asyncio.sleep(0.001)
+    assert lost(metrics) == 0
+    await log.close()
+    os.close(descriptor)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from gateway.faults import FaultsError
 from gateway.telemetry import Telemetry, start_telemetry, trace_id_of
 from gateway.telemetry.tracing import to_headers
+
+WAIT_S = 20
 
 
 def is_tracing(telemetry: Telemetry) -> bool:
@@ -97,6 +105,10 @@ def silent() -> Iterator[int]:
     """The port of a collector that accepts connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
+    for thread in threading.enumerate():  # exporters that try again draw numbers that other tests depend on
+        if thread.name in {"telemetry shutdown", "span processor", "OtelPeriodicExportingMetricReader"}:
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
@@ -115,5 +127,61 @@ def test_a_collector_that_does_not_respond_holds_up_no_stop(
     telemetry.tracing.start_server("POST /x", {}, {}).end()
     started = time.monotonic()
     telemetry.shutdown()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < WAIT_S
     assert "telemetry not sent" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("environment", "timeout_s"),
+    [
+        ({}, 10),
+        ({"OTEL_BSP_EXPORT_TIMEOUT": "2500"}, 2.5),
+        ({"OTEL_BSP_EXPORT_TIMEOUT": "2500", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}, 1),
+        ({"OTEL_BSP_EXPORT_TIMEOUT": "30000"}, 10),
+        ({"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "3", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}, 3),
+    ],
+    ids=["neither", "of a batch", "both", "a long one of a batch", "of traces"],
+)
+def test_an_export_ends_with_the_lower_timeout(
+    silent: int, environment: dict[str, str], timeout_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[float] = []
+
+    def send(client: Any, _: bytes) -> SimpleNamespace:
+        sent.append(client._timeout)  # noqa: SLF001 - nothing else tells it
+        return SimpleNamespace(success=False)
+
+    monkeypatch.setattr("opentelemetry.exporter.otlp.common.http._OTLPHTTPClient.export", send)
+    environment = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{silent}", **environment}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    telemetry = start_telemetry(environment, "1")
+    telemetry.tracing.start_server("POST /x", {}, {}).end()
+    telemetry.shutdown()
+    assert sent == [timeout_s]
+
+
+def test_spans_on_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()  # the exporter would write to what standard output was when it was imported
+    monkeypatch.setattr("gateway.telemetry.setup._load", lambda *_: ConsoleSpanExporter(out=out))
+    telemetry = start_telemetry({"OTEL_TRACES_EXPORTER": "console"}, "1")
+    telemetry.tracing.start_server("POST /x", {}, {"http.route": "/x"}).end()
+    telemetry.shutdown()
+    shown = json.loads(out.getvalue())
+    assert (shown["name"], shown["attributes"]) == ("POST /x", {"http.route": "/x"})
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_metrics_on_the_console(temporality: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("gateway.telemetry.setup._load", lambda *_: ConsoleMetricExporter(out=out))
+    environment = {
+        "OTEL_METRICS_EXPORTER": "console",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
+    }
+    telemetry = start_telemetry(environment, "1")
+    telemetry.metrics.record_call(0.003, "s/M", "OK")
+    telemetry.shutdown()
+    (resource_metrics,) = json.loads(out.getvalue())["resource_metrics"]
+    (scope,) = resource_metrics["scope_metrics"]
+    assert {"rpc.server.call.duration", "gateway.log.dropped"} == {one["name"] for one in scope["metrics"]}

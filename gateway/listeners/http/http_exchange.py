@@ -25,6 +25,7 @@ class HttpExchange(Exchange):
 
     Attributes:
         http_method: of the request.
+        has_started: whether the head of the response was sent while the response is made.
     """
 
     def __init__(self, request: BaseRequest, context: ListenerContext) -> None:
@@ -32,6 +33,7 @@ class HttpExchange(Exchange):
         self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else "_OTHER"
         attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
         super().__init__(context, context.active.snapshot, self._shown_method, request.headers, attributes)
+        self.has_started = False
         self._metrics = context.metrics
         self._template = ""
         self.facts = {"http_method": self._shown_method}

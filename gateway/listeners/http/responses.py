@@ -40,7 +40,7 @@ def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> Non
 
 def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> web.Response:
     """Return the response to a call that an error ended."""
-    body = writer.write(to_status(error, request_id))
+    body = writer.write_status(to_status(error, request_id))
     status: int = http_status(error.code)
     headers: dict[str, str] = {}
     if isinstance(error, HttpError):

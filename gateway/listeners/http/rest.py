@@ -44,6 +44,16 @@ class RestListener:
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Respond to a request; only cancellations and lost connections are raised."""
         exchange = HttpExchange(request, self._context)
+        status = http_status(Code.CANCELLED)
+        try:
+            response = await self._finish(request, exchange)
+            status = response.status
+        finally:
+            exchange.finish(status)
+        return response
+
+    async def _finish(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
+        """Return the response to a request, whatever happens to it."""
         try:
             response = await self._respond(request, exchange)
         except GatewayError as error:
@@ -52,17 +62,17 @@ class RestListener:
             response = _error_response(error, exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
             if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller went away
-                exchange.finish(http_status(Code.CANCELLED))
                 raise
             response = _error_response(stopping_error(), exchange)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             exchange.log_failure()
+            if exchange.has_started:  # a second head must not follow the first one
+                raise ConnectionError("the response has been started") from None
             response = _error_response(internal_error(exchange.trace_id), exchange)
         if not response.prepared:
             set_common_headers(response, exchange.headers())
         if self._context.calls.is_stopping:
             response.force_close()
-        exchange.finish(response.status)
         return response
 
     async def _respond(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
@@ -105,6 +115,7 @@ class RestListener:
             set_common_headers(response, exchange.headers())
             set_warnings(response, exchange.rename_fields(replies.warnings))
             await response.prepare(request)
+            exchange.has_started = True
             try:
                 if first is not None:
                     await response.write(framing.frame(_to_json(first, writer)))
@@ -140,7 +151,7 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
     """Return the last element of a stream that failed."""
     error.rename_fields(exchange.json_path)
-    return framing.frame_error(exchange.snapshot.writer.write(to_status(error, exchange.id)))
+    return framing.frame_error(exchange.snapshot.writer.write_status(to_status(error, exchange.id)))
 
 
 def _find(target: RequestTarget, exchange: HttpExchange) -> Match[Route]:

@@ -127,9 +127,9 @@ class RpcListener(grpc.GenericRpcHandler):
         method = exchange.method
         if method is None:
             raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
-        if method.client_streaming:
-            raise client_streaming_error()
         with exchange.admit(peer_address(rpc_context.peer())[0]) as slot:
+            if method.client_streaming:
+                raise client_streaming_error()
             call = await self._read(exchange, method, rpc_context, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
             try:

@@ -1,0 +1,215 @@
+"""A span that costs little to make: it has no locks, and copies attributes that are plain as they are.
+
+It records what the SDK's own span records, within the SDK's limits. One thread changes
+a span; once it has ended, any thread may read it.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Status, StatusCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanLimits
+    from opentelemetry.trace import SpanContext, SpanKind
+    from opentelemetry.util.types import Attributes, AttributeValue
+
+_log = logging.getLogger(__name__)
+
+SCOPE = InstrumentationScope("baremetal-gateway", "")
+"""The instrumentation scope of every span."""
+
+_SCALARS = (str, bool, int, float)
+_LISTS = (list, tuple)
+_UNSET = Status(StatusCode.UNSET)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanSettings:
+    """What all spans of a tracer have in common.
+
+    Attributes:
+        resource: what describes this process.
+        limits: of attributes and events.
+        on_end: receives each span that has ended.
+    """
+
+    resource: Resource
+    limits: SpanLimits
+    on_end: Callable[[RecordedSpan], None]
+
+
+class RecordedSpan(trace.Span):
+    """A span that is recorded.
+
+    Attributes:
+        name: of the span.
+        context: its identifiers, flags and state.
+        parent: the context of its parent, or None.
+        kind: of the span.
+        attributes: a dict while they are plain and within the limits; else the SDK's BoundedAttributes.
+        events: the last ones, as many as the limits allow: time in nanoseconds, name, attributes.
+        dropped_events: how many more there were.
+        status: that was set.
+        start_time: in nanoseconds since the epoch.
+        end_time: the same; None before the end.
+    """
+
+    __slots__ = (
+        "_settings", "attributes", "context", "dropped_events", "end_time", "events", "kind", "name",
+        "parent", "start_time", "status",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        settings: SpanSettings,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Attributes,
+    ) -> None:
+        self._settings = settings
+        self.name = name
+        self.context = context
+        self.parent = parent
+        self.kind = kind
+        limits = settings.limits
+        self.attributes = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
+        self.events: list[tuple[int, str, Mapping[str, Any]]] = []
+        self.dropped_events = 0
+        self.status = _UNSET
+        self.end_time: int | None = None
+        self.start_time = time_ns()
+
+    def get_span_context(self) -> SpanContext:
+        """Return the identifiers of the span."""
+        return self.context
+
+    def is_recording(self) -> bool:
+        """Return whether the span has not ended."""
+        return self.end_time is None
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Set an attribute."""
+        if self._has_ended():
+            return
+        attributes, limits = self.attributes, self._settings.limits
+        if type(attributes) is dict:
+            count, length = limits.max_span_attributes, limits.max_span_attribute_length
+            has_room = count is None or len(attributes) < count
+            if has_room and length is None and key and key not in attributes and isinstance(value, _SCALARS):
+                attributes[key] = value
+                return
+            self.attributes = BoundedAttributes(count, attributes, immutable=False, max_value_len=length)
+        self.attributes[key] = value
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set several attributes."""
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Add an event; the oldest one is dropped when there are too many."""
+        if self._has_ended():
+            return
+        limits, events = self._settings.limits, self.events
+        bounded = _bound(attributes, limits.max_event_attributes, limits.max_attribute_length)
+        events.append((time_ns() if timestamp is None else timestamp, name, bounded))
+        if limits.max_events is not None and len(events) > limits.max_events:
+            del events[0]
+            self.dropped_events += 1
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,  # noqa: FBT001, FBT002 - as the API declares it
+    ) -> None:
+        """Add an exception as an event."""
+        kind = type(exception)
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        fields: dict[str, Any] = {
+            "exception.type": f"{module}{kind.__qualname__}",
+            "exception.message": str(exception),
+            "exception.stacktrace": "".join(traceback.format_exception(exception)),
+            "exception.escaped": str(escaped),
+        }
+        self.add_event("exception", fields | dict(attributes or {}), timestamp)
+
+    def update_name(self, name: str) -> None:
+        """Set the name."""
+        if not self._has_ended():
+            self.name = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Set the status, unless it is OK already."""
+        if self._has_ended():
+            return
+        new = status if isinstance(status, Status) else Status(status, description)
+        if self.status.status_code is not StatusCode.OK and new.status_code is not StatusCode.UNSET:
+            self.status = new
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span and hand it over."""
+        if not self._has_ended():
+            self.end_time = time_ns() if end_time is None else end_time
+            self._settings.on_end(self)
+
+    def to_readable(self) -> ReadableSpan:
+        """Return the span as processors and exporters of the SDK read it."""
+        events: Any = BoundedList(self._settings.limits.max_events)
+        events.extend([Event(name, attributes, time) for time, name, attributes in self.events])
+        events.dropped = self.dropped_events
+        return ReadableSpan(
+            name=self.name,
+            context=self.context,
+            parent=self.parent,
+            resource=self._settings.resource,
+            attributes=self.attributes,
+            events=events,
+            kind=self.kind,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+            instrumentation_scope=SCOPE,
+        )
+
+    def _has_ended(self) -> bool:
+        if self.end_time is None:
+            return False
+        _log.warning("an ended span was changed", extra={"span": self.name})
+        return True
+
+
+def _bound(attributes: Attributes, count: int | None, length: int | None) -> MutableMapping[str, Any]:
+    """Return attributes within the limits: a dict when they are plain and fit, as nearly always."""
+    if not attributes:
+        return {}
+    if length is None and (count is None or len(attributes) <= count):
+        plain: dict[str, Any] = {}
+        for key, value in attributes.items():
+            if isinstance(value, _SCALARS):
+                plain[key] = value
+            elif isinstance(value, _LISTS) and all(isinstance(one, _SCALARS) for one in value):
+                plain[key] = tuple(value)
+            else:
+                break
+        else:
+            if "" not in plain:
+                return plain
+    return BoundedAttributes(count, attributes, immutable=False, max_value_len=length)
