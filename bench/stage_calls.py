@@ -10,16 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    SimpleSpanProcessor,
-    SpanExporter,
-    SpanExportResult,
-)
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from bench.processes import ROOT
 from bench.stubs import Upstream
@@ -39,6 +32,9 @@ from gateway.schema import load_schema
 from gateway.sinks.stdout import StdoutSink
 from gateway.telemetry import Health, Metrics, Tracing, to_headers, trace_id_of
 from gateway.telemetry.logs import LogHandler
+from gateway.telemetry.span_encoder import RequestEncoder, encode_span
+from gateway.telemetry.span_processor import BatchSettings, SpanProcessor
+from gateway.telemetry.tracing import Tracer
 from gateway.transcode import JsonWriter, Match, build_router, parse_target
 from gateway.upstream import DetachedCall
 from gateway.validation import Validator
@@ -47,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from google.protobuf.message import Message
-    from opentelemetry.sdk.trace import ReadableSpan
 
+    from gateway.telemetry.span import RecordedSpan
     from gateway.transcode import Route
     from gateway.upstream import Forwarder
 
@@ -60,11 +56,8 @@ _DEADLINE_S = 3600.0
 _TEMPLATE = f"POST {IMAGES}"
 
 
-class _NoExport(SpanExporter):
-    """An exporter that drops what it is given."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - of the SDK
-        return SpanExportResult.SUCCESS
+def _drop(_spans: object) -> None:
+    """Export nothing."""
 
 
 class _NoUpstream:
@@ -105,9 +98,8 @@ class StageCalls:
         self._schema = load_schema(config.services)
         self._method = self._schema.methods[CREATE]
         self._metrics = Metrics(Resource({"service.name": "bench"}))
-        self._provider = TracerProvider(shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_NoExport()))
-        self._tracing = Tracing(self._provider)
+        self._spans = SpanProcessor(encode_span, _drop, lambda: None, BatchSettings.of({}))
+        self._tracing = Tracing(Tracer(TracerProvider(shutdown_on_exit=False), self._spans.put))
         self._read_call(config)
         self._make_parts(config)
         self._mutated = self._decider.mutate(self._policy_input())
@@ -115,6 +107,7 @@ class StageCalls:
         self._record = self._to_record()
         self._reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
+        self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
         self._make_log()
         self._make_pipeline()
 
@@ -146,7 +139,7 @@ class StageCalls:
         await self._records.close()
         self._log.removeHandler(self._handler)
         self._handler.close()
-        await asyncio.to_thread(self._provider.shutdown)
+        await asyncio.to_thread(self._spans.shutdown, 1.0)
         self._metrics.shutdown()
         os.close(self._null)
 
@@ -275,15 +268,15 @@ class StageCalls:
     async def _encode_spans(self, calls: int) -> None:
         """Encode the spans of so many calls, in batches of one export."""
         for first in range(0, calls * 2, _SPANS):
-            encode_spans(self._ended_spans[: calls * 2 - first]).SerializeToString()
+            self._encoder.encode([encode_span(one) for one in self._ended_spans[: calls * 2 - first]])
 
-    def _make_ended_spans(self) -> Sequence[ReadableSpan]:
+    def _make_ended_spans(self) -> Sequence[RecordedSpan]:
         """Return the spans of one export."""
-        exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        ended: list[RecordedSpan] = []
+        tracing = Tracing(Tracer(TracerProvider(shutdown_on_exit=False), ended.append))
         for _ in range(_SPANS // 2):
-            self._make_spans(Tracing(provider))
-        return exporter.get_finished_spans()
+            self._make_spans(tracing)
+        return ended
 
     def _count(self) -> None:
         metrics, decision = self._metrics, self._decision

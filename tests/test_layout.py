@@ -15,6 +15,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startsw
 # Tests of a subject that several modules share.
 SUBJECTS = {
     "audit/test_records_in_service.py",
+    "bench/test_bench.py",
     "cli/policy/test_difference.py",
     "cli/policy/test_output.py",
     "expressions/test_odd_values.py",
