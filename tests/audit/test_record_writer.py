@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.resources import Resource
 
+from gateway.audit.record_writer import RecordWriter
 from gateway.errors import Code, GatewayError
 from gateway.sinks.file import FileSink
 from gateway.sinks.stdout import StdoutSink
-from gateway.telemetry import Metrics
+from gateway.telemetry import Health, Metrics
 from tests.audit.writing import FULL, RECORD, BadSink, HeldSink, lost, open_log, soon
 
 
@@ -168,3 +169,25 @@ async def test_records_that_gather_do_not_fill_a_small_queue(metrics: Metrics) -
     assert lost(metrics) == 0
     await log.close()
     os.close(descriptor)
+
+
+async def test_a_sink_that_does_not_respond_is_reported(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.audit.record_writer.STALLED_S", 0.0)
+    sink = HeldSink()
+    sink.is_durable = True
+    health = Health()
+    log = RecordWriter(sink, metrics, health, capacity=10, when_full="refuse")
+    with pytest.raises(GatewayError):
+        await log.write(RECORD, soon(0.05))
+    (condition,) = health.conditions
+    assert (condition.status, condition.reason) == (
+        "degraded",
+        "calls are refused: the sink does not respond",
+    )
+    sink.free.set()
+    await log.write(RECORD, soon())
+    (condition,) = health.conditions
+    assert condition.status == "ok"
+    await log.close()

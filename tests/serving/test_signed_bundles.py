@@ -39,3 +39,22 @@ async def test_only_a_signed_bundle_is_put_in_force(start: Start, bundle: Path, 
     facts = await ready(running)
     assert facts["bundle"] == read_bundle(bundle).hash != before
     assert "reload_faults" not in facts
+
+
+async def test_another_key_is_a_change(start: Start, bundle: Path, tmp_path: Path) -> None:
+    """The bundle is signed with a new key first; the key's file follows."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    old_key, old_public = write_keys(old)
+    new_key, new_public = write_keys(new)
+    signature = signature_path(bundle)
+    signature.write_text(sign_bundle(read_bundle(bundle), old_key))
+    running = await start(policies__path=bundle, policies__public_key=old_public, policies__settle_s=0.01)
+    alter(bundle / "params.yaml")
+    signature.write_text(sign_bundle(read_bundle(bundle), new_key))
+    await running.gateway.reload()
+    assert "reload_faults" in await ready(running)
+    old_public.write_bytes(new_public.read_bytes())
+    await running.gateway.reload()
+    assert "reload_faults" not in await ready(running)

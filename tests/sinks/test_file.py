@@ -93,3 +93,13 @@ async def test_half_a_record_is_taken_back(tmp_path: Path, monkeypatch: pytest.M
     sink.write(b"next\n")
     assert path.read_bytes() == b"whole\nnext\n"
     sink.close()
+
+
+def test_a_record_after_a_crash_starts_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b'{"n":1}\n{"n":2,"me')
+    for number in (3, 4):
+        sink = FileSink(path, survives_power_loss=False)
+        sink.write(b'{"n":%d}\n' % number)
+        sink.close()
+    assert path.read_bytes().splitlines() == [b'{"n":1}', b'{"n":2,"me', b'{"n":3}', b'{"n":4}']

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool, json_format
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -321,3 +325,14 @@ def test_types_of_replies_include_those_of_operations() -> None:
         f"{_BAREMETAL}.Image",
         f"{_BAREMETAL}.CreateImageMetadata",
     } <= names
+
+
+def test_a_status_is_written_whatever_its_details_hold() -> None:
+    writer = JsonWriter(descriptor_pool.Default())
+    good, bad = AnyMessage(), AnyMessage()
+    good.Pack(error_details_pb2.ErrorInfo(reason="R"))
+    bad.Pack(Timestamp(seconds=10**15))
+    text = writer.write_status(status_pb2.Status(code=5, message="m", details=[bad, good]))
+    first, second = json.loads(text)["details"]
+    assert first == {"@type": bad.type_url, "value": base64.b64encode(bad.value).decode()}
+    assert second["reason"] == "R"

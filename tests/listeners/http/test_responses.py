@@ -8,7 +8,10 @@ from http import HTTPStatus
 import pytest
 from aiohttp import web
 from google.protobuf import descriptor_pool
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.emulator import InjectedFault
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import HttpError
 from gateway.listeners.http.responses import (
@@ -104,3 +107,25 @@ def test_headers_are_set_in_place() -> None:
     set_warnings(response, ("one", "two"))
     assert response.headers["x-request-id"] == "1"
     assert response.headers.getall("Warning") == ['299 - "one"', '299 - "two"']
+
+
+async def test_an_upstream_error_without_a_json_form_has_its_own_response(
+    start: Start, logs: pytest.LogCaptureFixture
+) -> None:
+    """The upstream, not the caller, sends what JSON cannot hold."""
+    running = await start()
+    detail = AnyMessage()
+    detail.Pack(Timestamp(seconds=10**15))
+    fault = InjectedFault(
+        method="yandex.cloud.baremetal.v1alpha.ImageService/List",
+        code=Code.NOT_FOUND,
+        message="gone",
+        details=(detail,),
+    )
+    running.emulator.inject(fault)
+    async with running.client.get(running.url(f"{IMAGES}?folderId=b1g")) as response:
+        body = await response.json()
+    assert (response.status, body["code"], body["message"]) == (404, 5, "gone")
+    assert body["details"][0]["@type"] == detail.type_url
+    assert [one.message for one in logs.records if one.message == "responded"] == ["responded"]
+    assert "gateway_calls_active 0.0" in running.metrics.expose().decode()
