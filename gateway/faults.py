@@ -65,7 +65,7 @@ class FaultsError(Exception):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the known name that is nearest to one that is not; or nothing."""
+    """Return `; did you mean …?` with the nearest known name for an unknown name, or an empty text."""
     near = get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -216,7 +216,7 @@ def _redact_user_info(match: re.Match[str]) -> str:
 
 
 def _end_of_user_info(rest: str) -> int:
-    """Return where the `@` is that ends the user info; 0 or less without one."""
+    """Return the index of the `@` after the user info; 0 or less if absent."""
     match = _AUTHORITY.match(rest)
     authority = match[0] if match else ""
     if _HOST.fullmatch(authority):

@@ -62,7 +62,7 @@ _COLORS = {"warning": "yellow", "note": "cyan"}
 
 
 class WrongUsageError(click.ClickException):
-    """What a command was given cannot be used."""
+    """A command's arguments cannot be used."""
 
     exit_code = WRONG_CONFIGURATION
 
@@ -99,12 +99,12 @@ def exit_on_faults(code: int) -> Iterator[None]:
 def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
     """Print a fault with its line, and a caret below the column.
 
-    Colors are for terminals only, and not where NO_COLOR is set (https://no-color.org).
+    Colors are used on terminals, unless NO_COLOR is set (https://no-color.org).
 
     Args:
         fault: to show.
         level: `warning` or `note`; empty for an error.
-        is_error: it goes to standard error.
+        is_error: print to standard error.
     """
     has_no_color = bool(os.environ.get("NO_COLOR"))
     click.echo("\n".join(_fault_lines(fault, level)), err=is_error, color=False if has_no_color else None)

@@ -125,7 +125,7 @@ def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) ->
 
 
 def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | None:
-    """Set a value; return a fault when the key is inside a value that is no section."""
+    """Set a value; return a fault if a parent of the key is not a section."""
     here = values
     for depth, key in enumerate(override.path[:-1], 1):
         inner = here.get(key)

@@ -42,7 +42,7 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
-    """Return `; …`: how to write a value that starts with `!`, which is a tag in YAML."""
+    """Return advice (`; …`) for a value whose leading `!` is read as a YAML tag."""
     advice = advise_on_line(lines, line)
     return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 

@@ -64,13 +64,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation.
+    """A long-running operation.
 
     Attributes:
         method: `package.Service/Method` that started it; its types follow from it.
-        image_id: the image it is about.
-        image: the image it led to, once done; None after a deletion.
-        failure: set when it is done and failed.
+        image_id: ID of its image.
+        image: the result, when done; None after a deletion.
+        failure: the error, if it failed.
     """
 
     id: str

@@ -107,7 +107,7 @@ class Emulator:
         return self.address
 
     async def stop(self) -> None:
-        """Close the listener and end the calls that are still open; nothing when not started."""
+        """Close the listener and end all open calls. No effect if not started."""
         server, self._server, self.address = self._server, None, ""
         if server is not None:
             await server.stop(None)

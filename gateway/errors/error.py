@@ -142,7 +142,7 @@ class GatewayError(Exception):
         )
 
     def details(self) -> list[AnyMessage]:
-        """Return what explains the status, without the request's own ID."""
+        """Return the details of the status, without the request ID."""
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
         details = [_pack(info)]
         if self.violations:

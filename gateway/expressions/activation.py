@@ -115,7 +115,7 @@ class Activation:
         Args:
             call: its name.
             key: the text that it was called with; empty for a call outside of loops.
-            reason: for people.
+            reason: a message.
         """
         self._failures.setdefault(call, {})[key] = reason
 

@@ -62,7 +62,7 @@ SCALAR = Cost(1, SCALAR_BYTES)
 
 
 def estimate_value(value: Any) -> Cost:
-    """Estimate the value of a parameter; in a collection every element counts as the largest one."""
+    """Estimate a parameter's value. All elements of a collection count as its largest element."""
     if isinstance(value, str):
         return Cost(len(value), len(value.encode()))
     if isinstance(value, (list, dict)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputLimits:
-    """The largest inputs that policies evaluate, where the constraints of the API set no bound.
+    """Limits on the input of policies, used where the API's constraints set no bound.
 
     Attributes:
         text: characters of a text, or bytes of a bytes field.

@@ -180,7 +180,7 @@ class Linker:
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:
-    """Return the loops of variables, and the loops that the values of those depend on."""
+    """Return the loops of variables, and the loops that their values depend on."""
     found: list[Loop] = []
     for loop in reversed(dict.fromkeys(loops.values())):
         if not needed & set(loop.variables):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WordAdvice:
-    """What to write instead of a word; line and column count from 1."""
+    """The replacement for a word. Line and column start at 1."""
 
     line: int
     column: int

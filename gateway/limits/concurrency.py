@@ -71,7 +71,7 @@ class ConcurrencyLimit:
 
 
 class Slot:
-    """One of the calls under way. A context manager, to be entered once."""
+    """The slot of one active call. A context manager; enter it once."""
 
     __slots__ = ("_is_released", "_limit", "_task")
 

@@ -184,7 +184,7 @@ def _marker(violations: int, details: int) -> str:
 
 
 def _rank(detail: AnyMessage) -> int:
-    """Return the priority of a detail: what identifies the call and its failure comes first."""
+    """Return the priority of a detail. Details that identify the call or error come first."""
     for rank, kind in enumerate((error_details_pb2.RequestInfo, error_details_pb2.ErrorInfo)):
         if detail.Is(kind.DESCRIPTOR):
             return rank
@@ -226,7 +226,7 @@ def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_detail
 
 
 def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> error_details_pb2.BadRequest:
-    """Return the violations that fit; the one that counts further violations has priority."""
+    """Return the violations that fit. The entry with the omitted count is kept first."""
     whole = list(request.field_violations)
     last = [one for one in whole[-1:] if one.reason == MORE]
     sizes = accumulate(one.ByteSize() + _FIELD_BYTES for one in [*last, *whole[: len(whole) - len(last)]])

@@ -105,7 +105,7 @@ class MutatedRequest(NamedTuple):
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """The input of rules: with the request after all mutations."""
+        """The rules' input, with the mutated request."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
@@ -128,11 +128,11 @@ class Decision:
     Attributes:
         id: of this decision in the response, the trace and the log.
         bundle: hash of the bundle that decided.
-        mutated_request: what was evaluated, with the mutations that were made.
+        mutated_request: the evaluated request, after all mutations.
         is_evaluated: whether any binding is about the method.
-        violations: of every binding, in the bundle's order, without those that a waiver allowed.
+        violations: of every binding, in the bundle's order, except waived violations.
         waived: violations that a waiver allowed.
-        duration_ns: how long it took.
+        duration_ns: time of the evaluation.
     """
 
     id: str

@@ -253,14 +253,14 @@ class Params(Part):
 
 
 class WaiverSpec(Part):
-    """Which broken rules are allowed, for which requests, by whom, and until when.
+    """Allows violations of some rules, for some requests, until a given time.
 
     Attributes:
         rules: names of rules of the binding's policy.
-        when: CEL; the requests that the waiver is for, all without it.
+        when: CEL condition on the request; without it, all requests.
         owner: who is responsible for it.
         ticket: where it was agreed.
-        expires: from this moment on it has no effect; a date means its first moment, UTC.
+        expires: the waiver has no effect from this time on; a date means 00:00 UTC.
     """
 
     binding: Name

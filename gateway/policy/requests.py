@@ -84,7 +84,7 @@ def read_policy_input(text: str, name: str, schema: Schema, method: str, now: st
         name: of the text, for messages.
         schema: that knows the methods.
         method: of the request, when the text does not name it.
-        now: the time, with its zone, when the text does not say it; None is the present.
+        now: the default time, with a time zone; None means the current time.
 
     Raises:
         FaultsError: the text, the time or the request cannot be used.

@@ -116,7 +116,7 @@ class Explanation:
     """A decision with the results of all bindings.
 
     Attributes:
-        refused: why the API does not accept the values that policies set; in service the call gets 400.
+        refused: why the API rejects the values that policies set; the gateway responds with 400.
     """
 
     decision: Decision

@@ -26,12 +26,12 @@ class Change:
 
     Attributes:
         id: of the recorded decision.
-        before: what was decided.
-        after: what would be.
+        before: recorded result.
+        after: new result.
         newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
         newly_met: `<action> <policy>/<rule>` of rules that were broken.
         set_otherwise: fields that policies would set to another value → `before → after`.
-        is_altered: parts of the recorded request are redacted, which may be the cause of the difference.
+        is_altered: the recorded request has redacted parts; they may cause the change.
     """
 
     id: str

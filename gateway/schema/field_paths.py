@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_fields(descriptor: Descriptor, names: Sequence[str]) -> tuple[FieldDescriptor, ...] | None:
-    """Return the fields on a path that JSON can set, or None if the path leads to no such field.
+    """Return the fields on a path, or None if it does not lead to a field that JSON can set.
 
     Args:
         descriptor: type of the message that the path begins at.

@@ -1,4 +1,4 @@
-"""Descriptor sets → one private pool.
+"""A private pool of descriptor sets.
 
 A private pool keeps the gateway's types apart from generated code that other
 packages register in the default one. Options are read with the pool's own

@@ -43,7 +43,7 @@ class Files(Protocol[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T]):
-    """What one read of files found. Two are equal when the same would be built from them.
+    """The result of one read of files. Equal results would build the same snapshot.
 
     Attributes:
         contents: of the files; None when they cannot be read.

@@ -48,7 +48,7 @@ class FileSink:
         """Open the file; a character device, such as /dev/null, is accepted.
 
         Raises:
-            OSError: it cannot be opened, or is a pipe, a socket or anything else.
+            OSError: it cannot be opened, or is neither a file nor a character device.
         """
         self._path = path
         self._survives_power_loss = survives_power_loss

@@ -38,7 +38,7 @@ class StdoutSink:
                 left = left[written:]
 
     def close(self) -> None:
-        """Leave standard output as it is."""
+        """Keep standard output open."""
 
 
 def open_stdout(_section: object) -> StdoutSink:

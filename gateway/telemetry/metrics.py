@@ -167,7 +167,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def shutdown(self, timeout_s: float = 30.0) -> None:
-        """Hand the last figures over, as far as that takes no longer than the timeout, and stop."""
+        """Export the last figures within the timeout, and stop."""
         self._provider.shutdown(timeout_s * 1e3)
 
 

@@ -86,7 +86,7 @@ class Tracing:
         self._tracer = tracer
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
-        """Start the span of a call, below the caller's own when its headers name one."""
+        """Start the SERVER span of a call; its parent comes from the headers, if any."""
         parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
         known = parent if parent.is_valid else None
         if self._tracer is None:
@@ -101,7 +101,7 @@ class Tracing:
 
 
 def to_headers(span: Span) -> dict[str, str]:
-    """Return the W3C headers that hand a span on, https://www.w3.org/TR/trace-context/."""
+    """Return the W3C headers that make a span the parent of a remote span, https://www.w3.org/TR/trace-context/."""
     context = span.get_span_context()
     if not context.is_valid:
         return {}

@@ -38,7 +38,7 @@ _SAFE_DEPTH = 30
 
 
 class RuleError(ValueError):
-    """An HTTP rule names a field that the request or the reply does not have."""
+    """An HTTP rule names a field that the request or response does not have."""
 
 
 class Binder:
@@ -128,7 +128,7 @@ class Binder:
         return message
 
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
-        """Return the fields of a variable of the path."""
+        """Check a path variable and return its fields."""
         path, name = ".".join(field_path), self._message.descriptor.full_name
         fields = find_readers(self._reader, self._message, field_path)
         if fields is None:

@@ -146,7 +146,7 @@ class JsonReader:
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
-        """Return the reader of a message type, compiled on first use, with those of its fields."""
+        """Return the reader of a message type and its fields, compiled lazily."""
         known = self._types.get(descriptor.full_name)
         if known is None:
             # Stored before its fields are compiled: a type may contain itself.

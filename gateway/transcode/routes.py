@@ -1,4 +1,4 @@
-"""Every HTTP rule of a schema → one router."""
+"""A router for all HTTP rules of a schema."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class UnfitError(ValueError):
 
 
 def show(value: Any) -> str:
-    """Return a JSON value as error texts show it."""
+    """Format a JSON value for an error message."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, bool) or value is None:

@@ -1,4 +1,4 @@
-"""A forwarded change: it continues to its end when its caller goes away."""
+"""Forwarded changes, which complete even if the caller disconnects."""
 
 from __future__ import annotations
 

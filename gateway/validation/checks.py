@@ -71,7 +71,7 @@ def _is_in(allowed: Range) -> Test:
 
 
 def within(prefix: str, violation: FieldViolation) -> FieldViolation:
-    """Return a violation with the path of the value, in which it was found, before its own path."""
+    """Return a violation whose path is prefixed with the path of the enclosing value."""
 
     def join(path: str) -> str:
         return f"{prefix}.{path}" if path else prefix

@@ -178,7 +178,7 @@ def _singular_checks(
 
 
 def _singular_test(field: FieldDescriptor, accepts_value: Test) -> Test:
-    """Return the test whether a field is not set, or has a value that is accepted."""
+    """Return the test that a field is not set or has an accepted value."""
     name = field.name
     if field.has_presence:
         return lambda message: not message.HasField(name) or accepts_value(getattr(message, name))
@@ -236,7 +236,7 @@ def _map_checks(
 def _collection_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, elements: Check | None
 ) -> Iterable[Check]:
-    """Compile the checks of a list or a map; cheap checks run first, and may be the last."""
+    """Compile the checks of a list or map. If a cheap check fails, no further check runs."""
     if constraints and constraints.required:
         yield required_check(field)
     checks = (elements,) if elements else ()

@@ -41,7 +41,7 @@ def policy() -> None:
 @json_option
 @exit_on_faults(FOUND_FAULTS)
 def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
-    """Check the bundle at PATH: its form, its types, what it leaves open."""
+    """Check the bundle at PATH: form, types, cost, methods without a policy."""
     from datetime import UTC, datetime
 
     from gateway.policy_tools import find_absent_caller_fields, find_weaknesses

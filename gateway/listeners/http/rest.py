@@ -1,4 +1,4 @@
-"""The REST listener: HTTP requests by the rules of the descriptors."""
+"""The REST listener: serves requests by the rules of the descriptors."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class RpcListener(grpc.GenericRpcHandler):
     async def _replying(
         self, exchange: RpcExchange, rpc_context: RpcContext
     ) -> AsyncIterator[Reply | ReplyStream]:
-        """Read the request, take it through the pipeline, and send the head of the response."""
+        """Read the request, run the pipeline, and send the initial metadata."""
         method = exchange.method
         if method is None:
             raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
@@ -153,7 +153,7 @@ class RpcListener(grpc.GenericRpcHandler):
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
-        """End the call with the error that ends this block, if one does; report the call in any case."""
+        """If this block raises an error, end the call with it. Report the call in any case."""
         code = Code.CANCELLED
         self._unread.begin(rpc_context)
         try:
