@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
@@ -60,7 +61,7 @@ def pack_message(message: bytes) -> bytes:
     return struct.pack(">BI", 0, len(message)) + message
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """One connection. It keeps to the window of the peer, and writes once for all that it has read."""
 
     def __init__(self) -> None:
@@ -110,13 +111,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(self._output))
             self._output.clear()
 
+    @abstractmethod
     def handle_end(self, stream: int, payload: bytes | None) -> None:
         """Handle the end of a stream from the peer; `payload` is the packed message, None without one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def handle_data(self, stream: int, payload: bytes) -> None:
         """Handle a part of a message that does not end its stream."""
-        raise NotImplementedError
 
     def _frames(self, data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         data = self._input + data if self._input else data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -39,7 +40,7 @@ class Slice:
     seconds: float = 0.0
 
 
-class Loop:
+class Loop(ABC):
     """The calls of one connection: each begins when the one before has ended, until the time is over."""
 
     def __init__(self) -> None:
@@ -55,9 +56,9 @@ class Loop:
         self._next()
         return self._ended
 
+    @abstractmethod
     def send_call(self) -> None:
         """Send one call."""
-        raise NotImplementedError
 
     def end_call(self, failure: str) -> None:
         """Note the end of the call; go on or end."""

@@ -80,7 +80,7 @@ def _check_expression(value: Any) -> Any:
         word = str(value).lower() if isinstance(value, bool) else str(value)
         raise ValueError(f"an expression is text: put it in quotes, as '{word}'")  # noqa: TRY004 - pydantic takes it
     if isinstance(value, (dict, list)):
-        raise ValueError("an expression is text: put one that starts with a bracket in quotes")  # noqa: TRY004
+        raise ValueError("an expression is text: put one that starts with a bracket in quotes")  # noqa: TRY004 - as above
     return value
 
 

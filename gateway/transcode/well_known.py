@@ -35,7 +35,7 @@ def parse_time(text: str) -> dict[str, Any] | None:
         return None
     year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
     try:
-        since = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second)) - _EPOCH  # noqa: DTZ001
+        since = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second)) - _EPOCH  # noqa: DTZ001 - as _EPOCH
     except ValueError:  # 30 February
         return None
     seconds = since.days * _DAY_S + since.seconds

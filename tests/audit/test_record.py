@@ -163,22 +163,6 @@ def test_no_secret_of_a_caller_is_recorded(schema: Schema) -> None:
     assert "?b" not in text
 
 
-SIGNED = {
-    "of path style": sign_link(LINK),
-    "virtual-hosted": sign_link("https://golden-images.storage.yandexcloud.net/a.iso"),
-    "expired": sign_link(LINK, "20251231T220000Z"),
-    "soon": sign_link(LINK, "20251231T232000Z"),
-    "another bucket": sign_link("https://storage.yandexcloud.net/other/a.iso"),
-    "no encryption": sign_link(LINK.replace("https", "http")),
-    "a single second": sign_link(LINK, expires_s=1),
-    "as long as a link may be": sign_link(LINK.replace("a.iso", "k" * 650 + ".iso")),
-    "malformed": sign_link(LINK) + "&x=y",
-    "no link": "https://example.com/?X-Amz-Signature=" + SIGNATURE,
-    "not signed": LINK,
-    "an empty query": LINK + "?",
-}
-
-
 def test_a_signed_link_of_other_hosts_is_known_as_one(schema: Schema) -> None:
     hosts = Hosts(storage=("s3.example.com",), website=())
     decision = decide(

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,19 +29,19 @@ _REPORT_S = 10.0
 """Seconds between two reports of refused connections."""
 
 
-class Connection(asyncio.BaseProtocol):
+class Connection(asyncio.BaseProtocol, ABC):
     """The protocol of one connection."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def idle_since(self) -> float | None:
         """Since when the connection has had no request, by the event loop's clock; None while it has one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def abort(self) -> None:
         """Close the connection at once; data that is not sent yet is lost."""
-        raise NotImplementedError
 
 
 class Bounds(Protocol):

@@ -112,12 +112,12 @@ class HttpServer:
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
         # Not the property: it caches its first value, and the response would have that version.
-        if request._version in _VERSIONS:  # noqa: SLF001
+        if request._version in _VERSIONS:  # noqa: SLF001 - as said
             return self._handler(request)
         return self._refuse_version(request)
 
     async def _refuse_version(self, request: BaseRequest) -> web.Response:
-        request._version = HttpVersion11  # noqa: SLF001
+        request._version = HttpVersion11  # noqa: SLF001 - no public setter
         return self.refuse(_MALFORMED)
 
 
