@@ -152,7 +152,7 @@ def _caller(caller: Caller) -> dict[str, Any]:
 
 
 def _request(request: Message, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
-    """Return what a record shows of a request."""
+    """Return the request as a record shows it."""
     shown, left_out = _to_json(request, pool)
     redacted = redact_value(shown)
     return {

@@ -1,4 +1,4 @@
-"""What the commands share: options, exit codes, and how faults are shown.
+"""The common parts of the commands: options, exit codes, and the form of faults.
 
 Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration.
 """

@@ -39,7 +39,7 @@ class FilterError(ValueError):
 
 
 class Relation(StrEnum):
-    """How a field relates to the value of a condition."""
+    """The relation of a field to the value of a condition."""
 
     EQUALS = "="
     CONTAINS = ":"

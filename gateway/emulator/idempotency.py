@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IdempotencyKeys:
-    """Which operation each key led to."""
+    """The operation of each idempotency key."""
 
     def __init__(self) -> None:
         self._bound: dict[str, tuple[str, bytes, str]] = {}

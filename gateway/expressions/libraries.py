@@ -1,4 +1,4 @@
-"""Which of the engine's compiled extensions policies may use, and which of their functions.
+"""The compiled extensions of the engine, and their functions, that policies may use.
 
 A function that is not listed is refused when a bundle is loaded: its cost would
 not be known (see cost_estimator.py).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FOR_AUTHORS = ("strings", "math", "optional", "encoders", "lists", "sets", "two-var-comprehensions")
 
 AUTHORS = cel.NewEnvConfigFromYaml("extensions:\n" + "".join(f"- name: {name}\n" for name in _FOR_AUTHORS))
-"""What policies are written in."""
+"""The language of policies."""
 
 COMPOSED = cel.NewEnvConfigFromYaml(
     "extensions:\n" + "".join(f"- name: {name}\n" for name in (*_FOR_AUTHORS, "bindings"))

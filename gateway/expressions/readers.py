@@ -30,7 +30,7 @@ _KEYS = {"int64_value", "string_value", "bool_value"}
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """How a value is found, with the engine or without it.
+    """A function that finds a value, with the engine or without it.
 
     Attributes:
         key: equal for sources of the same value.

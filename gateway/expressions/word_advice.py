@@ -54,7 +54,7 @@ _WORDS = {
 
 
 def find_word_advice(text: str) -> WordAdvice | None:
-    """Return what to write instead of the first word of another language."""
+    """Return the CEL form to use instead of the first word of another language."""
     tokens = list(_tokens(text))
     for index, (kind, word, start) in enumerate(tokens):
         message = (_SIGNS if kind == "sign" else _WORDS).get(word.casefold())

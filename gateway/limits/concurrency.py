@@ -1,4 +1,4 @@
-"""How many calls may be under way at once."""
+"""The limit of concurrent calls."""
 
 from __future__ import annotations
 

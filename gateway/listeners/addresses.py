@@ -1,4 +1,4 @@
-"""Which hosts count as one address when connections are limited."""
+"""The hosts that count as one address in the limit of connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both listeners share."""
+"""The parts that both listeners share."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerContext:
-    """What both listeners share.
+    """The parts that both listeners share.
 
     Attributes:
         active: holds the snapshot that serves.

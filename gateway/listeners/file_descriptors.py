@@ -20,7 +20,7 @@ RESERVE = 96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionBounds:
-    """How many connections a listener may have open."""
+    """The number of connections that a listener may have open."""
 
     max_connections: int
     max_connections_per_address: int

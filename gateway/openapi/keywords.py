@@ -26,7 +26,7 @@ _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
 class Empty(Enum):
-    """How an empty value is treated: an empty text or list, or zero."""
+    """The treatment of an empty value: an empty text or list, or zero."""
 
     ALLOWED = "it is the same as not set"
     CHECKED = "it is a value like any other"

@@ -32,7 +32,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enforcement:
-    """What a bundle enforces.
+    """The rules that a bundle enforces.
 
     Attributes:
         rules: `<policy>/<rule>` of every rule.
@@ -48,7 +48,7 @@ class Enforcement:
 
 
 def describe_enforcement(bundle: Bundle) -> Enforcement:
-    """Return what a bundle enforces, without what it was compiled into."""
+    """Return the rules that a bundle enforces, without their compiled programs."""
     applied = {
         method: frozenset(f"{one.policy}/{rule.name}" for one in program.bindings for rule in one.rules)
         for method, program in bundle.programs.items()
@@ -63,7 +63,7 @@ def describe_enforcement(bundle: Bundle) -> Enforcement:
 
 
 def find_removals(old: Enforcement, new: Enforcement, served: frozenset[str]) -> tuple[Removal, ...]:
-    """Return what the old bundle enforces and the new one does not.
+    """Return the rules that only the old bundle enforces.
 
     Args:
         old: of the bundle that is active.

@@ -44,7 +44,7 @@ class FieldPath:
     key: str | None
 
     def show(self, message: Message) -> str:
-        """Return what the field holds, for a person: quoted, redacted, short; empty for a whole message."""
+        """Return the value of the field for people: quoted, redacted, short; empty for a whole message."""
         value: Any = message
         field: FieldDescriptor | None = None
         for name in self.names:

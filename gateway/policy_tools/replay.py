@@ -68,12 +68,12 @@ class Replay:
 
     @property
     def kinds(self) -> Counter[str]:
-        """How many decisions change in which way."""
+        """The number of decisions for each kind of change."""
         return Counter(change.kind for change in self.changes)
 
     @property
     def rules(self) -> Counter[str]:
-        """How many decisions each rule, or field that is set, changes."""
+        """The number of decisions that each rule, or field that is set, changes."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)

@@ -44,7 +44,7 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of a bundle its tests cover.
+    """The part of a bundle that its tests cover.
 
     Attributes:
         wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`,
@@ -57,7 +57,7 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """What no case covers."""
+        """The rules and variables that no case covers."""
         return sorted(self.wanted - self.reached)
 
     @property

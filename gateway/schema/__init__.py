@@ -1,4 +1,4 @@
-"""What the descriptors define: types, methods, HTTP rules, constraints.
+"""The facts of the descriptors: types, methods, HTTP rules, constraints.
 
 Everything the gateway knows of an API comes from here; no route, field name or
 constraint is written a second time. The names of well-known types are in

@@ -49,7 +49,7 @@ class Builder:
     records: RecordWriter
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
-        """Return what to serve first, with the faults of the files on disk if the last good bundle serves.
+        """Return the first snapshot, and the faults of the files on disk if the last good bundle serves.
 
         Raises:
             FaultsError: nothing can be served.

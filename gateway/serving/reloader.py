@@ -131,7 +131,7 @@ class Reloader:
         return found.contents
 
     def _find_removals(self, snapshot: Snapshot) -> tuple[Removal, ...]:
-        """Return what a new snapshot no longer enforces.
+        """Return the rules that a new snapshot no longer enforces.
 
         Raises:
             FaultsError: there is something, and the configuration does not allow it.

@@ -74,11 +74,11 @@ class Settling(Generic[T]):
         self._settle_s = settle_s
 
     async def read(self) -> Read[T]:
-        """Return what is there now, which may be half written."""
+        """Return the present contents, which may be half written."""
         return await asyncio.to_thread(self._read)
 
     async def settle(self) -> Read[T]:
-        """Return what is there once nothing has changed for the whole time.
+        """Return the contents once nothing has changed for the whole time.
 
         Raises:
             FaultsError: the files keep changing.

@@ -1,4 +1,4 @@
-"""What serves at one time. A reload replaces the snapshot as a whole."""
+"""All parts that serve at one time. A reload replaces them together."""
 
 from __future__ import annotations
 

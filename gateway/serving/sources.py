@@ -36,7 +36,7 @@ _SMALLEST_BODY = 65536  # a smaller limit does not lower the estimated cost: not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What a snapshot is built from.
+    """The sources of a snapshot.
 
     Attributes:
         descriptor_sets: name → content.

@@ -1,4 +1,4 @@
-"""What a sink does, and how it reports that it cannot be opened."""
+"""The interface of a sink, and the error of a sink that cannot be opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Sink(Protocol):
-    """Where records are kept.
+    """A place that keeps records.
 
     Attributes:
         is_durable: what was written outlives this process.

@@ -30,7 +30,7 @@ _CUMULATIVE = export.AggregationTemporality.CUMULATIVE
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an instrument is called.
+    """The name and description of an instrument.
 
     Attributes:
         name: by the conventions of OpenTelemetry.
@@ -170,7 +170,7 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
 
 
 def add_metrics(data: MetricsData, scope: str, aggregates: Sequence[Aggregate[Any]]) -> MetricsData:
-    """Return what the SDK collected, with further metrics in one of its scopes."""
+    """Return the metrics of the SDK, with further metrics in one of its scopes."""
     now_ns = time_ns()
     metrics = [metric for one in aggregates if (metric := one.collect(now_ns)) is not None]
     (resource_metrics,) = data.resource_metrics

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """How a part of the gateway works.
+    """The status of a part of the gateway.
 
     Attributes:
         OK: as it should.

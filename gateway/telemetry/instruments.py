@@ -47,13 +47,13 @@ class Instruments(Protocol):
     """Makes instruments; each is a function that records."""
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things."""
+        """Return a function that adds to a new counter."""
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things that end again."""
+        """Return a function that adds to a new counter, or subtracts from it."""
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return what records durations, in seconds."""
+        """Return a function that records a duration, in seconds, in a new histogram."""
 
 
 class SdkInstruments:
@@ -63,15 +63,15 @@ class SdkInstruments:
         self._meter = meter
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things."""
+        """Return a function that adds to a new counter."""
         return _with_keys(self._meter.create_counter(name, "", description).add, keys)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things that end again."""
+        """Return a function that adds to a new counter, or subtracts from it."""
         return _with_keys(self._meter.create_up_down_counter(name, "", description).add, keys)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return what records durations, in seconds."""
+        """Return a function that records a duration, in seconds, in a new histogram."""
         histogram = self._meter.create_histogram(
             name, _SECONDS, description, explicit_bucket_boundaries_advisory=bounds
         )
@@ -89,15 +89,15 @@ class OwnInstruments:
         self.aggregates: list[Aggregate[Any]] = []
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things."""
+        """Return a function that adds to a new counter."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=True)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return what counts things that end again."""
+        """Return a function that adds to a new counter, or subtracts from it."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=False)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return what records durations, in seconds."""
+        """Return a function that records a duration, in seconds, in a new histogram."""
         aggregate = HistogramAggregate(Identity(name, description, _SECONDS, keys), bounds)
         self.aggregates.append(aggregate)
         return aggregate.record

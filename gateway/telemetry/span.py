@@ -39,7 +39,7 @@ _UNSET = Status(StatusCode.UNSET)
 
 @dataclass(frozen=True, slots=True)
 class SpanSettings:
-    """What all spans of a tracer have in common.
+    """The common settings of all spans of a tracer.
 
     Attributes:
         resource: what describes this process.

@@ -29,7 +29,7 @@ _CHUNK = 64  # spans that are encoded at once: less than half a millisecond
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """How spans are gathered.
+    """The sizes and the delay of a batch of spans.
 
     Attributes:
         queue_size: spans that may wait; further ones are dropped.
@@ -43,7 +43,7 @@ class BatchSettings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> BatchSettings:
-        """Return what the standard variables say."""
+        """Return the settings of the standard variables."""
         return cls(
             queue_size=int(environment.get("OTEL_BSP_MAX_QUEUE_SIZE", cls().queue_size)),
             batch_size=int(environment.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", cls().batch_size)),

@@ -144,7 +144,7 @@ class Forwarder:
 
 
 def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
-    """Return what goes to the upstream: the caller's metadata, the trace, and the idempotency key."""
+    """Return the metadata for the upstream: the caller's own, the trace, and the idempotency key."""
     metadata = dict(call.metadata)
     metadata.setdefault("x-client-request-id", call.id)
     metadata.setdefault("x-client-trace-id", trace_id_of(call.span))

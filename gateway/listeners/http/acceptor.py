@@ -45,7 +45,7 @@ class Connection(asyncio.BaseProtocol, ABC):
 
 
 class Bounds(Protocol):
-    """How many connections may be open."""
+    """The number of connections that may be open."""
 
     @property
     def max_connections(self) -> int:
@@ -60,7 +60,7 @@ class Bounds(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Registration:
-    """How a connection is counted: under which address, and by which task it is opened."""
+    """The address under which a connection is counted, and the task that opens it."""
 
     key: str
     opening: asyncio.Task[None]

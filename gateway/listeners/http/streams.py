@@ -21,7 +21,7 @@ _STATUS_TYPE = b'{"@type":"type.googleapis.com/google.rpc.Status",'
 
 
 class Framing(Protocol):
-    """How the elements of a stream are separated."""
+    """The separators of the elements of a stream."""
 
     content_type: str
 
