@@ -57,7 +57,7 @@ class Decider:
         return self.evaluate(self.mutate(policy_input))
 
     def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
-        """Return the values that are too large for policies. A request with such a value must not be evaluated."""
+        """Return the values that are too large for policies; a request with one must not be evaluated."""
         program = self._programs.get(method)
         if program is None or program.find_oversized is None:
             return []
