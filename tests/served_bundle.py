@@ -31,3 +31,8 @@ async def ready(running: Running) -> dict[str, Any]:
 def metric(running: Running, name: str) -> str:
     lines = running.metrics.expose().decode().splitlines()
     return next((line.rpartition(" ")[2] for line in lines if line.startswith(name)), "")
+
+
+def last_good_options(bundle: Path, kept: Path) -> dict[str, Any]:
+    """Return the options of a gateway that keeps the last good bundle in a file."""
+    return {"policies__path": bundle, "policies__on_error": "last_good", "policies__last_good": kept}

@@ -23,6 +23,7 @@ from tests.bundles.test_signature import write_keys
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.policy.conftest import Decide
 from tests.policy.making import CREATE, binding_text, policy_text
+from tests.served_bundle import last_good_options
 from tests.signed import SIGNATURE, sign_link
 
 NAMED = policy_text(
@@ -194,10 +195,8 @@ async def test_gap_8_a_bundle_is_hashed_signed_swapped_whole_and_kept(start: Sta
     signature_path(path).write_text(sign_bundle(read_bundle(path), private))
     kept = LastGood(tmp_path / "kept.json")
     running = await start(
-        policies__path=path,
         policies__public_key=public,
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "kept.json",
+        **last_good_options(path, tmp_path / "kept.json"),
     )
     good = read_bundle(path).hash
     write(path, policy_text("false") + binding_text())  # not signed anew
@@ -205,10 +204,8 @@ async def test_gap_8_a_bundle_is_hashed_signed_swapped_whole_and_kept(start: Sta
     assert (await create(running))[0] == 200
     assert kept.load().hash == good
     again = await start(
-        policies__path=path,
         policies__public_key=public,
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "kept.json",
+        **last_good_options(path, tmp_path / "kept.json"),
     )
     assert (await create(again))[0] == 200
 

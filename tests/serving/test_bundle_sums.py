@@ -12,7 +12,7 @@ from gateway.bundles import LastGood, read_bundle, signature_path, sums_path, wr
 from gateway.faults import FaultsError
 from tests.conftest import ROOT, Running, Start
 from tests.policy.making import binding_text, policy_text
-from tests.served_bundle import alter, create, ready
+from tests.served_bundle import alter, create, last_good_options, ready
 
 ELSEWHERE = "https://storage.yandexcloud.net/not-approved/a.iso"
 
@@ -104,11 +104,7 @@ async def test_a_shadow_is_held_to_its_list_too(start: Start, bundle: Path) -> N
 async def test_a_start_with_the_last_good_bundle_after_a_file_was_lost(
     start: Start, bundle: Path, tmp_path: Path
 ) -> None:
-    options = {
-        "policies__path": bundle,
-        "policies__on_error": "last_good",
-        "policies__last_good": tmp_path / "kept.json",
-    }
+    options = last_good_options(bundle, tmp_path / "kept.json")
     first = await start(**options)
     good = (await ready(first))["bundle"]
     await first.gateway.stop()
@@ -152,7 +148,5 @@ async def test_a_kept_bundle_with_an_emptied_file_is_not_good(
     LastGood(tmp_path / "kept.json").save(read_bundle(bundle))  # as an earlier version would
     with pytest.raises(FaultsError, match=r"approved-source\.yaml: contains no documents"):
         await start(
-            policies__path=tmp_path / "nowhere",
-            policies__on_error="last_good",
-            policies__last_good=tmp_path / "kept.json",
+            **last_good_options(tmp_path / "nowhere", tmp_path / "kept.json"),
         )

@@ -13,7 +13,7 @@ from gateway.faults import FaultsError
 from tests.bundles.test_signature import write_keys
 from tests.conftest import ROOT, Start, make_config, plain_telemetry
 from tests.policy.making import binding_text, policy_text
-from tests.served_bundle import alter, create, metric, ready, write
+from tests.served_bundle import alter, create, last_good_options, metric, ready, write
 
 BAD = policy_text("request.nope == ''") + binding_text()
 
@@ -31,11 +31,7 @@ async def test_a_bad_bundle_stops_the_start(start: Start, tmp_path: Path) -> Non
 async def test_a_start_beside_a_bad_bundle_may_use_the_last_good_one(
     start: Start, bundle: Path, tmp_path: Path
 ) -> None:
-    options = {
-        "policies__path": bundle,
-        "policies__on_error": "last_good",
-        "policies__last_good": tmp_path / "kept.json",
-    }
+    options = last_good_options(bundle, tmp_path / "kept.json")
     first = await start(**options)
     good = (await ready(first))["bundle"]
     await first.gateway.stop()
@@ -56,9 +52,7 @@ async def test_a_start_beside_a_bad_bundle_may_use_the_last_good_one(
 async def test_a_vanished_bundle_is_a_bad_one(start: Start, bundle: Path, tmp_path: Path) -> None:
     LastGood(tmp_path / "kept.json").save(read_bundle(bundle))
     running = await start(
-        policies__path=tmp_path / "nowhere",
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "kept.json",
+        **last_good_options(tmp_path / "nowhere", tmp_path / "kept.json"),
     )
     assert "there is no bundle of policies here" in str((await ready(running))["reload_faults"])
     assert (await create(running))[0] == 200
@@ -67,9 +61,7 @@ async def test_a_vanished_bundle_is_a_bad_one(start: Start, bundle: Path, tmp_pa
 async def test_with_no_last_good_bundle_both_faults_are_told(tmp_path: Path) -> None:
     config = make_config(
         "127.0.0.1:1",
-        policies__path=write(tmp_path / "bad", BAD),
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "kept.json",
+        **last_good_options(write(tmp_path / "bad", BAD), tmp_path / "kept.json"),
     )
     with pytest.raises(FaultsError) as caught:
         Gateway(config, plain_telemetry())
@@ -79,7 +71,7 @@ async def test_with_no_last_good_bundle_both_faults_are_told(tmp_path: Path) -> 
 async def test_a_reload_is_kept(start: Start, bundle: Path, tmp_path: Path) -> None:
     kept = LastGood(tmp_path / "kept.json")
     running = await start(
-        policies__path=bundle, policies__on_error="last_good", policies__last_good=tmp_path / "kept.json"
+        **last_good_options(bundle, tmp_path / "kept.json"),
     )
     assert kept.load().hash == read_bundle(bundle).hash
     alter(bundle / "naming.yaml")
@@ -94,9 +86,7 @@ async def test_that_nothing_can_be_kept_stops_nothing(
     start: Start, bundle: Path, tmp_path: Path, logs: pytest.LogCaptureFixture
 ) -> None:
     running = await start(
-        policies__path=bundle,
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "nowhere" / "kept.json",
+        **last_good_options(bundle, tmp_path / "nowhere" / "kept.json"),
     )
     assert (await create(running))[0] == 200
     assert (await ready(running))["last_good_fault"] == "No such file or directory"
@@ -113,10 +103,8 @@ async def test_the_last_good_bundle_has_to_be_signed_too(bundle: Path, tmp_path:
     LastGood(tmp_path / "kept.json").save(read_bundle(bundle))
     config = make_config(
         "127.0.0.1:1",
-        policies__path=tmp_path / "nowhere",
         policies__public_key=public,
-        policies__on_error="last_good",
-        policies__last_good=tmp_path / "kept.json",
+        **last_good_options(tmp_path / "nowhere", tmp_path / "kept.json"),
     )
     with pytest.raises(FaultsError, match="is not signed"):
         Gateway(config, plain_telemetry())
