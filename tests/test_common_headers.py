@@ -11,6 +11,7 @@ import pytest
 from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Wired, sets, shared_wired, wire_schema, wired
 
 __all__ = ["sets", "shared_wired", "wire_schema", "wired"]  # fixtures
@@ -18,7 +19,6 @@ __all__ = ["sets", "shared_wired", "wire_schema", "wired"]  # fixtures
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 BODY = json.dumps(GOOD_IMAGE).encode()
 HOST = b" HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n"
-GENEROUS_S = 20
 
 
 def post(body: bytes, *headers: bytes, target: str = IMAGES) -> bytes:

@@ -17,13 +17,13 @@ from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
+from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Upstream, Wire, sets, wire, wire_schema
 from tests.wire.conftest import _Handler as Handler
 
 __all__ = ["sets", "wire", "wire_schema"]  # fixtures
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-GENEROUS_S = 20
 
 
 async def conditions(running: Any, status: int = 200) -> dict[str, dict[str, str]]:

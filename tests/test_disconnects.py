@@ -7,7 +7,7 @@ import json
 import random
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 from gateway.emulator import InjectedFault
@@ -15,13 +15,13 @@ from gateway.telemetry import Metrics
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 from tests.listeners import http2
 from tests.rounds import rounds
+from tests.waiting import wait_for
 from tests.wire.conftest import Wire, Wired, sets, wire, wire_schema
 
 __all__ = ["sets", "wire", "wire_schema"]  # fixtures
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 CREATE_PATH = f"/{CREATE}".encode()
-GENEROUS_S = 60
 LIMIT = 4
 
 
@@ -34,12 +34,6 @@ def active(metrics: Metrics) -> float:
         if line.startswith("gateway_calls_active"):
             return float(line.rpartition(" ")[2])
     return 0.0
-
-
-async def wait_for(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def request(path: str, body: bytes, http_method: str = "POST") -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -17,21 +16,15 @@ from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 from tests.processes import command_with, free_ports, serving
 from tests.rounds import IS_LONG
+from tests.waiting import GENEROUS_S, wait_for
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-GENEROUS_S = 60
 DELAY_S = 13 if IS_LONG else 4
 FIXED_TIMES = (
     "gateway.listeners.http.server.HEAD_S",
     "gateway.listeners.rpc.listener.SEND_S",
     "gateway.listeners.rpc.options.HEAD_S",
 )
-
-
-async def wait_for(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def create_by_grpc(channel: grpc.aio.Channel, schema: Schema) -> Any:

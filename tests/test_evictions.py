@@ -16,10 +16,10 @@ from gateway.limits import ConcurrencyLimit
 from gateway.telemetry import Metrics
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.listeners import http2
+from tests.waiting import GENEROUS_S
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 HEAD = f"POST {IMAGES} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\n".encode()
-GENEROUS_S = 20
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

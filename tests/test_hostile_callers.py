@@ -7,13 +7,13 @@ import json
 import re
 import socket
 import struct
-from typing import Any
 
 import pytest
 
 from gateway.emulator import InjectedFault
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.listeners import http2
+from tests.waiting import GENEROUS_S, wait_for
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 HOST = b" HTTP/1.1\r\nHost: gateway\r\n"
@@ -22,7 +22,6 @@ BODY = json.dumps(GOOD_IMAGE).encode()
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 HALF = POST + b"Content-Length: 100\r\n\r\n{"
 LIST_REQUEST = b"\x0a\x0ab1gexample"
-GENEROUS_S = 20
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -46,12 +45,6 @@ def active(running: Running) -> float:
         if line.startswith("gateway_calls_active"):
             return float(line.rpartition(" ")[2])
     return 0.0
-
-
-async def wait_for(condition: Any) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def status_of_a_read(running: Running) -> int:

@@ -12,11 +12,11 @@ import pytest
 
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.waiting import GENEROUS_S
 
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE, GET = f"{SERVICE}/Create", f"{SERVICE}/Get"
 OWN = "2f6b4c1e-0000-4000-8000-000000000001"
-GENEROUS_S = 20
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import grpc.aio
@@ -12,12 +13,12 @@ import pytest
 from gateway.emulator import InjectedFault
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.waiting import GENEROUS_S, wait_for
 from tests.wire.conftest import Wire, Wired, sets, wire, wire_schema
 
 __all__ = ["sets", "wire", "wire_schema"]  # fixtures
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
-GENEROUS_S = 20
 
 
 async def hang_up(address: Any, path: str, body: Any) -> None:
@@ -31,12 +32,6 @@ async def hang_up(address: Any, path: str, body: Any) -> None:
     writer.close()
 
 
-async def wait_for(condition: Any) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def status_of_create(running: Running) -> int:
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as response:
         await response.read()
@@ -47,9 +42,13 @@ async def test_a_change_whose_caller_has_gone_keeps_its_slot(start: Start) -> No
     running = await start(limits__concurrency=2, limits__deadline_s=GENEROUS_S)
     running.emulator.inject(InjectedFault(method=CREATE, drop=True, times=None))
     calls = running.emulator.calls
+
+    def arrived(number: int) -> bool:
+        return len(calls) == number
+
     for number in (1, 2):
         await hang_up(running.addresses.rest, IMAGES, GOOD_IMAGE)
-        await wait_for(lambda number=number: len(calls) == number)
+        await wait_for(partial(arrived, number))
     await asyncio.sleep(0.2)  # the gateway has seen by now that they are gone
     for _ in range(10):
         assert await status_of_create(running) == 429

@@ -15,6 +15,7 @@ from gateway.schema import Schema
 from gateway.sinks.file import FileSink
 from gateway.telemetry import Metrics
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Wire, sets, wire, wire_schema
 
 __all__ = ["sets", "wire", "wire_schema"]  # fixtures
@@ -24,7 +25,6 @@ CREATE = f"{SERVICE}/Create"
 TOKEN = "t1.9euelZrPz.c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 SIGNATURE = "deadbeef" * 8
 SIGNED = f"https://storage.yandexcloud.net/b/k.iso?X-Amz-Signature={SIGNATURE}"
-GENEROUS_S = 20
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import socket
 from typing import Any
 
 from tests.listeners import http2
+from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Wire, Wired
 
 BUILD = b"/test.wire.v1.Wire/Build"
-GENEROUS_S = 20
 
 
 def request(length: int, body: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import grpc.aio
 import pytest
 
 from tests.policy.making import binding_text, policy_text
+from tests.waiting import wait_for
 from tests.wire.conftest import Upstream, Wire, Wired
 
 BUILD = "test.wire.v1.Wire/Build"
-GENEROUS_S = 20
 PROTOCOLS = ["rest", "grpc"]
 
 
@@ -25,12 +25,6 @@ def active(wired: Wired) -> float:
         if line.startswith("gateway_calls_active"):
             return float(line.rpartition(" ")[2])
     return 0.0
-
-
-async def wait_for(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(GENEROUS_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def open_build(channel: grpc.aio.Channel, wired: Wired) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from gateway.emulator import InjectedFault
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.test_app import certificates
+from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Wire, sets, wire, wire_schema
 
 __all__ = ["certificates", "sets", "wire", "wire_schema"]  # fixtures
@@ -26,7 +27,6 @@ POST = (
     + b" HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     + BODY
 )
-GENEROUS_S = 20
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -11,7 +11,6 @@ from tests.conftest import Running
 from tests.listeners.http2 import Peer
 
 Open = Callable[..., Awaitable[Peer]]
-GENEROUS_S = 20
 
 
 @pytest.fixture

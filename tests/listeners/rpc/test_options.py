@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import Start
 from tests.listeners import http2
-from tests.listeners.rpc.conftest import GENEROUS_S, Open, streams
+from tests.listeners.rpc.conftest import Open, streams
+from tests.waiting import GENEROUS_S
 
 
 async def test_streams_of_one_connection_are_bounded(start: Start, opened: Open) -> None:

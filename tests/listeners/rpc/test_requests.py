@@ -7,7 +7,8 @@ import gc
 
 from tests.conftest import Running, Start
 from tests.listeners import http2
-from tests.listeners.rpc.conftest import GENEROUS_S, Open, streams
+from tests.listeners.rpc.conftest import Open, streams
+from tests.waiting import GENEROUS_S
 
 
 async def test_of_calls_without_a_request_the_oldest_give_way(start: Start, opened: Open) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import Start
 from tests.listeners import http2
-from tests.listeners.rpc.conftest import GENEROUS_S, Open
+from tests.listeners.rpc.conftest import Open
+from tests.waiting import GENEROUS_S
 
 
 async def test_a_caller_that_does_not_read_loses_its_connection(
