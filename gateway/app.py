@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pool
 
 from gateway import __version__
 from gateway.audit.record_writer import RecordWriter
-from gateway.faults import Fault, FaultsError, Position
+from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners import (
     ActiveCalls,
@@ -26,6 +26,7 @@ from gateway.listeners import (
 from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
 from gateway.serving.snapshot import ActiveSnapshot
+from gateway.serving.sources import build_bundle, build_schema, read_sources
 from gateway.sinks import SinkError, open_sink
 from gateway.telemetry import Health, Status
 from gateway.transcode import JsonWriter
@@ -64,10 +65,21 @@ class Gateway:
         self._health.set(CONDITION, Status.FAILED, "starting")
         self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
         self._calls = ActiveCalls()
-        self._channels = Channels(config.upstreams, self._health)
-        self._records = _make_record_writer(config, telemetry, self._health)
+        self._open_channels_and_sink()
         self._start_serving()
         self._make_listeners()
+
+    def _open_channels_and_sink(self) -> None:
+        config, faults = self._config, FaultCollector()
+        with faults.part():
+            self._channels = Channels(config.upstreams, self._health)
+        with faults.part():
+            self._records = _make_record_writer(config, self._telemetry, self._health)
+        if faults:  # nothing can be built; the faults of the bundle are reported with them
+            with faults.part():
+                sources = read_sources(config)
+                build_bundle(config, build_schema(config, sources.descriptor_sets), sources.bundle)
+        faults.check()
 
     def _start_serving(self) -> None:
         builder = Builder(
@@ -108,20 +120,18 @@ class Gateway:
             FaultsError: an address is taken, or a TLS file cannot be used.
         """
         budget, config = make_budget(self._config), self._config
-        faults: list[Fault] = []
+        faults = FaultCollector()
         addresses: dict[str, Address] = {}
         for name, starting in (
             ("admin", self._admin.start(config.admin.listen, config.admin.tls, budget.admin)),
             ("rest", self._rest.start(config.rest.listen, config.rest.tls, budget.rest)),
             ("grpc", self._rpc.start(budget.grpc.max_connections)),
         ):
-            try:
+            with faults.part():
                 addresses[name] = await starting
-            except FaultsError as error:
-                faults += error.faults
         if faults:
             await self.stop()
-            raise FaultsError(faults)
+        faults.check()
         await self._reloader.start(self._sources, self._start_faults)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())

@@ -6,6 +6,7 @@ place, the key and how to fix it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from gateway.redaction import REDACTED, redact_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -62,6 +63,38 @@ class FaultsError(Exception):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(map(str, self.faults)))
+
+
+class FaultCollector:
+    """Collects the faults of several parts, so that they are reported together."""
+
+    def __init__(self) -> None:
+        self._faults: dict[Fault, None] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether there are faults."""
+        return bool(self._faults)
+
+    def add(self, fault: Fault) -> None:
+        """Add one fault."""
+        self._faults[fault] = None
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Return a context that ends at the first FaultsError of its block, and adds its faults."""
+        try:
+            yield
+        except FaultsError as error:
+            self._faults |= dict.fromkeys(error.faults)
+
+    def check(self) -> None:
+        """Raise the faults, if there are any; each stands once.
+
+        Raises:
+            FaultsError: with all faults, in the order in which they were found.
+        """
+        if self._faults:
+            raise FaultsError(self._faults)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -17,6 +17,8 @@ from gateway.emulator import InjectedFault
 from gateway.faults import FaultsError
 from gateway.telemetry import start_telemetry
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
+from tests.policy.making import binding_text, policy_text
+from tests.served_bundle import write
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 
@@ -48,6 +50,19 @@ def faults(**sections: object) -> str:
 )
 async def test_what_is_wrong_stops_the_start(sections: dict[str, object], expected: str) -> None:
     assert expected in faults(**sections)
+
+
+async def test_faults_of_all_parts_are_reported_together(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", policy_text("request.nope == ''") + binding_text())
+    text = faults(
+        upstreams__operation__root_certificates=f"{ROOT}/README.md",
+        decision_log__type="file",
+        decision_log__path="/nowhere/records.jsonl",
+        policies__path=bundle,
+    )
+    assert "upstreams.operation.root_certificates: contains no certificate" in text
+    assert "decision_log.path: " in text
+    assert "undefined field 'nope'" in text
 
 
 async def test_a_bad_telemetry_variable_stops_the_start() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from gateway.faults import Fault, FaultsError, Path, Position, validation_faults
+from gateway.faults import Fault, FaultCollector, FaultsError, Path, Position, validation_faults
 
 
 class _Strict(BaseModel):
@@ -118,3 +118,25 @@ def test_a_password_in_a_value_is_not_shown() -> None:
     (fault,) = validation_faults(caught.value, _Root, lambda _: Position("f"))
     assert "s3cret" not in str(fault)
     assert "'postgresql://…@host/db' is not accepted" in str(fault)
+
+
+def test_faults_of_several_parts_are_collected_once_each() -> None:
+    first, second = Fault(Position("a"), "x", "is bad"), Fault(Position("b"), "y", "is bad")
+    faults = FaultCollector()
+    assert not faults
+    faults.check()
+    for found in ([first], [second, first]):
+        with faults.part():
+            raise FaultsError(found)
+    faults.add(second)
+    assert faults
+    with pytest.raises(FaultsError) as caught:
+        faults.check()
+    assert caught.value.faults == (first, second)
+
+
+def test_other_errors_of_a_part_are_not_collected() -> None:
+    faults = FaultCollector()
+    with pytest.raises(KeyError), faults.part():
+        raise KeyError
+    assert not faults

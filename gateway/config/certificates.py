@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gateway.faults import Fault, FaultsError, Position
+from gateway.faults import Fault, FaultCollector, FaultsError, Position
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,24 +44,19 @@ def read_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[b
     Raises:
         FaultsError: with all faults of both files, or when they do not belong together.
     """
-    faults: list[Fault] = []
+    faults = FaultCollector()
     chain, secret = b"", b""
     own, public = b"", b""
-    try:
+    with faults.part():
         chain = _read(certificate, f"{section}.certificate")
         own = _parse_certificates(chain, certificate, f"{section}.certificate")
-    except FaultsError as error:
-        faults += error.faults
-    try:
+    with faults.part():
         secret = _read(private_key, f"{section}.key")
         public = _parse_key(secret, private_key, f"{section}.key")
-    except FaultsError as error:
-        faults += error.faults
     if not faults and own != public:
         message = f"is not the key of the first certificate in {certificate}"
-        faults.append(Fault(Position(str(private_key)), f"{section}.key", message))
-    if faults:
-        raise FaultsError(faults)
+        faults.add(Fault(Position(str(private_key)), f"{section}.key", message))
+    faults.check()
     return chain, secret
 
 

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from gateway.config.certificates import read_certificates, read_key_pair
-from gateway.faults import Fault, FaultsError, Position
+from gateway.faults import Fault, FaultCollector, FaultsError, Position
 
 if TYPE_CHECKING:
     from gateway.config import Address, ListenerTls
@@ -54,19 +54,14 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
     Raises:
         FaultsError: with every file that cannot be used.
     """
-    faults: list[Fault] = []
+    faults = FaultCollector()
     chain, key, roots = b"", b"", None
-    try:
+    with faults.part():
         chain, key = read_key_pair(tls.certificate, tls.key, section)
-    except FaultsError as error:
-        faults += error.faults
-    try:
-        if tls.client_ca is not None:
+    if tls.client_ca is not None:
+        with faults.part():
             roots = read_certificates(tls.client_ca, f"{section}.client_ca")
-    except FaultsError as error:
-        faults += error.faults
-    if faults:
-        raise FaultsError(faults)
+    faults.check()
     return chain, key, roots
 
 

@@ -15,7 +15,7 @@ from gateway.bundles import (
     stamp_files,
 )
 from gateway.expressions import InputLimits
-from gateway.faults import Fault, FaultsError, Position
+from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.object_storage import Hosts
 from gateway.openapi import build_document, read_comments, to_json
 from gateway.policy import load_bundle
@@ -85,6 +85,12 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     Raises:
         FaultsError: with every file that cannot be read.
     """
+    faults = FaultCollector()
+    with faults.part():
+        descriptor_sets = _read_descriptor_sets(config)
+    with faults.part():
+        bundle = bundle or _read_served_bundle(config.policies.path)
+    faults.check()
     shadow, shadow_faults = None, tuple[str, ...]()
     if config.policies.shadow is not None:
         try:
@@ -92,8 +98,8 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
         except FaultsError as error:
             shadow_faults = tuple(map(str, error.faults))
     return Sources(
-        descriptor_sets=_read_descriptor_sets(config),
-        bundle=bundle or _read_served_bundle(config.policies.path),
+        descriptor_sets=descriptor_sets,
+        bundle=bundle,
         public_key=_read_public_key(config),
         shadow=shadow,
         shadow_faults=shadow_faults,
@@ -230,13 +236,12 @@ def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema
 
 
 def _read_descriptor_sets(config: Config) -> dict[str, bytes]:
-    sets, faults = {}, []
+    sets, faults = {}, FaultCollector()
     for index, path in enumerate(config.api.descriptor_sets):
         try:
             sets[str(path)] = path.read_bytes()
         except OSError as error:
             key = f"api.descriptor_sets[{index}]"
-            faults.append(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
-    if faults:
-        raise FaultsError(faults)
+            faults.add(Fault(Position(str(path)), key, f"cannot be read: {error.strerror}"))
+    faults.check()
     return sets

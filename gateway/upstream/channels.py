@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 
 from gateway.config.certificates import read_certificates
-from gateway.faults import Fault, FaultsError
+from gateway.faults import FaultCollector
 from gateway.upstream.failure_log import FailureLog
 
 if TYPE_CHECKING:
@@ -67,16 +67,12 @@ class Channels:
 
 def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.ChannelCredentials]:
     credentials: dict[str, grpc.ChannelCredentials] = {}
-    faults: list[Fault] = []
+    faults = FaultCollector()
     for name, upstream in upstreams.items():
         path, roots = upstream.root_certificates, None
-        try:
+        with faults.part():
             if path is not None:
                 roots = read_certificates(path, f"upstreams.{name}.root_certificates")
-        except FaultsError as error:
-            faults += error.faults
-            continue
-        credentials[name] = grpc.ssl_channel_credentials(roots)
-    if faults:
-        raise FaultsError(faults)
+            credentials[name] = grpc.ssl_channel_credentials(roots)
+    faults.check()
     return credentials

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config import load_config
 from gateway.faults import FaultsError
-from gateway.serving.sources import describe_api
+from gateway.serving.sources import describe_api, read_sources
 from tests.schema.compiling import compile_text
 
 
@@ -37,3 +37,12 @@ def test_descriptors_that_cannot_be_served_are_not_described(
     with pytest.raises(FaultsError) as caught:
         describe_api(config)
     assert str(caught.value).startswith(fault)
+
+
+def test_every_file_that_cannot_be_read_is_named() -> None:
+    config = load_config(
+        None, {"GATEWAY__API__DESCRIPTOR_SETS": "[/nowhere.binpb]", "GATEWAY__POLICIES__PATH": "/absent"}
+    )
+    with pytest.raises(FaultsError) as caught:
+        read_sources(config)
+    assert [fault.key for fault in caught.value.faults] == ["api.descriptor_sets[0]", "policies.path"]
