@@ -58,7 +58,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """What was written has faults; nothing of it is used."""
+    """A configuration, bundle or descriptor set has faults; no part of it is used."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)

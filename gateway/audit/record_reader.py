@@ -29,7 +29,7 @@ class RecordError(ValueError):
 
 
 class RecordedViolation(Part):
-    """A broken rule, as far as a replay compares it."""
+    """The fields of a broken rule that a replay compares."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 

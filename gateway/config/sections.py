@@ -188,7 +188,7 @@ class Policies(Section):
 
 
 class DecisionLog(FileSection, Section):
-    """Where each decision is recorded. A sink with keys of its own adds them by its section."""
+    """The place where each decision is recorded. A sink with keys of its own adds them by its section."""
 
     type: SinkName = SinkName.STDOUT
     """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
@@ -223,7 +223,7 @@ _CALLER_FIELDS = {"none": frozenset({"address"})}
 
 
 class Callers(Section):
-    """How callers are identified."""
+    """The identification of callers."""
 
     type: Literal["none"] = "none"
     """`none`: callers are not identified; the upstream checks their credentials."""
@@ -240,7 +240,7 @@ class Ledger(Section):
     url: str = "sqlite:///ledger.db"
     """Database of the ledger. Not in effect yet: decisions are logged, nothing is recorded durably."""
     durability: Literal["power", "process"] = "power"
-    """What a record has to survive: loss of power, or of the process. Not in effect yet."""
+    """The failure that a record survives: loss of power, or end of the process. Not in effect yet."""
 
 
 class Limits(Section):

@@ -60,4 +60,4 @@ BORROWED = (
         'base64.encode(b"a") == "YQ=="',
     ),
 )
-"""What CEL and its extensions have and policies often need: form, meaning, an example that is true."""
+"""Functions and macros of CEL and its extensions that policies often need: form, meaning, a true example."""

@@ -52,7 +52,7 @@ class Violation:
 
     @property
     def description(self) -> str:
-        """What is wrong, how to fix it, and the value of the field; it knows where it names the field."""
+        """The violation as a text: the fault, its fix, and the value of the field."""
         text = "; ".join(part for part in (self.message, self.fix) if part)
         if not self.value:
             return text

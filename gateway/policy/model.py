@@ -219,7 +219,7 @@ class Policy(Part):
 
 
 class BindingSpec(Part):
-    """How a policy is applied.
+    """The application of a policy to requests.
 
     Attributes:
         when: CEL; the binding applies to the requests for which it is true.

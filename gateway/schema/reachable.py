@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def reachable_types(descriptors: Iterable[Descriptor]) -> set[str]:
     """Return the full names of message types and of all types of their fields, at any depth.
 
-    What an Any holds is not among them: its type is known only at run time.
+    The message inside an Any is not included: its type is known only at run time.
     """
     todo = list(descriptors)
     names = {one.full_name for one in todo}

@@ -22,7 +22,7 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Release what is open."""
+        """Close the file or the connection."""
 
 
 class SinkError(Exception):
