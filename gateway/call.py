@@ -69,8 +69,8 @@ class Reply:
     """The upstream's response to a call.
 
     Attributes:
-        message: of the method's response type.
-        metadata: of the response, as far as callers can use it; names are in lower case.
+        message: the message of the method's response type.
+        metadata: the metadata of the response, as far as callers can use it; names are in lower case.
         warnings: texts of rules that warn.
     """
 
@@ -101,7 +101,7 @@ class ReplyStream:
         """Prepare.
 
         Args:
-            messages: of the stream.
+            messages: the messages of the stream.
             on_close: called when the stream is closed.
         """
         self._messages = messages

@@ -52,7 +52,7 @@ class Pipeline:
 
         Args:
             call: as the listener read it.
-            slot: of the call, held for as long as a forwarded change is under way.
+            slot: the slot of the call, held for as long as a forwarded change is under way.
 
         Raises:
             GatewayError: the call ends otherwise.

@@ -32,7 +32,7 @@ async def serve(
 
     Args:
         config: what to serve.
-        environment: for telemetry's variables.
+        environment: the environment for telemetry's variables.
         announce: called with the addresses once the gateway accepts calls.
 
     Raises:

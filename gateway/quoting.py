@@ -22,8 +22,8 @@ def quote(value: str, name: str = "") -> str:
     """Return a field's value for a message: redacted, in double quotes, on one line, of a readable length.
 
     Args:
-        value: of the field.
-        name: of the field, or the key in a map.
+        value: the value of the field.
+        name: the name of the field, or the key in a map.
     """
     shown = redact_value(value, name)
     if len(shown) > _MAX_SHOWN:

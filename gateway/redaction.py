@@ -97,8 +97,8 @@ def redact_text(text: str, max_length: int | None = None) -> str:
     """Return a text without passwords, tokens, signatures, and user info and queries of links.
 
     Args:
-        text: to redact.
-        max_length: of the redacted text; what is longer is cut there and ends with REDACTED.
+        text: the text to redact.
+        max_length: the maximum length of the redacted text; a longer text is cut and ends with REDACTED.
     """
     redacted = _repeat(_redact, text)
     if max_length is None or len(redacted) <= max_length:
@@ -117,8 +117,8 @@ def redact_value(value: Any, name: str = "") -> Any:
     digits of its path are the object's name, and are kept.
 
     Args:
-        value: to redact.
-        name: of the field, or the key in a map: a text in a field called `password` is removed as a whole.
+        value: the value to redact.
+        name: the name of the field, or the key in a map; the whole text is removed if it is, say, `password`.
     """
     if isinstance(value, str):
         return _redact_field_text(value, name)
@@ -204,8 +204,9 @@ def _redact_named(match: re.Match[str]) -> str:
 def _redact_user_info(match: re.Match[str]) -> str:
     """Replace the part of a link before its host; the match starts at the colon or the slashes.
 
-    A password may hold `/`, `?` and `#` where its author did not encode them. So after a
-    colon everything up to the last `@` counts as user info, even where it is a host and a port.
+    A password may hold `/`, `?` and `#` where its author did not encode them. So
+    everything from a colon to the last `@` counts as user info, even if that text is really a
+    host and a port.
     """
     link = match[0]
     if "@" not in link:

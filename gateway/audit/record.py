@@ -44,11 +44,11 @@ class Refusal:
 
     Attributes:
         call_id: the request ID that the caller sees.
-        trace_id: of the call's trace.
+        trace_id: the trace ID of the call's trace.
         method: full name.
         caller: who called.
-        error: that ended the call.
-        idempotency_key: that would have been sent to the upstream; empty when none was chosen yet.
+        error: the error that ended the call.
+        idempotency_key: the idempotency key that the upstream would have received; empty if none was chosen.
         request: the message; None when it could not be read.
         time: when the call ended.
     """
@@ -80,12 +80,12 @@ def to_record(
     """Return the record of a decision, as JSON values.
 
     Args:
-        decision: to describe.
-        pool: with the types that the request may carry.
-        hosts: of Object Storage.
+        decision: the decision to describe.
+        pool: the pool with the types that the request may carry.
+        hosts: the hosts of Object Storage.
         call_id: the request ID that the caller sees.
-        trace_id: of the call's trace.
-        idempotency_key: that is sent to the upstream; empty for a read.
+        trace_id: the trace ID of the call's trace.
+        idempotency_key: the idempotency key that is sent to the upstream; empty for a read.
     """
     given = decision.input
     return {
@@ -220,8 +220,8 @@ def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterato
 
     Args:
         value: JSON value, not redacted.
-        pointer: to the value, in the redacted request.
-        hosts: of Object Storage.
+        pointer: the pointer to the value, in the redacted request.
+        hosts: the hosts of Object Storage.
         name: key of the value: of a field, or in a map.
     """
     if isinstance(value, str):

@@ -73,7 +73,7 @@ class Recorded:
     Attributes:
         input: what policies were given, as far as the record shows.
         broken: `<action> <policy>/<rule>` of each violation.
-        fields: that policies set, with their final values.
+        fields: the fields that policies set, with their final values.
         is_altered: parts of the request were redacted or left out, and could not be replaced.
     """
 

@@ -70,8 +70,8 @@ class RecordWriter:
 
         Args:
             sink: where records are kept; None keeps none.
-            metrics: that lost records are counted in.
-            health: whose condition `decision_log` says whether records can be written.
+            metrics: the metrics that lost records are counted in.
+            health: the health whose condition `decision_log` says whether records can be written.
             capacity: records that may wait to be written.
             when_full: what happens when a record cannot be kept: its call is refused, or it is dropped.
         """

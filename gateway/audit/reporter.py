@@ -32,9 +32,9 @@ class Reporter:
 
         Args:
             writer: writes the records.
-            metrics: that decisions are counted in.
-            pool: with the types that requests may carry.
-            hosts: of Object Storage.
+            metrics: the metrics that decisions are counted in.
+            pool: the pool with the types that requests may carry.
+            hosts: the hosts of Object Storage.
         """
         self._writer = writer
         self._metrics = metrics

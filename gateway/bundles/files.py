@@ -28,7 +28,7 @@ def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
     ConfigMap in a hidden folder, with links to them in the visible one.
 
     Args:
-        path: of the folder, or of the one file.
+        path: the path of the folder, or of the one file.
         has_sums: whether the list of checksums is read; not when it is written next.
 
     Raises:

@@ -32,8 +32,8 @@ class PublicKey:
         """Verify the signature of a bundle.
 
         Args:
-            files: of the bundle, with its signature.
-            name: of the bundle, for messages.
+            files: the files of the bundle, with its signature.
+            name: the name of the bundle, for messages.
 
         Raises:
             FaultsError: there is no signature, or it is invalid for this bundle and key.
@@ -70,7 +70,7 @@ def sign_bundle(files: BundleFiles, private_key: Path) -> str:
     """Return the signature of a bundle, in base64.
 
     Args:
-        files: of the bundle.
+        files: the files of the bundle.
         private_key: PEM file of an Ed25519 private key, without a password.
 
     Raises:

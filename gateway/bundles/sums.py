@@ -47,7 +47,7 @@ def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
     """Read a list.
 
     Args:
-        text: of the list.
+        text: the text of the list.
         file: its name, for messages.
 
     Returns:

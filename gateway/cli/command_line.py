@@ -102,7 +102,7 @@ def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
     Colors are used on terminals, unless NO_COLOR is set (https://no-color.org).
 
     Args:
-        fault: to show.
+        fault: the fault to show.
         level: `warning` or `note`; empty for an error.
         is_error: print to standard error.
     """

@@ -43,8 +43,8 @@ async def run_demo(
     """Run a gateway whose upstreams are all one emulator, until a signal.
 
     Args:
-        config: of the gateway; where its upstreams are is not read.
-        environment: for telemetry's variables.
+        config: the gateway's configuration; the addresses of its upstreams are not used.
+        environment: the environment for telemetry's variables.
         delay_s: time that an emulated operation takes.
         write: shows a text to the user.
 

@@ -21,7 +21,7 @@ class Excerpt:
     """A line of a file.
 
     Attributes:
-        text: of the line, redacted and cut to a readable length.
+        text: the text of the line, redacted and cut to a readable length.
         offset: terminal columns before the position of the fault.
     """
 

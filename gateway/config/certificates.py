@@ -22,8 +22,8 @@ def read_certificates(path: Path, key: str) -> bytes:
     """Return the content of a file of certificates.
 
     Args:
-        path: of the file.
-        key: of the configuration that names the file.
+        path: the path of the file.
+        key: the key of the configuration that names the file.
 
     Raises:
         FaultsError: it cannot be read, or contains no certificate.
@@ -39,7 +39,7 @@ def read_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[b
     Args:
         certificate: file of the chain, the server's own certificate first.
         private_key: file of the key, not encrypted.
-        section: of the configuration that names the files, as `rest.tls`.
+        section: the section of the configuration that names the files, such as `rest.tls`.
 
     Raises:
         FaultsError: with all faults of both files, or when they do not belong together.

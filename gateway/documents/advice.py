@@ -27,7 +27,7 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
     """Return `; …`: how to quote the value of a line; empty if YAML reads it as one text.
 
     Args:
-        lines: of the file.
+        lines: the lines of the file.
         line: number of the line, from 1.
     """
     text = lines[line - 1] if 0 < line <= len(lines) else ""

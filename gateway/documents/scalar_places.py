@@ -27,7 +27,7 @@ class Scalar:
     """A scalar as it was written.
 
     Attributes:
-        start: of the scalar, with its quote or its `|` or `>`.
+        start: the start of the scalar, with its quote or its `|` or `>`.
         style: `|`, `>`, a quote, or empty for a plain scalar.
         value: the text that YAML reads.
     """
@@ -41,7 +41,7 @@ def find_place(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
     """Return the place in the file of a place in the value of a scalar.
 
     Args:
-        lines: of the file.
+        lines: the lines of the file.
         scalar: one of the file's.
         within: the place in its value.
     """
@@ -117,7 +117,7 @@ def _join(place: Place, breaks: int) -> Iterator[tuple[Place, str]]:
 
 
 def _decode(text: str, number: int, offset: int, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield the characters of one line; an escape is one character of the value."""
+    """Yield each character of the value in one line, with its place; an escape sequence is one character."""
     while offset < len(text):
         length = 1
         if style == "'" and text.startswith("''", offset):

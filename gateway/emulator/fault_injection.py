@@ -31,7 +31,7 @@ class InjectedFault:
     Attributes:
         method: `package.Service/Method`, or EVERY_METHOD.
         code: the call ends with this code.
-        message: of the status.
+        message: the message of the status.
         details: packed messages in the status, before the RequestInfo.
         delay_s: the call first waits this long.
         drop: the call gets no response; it lasts until its deadline or its cancellation.

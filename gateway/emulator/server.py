@@ -53,7 +53,7 @@ class RecordedCall:
     Attributes:
         method: `package.Service/Method`.
         request: the bytes of the request.
-        metadata: of the invocation, in the order of arrival; binary values are bytes.
+        metadata: the metadata of the invocation, in the order of arrival; binary values are bytes.
     """
 
     method: str

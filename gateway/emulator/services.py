@@ -59,7 +59,7 @@ class Services:
 
         Args:
             method: `package.Service/Method`.
-            request: of the method's request type.
+            request: the request of the method's request type.
             idempotency_key: empty for none; methods that start no operation ignore it.
 
         Raises:

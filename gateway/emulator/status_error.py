@@ -17,7 +17,7 @@ class StatusError(Exception):
 
     Attributes:
         code: the canonical code, never OK.
-        message: for the caller.
+        message: the message for the caller.
         details: packed google.rpc messages that explain the status.
     """
 

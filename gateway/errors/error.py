@@ -74,11 +74,14 @@ class FieldViolation:
 
 
 class EnoughViolationsError(Exception):
-    """The search for violations ends: an error names no more, or finding the rest costs too much."""
+    """Raised to stop the search for violations.
+
+    There are as many as an error may list already, or finding the rest would cost too much.
+    """
 
 
 class Violations:
-    """Collects what is wrong with one request, up to the number that an error names."""
+    """Collects the violations of one request, up to the number that an error may list."""
 
     __slots__ = ("found",)
 
@@ -102,7 +105,7 @@ class GatewayError(Exception):
     Attributes:
         code: the canonical code.
         reason: UPPER_SNAKE_CASE, constant for one kind of error.
-        message: for the caller; never holds a secret.
+        message: the message for the caller; never holds a secret.
         violations: everything wrong with the request, up to MAX_VIOLATIONS, and that there are more.
         metadata: further facts about the reason.
         warnings: texts of rules that warn; they are sent with the error.

@@ -45,8 +45,8 @@ class Activation:
         """Prepare.
 
         Args:
-            environment: of the engine.
-            values: of variables.
+            environment: the environment of the engine.
+            values: the values of variables.
             text_class: class of google.protobuf.StringValue, among the types of the engine.
         """
         self._environment = environment

@@ -85,7 +85,7 @@ class Known:
     Attributes:
         variables: names of values.
         request_fields: fields of the request, which are named with `request.` before them.
-        functions: of the gateway's own.
+        functions: the gateway's own functions.
         fields_of: the fields of a message type, by its full name.
     """
 
@@ -99,8 +99,8 @@ def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = 
     """Return the problems of an expression, with advice added to their messages.
 
     Args:
-        text: of the expression.
-        problems: that the engine found.
+        text: the text of the expression.
+        problems: the problems that the engine found.
         known: names that the expression can use.
         is_text: the expression has to return a text.
     """

@@ -47,7 +47,7 @@ class Loop:
         values: its range.
         is_readable: its values are of a type that is known, so that they can leave the engine.
         node: the values as a part of the expression, a cel.expr.Expr.
-        names: that the values may refer to.
+        names: the names that the values may refer to.
     """
 
     key: str
@@ -79,15 +79,15 @@ class ExternalCall:
     """A call that the gateway computes.
 
     Attributes:
-        name: of the variable that holds the result, or the table of results.
+        name: the name of the variable that holds the result, or the table of results.
         function: takes texts.
-        arguments: of the call.
-        loops: that the arguments depend on, the outer ones first; none outside of loops.
-        keys: which arguments depend on them; the table is looked up by these.
+        arguments: the arguments of the call.
+        loops: the loops that the arguments depend on, the outer ones first; none outside of loops.
+        keys: the variables of those loops that the arguments use; the table is looked up by them.
         collect: returns those arguments of all turns, nested like the loops; None when the engine is not
             needed for that.
         is_evaluated: whether the engine evaluates an argument.
-        field: of the table, which holds results of the function's type.
+        field: the field of the table that holds results of the function's type.
         table_class: class of TABLE_TYPE.
     """
 
@@ -190,9 +190,9 @@ class Calls:
         """Prepare.
 
         Args:
-            schema: whose types expressions are checked against.
-            tools: that the functions work with.
-            definitions: of the functions that are defined in CEL; made here when left out.
+            schema: the schema whose types expressions are checked against.
+            tools: the tools that the functions work with.
+            definitions: the definitions of the functions that are defined in CEL; made here when left out.
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)

@@ -104,8 +104,8 @@ def is_constant_type(kind: Any, variables: int) -> bool:
     Others may be null, which the engine hands to Python without counting the reference.
 
     Args:
-        kind: of the list or map, a cel.expr.Type; None when it is not known itself.
-        variables: of the loop over it, one or two.
+        kind: the type of the list or map, a cel.expr.Type; None when it is not known.
+        variables: the variables of the loop over it, one or two.
     """
     if kind is None:
         return False

@@ -76,9 +76,9 @@ class CostEstimator:
         """Prepare.
 
         Args:
-            types: of the nodes of the expression, by their IDs.
-            schema: with the constraints of fields.
-            limits: for fields without constraints.
+            types: the types of the nodes of the expression, by their IDs.
+            schema: the schema with the constraints of fields.
+            limits: the limits for fields without constraints.
         """
         self._types = types
         self._schema = schema
@@ -92,7 +92,7 @@ class CostEstimator:
         """Return the cost of the expression.
 
         Args:
-            root: of the expression.
+            root: the root node of the expression.
             scope: costs of the variables that are known; the others count as messages.
 
         Raises:

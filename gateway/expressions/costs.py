@@ -29,7 +29,7 @@ class Cost:
     Attributes:
         count: elements of a list or map, characters of a text.
         size: bytes, with all elements.
-        steps: to evaluate it.
+        steps: the steps that evaluate it.
         loops: depth and turns of each loop that a variable depends on.
     """
 

@@ -41,7 +41,7 @@ class Definitions:
         """Replace each call with a list or map that depends on a loop, the inner ones first.
 
         Args:
-            editor: of the expression.
+            editor: the editor of the expression.
             node: a part of it.
             turn: variables of the loops around the part.
 

@@ -52,8 +52,8 @@ class Editor:
         """Turn a node into a name.
 
         Args:
-            node: to change.
-            name: that it becomes.
+            node: the node to change.
+            name: its new name.
             kind: type of the value; that of the node when left out.
         """
         kept = self.type_of(node) if kind is None else kind
@@ -65,9 +65,9 @@ class Editor:
         """Turn a node into `table.field[key]`, or `table.rows[key].field[key]`.
 
         Args:
-            node: to change.
+            node: the node to change.
             table: name of a variable of TABLE_TYPE.
-            field: that holds the values.
+            field: the field that holds the values.
             keys: parts of the node.
         """
         kind = self.type_of(node)
@@ -154,7 +154,7 @@ class Editor:
         """Turn a node into another expression.
 
         Args:
-            node: to change.
+            node: the node to change.
             definition: the other expression, a cel.expr.CheckedExpr.
             arguments: names that the definition reads → their replacements.
         """

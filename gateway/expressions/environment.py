@@ -62,12 +62,13 @@ class Environment:
         """Prepare.
 
         Args:
-            schema: whose types expressions are checked against.
-            tools: that the functions work with.
-            variables: that every binding has.
-            parameters: of this binding.
+            schema: the schema whose types expressions are checked against.
+            tools: the tools that the functions work with.
+            variables: the variables that every binding has.
+            parameters: the parameters of this binding.
             container: prefix of the binding's own names.
-            calls: of the method, shared by its bindings; only of this binding if left out.
+            calls: the function calls in the method's policies, shared by its bindings; if left out, only
+                those of this binding.
         """
         self._schema = schema
         self._tools = tools
@@ -132,7 +133,7 @@ class Environment:
         """Compile and type-check an expression.
 
         Args:
-            text: of the expression.
+            text: the text of the expression.
             returns: the type that it has to return; any if left out.
 
         Raises:

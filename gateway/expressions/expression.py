@@ -27,7 +27,7 @@ class Executable:
     """An expression that the engine evaluates after the gateway has computed its calls.
 
     Attributes:
-        calls: in the order in which they are computed.
+        calls: the calls in the order in which they are computed.
     """
 
     __slots__ = ("_compiled", "_may_hold_null", "calls")
@@ -122,7 +122,7 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
 
     Args:
         compiled: the expression.
-        activation: to evaluate it in.
+        activation: the activation to evaluate it in.
         may_hold_null: the value may be null, or a list or map with a null in it.
 
     Raises:

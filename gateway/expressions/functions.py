@@ -42,7 +42,7 @@ class Toolbox:
 
     Attributes:
         link_class: class of LINK_TYPE in the pool that expressions are checked against.
-        patterns: of the bundle.
+        patterns: the patterns of the bundle.
         hosts: names of Object Storage.
         limits: the largest inputs that expressions are evaluated with.
     """

@@ -23,7 +23,7 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
     Args:
         checked: the expression that holds the call, a cel.expr.CheckedExpr.
         given: the arguments of the call.
-        names: that they may refer to.
+        names: the names that they may refer to.
         loops: around the call, the outer ones first.
     """
     gathering = type(checked)()
@@ -51,7 +51,7 @@ def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = No
 
     Args:
         node: the part.
-        names: that it may refer to. A variable may need one that a loop around the part hides.
+        names: the names that it may refer to. A variable may need one that a loop around the part hides.
         found: variables that other parts need, which are returned too.
     """
     all_found = dict(found or {})

@@ -11,7 +11,7 @@ class InputLimits:
 
     Attributes:
         text: characters of a text, or bytes of a bytes field.
-        elements: of a list or map.
+        elements: the elements of a list or map.
         message: bytes of the whole request.
     """
 

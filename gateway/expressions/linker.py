@@ -39,9 +39,9 @@ class Linker:
         """Prepare.
 
         Args:
-            editor: of the expression, in which definitions are expanded.
-            calls: of the method.
-            environment: that the engine evaluates in.
+            editor: the editor of the expression, in which definitions are expanded.
+            calls: the calls of the method.
+            environment: the environment that the engine evaluates in.
         """
         self._editor = editor
         self._calls = calls
@@ -66,7 +66,7 @@ class Linker:
 
         Args:
             node: the part.
-            names: that loops and variables around it declare.
+            names: the names that loops and variables around it declare.
             loops: name of a loop's variable in a turn → the loop.
         """
         kind = node.WhichOneof("expr_kind")

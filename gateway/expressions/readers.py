@@ -51,7 +51,7 @@ class Bound:
 
     Attributes:
         node: its value.
-        names: that it can refer to.
+        names: the names that it can refer to.
     """
 
     node: Node

@@ -110,7 +110,7 @@ def _field(name: str) -> str:
 
 
 def _within(node: Node, level: int) -> str:
-    """Return a part as text, in parentheses where its operator has the lower precedence."""
+    """Return the text of a node, in parentheses if the precedence of its operator is lower than `level`."""
     text, own = _write(node)
     return text if own >= level else f"({text})"
 

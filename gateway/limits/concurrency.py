@@ -85,7 +85,7 @@ class Slot:
         """Receive the request message in this block.
 
         Args:
-            deadline: by the event loop's clock, in seconds.
+            deadline: the deadline by the event loop's clock, in seconds.
 
         Raises:
             TimeoutError: the message did not arrive in time.

@@ -32,13 +32,13 @@ class Exchange:
     """One request and its response.
 
     Attributes:
-        snapshot: that serves the request, to its end.
-        started: by the event loop's clock, in seconds; deadlines count from it.
+        snapshot: the snapshot that serves the request, to its end.
+        started: the time of the start by the event loop's clock, in seconds; deadlines count from it.
         id: the request ID.
-        trace_id: of the request's trace.
+        trace_id: the trace ID of the request's trace.
         facts: about the call, in every log line about it.
         caller: who calls; unknown until the call was admitted.
-        method: that is called; None until it is known.
+        method: the method that is called; None until it is known.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Exchange:
         """Start.
 
         Args:
-            context: of the listener.
-            snapshot: that serves the request.
-            name: of the span.
-            headers: of the caller, for its request ID and its trace.
-            attributes: of the span.
+            context: the context of the listener.
+            snapshot: the snapshot that serves the request.
+            name: the name of the span.
+            headers: the headers of the caller, for its request ID and its trace.
+            attributes: the attributes of the span.
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()

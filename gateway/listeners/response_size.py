@@ -53,8 +53,8 @@ def to_trailing_metadata(
     message ends with the number of violations and details that are left out.
 
     Args:
-        error: that ends the call.
-        request_id: for the RequestInfo.
+        error: the error that ends the call.
+        request_id: the request ID for the RequestInfo.
         headers: metadata that every response has.
     """
     space = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())

@@ -17,7 +17,7 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
     """Return the fault for an address that a listener cannot use.
 
     Args:
-        name: of the listener's section in the configuration.
+        name: the name of the listener's section in the configuration.
         listen: the address.
         error: the reason.
     """
@@ -49,7 +49,7 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
 
     Args:
         tls: the files.
-        section: of the configuration that names them, such as `rest.tls`.
+        section: the section of the configuration that names the files, such as `rest.tls`.
 
     Raises:
         FaultsError: with every file that cannot be used.

@@ -52,9 +52,9 @@ def build_document(schema: Schema, comments: Mapping[str, str], *, version: str,
     HTTP method that OpenAPI does not know.
 
     Args:
-        schema: of the methods.
+        schema: the schema of the methods.
         comments: full name → description.
-        version: of the document.
+        version: the version of the document.
         server: the default address of the gateway, as http://127.0.0.1:8080.
     """
     return _Builder(schema, comments).build(version, server)
@@ -134,7 +134,7 @@ class _Builder:
 
 
 def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
-    """Yield each method with a unique name, which has the short name of its service if that is unique."""
+    """Yield each method and a unique name, which starts with its service's short name if that is unique."""
     shorts = Counter(service.rpartition(".")[2] for service in {method.service for method in methods})
     for method in methods:
         short = method.service.rpartition(".")[2]

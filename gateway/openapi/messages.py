@@ -50,7 +50,7 @@ class MessageSchemas:
         Args:
             comments: full name → description.
             name: returns the component's name for a message type's full name.
-            is_input: for requests, not for responses.
+            is_input: whether the schema is for requests, not for responses.
         """
         self.schemas: dict[str, JsonSchema] = {}
         self._comments = comments

@@ -126,7 +126,7 @@ def query_parameters(
 
     Args:
         descriptor: type of the request.
-        body: of the rule; with `*` there are no parameters.
+        body: the body of the rule; with `*` there are no parameters.
         bound: fields that the path sets.
         comments: full name → description.
     """

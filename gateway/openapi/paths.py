@@ -25,9 +25,9 @@ class PathParameter:
     """A parameter of a path: a segment that a wildcard matches.
 
     Attributes:
-        name: in the path.
+        name: the name in the path.
         variable: the one that the segment belongs to; None for a wildcard outside of variables.
-        form: of that variable if the segment is only a part of it, as `shelves/*`; empty otherwise.
+        form: the form of that variable if the segment is only a part of it, as `shelves/*`; empty otherwise.
         is_rest: it matches any number of segments.
     """
 

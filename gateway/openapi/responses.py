@@ -77,9 +77,9 @@ def responses(
     Args:
         method: the one to call.
         rule: one of the method's.
-        schema: of the methods, for the types of a long-running operation.
+        schema: the schema of the methods, for the types of a long-running operation.
         outputs: the schemas of responses.
-        name: of the operation.
+        name: the name of the operation.
     """
     success = _response("The response.", _content(method, rule, schema, outputs, name))
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}

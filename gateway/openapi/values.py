@@ -80,9 +80,9 @@ def textual_schema(
 
     Args:
         field: the one of the value, or of a list or map of such values.
-        constraints: of the field.
+        constraints: the constraints of the field.
         empty: how an empty value is treated.
-        is_text: for the text of a parameter, where numbers have no quotes.
+        is_text: whether the schema is for the text of a parameter, where numbers have no quotes.
     """
     kind = field.message_type
     if kind is not None and kind.full_name not in WRAPPERS:

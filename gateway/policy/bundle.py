@@ -38,7 +38,7 @@ class Bundle:
     """A compiled bundle.
 
     Attributes:
-        hash: of every file with its name, `sha256:…`.
+        hash: the hash of every file with its name, `sha256:…`.
         documents: what it was compiled from.
         programs: full name of a method → its compiled bindings.
     """
@@ -71,8 +71,8 @@ def load_bundle(
 
     Args:
         files: every YAML file.
-        schema: that requests are checked against.
-        hosts: of Object Storage, for objectStorage().
+        schema: the schema that requests are checked against.
+        hosts: the hosts of Object Storage, for the function objectStorage().
         limits: the largest requests that policies evaluate.
 
     Raises:

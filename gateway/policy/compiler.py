@@ -62,7 +62,7 @@ class Compiler:
         """Return the compiled binding, or None when `faults` has grown.
 
         Args:
-            method: that it is compiled for.
+            method: the method that it is compiled for.
             source: its documents.
             container: prefix of its own names, unique among the bindings of the method.
         """

@@ -26,7 +26,7 @@ class Violation:
         action: deny, warn or audit.
         severity: low, medium, high or critical.
         field: path of the field that the rule is about; may be empty.
-        value: of the field, redacted; empty when it cannot be shown.
+        value: the value of the field, redacted; empty when it cannot be shown.
         message: what is wrong, redacted.
         fix: how to fix it; may be empty.
         is_error: the rule could not be evaluated, so it counts as not met.
@@ -86,10 +86,11 @@ class MutatedRequest(NamedTuple):
     """A request after all mutations.
 
     Attributes:
-        input: of the policies, with the request before any mutation.
+        input: what policies can read of the call, with the request as it was before any mutation.
         request: the message with every mutation made; the original object when there is none.
-        mutations: in the order in which they were made.
-        errors: mutations and conditions of bindings that could not be evaluated; they count as broken rules.
+        mutations: the mutations in the order in which they were made.
+        errors: one for each mutation, or condition of a binding, that could not be evaluated; each counts as
+            a broken rule.
         applied: names of the bindings that applied at some time before the last mutation.
     """
 
@@ -126,11 +127,11 @@ class Decision:
     """The decision on one request.
 
     Attributes:
-        id: of this decision in the response, the trace and the log.
+        id: the ID of this decision in the response, the trace and the log.
         bundle: hash of the bundle that decided.
         mutated_request: the evaluated request, after all mutations.
         is_evaluated: whether any binding is about the method.
-        violations: of every binding, in the bundle's order, except waived violations.
+        violations: the violations of every binding, in the bundle's order, except waived violations.
         waived: violations that a waiver allowed.
         duration_ns: time of the evaluation.
     """

@@ -66,8 +66,8 @@ def find_removals(old: Enforcement, new: Enforcement, served: frozenset[str]) ->
     """Return the rules that only the old bundle enforces.
 
     Args:
-        old: of the bundle that is active.
-        new: of the bundle that is to replace it.
+        old: the bundle that is active.
+        new: the bundle that is to replace it.
         served: full names of the methods that are served with the new one; others cannot be called.
     """
     return (

@@ -79,7 +79,7 @@ class CompiledWaiver:
     """A compiled waiver.
 
     Attributes:
-        expires: from this moment on it has no effect.
+        expires: the time from which it has no effect.
     """
 
     name: str
@@ -95,7 +95,7 @@ class CompiledBinding:
     """A policy that a binding applies to one method, compiled.
 
     Attributes:
-        variables: in the order in which they are written.
+        variables: the variables in the order in which they are written.
         checks: expressions that are all true exactly when every rule is met and none fails.
     """
 
@@ -161,7 +161,7 @@ class Program:
         """Prepare.
 
         Args:
-            bindings: of the method.
+            bindings: the bindings of the method.
             caller_class: class of CALLER_TYPE.
             find_oversized: finds what is too large in a request; None where nothing can be.
         """

@@ -42,7 +42,7 @@ def read_request(
     """Return the input of policies.
 
     Args:
-        schema: that knows the method.
+        schema: the schema that knows the method.
         method: full name.
         request: the message in its JSON form.
         caller: who calls.
@@ -80,10 +80,10 @@ def read_policy_input(text: str, name: str, schema: Schema, method: str, now: st
     """Read a request, or an object with `request`, `method`, `caller` and `now`.
 
     Args:
-        text: in JSON or YAML.
-        name: of the text, for messages.
-        schema: that knows the methods.
-        method: of the request, when the text does not name it.
+        text: the text in JSON or YAML.
+        name: the name of the text, for messages.
+        schema: the schema that knows the methods.
+        method: the method of the request, when the text does not name it.
         now: the default time, with a time zone; None means the current time.
 
     Raises:

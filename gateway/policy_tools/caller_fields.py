@@ -30,7 +30,7 @@ def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[F
     """Return a warning for each place that reads a field of `caller` that is never set.
 
     Args:
-        bundle: that compiles.
+        bundle: the compiled bundle.
         present: the fields that the configured callers have.
     """
     found = {}

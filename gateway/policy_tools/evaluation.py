@@ -45,10 +45,10 @@ def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, ho
     """Compile an expression for the method of a request, and evaluate it.
 
     Args:
-        text: of the expression, in CEL.
+        text: the text of the expression, in CEL.
         policy_input: the request, with the method, the caller and the time.
-        schema: that the expression is checked against.
-        hosts: of Object Storage.
+        schema: the schema that the expression is checked against.
+        hosts: the hosts of Object Storage.
 
     Raises:
         FaultsError: the expression does not compile; with the position of every problem.

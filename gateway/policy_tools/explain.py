@@ -64,9 +64,9 @@ class RuleTrace:
 
     Attributes:
         outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
-        parts: of the assertion, the outer before the inner.
-        description: of a broken rule, as the caller receives it.
-        waivers: of the rule: name → why it is used or not.
+        parts: the value of each part of the assertion, outer parts before inner ones.
+        description: the description of a broken rule, as the caller receives it.
+        waivers: the reason why each waiver of the rule is used or not, by the waiver's name.
     """
 
     name: str
@@ -97,7 +97,7 @@ class BindingTrace:
 
     Attributes:
         when: parts of its condition; empty without one.
-        variables: of its policy, each with its value.
+        variables: the variables of its policy, each with its value.
         mutations: fields that its policy sets.
     """
 
@@ -128,9 +128,9 @@ def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Expl
     """Decide, and return the decision with the result of each binding.
 
     Args:
-        decider: with the bundle.
+        decider: the decider with the bundle.
         policy_input: what a policy is given.
-        schema: with the types that messages may carry, and their constraints.
+        schema: the schema with the types that messages may carry, and their constraints.
     """
     decision = decider.decide(policy_input)
     program = decider.bundle.programs.get(policy_input.method)

@@ -23,7 +23,7 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
     """Return an explanation as JSON values.
 
     Args:
-        explanation: of a decision.
+        explanation: the explanation of a decision.
         recorded: the earlier decision that the request was read from.
     """
     decision = explanation.decision
@@ -56,7 +56,7 @@ def explanation_to_text(explanation: Explanation, recorded: Recorded | None = No
     """Return an explanation as lines for a terminal: the decision, then each binding.
 
     Args:
-        explanation: of a decision.
+        explanation: the explanation of a decision.
         recorded: the earlier decision that the request was read from.
     """
     lines = [*_head(explanation.decision)]

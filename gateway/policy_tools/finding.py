@@ -1,4 +1,4 @@
-"""A finding in a bundle that compiles."""
+"""A finding: a problem in a bundle that does not stop its compilation."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
     """Return every finding, in the order of the files.
 
     Args:
-        bundle: that compiles.
-        schema: with the methods that are served.
+        bundle: the compiled bundle.
+        schema: the schema with the methods that are served.
         now: the time for expired waivers.
     """
     linter = _Linter(bundle, schema, now)

@@ -33,10 +33,10 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
     """Read a request, an object with `request`, or a record of the decision log.
 
     Args:
-        text: in JSON or YAML.
-        name: of the text, for messages.
-        schema: that knows the methods.
-        method: of the request, when the text does not name it.
+        text: the text in JSON or YAML.
+        name: the name of the text, for messages.
+        schema: the schema that knows the methods.
+        method: the method of the request, when the text does not name it.
         now: the time, with its zone, when the text does not say it; None is the present.
 
     Raises:

@@ -25,7 +25,7 @@ class Change:
     """A decision that would change.
 
     Attributes:
-        id: of the recorded decision.
+        id: the ID of the recorded decision.
         before: recorded result.
         after: new result.
         newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
@@ -87,8 +87,8 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
 
     Args:
         lines: a decision log; other JSON lines are skipped.
-        bundle: to evaluate with.
-        schema: that knows the methods.
+        bundle: the bundle to evaluate with.
+        schema: the schema that knows the methods.
     """
     decider, result = Decider(bundle), Replay()
     for number, line in enumerate(lines, 1):

@@ -70,8 +70,8 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
     """Run the cases of every suite, in order.
 
     Args:
-        bundle: with its suites.
-        schema: that knows the methods.
+        bundle: the bundle with its suites.
+        schema: the schema that knows the methods.
         containing: a text that the name of a case, of its suite or of its file has to contain.
     """
     runner = _Runner(bundle, schema)

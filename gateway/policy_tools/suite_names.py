@@ -40,8 +40,8 @@ class SuiteNames:
 
         Args:
             what: the group, as `violation`.
-            rule: that the case expects there.
-            decision: that was made.
+            rule: the rule that the case expects there.
+            decision: the decision that was made.
         """
         if rule not in self._rules:
             return self._explain_unknown(rule)

@@ -123,10 +123,10 @@ class FieldConstraints:
 
     Attributes:
         pattern: RE2 expression for the whole value.
-        length: of a string in code points, of bytes in bytes.
-        value: of a number, a Duration or a Timestamp.
-        bytes: of the encoded value.
-        size: of a repeated field or a map, in elements.
+        length: the length of a string in code points, of bytes in bytes.
+        value: the value of a number, a Duration or a Timestamp.
+        bytes: the bytes of the encoded value.
+        size: the size of a repeated field or a map, in elements.
     """
 
     required: bool

@@ -112,7 +112,8 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
 
     Args:
         services: full names of the services to serve.
-        descriptor_sets: in addition to the built-in one: name for messages → serialized FileDescriptorSet.
+        descriptor_sets: serialized FileDescriptorSets in addition to the built-in one, each with a name for
+            messages.
 
     Raises:
         SchemaError: a set is invalid, a service is in no set, or no method has an HTTP rule.

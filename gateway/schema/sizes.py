@@ -22,7 +22,7 @@ class FieldSizes:
     Attributes:
         text: characters of a text, or bytes of a bytes field: itself, an element, or a value of a map.
         key: characters of a map's key.
-        elements: of a list or map.
+        elements: the elements of a list or map.
     """
 
     text: int | None

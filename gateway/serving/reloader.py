@@ -44,8 +44,8 @@ class Reloader:
         Args:
             active: holds the active snapshot.
             builder: builds snapshots.
-            health: that shows what is active.
-            metrics: that reloads are counted in.
+            health: the health that shows what is active.
+            metrics: the metrics that reloads are counted in.
         """
         self._active = active
         self._builder = builder
@@ -61,8 +61,8 @@ class Reloader:
         """Report and keep what the gateway has started with.
 
         Args:
-            sources: that the active snapshot was built from.
-            faults: of the files on disk, when the last good bundle serves instead of them.
+            sources: the sources that the active snapshot was built from.
+            faults: the faults of the files on disk, when the last good bundle serves instead of them.
         """
         self._report_active()
         if faults:

@@ -46,9 +46,9 @@ class Read(Generic[T]):
     """The result of one read of files. Equal results would build the same snapshot.
 
     Attributes:
-        contents: of the files; None when they cannot be read.
+        contents: the contents of the files; None when they cannot be read.
         faults: why they cannot be read.
-        stamps: of each file; they differ after it was written.
+        stamps: a stamp of each file, which differs after the file was written.
     """
 
     contents: T | None = None
@@ -67,7 +67,7 @@ class Settling(Generic[T]):
         """Prepare.
 
         Args:
-            files: to read.
+            files: the files to read.
             settle_s: time for which nothing may change, in seconds.
         """
         self._files = files

@@ -20,14 +20,14 @@ class Snapshot:
     """Routes, types and rules that belong together: built from the same descriptors and the same bundle.
 
     Attributes:
-        router: of the HTTP routes.
+        router: the router of the HTTP routes.
         writer: writes messages as JSON.
         methods: `/package.Service/Method` → method.
         pipeline: takes calls through every stage.
         reporter: records calls that end before the pipeline.
-        bundle_hash: of the bundle that decides.
+        bundle_hash: the hash of the bundle that decides.
         enforcement: what that bundle enforces, by name.
-        shadow_hash: of the shadow bundle; None without one.
+        shadow_hash: the hash of the shadow bundle; None without one.
         shadow_faults: why the shadow bundle cannot be evaluated.
         openapi: the document of the routes, as JSON.
     """

@@ -40,7 +40,7 @@ class Sources:
 
     Attributes:
         descriptor_sets: name → content.
-        bundle: that decides.
+        bundle: the bundle that decides.
         public_key: the file of the key that has signed it; None when no signature is required.
         shadow: a second bundle, whose decisions are compared; None without one.
         shadow_faults: why the shadow bundle cannot be read; the snapshot is built all the same.
@@ -79,8 +79,8 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     """Read the files that a configuration names.
 
     Args:
-        config: that names them.
-        bundle: to use instead of the one that it names.
+        config: the configuration that names them.
+        bundle: the bundle to use instead of the one that it names.
 
     Raises:
         FaultsError: with every file that cannot be read.
@@ -157,9 +157,9 @@ def open_bundle(
     """Load the bundle that a configuration names, or another one.
 
     Args:
-        config: that names it.
-        schema: that requests are checked against.
-        path: of the other one.
+        config: the configuration that names it.
+        schema: the schema that requests are checked against.
+        path: the path of the other file.
         is_trusted: whether `bundle.sum` and the signature are checked as the configuration requires; a
             candidate has none yet.
 
@@ -190,10 +190,10 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
     """Check `bundle.sum` and the signature as the configuration requires, and compile a bundle.
 
     Args:
-        config: that may require a signature.
-        schema: that requests are checked against.
-        files: of the bundle.
-        name: of the bundle, for messages.
+        config: the configuration, which may require a signature.
+        schema: the schema that requests are checked against.
+        files: the files of the bundle.
+        name: the name of the bundle, for messages.
 
     Raises:
         FaultsError: files differ from `bundle.sum`, the signature is invalid, or the bundle has faults.

@@ -35,8 +35,8 @@ def open_sink(name: SinkName, section: object) -> Sink | None:
     """Open a sink; None keeps no records.
 
     Args:
-        name: of the sink.
-        section: of the configuration, with the keys of every sink.
+        name: the name of the sink.
+        section: the section of the configuration, with the keys of every sink.
 
     Raises:
         SinkError: it cannot be opened.

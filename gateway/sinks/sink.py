@@ -30,7 +30,7 @@ class SinkError(Exception):
 
     Attributes:
         place: the file, or what else cannot be used.
-        key: of the configuration section, that has to change.
+        key: the key of the configuration section that has to change.
         reason: why it cannot be used.
     """
 

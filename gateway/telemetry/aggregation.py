@@ -33,10 +33,10 @@ class Identity:
     """The name and description of an instrument.
 
     Attributes:
-        name: by the conventions of OpenTelemetry.
-        description: for people.
-        unit: of its values; empty for counts.
-        keys: of the labels that each record has.
+        name: the name, by OpenTelemetry's conventions.
+        description: the description for people.
+        unit: the unit of its values; empty for counts.
+        keys: the keys of the labels that each record has.
     """
 
     name: str

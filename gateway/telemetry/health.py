@@ -30,7 +30,7 @@ class Condition:
     """The health of one part.
 
     Attributes:
-        name: of the part.
+        name: the name of the part.
         status: how it works.
         reason: why it does not work as it should; empty while it does.
         since: when the status changed last.

@@ -82,7 +82,7 @@ class OwnInstruments:
     """Instruments that the gateway aggregates itself.
 
     Attributes:
-        aggregates: of the instruments, in the order in which they were created.
+        aggregates: the aggregates of the instruments, in the order in which they were created.
     """
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ class LogWriter:
         """Start the thread.
 
         Args:
-            descriptor: to write lines to; it is not closed.
+            descriptor: the file descriptor that lines are written to; the writer does not close it.
             notice: returns the line that reports how many lines were dropped.
             capacity_bytes: maximum size of the queue.
             gather_s: time for which lines are collected, in seconds.

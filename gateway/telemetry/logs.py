@@ -73,7 +73,7 @@ class LogHandler(logging.Handler):
         """Start the writer.
 
         Args:
-            descriptor: to write lines to.
+            descriptor: the file descriptor that lines are written to.
             capacity_bytes: maximum size of the queue.
         """
         super().__init__()
@@ -103,7 +103,7 @@ def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> Lo
 
     Args:
         level: name of the lowest level that is written.
-        descriptor: to write lines to.
+        descriptor: the file descriptor that lines are written to.
     """
     handler = LogHandler(descriptor)
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -19,7 +19,7 @@ class HttpSpanExporter(OTLPSpanExporter):
 
         Args:
             requests: makes a request of encoded spans.
-            timeout_s: of an export; None when the exporter's own variable decides.
+            timeout_s: the timeout of an export, in seconds; None when the exporter's own variable decides.
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests

@@ -43,7 +43,7 @@ class SpanSettings:
 
     Attributes:
         resource: what describes this process.
-        limits: of attributes and events.
+        limits: the limits of attributes and events.
         on_end: receives each span that has ended.
     """
 
@@ -56,15 +56,15 @@ class RecordedSpan(trace.Span):
     """A span that is recorded.
 
     Attributes:
-        name: of the span.
+        name: the name of the span.
         context: its identifiers, flags and state.
         parent: the context of its parent, or None.
-        kind: of the span.
+        kind: the kind of the span.
         attributes: a dict while they are plain and within the limits; else the SDK's BoundedAttributes.
         events: the last ones, as many as the limits allow: time in nanoseconds, name, attributes.
         dropped_events: how many more there were.
-        status: that was set.
-        start_time: in nanoseconds since the epoch.
+        status: the status that was set.
+        start_time: the time of the start, in nanoseconds since the epoch.
         end_time: the same; None before the end.
     """
 

@@ -45,7 +45,7 @@ class Tracer:
         """Prepare.
 
         Args:
-            provider: of the SDK. Its processors are not called.
+            provider: the provider of the SDK. Its processors are not called.
             on_end: receives each span that has ended.
         """
         self._sampler = provider.sampler

@@ -86,7 +86,7 @@ class Binder:
             captures: the path's variables and their texts, percent-encoded.
             query: decoded names and values.
             body: as received; empty when there was none.
-            content_type: of the body, for rules that take bytes of any type.
+            content_type: the content type of the body, for rules that take bytes of any type.
 
         Raises:
             GatewayError: INVALID_ARGUMENT with every violation of path, query and body.

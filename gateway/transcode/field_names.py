@@ -22,7 +22,7 @@ def to_json_path(path: str, descriptor: Descriptor) -> str:
     """Return a field path with JSON names; the part that leads to no field is unchanged.
 
     Args:
-        path: with the names of the .proto file, as `network.ip_addresses[0]` or `labels["a_b"]`.
+        path: the path with the names of the .proto file, as `network.ip_addresses[0]` or `labels["a_b"]`.
         descriptor: type of the message where the path starts.
     """
     parts: list[str] = []

@@ -35,10 +35,10 @@ MALFORMED = "MALFORMED"
 
 
 class ReadContext:
-    """State of reading one request: its violations, and how many elements it may still have.
+    """The violations found while one request is read, and the number of elements that it may still have.
 
     Attributes:
-        violations: those found so far.
+        violations: the violations found so far.
     """
 
     __slots__ = ("_described", "_limit", "_remaining", "violations")
@@ -47,7 +47,7 @@ class ReadContext:
         """Start with no violations.
 
         Args:
-            max_elements: number that all lists and maps of the request may have; None for no limit.
+            max_elements: the maximum number of elements in all lists and maps together; None for no limit.
         """
         self.violations = Violations()
         self._described: set[str] = set()
@@ -68,9 +68,9 @@ class ReadContext:
         """Add the violation of a name that is not a field's.
 
         Args:
-            path: with the name.
+            path: the path with the name.
             message: full name of the message type without such a field.
-            description: of the violation.
+            description: the description of the violation.
             names: returns the valid names; listed once for each type, to keep the response small.
 
         Raises:

@@ -65,7 +65,8 @@ class JsonWriter:
 
         Args:
             pool: the types that an Any can have.
-            types: to compile now, with those of their fields; any other type is compiled on first use.
+            types: message types to compile now, with the types of their fields; other types are compiled on
+                first use.
             prints_defaults: write fields without presence that have their default value.
         """
         self._pool = pool
@@ -92,7 +93,7 @@ class JsonWriter:
             raise _unprintable(descriptor_of(message), error) from error
 
     def write_status(self, status: Status) -> bytes:
-        """Return the JSON text of a Status; a detail without a JSON form is its type URL and base64."""
+        """Return a Status as JSON; a detail without a JSON form becomes its type URL and bytes in base64."""
         try:
             return self.write(status)
         except UnprintableError:

@@ -42,11 +42,11 @@ class Parameters:
         """Start with no parameters.
 
         Args:
-            context: for the violations.
+            context: the context for the violations.
             reader: the one of the schema.
             message: the request's type.
             tree: the tree of the request, as its body sets it.
-            body: of the rule: `*`, the name of the field that the body sets, or empty.
+            body: the body of the rule: `*`, the name of the field that the body sets, or empty.
         """
         self._context = context
         self._reader = reader

@@ -23,7 +23,7 @@ class RequestTarget:
 
     Attributes:
         path: as it was sent, without scheme and host.
-        segments: of the path, percent-encoded as received.
+        segments: the segments of the path, percent-encoded as received.
         query: decoded names and values, in order.
     """
 

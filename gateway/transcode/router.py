@@ -85,7 +85,7 @@ class Router(Generic[RouteT]):
 
         Args:
             http_method: HTTP method.
-            segments: of the path, percent-encoded as received.
+            segments: the segments of the path, percent-encoded as received.
         """
         search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")

@@ -57,7 +57,7 @@ class Template:
     Attributes:
         segments: what the path's segments must match.
         custom_verb: text after the last colon; empty if there is none.
-        variables: in the order of the template.
+        variables: the variables in the order of the template.
     """
 
     segments: tuple[Segment, ...]

@@ -59,9 +59,9 @@ class FailureLog:
         """Prepare.
 
         Args:
-            upstreams: by name, for their addresses.
-            health: that has a condition for each upstream.
-            clock: in seconds.
+            upstreams: the upstreams by name, for their addresses.
+            health: the health that has a condition for each upstream.
+            clock: a clock, in seconds.
         """
         self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
         self._health = health
@@ -82,9 +82,9 @@ class FailureLog:
         """Log a failure, unless the same upstream and code were logged within INTERVAL_S.
 
         Args:
-            call: that failed.
+            call: the call that failed.
             upstream: name of the upstream.
-            error: that the call ends with.
+            error: the error that the call ends with.
             peer_message: text of the upstream, or of the channel to it.
         """
         if error.reason == UNREACHABLE:

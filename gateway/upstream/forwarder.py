@@ -45,11 +45,11 @@ class Forwarder:
         """Prepare a callable for each method.
 
         Args:
-            schema: with the methods served.
+            schema: the schema with the methods served.
             services: full name of each service → name of its upstream.
-            channels: to the upstreams.
-            tracing: for the CLIENT spans.
-            metrics: that upstream calls are counted in.
+            channels: the channels to the upstreams.
+            tracing: the tracing for the CLIENT spans.
+            metrics: the metrics that upstream calls are counted in.
         """
         self._upstreams = services
         self._tracing = tracing

@@ -64,7 +64,7 @@ class Validator:
         """Compile the checks.
 
         Args:
-            schema: of the methods.
+            schema: the schema of the methods.
             max_elements: number that all lists and maps of one request may have; None for no limit.
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
@@ -178,7 +178,7 @@ def _singular_checks(
 
 
 def _singular_test(field: FieldDescriptor, accepts_value: Test) -> Test:
-    """Return the test that a field is not set or has an accepted value."""
+    """Return a test that passes if the field is not set or has an accepted value."""
     name = field.name
     if field.has_presence:
         return lambda message: not message.HasField(name) or accepts_value(getattr(message, name))

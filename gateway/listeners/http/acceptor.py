@@ -85,11 +85,11 @@ class Acceptor:
         """Prepare.
 
         Args:
-            name: of the listener, for the log.
-            bounds: of its connections.
+            name: the name of the listener, for the log.
+            bounds: the bounds of its connections.
             make_connection: makes the protocol of a connection, given a function to call when it is lost.
             make_refusal: returns the bytes that a refused connection receives, in plaintext only.
-            context: for TLS.
+            context: the context for TLS.
             handshake_s: how long a TLS handshake may take, in seconds.
         """
         self._name = name

@@ -42,7 +42,7 @@ async def read_body(
     """Return the body, decompressed; empty when there is none.
 
     Args:
-        request: whose body is read.
+        request: the request whose body is read.
         limit_bytes: largest size, also after decompression.
         receiving: bounds how long the body may take; entered while it is received.
         is_json: whether other types are refused.

@@ -24,7 +24,7 @@ class HttpExchange(Exchange):
     """One HTTP request and its response.
 
     Attributes:
-        http_method: of the request.
+        http_method: the HTTP method of the request.
         has_started: whether the head of the response was sent while the response is made.
     """
 

@@ -25,7 +25,7 @@ def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, s
     """Set the headers that every response of every HTTP listener has.
 
     Args:
-        response: whose headers are not sent yet.
+        response: the response whose headers are not sent yet.
         identifiers: the headers that identify the request.
     """
     response.headers["Server"] = _SERVER
@@ -39,7 +39,7 @@ def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> Non
 
 
 def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> web.Response:
-    """Return the response to a call that an error ended."""
+    """Return the response to a call that ended with an error."""
     body = writer.write_status(to_status(error, request_id))
     status: int = http_status(error.code)
     headers: dict[str, str] = {}

@@ -149,7 +149,7 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 
 
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
-    """Return the last element of a stream that failed."""
+    """Return the bytes that end a failed stream: its last element, which reports the error."""
     error.rename_fields(exchange.json_path)
     return framing.frame_error(exchange.snapshot.writer.write_status(to_status(error, exchange.id)))
 

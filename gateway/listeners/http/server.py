@@ -53,7 +53,7 @@ class HttpServer:
         """Prepare.
 
         Args:
-            name: of the listener.
+            name: the name of the listener.
             handler: responds to every request that could be parsed.
             writer: writes the responses to requests that could not be parsed.
             header_bytes: largest size of the request line, and of a header.

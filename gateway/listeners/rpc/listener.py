@@ -58,10 +58,10 @@ class RpcListener(grpc.GenericRpcHandler):
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, max_connections: int) -> Address:
-        """Listen; return the address, with the port that was free when 0 was asked for.
+        """Listen, and return the address; if the configured port is 0, it has the port that the system chose.
 
         Args:
-            max_connections: open at once.
+            max_connections: the maximum number of connections open at the same time.
 
         Raises:
             FaultsError: the address is taken, or a TLS file cannot be used.

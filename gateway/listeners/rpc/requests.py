@@ -24,8 +24,8 @@ async def read_request(
     """Return the one request message of a call.
 
     Args:
-        read: of the call's context.
-        method: that is called.
+        read: the `read` method of the call's context.
+        method: the method that is called.
         receiving: bounds how long the message may take; entered while it is received.
         max_bytes: largest message.
 

@@ -26,7 +26,7 @@ class RpcExchange(Exchange):
     """One gRPC call and its response.
 
     Attributes:
-        metadata: that the caller sent.
+        metadata: the metadata that the caller sent.
     """
 
     def __init__(
