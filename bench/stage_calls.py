@@ -104,6 +104,7 @@ class StageCalls:
         self._make_parts(config)
         self._mutated = self._decider.mutate(self._policy_input())
         self._decision = self._decider.evaluate(self._mutated)
+        self._recorded = JsonWriter(self._schema.pool, refuses_unknown=True)
         self._record = self._to_record()
         self._reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
@@ -182,7 +183,7 @@ class StageCalls:
             Pipeline(
                 self._decider,
                 self._validator,
-                Reporter(records, self._metrics, self._schema.pool, DEFAULT_HOSTS),
+                Reporter(records, self._metrics, self._recorded.to_tree, DEFAULT_HOSTS),
                 cast("Forwarder", self._forwarder),
             )
             for records in (self._records, none)
@@ -218,7 +219,7 @@ class StageCalls:
     def _to_record(self) -> dict[str, Any]:
         return to_record(
             self._decision,
-            self._schema.pool,
+            self._recorded.to_tree,
             DEFAULT_HOSTS,
             call_id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
             trace_id="0af7651916cd43dd8448eb211c80319c",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
+
+import orjson
 
 from gateway.redaction import REDACTED, redact_value
 
 _MAX_SHOWN = 120
+_DELETE = b"\x7f"
 
 # Characters that control a terminal, are invisible, or end a line for some readers: the Unicode
 # categories Cc, Cf, Zl and Zp. json.dumps itself escapes those below U+0020.
@@ -36,10 +40,25 @@ def escape_line(text: str) -> str:
     return text if text.isprintable() else "".join(map(_escape_unprintable, text))
 
 
+def encode_json(value: Any, *, in_ascii: bool = False) -> bytes:
+    """Return a JSON value in one line of UTF-8, with its control and formatting characters escaped.
+
+    Args:
+        value: the JSON value.
+        in_ascii: whether to escape all characters that are not ASCII.
+    """
+    try:
+        data = orjson.dumps(value)
+        if data.isascii() and _DELETE not in data:
+            return data
+    except TypeError:  # orjson takes neither integers of more than 64 bits nor a half of a surrogate pair
+        pass
+    text = json.dumps(value, ensure_ascii=in_ascii, separators=(",", ":"))
+    return escape_json(text).encode(errors="replace")
+
+
 def escape_json(text: str) -> str:
     """Return a JSON text with its control and formatting characters escaped; its value stays the same."""
-    if text.isascii() and "\x7f" not in text:
-        return text
     return _UNSEEN.sub(lambda match: _escape(match[0]), text)
 
 

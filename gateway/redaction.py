@@ -10,6 +10,7 @@ field. Both take linear time, and both return what is already redacted unchanged
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -92,6 +93,15 @@ _SCHEME_TRACES = ("bearer", "basic", "oauth")
 _TOKEN_TRACES = ("eyj", "t1.", "aqvn", "y0_", "y1_", "y2_", "y3_", "yc")
 _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 
+# --- texts that are certainly clean
+
+# Most values are names, identifiers, or links without user info and query. These have no character
+# that comes before a secret: no space, no `=`, `?`, `#`, `%` or `@`, and no colon but that of the link.
+# Only tokens and long hexadecimal digits consist of such characters alone.
+_PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
+
+_MAX_CACHED_NAME = 64  # a caller can send longer names, which must not fill the memory
+
 
 def redact_text(text: str, max_length: int | None = None) -> str:
     """Return a text without passwords, tokens, signatures, and user info and queries of links.
@@ -100,7 +110,7 @@ def redact_text(text: str, max_length: int | None = None) -> str:
         text: the text to redact.
         max_length: the maximum length of the redacted text; a longer text is cut and ends with REDACTED.
     """
-    redacted = _repeat(_redact, text)
+    redacted = text if _is_clean(text) else _repeat(_redact, text)
     if max_length is None or len(redacted) <= max_length:
         return redacted
     return redacted[:max_length] + REDACTED
@@ -132,12 +142,30 @@ def redact_value(value: Any, name: str = "") -> Any:
 def _redact_field_text(text: str, name: str) -> str:
     if name and text and _is_secret_name(name):
         return REDACTED
+    if _is_clean(text):
+        return text
     return _repeat(_redact if _WHOLE_LINK.match(text) is None else _redact_whole_link, text)
+
+
+def _is_clean(text: str) -> bool:
+    """Return whether a text certainly holds no secret; the rules need not be tried then."""
+    return (
+        _PLAIN.fullmatch(text) is not None
+        and _TOKEN.search(text) is None
+        and (len(text) < _MIN_DIGITS or _DIGITS.search(text) is None)
+    )
 
 
 def _is_secret_name(name: str) -> bool:
     """Return whether a field of this name holds a secret."""
+    return _cached_is_secret(name) if len(name) <= _MAX_CACHED_NAME else _matches_secret_name(name)
+
+
+def _matches_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and _PAGE_TOKEN.search(name) is None
+
+
+_cached_is_secret = lru_cache(maxsize=4096)(_matches_secret_name)
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:

@@ -33,6 +33,7 @@ from gateway.schema import Schema
 from gateway.serving.sources import open_bundle
 from gateway.sinks.file import FileSink
 from gateway.telemetry import Health, Metrics, Tracing
+from gateway.transcode import JsonWriter
 from gateway.validation import Validator
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start, make_config
 from tests.rounds import rounds
@@ -108,7 +109,7 @@ class Calls:
         self._pipeline = Pipeline(
             Decider(open_bundle(config, schema)),
             Validator(schema, config.limits.elements),
-            Reporter(self.writer, metrics, schema.pool, DEFAULT_HOSTS),
+            Reporter(self.writer, metrics, JsonWriter(schema.pool).to_tree, DEFAULT_HOSTS),
             cast("Forwarder", self.forwarder),
         )
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import redaction
 from gateway.quoting import quote
 from gateway.redaction import redact_text, redact_value
 
@@ -207,6 +208,27 @@ def test_what_is_redacted_stays_as_it_is(text: str) -> None:
     for redact in (redact_text, redact_value):
         once = redact(text)
         assert redact(once) == once
+
+
+_PLAIN_PIECES = st.one_of(
+    st.sampled_from(
+        [
+            "https://", "http://", "//", "/", ".", "-", "_", "t1.", "eyJ", "y0_", "YC", "AQVN", "token",
+            "secret", "sig", "pwd", "api-key", "Bearer", "basic", "sha256", _SIGNATURE, "private", "key",
+            "x-yc-id", "s3", ":",
+        ]
+    ),
+    st.text(string.ascii_letters + string.digits + "._/-", max_size=20),
+)  # fmt: skip
+
+
+@settings(deadline=None, derandomize=True, max_examples=2000)
+@given(st.lists(_PLAIN_PIECES, max_size=8).map("".join), st.sampled_from(["", "uri", "token", "page_token"]))
+def test_a_text_that_counts_as_clean_has_nothing_to_redact(text: str, name: str) -> None:
+    shown = redact_text(text), redact_value(text, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_is_clean", lambda _: False)
+        assert shown == (redact_text(text), redact_value(text, name))
 
 
 _PASSWORD = st.text(string.ascii_letters + string.digits + "-._~:/?#[]@!$()*+,;=%", max_size=10)

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import INVALID_REQUEST
 from gateway.object_storage import LinkError, parse_link
 from gateway.redaction import REDACTED, redact_text, redact_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
     from gateway.call import Caller
@@ -34,8 +30,8 @@ DECISION = "decision"
 CALL = "call"
 """The kind of a record of a call that ended before any policy was evaluated."""
 
-# The last two: an Any whose type is unknown, or whose content is not of its type.
-_NO_JSON = (json_format.SerializeToJsonError, TypeError, DecodeError)
+ToTree: TypeAlias = "Callable[[Message], Any]"
+"""Returns the JSON value of a message; raises ValueError if the message has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +66,7 @@ class Refusal:
 
 def to_record(
     decision: Decision,
-    pool: DescriptorPool,
+    to_tree: ToTree,
     hosts: Hosts,
     *,
     call_id: str,
@@ -81,7 +77,7 @@ def to_record(
 
     Args:
         decision: the decision to describe.
-        pool: the pool with the types that the request may carry.
+        to_tree: returns the request as JSON.
         hosts: the hosts of Object Storage.
         call_id: the request ID that the caller sees.
         trace_id: the trace ID of the call's trace.
@@ -103,15 +99,15 @@ def to_record(
         "waived": [_violation(one) for one in decision.waived],
         "waivers": list(decision.waivers),
         "mutations": [_mutation(one) for one in decision.mutations],
-        **_request(given.request, pool, hosts),
+        **_request(given.request, to_tree, hosts),
         "duration_us": decision.duration_ns // 1000,
     }
 
 
-def to_refusal_record(refusal: Refusal, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
+def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
     """Return the record of a call that ended before any policy was evaluated, as JSON values."""
     error = refusal.error
-    shown = {"request": None} if refusal.request is None else _request(refusal.request, pool, hosts)
+    shown = {"request": None} if refusal.request is None else _request(refusal.request, to_tree, hosts)
     return {
         "kind": CALL,
         "time": _timestamp(refusal.time),
@@ -138,7 +134,7 @@ def to_refusal_record(refusal: Refusal, pool: DescriptorPool, hosts: Hosts) -> d
 
 
 def _timestamp(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def _caller(caller: Caller) -> dict[str, Any]:
@@ -151,9 +147,9 @@ def _caller(caller: Caller) -> dict[str, Any]:
     }
 
 
-def _request(request: Message, pool: DescriptorPool, hosts: Hosts) -> dict[str, Any]:
+def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
     """Return the request as a record shows it."""
-    shown, left_out = _to_json(request, pool)
+    shown, left_out = _to_json(request, to_tree)
     redacted = redact_value(shown)
     return {
         "request": redacted,
@@ -163,14 +159,14 @@ def _request(request: Message, pool: DescriptorPool, hosts: Hosts) -> dict[str, 
     }
 
 
-def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], list[str]]:
+def _to_json(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], list[str]]:
     """Return a request in its JSON form, and the fields that have none.
 
     Not every message has one: a client of gRPC may send a FieldMask with a path that JSON cannot hold.
     """
     try:
-        return json_format.MessageToDict(request, descriptor_pool=pool), []
-    except _NO_JSON:
+        return to_tree(request), []
+    except ValueError:
         pass
     shown: dict[str, Any] = {}
     left_out = []
@@ -181,8 +177,8 @@ def _to_json(request: Message, pool: DescriptorPool) -> tuple[dict[str, Any], li
             if other is not own:
                 alone.ClearField(other.name)
         try:
-            shown |= json_format.MessageToDict(alone, descriptor_pool=pool)
-        except _NO_JSON:
+            shown |= to_tree(alone)
+        except ValueError:
             left_out.append(own.json_name)
     return shown, left_out
 
@@ -238,7 +234,7 @@ def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterato
 
 def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
     """Return when a signed link expires; None for other texts, and for those that are redacted as a whole."""
-    if "://" not in text or redact_value(text, name) == REDACTED:
+    if "://" not in text or "?" not in text or redact_value(text, name) == REDACTED:  # a signature is a query
         return None
     try:
         return parse_link(text, hosts).expires

@@ -13,7 +13,6 @@ So such a record costs no system call, and no hand-over of the interpreter lock.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -24,7 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import Code, GatewayError
-from gateway.quoting import escape_json
+from gateway.quoting import encode_json
 from gateway.telemetry import Status
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 CLOSE_S = 5.0
 """Seconds that waiting records have to be written when the gateway stops."""
@@ -254,7 +252,7 @@ class RecordWriter:
 
 
 def _to_line(record: Mapping[str, Any]) -> bytes:
-    return escape_json(_encode(record)).encode(errors="replace") + b"\n"
+    return encode_json(record) + b"\n"
 
 
 def _write(sink: Sink, records: bytes) -> str | None:

@@ -11,8 +11,7 @@ from gateway.telemetry import trace_id_of
 if TYPE_CHECKING:
     import asyncio
 
-    from google.protobuf.descriptor_pool import DescriptorPool
-
+    from gateway.audit.record import ToTree
     from gateway.audit.record_writer import RecordWriter
     from gateway.call import Call
     from gateway.errors import GatewayError
@@ -27,18 +26,18 @@ _NS_PER_S = 1e9
 class Reporter:
     """Reports the calls of one snapshot."""
 
-    def __init__(self, writer: RecordWriter, metrics: Metrics, pool: DescriptorPool, hosts: Hosts) -> None:
+    def __init__(self, writer: RecordWriter, metrics: Metrics, to_tree: ToTree, hosts: Hosts) -> None:
         """Prepare.
 
         Args:
             writer: writes the records.
             metrics: the metrics that decisions are counted in.
-            pool: the pool with the types that requests may carry.
+            to_tree: returns a request as JSON.
             hosts: the hosts of Object Storage.
         """
         self._writer = writer
         self._metrics = metrics
-        self._pool = pool
+        self._to_tree = to_tree
         self._hosts = hosts
 
     async def report_decision(self, call: Call, decision: Decision) -> None:
@@ -54,7 +53,7 @@ class Reporter:
         if self._writer.is_kept and (decision.is_evaluated or not call.method.is_read):
             record = to_record(
                 decision,
-                self._pool,
+                self._to_tree,
                 self._hosts,
                 call_id=call.id,
                 trace_id=trace_id_of(call.span),
@@ -79,7 +78,7 @@ class Reporter:
     def report_refusal(self, refusal: Refusal) -> None:
         """Record a call that ended before any policy was evaluated; nothing waits for the record."""
         if self._writer.is_kept:
-            self._writer.offer(to_refusal_record(refusal, self._pool, self._hosts))
+            self._writer.offer(to_refusal_record(refusal, self._to_tree, self._hosts))
 
     def _trace(self, call: Call, decision: Decision) -> None:
         attributes = {

@@ -23,7 +23,7 @@ from gateway.serving.sources import (
     hosts_of,
     read_sources,
 )
-from gateway.transcode import JsonWriter, build_router, reply_types
+from gateway.transcode import JsonWriter, build_router, reply_types, request_types
 from gateway.upstream import Forwarder
 from gateway.validation import Validator
 
@@ -81,7 +81,8 @@ class Builder:
         router, validator = build_router(schema, limit), Validator(schema, limit)
         bundle = build_bundle(config, schema, sources.bundle)
         shadow, shadow_faults = self._build_shadow(sources, schema)
-        reporter = Reporter(self.records, telemetry.metrics, schema.pool, hosts_of(config))
+        recorded = JsonWriter(schema.pool, request_types(schema), refuses_unknown=True)
+        reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config))
         pipeline = Pipeline(
             self._make_decider(bundle, schema),
             validator,

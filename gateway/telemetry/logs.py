@@ -8,7 +8,6 @@ them faster. Only the writing is done by another thread.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -17,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from gateway.quoting import encode_json
 from gateway.redaction import redact_text, redact_value
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 
@@ -30,7 +30,6 @@ _STANDARD_ERROR = 2
 # The attributes of every record; all others were passed as `extra`.
 _OWN = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
 
-_encode = json.JSONEncoder().encode  # ASCII only: no character controls a terminal or splits a line
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +43,10 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
+        return self.encode(record).decode()
+
+    def encode(self, record: logging.LogRecord) -> bytes:
+        """Return the line in UTF-8, without its end."""
         fields: dict[str, Any] = {
             "time": self._time(record.created),
             "level": record.levelname,
@@ -57,7 +60,7 @@ class JsonFormatter(logging.Formatter):
             fields["exc_info"] = redact_text(self.formatException(record.exc_info))
         if record.stack_info:
             fields["stack_info"] = redact_text(record.stack_info)
-        return _encode(fields).replace("\x7f", "\\u007f")
+        return encode_json(fields, in_ascii=True)
 
     def _time(self, created: float) -> str:
         second = int(created)
@@ -83,10 +86,10 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record's line. It neither blocks nor raises."""
         try:
-            line = self.formatter.format(record)
+            line = self.formatter.encode(record)
         except Exception as error:  # noqa: BLE001 - an incorrect call of the logger must not end a call
-            line = self.formatter.format(_unformatted(record, error))
-        self.writer.put(line.encode() + b"\n")
+            line = self.formatter.encode(_unformatted(record, error))
+        self.writer.put(line + b"\n")
 
     def close(self) -> None:
         """Write the queued lines within CLOSE_S."""
@@ -95,7 +98,7 @@ class LogHandler(logging.Handler):
 
     def _notice(self, count: int) -> bytes:
         record = _record("log lines dropped", {"count": count})
-        return JsonFormatter().format(record).encode() + b"\n"
+        return JsonFormatter().encode(record) + b"\n"
 
 
 def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> LogHandler:

@@ -8,7 +8,7 @@ the JSON mapping, https://protobuf.dev/programming-guides/json/.
 from gateway.transcode.binder import Binder
 from gateway.transcode.field_names import to_json_path
 from gateway.transcode.http_body import read_raw
-from gateway.transcode.json_writer import JsonWriter, UnprintableError, reply_types
+from gateway.transcode.json_writer import JsonWriter, UnprintableError, reply_types, request_types
 from gateway.transcode.request_target import RequestTarget, parse_target
 from gateway.transcode.router import Match, Router, WrongHttpMethod
 from gateway.transcode.routes import Route, build_router
@@ -29,5 +29,6 @@ __all__ = [
     "parse_target",
     "read_raw",
     "reply_types",
+    "request_types",
     "to_json_path",
 ]

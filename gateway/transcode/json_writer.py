@@ -11,9 +11,9 @@ descriptors of a schema that is no longer used.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import orjson
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
 
@@ -39,11 +39,16 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 _MAX_NESTED = 32
-_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 class UnprintableError(ValueError):
     """A message has a value without a JSON form, such as a Timestamp out of range."""
+
+
+def request_types(schema: Schema) -> Iterator[Descriptor]:
+    """Yield the types of the requests of a schema's methods."""
+    for method in schema.methods.values():
+        yield descriptor_of(method.request)
 
 
 def reply_types(schema: Schema) -> Iterator[Descriptor]:
@@ -59,7 +64,12 @@ class JsonWriter:
     """Writes messages; types in Any fields are those of one pool."""
 
     def __init__(
-        self, pool: DescriptorPool, types: Iterable[Descriptor] = (), *, prints_defaults: bool = False
+        self,
+        pool: DescriptorPool,
+        types: Iterable[Descriptor] = (),
+        *,
+        prints_defaults: bool = False,
+        refuses_unknown: bool = False,
     ) -> None:
         """Create a writer.
 
@@ -68,9 +78,12 @@ class JsonWriter:
             types: message types to compile now, with the types of their fields; other types are compiled on
                 first use.
             prints_defaults: write fields without presence that have their default value.
+            refuses_unknown: an Any of an unknown type, or with malformed content, has no JSON form. Otherwise
+                its content is written as base64.
         """
         self._pool = pool
         self._prints_defaults = prints_defaults
+        self._refuses_unknown = refuses_unknown
         # By descriptor, not by name: a message may be of another pool than the types in Any fields.
         self._types: dict[Descriptor, _MessageWriter] = {}
         self._packed: dict[str, _MessageWriter] = {}
@@ -88,8 +101,8 @@ class JsonWriter:
             field = field_of(message, field_name)
             tree = tree.get(field.json_name, _empty(field))
         try:
-            return _ENCODER.encode(tree).encode()
-        except RecursionError as error:
+            return orjson.dumps(tree)
+        except TypeError as error:  # too many levels
             raise _unprintable(descriptor_of(message), error) from error
 
     def write_status(self, status: Status) -> bytes:
@@ -99,13 +112,13 @@ class JsonWriter:
         except UnprintableError:
             tree = {"code": status.code, "message": status.message}
             details = [self._to_printable(detail) for detail in status.details]
-            return _ENCODER.encode(tree | {"details": details}).encode()
+            return orjson.dumps(tree | {"details": details})
 
     def _to_printable(self, packed: Any) -> dict[str, Any]:
         try:
             tree: dict[str, Any] = self.to_tree(packed)
-            _ENCODER.encode(tree)
-        except (UnprintableError, RecursionError):
+            orjson.dumps(tree)
+        except (UnprintableError, TypeError):
             return {"@type": packed.type_url, "value": base64_text(packed.value)}
         return tree
 
@@ -150,6 +163,8 @@ class JsonWriter:
         inner = self._packed_type(url.rpartition("/")[2]) if depth < _MAX_NESTED else None
         message = inner.parse(value) if inner is not None else None
         if inner is None or message is None:
+            if self._refuses_unknown:
+                raise UnprintableError(f"the content of an Any of the type {url} cannot be read")
             return {"@type": url, "value": base64_text(value)}
         if inner.is_special:
             return {"@type": url, "value": inner.write(message, depth + 1)}

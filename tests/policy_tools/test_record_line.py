@@ -12,6 +12,7 @@ from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy import BundleFiles, Decider, PolicyInput, load_bundle
 from gateway.policy_tools.record_line import NotJsonError, read_line
 from gateway.schema import Schema
+from gateway.transcode import JsonWriter
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 
 
@@ -19,7 +20,15 @@ def record(schema: Schema) -> str:
     bundle = load_bundle(BundleFiles({"b.yaml": policy_text("true") + binding_text()}), schema)
     request = schema.known[CREATE].request(name="n")
     decision = Decider(bundle).decide(PolicyInput(CREATE, request, UNKNOWN_CALLER, NOW))
-    return json.dumps(to_record(decision, schema.pool, DEFAULT_HOSTS, call_id="c", trace_id="t"))
+    return json.dumps(
+        to_record(
+            decision,
+            JsonWriter(schema.pool, refuses_unknown=True).to_tree,
+            DEFAULT_HOSTS,
+            call_id="c",
+            trace_id="t",
+        )
+    )
 
 
 def test_a_decision_is_read(schema: Schema) -> None:
