@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +15,6 @@ from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from google.protobuf.message import Message
 
     from gateway.audit.reporter import Reporter
@@ -67,8 +64,13 @@ class Pipeline:
             asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
         if not decision.is_allowed:
             raise decision.to_error()
-        with _warnings_of(decision):
-            reply = await self._forward(replace(call, request=decision.request), slot)
+        if decision.request is not call.request:
+            call = replace(call, request=decision.request)
+        try:
+            reply = await self._forward(call, slot)
+        except GatewayError as error:
+            error.warnings += decision.warnings()
+            raise
         return reply.with_warnings(decision.warnings())
 
     def _decide(self, call: Call) -> Decision:
@@ -103,13 +105,3 @@ class Pipeline:
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
     """Return whether a request is valid but for required fields, which policies may set."""
     return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
-
-
-@contextmanager
-def _warnings_of(decision: Decision) -> Iterator[None]:
-    """Add the warnings of a decision to the error that ends this block."""
-    try:
-        yield
-    except GatewayError as error:
-        error.warnings += decision.warnings()
-        raise

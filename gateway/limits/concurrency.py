@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from gateway.errors import Code, GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from gateway.telemetry import Metrics
@@ -70,6 +68,44 @@ class ConcurrencyLimit:
         return False
 
 
+class Receiving:
+    """The block in which a call receives its request message.
+
+    Its end raises TimeoutError if the message did not arrive in time, and GatewayError
+    (RESOURCE_EXHAUSTED) if a new call has taken the slot.
+    """
+
+    __slots__ = ("_limit", "_slot", "_timeout")
+
+    def __init__(self, limit: ConcurrencyLimit, slot: Slot, deadline: float) -> None:
+        self._limit = limit
+        self._slot = slot
+        self._timeout = asyncio.timeout_at(deadline)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._limit.add_receiving(self._slot, self._timeout)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        is_waiting = self._limit.remove_receiving(self._slot)
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            if is_waiting:
+                raise
+        else:
+            if kind is not None:
+                return
+        if not is_waiting:  # also when the message arrived at the last moment: the slot is another call's
+            message = "too many calls wait for their request messages; send it with the head of the call"
+            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
+
+
 class Slot:
     """The slot of one active call. A context manager; enter it once."""
 
@@ -80,32 +116,13 @@ class Slot:
         self._task: asyncio.Task[Any] | None = None
         self._is_released = False
 
-    @asynccontextmanager
-    async def receiving(self, deadline: float) -> AsyncIterator[None]:
-        """Receive the request message in this block.
+    def receiving(self, deadline: float) -> Receiving:
+        """Return the context manager in whose block the request message is received.
 
         Args:
             deadline: the deadline by the event loop's clock, in seconds.
-
-        Raises:
-            TimeoutError: the message did not arrive in time.
-            GatewayError: RESOURCE_EXHAUSTED when a new call has taken the slot.
         """
-        timeout = asyncio.timeout_at(deadline)
-        is_waiting = True
-        try:
-            async with timeout:
-                self._limit.add_receiving(self, timeout)
-                try:
-                    yield
-                finally:
-                    is_waiting = self._limit.remove_receiving(self)
-        except TimeoutError:
-            if is_waiting:
-                raise
-        if not is_waiting:  # also when the message arrived at the last moment: the slot is another call's
-            message = "too many calls wait for their request messages; send it with the head of the call"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
+        return Receiving(self._limit, self, deadline)
 
     def hold_for(self, task: asyncio.Task[Any]) -> None:
         """Keep the slot until a task is done, even when the block ends before: its work still goes on."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_UNKNOWN = Caller()
+
 
 class Exchange:
     """One request and its response.
@@ -66,7 +68,7 @@ class Exchange:
         self.span = context.tracing.start_server(name, headers, attributes)
         self.trace_id = trace_id_of(self.span)
         self.facts: dict[str, str] = {}
-        self.caller = Caller()
+        self.caller = _UNKNOWN
         self.method: Method | None = None
         self._is_read = False
         self._head = context.head

@@ -51,9 +51,15 @@ class MetadataReader:
             HttpError: 431 when the headers are too large in total.
             GatewayError: as `read` raises it.
         """
-        if sum(len(name) + len(value) for name, value in headers.items()) > self._header_bytes:
+        names, size, selected = self._names, 0, []
+        for name, value in headers.items():
+            size += len(name) + len(value)
+            lower = name.lower()
+            if lower in names:
+                selected.append((lower, value))
+        if size > self._header_bytes:
             raise headers_too_large()
-        return self.read((name.lower(), value) for name, value in headers.items())
+        return self.read(selected)
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed on.
@@ -66,7 +72,7 @@ class MetadataReader:
             GatewayError: INVALID_ARGUMENT with every name that is repeated or has a malformed value.
         """
         metadata: dict[str, str | bytes] = {}
-        violations = []
+        violations, size = [], 0
         for name, value in given:
             if name not in self._names:
                 continue
@@ -74,12 +80,13 @@ class MetadataReader:
                 violations.append(_violation(name, "is repeated; send it once"))
                 continue
             try:
-                metadata[name] = _read_value(name, value)
+                metadata[name] = read = _read_value(name, value)
+                size += len(name) + len(read)
             except ValueError as error:
                 violations.append(_violation(name, str(error)))
         if violations:
             raise invalid_request("a header is malformed", violations)
-        if sum(len(name) + len(value) for name, value in metadata.items()) > _MAX_METADATA_BYTES:
+        if size > _MAX_METADATA_BYTES:
             raise headers_too_large()
         return metadata
 

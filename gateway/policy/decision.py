@@ -167,7 +167,7 @@ class Decision:
     @property
     def is_allowed(self) -> bool:
         """Whether the call is allowed: no rule of a denying binding is broken."""
-        return not self.by_action("deny")
+        return "deny" not in [one.action for one in self.violations]
 
     @property
     def outcome(self) -> str:

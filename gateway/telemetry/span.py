@@ -105,7 +105,8 @@ class RecordedSpan(trace.Span):
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set an attribute."""
-        if self._has_ended():
+        if self.end_time is not None:
+            self._warn()
             return
         attributes, limits = self.attributes, self._settings.limits
         if type(attributes) is dict:
@@ -124,7 +125,8 @@ class RecordedSpan(trace.Span):
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event; the oldest one is dropped when there are too many."""
-        if self._has_ended():
+        if self.end_time is not None:
+            self._warn()
             return
         limits, events = self._settings.limits, self.events
         bounded = _bound(attributes, limits.max_event_attributes, limits.max_attribute_length)
@@ -153,12 +155,15 @@ class RecordedSpan(trace.Span):
 
     def update_name(self, name: str) -> None:
         """Set the name."""
-        if not self._has_ended():
-            self.name = name
+        if self.end_time is not None:
+            self._warn()
+            return
+        self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status, unless it is OK already."""
-        if self._has_ended():
+        if self.end_time is not None:
+            self._warn()
             return
         new = status if isinstance(status, Status) else Status(status, description)
         if self.status.status_code is not StatusCode.OK and new.status_code is not StatusCode.UNSET:
@@ -166,9 +171,11 @@ class RecordedSpan(trace.Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End the span and hand it over."""
-        if not self._has_ended():
-            self.end_time = time_ns() if end_time is None else end_time
-            self._settings.on_end(self)
+        if self.end_time is not None:
+            self._warn()
+            return
+        self.end_time = time_ns() if end_time is None else end_time
+        self._settings.on_end(self)
 
     def to_readable(self) -> ReadableSpan:
         """Return the span as processors and exporters of the SDK read it."""
@@ -189,11 +196,8 @@ class RecordedSpan(trace.Span):
             instrumentation_scope=SCOPE,
         )
 
-    def _has_ended(self) -> bool:
-        if self.end_time is None:
-            return False
+    def _warn(self) -> None:
         _log.warning("an ended span was changed", extra={"span": self.name})
-        return True
 
 
 def _bound(attributes: Attributes, count: int | None, length: int | None) -> MutableMapping[str, Any]:

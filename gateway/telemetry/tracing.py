@@ -7,6 +7,7 @@ which is most of a span's price.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 Span: TypeAlias = trace.Span
+
+# Samplers of the SDK, by their descriptions, that decide on a child of a local span as on that span.
+_FOLLOWS_PARENT = re.compile(
+    r"AlwaysOnSampler|AlwaysOffSampler|TraceIdRatioBased\{.*\}"
+    r"|ParentBased\{.*localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler\}"
+)
 
 _W3C = TraceContextTextMapPropagator()
 _IDS = RandomIdGenerator()
@@ -51,6 +58,7 @@ class Tracer:
         self._sampler = provider.sampler
         self._ids = provider.id_generator
         self._settings = SpanSettings(provider.resource, SpanLimits(), on_end)
+        self._follows_parent = _FOLLOWS_PARENT.fullmatch(provider.sampler.get_description()) is not None
 
     def start_span(
         self, name: str, parent: SpanContext | None, kind: SpanKind, attributes: Attributes
@@ -78,6 +86,22 @@ class Tracer:
             return NonRecordingSpan(own)
         return RecordedSpan(self._settings, name, own, parent, kind, result.attributes)
 
+    def start_child(self, name: str, parent: Span, kind: SpanKind, attributes: Attributes) -> Span:
+        """Start a child of a span of this process. The sampler is asked only if it could decide otherwise."""
+        context = parent.get_span_context()
+        if not self._follows_parent:
+            return self.start_span(name, context, kind, attributes)
+        own = SpanContext(
+            context.trace_id,
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=context.trace_flags,
+            trace_state=context.trace_state,
+        )
+        if not context.trace_flags.sampled:
+            return NonRecordingSpan(own)
+        return RecordedSpan(self._settings, name, own, context, kind, attributes)
+
 
 class Tracing:
     """Starts spans; without a tracer they record nothing, but still carry a trace ID."""
@@ -87,8 +111,7 @@ class Tracing:
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
         """Start the SERVER span of a call; its parent comes from the headers, if any."""
-        parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
-        known = parent if parent.is_valid else None
+        known = _remote_parent(headers) if "traceparent" in headers else None
         if self._tracer is None:
             return NonRecordingSpan(known or _fresh_context())
         return self._tracer.start_span(name, known, SpanKind.SERVER, attributes)
@@ -97,7 +120,7 @@ class Tracing:
         """Start the span of a call of an upstream."""
         if self._tracer is None:
             return parent
-        return self._tracer.start_span(name, parent.get_span_context(), SpanKind.CLIENT, attributes)
+        return self._tracer.start_child(name, parent, SpanKind.CLIENT, attributes)
 
 
 def to_headers(span: Span) -> dict[str, str]:
@@ -113,6 +136,12 @@ def to_headers(span: Span) -> dict[str, str]:
 def trace_id_of(span: Span) -> str:
     """Return the trace ID, 32 hexadecimal digits."""
     return trace.format_trace_id(span.get_span_context().trace_id)
+
+
+def _remote_parent(headers: Mapping[str, str]) -> SpanContext | None:
+    """Return the parent that headers name; None if they are malformed."""
+    parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
+    return parent if parent.is_valid else None
 
 
 def _fresh_context() -> SpanContext:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -17,7 +16,8 @@ from gateway.telemetry import to_headers, trace_id_of
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
+    from types import TracebackType
 
     from google.protobuf.message import Message
 
@@ -72,7 +72,7 @@ class Forwarder:
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
-        with self._exchange(call) as span:
+        with _Exchange(self, call) as span:
             exchange = self._start(call, span)
             data = await exchange
             self._failures.note_response(self._upstreams[call.method.service])
@@ -80,7 +80,7 @@ class Forwarder:
             return Reply(message=self._read(call, data), metadata=_reply_metadata(metadata))
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
-        with self._exchange(call) as span:
+        with _Exchange(self, call) as span:
             exchange = self._start(call, span)
             upstream = self._upstreams[call.method.service]
             try:
@@ -91,7 +91,7 @@ class Forwarder:
             finally:
                 exchange.cancel()
 
-    def _fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
+    def fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
         """Report the failure of an upstream; return the error that the call ends with."""
         upstream = self._upstreams[call.method.service]
         failure = to_gateway_error(error, upstream)
@@ -116,31 +116,58 @@ class Forwarder:
         metadata = list(outgoing_metadata(call, span).items())
         return self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
 
-    @contextmanager
-    def _exchange(self, call: Call) -> Iterator[Span]:
-        """Trace and count the upstream call in this block; raise its failure as the call's error."""
+    def start_span(self, call: Call) -> Span:
+        """Start the span of an upstream call."""
         upstream = self._upstreams[call.method.service]
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
-        span = self._tracing.start_client(call.method.name, call.span, attributes)
-        started_ns = time.perf_counter_ns()  # the loop's clock may have only milliseconds
-        code = Code.UNKNOWN
-        try:
-            yield span
-            code = Code.OK
-        except grpc.aio.AioRpcError as error:
-            failure = self._fail(call, error)
-            code = failure.code
+        return self._tracing.start_client(call.method.name, call.span, attributes)
+
+    def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
+        """Report the end of an upstream call in its span and in the metrics."""
+        _end(span, call.span, code)
+        self._metrics.record_upstream(duration_s, call.method.name, code.name)
+
+
+class _Exchange:
+    """The block of one upstream call. It is traced and counted; its failure is raised as the call's error."""
+
+    __slots__ = ("_call", "_forwarder", "_span", "_started_ns")
+
+    def __init__(self, forwarder: Forwarder, call: Call) -> None:
+        self._forwarder = forwarder
+        self._call = call
+
+    def __enter__(self) -> Span:
+        self._span = self._forwarder.start_span(self._call)
+        self._started_ns = time.perf_counter_ns()  # the loop's clock may have only milliseconds
+        return self._span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        failure = None
+        if isinstance(error, grpc.aio.AioRpcError):
+            failure = self._forwarder.fail(self._call, error)
+        duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
+        self._forwarder.end(self._call, self._span, _code_of(failure or error), duration_s)
+        if failure is not None:
             raise failure from error
-        except GatewayError as error:
-            code = error.code
-            raise
-        except (asyncio.CancelledError, GeneratorExit):  # the caller went away, or reads no further
-            code = Code.CANCELLED
-            raise
-        finally:
-            _end(span, call.span, code)
-            duration_s = (time.perf_counter_ns() - started_ns) / 1e9
-            self._metrics.record_upstream(duration_s, call.method.name, code.name)
+
+
+def _code_of(error: BaseException | None) -> Code:
+    """Return the code that an upstream call ended with."""
+    if error is None:
+        return Code.OK
+    if isinstance(error, GatewayError):
+        return error.code
+    if isinstance(
+        error, (asyncio.CancelledError, GeneratorExit)
+    ):  # the caller went away, or reads no further
+        return Code.CANCELLED
+    return Code.UNKNOWN
 
 
 def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
@@ -164,12 +191,13 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _reply_metadata(metadata: Any) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in metadata or ()
-        if key in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA
-    }
+def _reply_metadata(metadata: grpc.aio.Metadata) -> dict[str, str]:
+    selected = {}
+    for name in _REPLY_METADATA:
+        value = metadata.get(name)
+        if isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA:
+            selected[name] = value
+    return selected
 
 
 def _end(span: Span, parent: Span, code: Code) -> None:

@@ -14,6 +14,7 @@ from gateway.errors import Code, GatewayError, invalid_request
 from gateway.listeners.errors import HttpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from aiohttp.web_request import BaseRequest
@@ -35,7 +36,7 @@ _METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte of zlib data, RFC 1950
 async def read_body(
     request: BaseRequest,
     limit_bytes: int,
-    receiving: AbstractAsyncContextManager[None],
+    receiving: Callable[[], AbstractAsyncContextManager[None]],
     *,
     is_json: bool = True,
 ) -> bytes:
@@ -44,7 +45,7 @@ async def read_body(
     Args:
         request: the request whose body is read.
         limit_bytes: largest size, also after decompression.
-        receiving: bounds how long the body may take; entered while it is received.
+        receiving: returns what bounds how long the body may take; entered while it is received.
         is_json: whether other types are refused.
 
     Raises:
@@ -57,9 +58,35 @@ async def read_body(
         raise _too_large(limit_bytes)
     encoding = _read_encoding(request)
     _check_expectation(request)
+    if request.content.is_eof():  # most bodies arrive together with the head
+        body = _read_arrived(request, limit_bytes)
+    else:
+        body = await _receive(request, limit_bytes, receiving)
+    if encoding not in _PLAIN and body:
+        body = _decompress(body, encoding, limit_bytes)
+    if body and is_json:
+        _check_type(request)
+    return body
+
+
+def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
+    """Return the body, which has arrived in full."""
     try:
-        async with receiving:
-            body = await _read_content(request, limit_bytes)
+        body = request.content.read_nowait()
+    except (web.RequestPayloadError, HTTPException) as error:
+        raise _broken() from error
+    if len(body) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return body
+
+
+async def _receive(
+    request: BaseRequest, limit_bytes: int, receiving: Callable[[], AbstractAsyncContextManager[None]]
+) -> bytes:
+    """Return the body once it has arrived."""
+    try:
+        async with receiving():
+            return await _read_content(request, limit_bytes)
     except TimeoutError as error:
         raise HttpError(
             HTTPStatus.REQUEST_TIMEOUT,
@@ -67,11 +94,6 @@ async def read_body(
             "BODY_TIMEOUT",
             "the body did not arrive within the call's deadline",
         ) from error
-    if encoding not in _PLAIN and body:
-        body = _decompress(body, encoding, limit_bytes)
-    if body and is_json:
-        _check_type(request)
-    return body
 
 
 async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ class RestListener:
         body = await read_body(
             request,
             self._context.limits.body_bytes,
-            slot.receiving(deadline),
+            partial(slot.receiving, deadline),
             is_json=not route.takes_raw_body,
         )
         message = route.binder.bind(match.captures, target.query, body, _content_type(request))
