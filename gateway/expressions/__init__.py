@@ -1,6 +1,7 @@
-"""The language of policies: CEL, type-checked, with a cost limit, failing closed.
+"""The language of policies: CEL with type checks and a cost limit.
 
-Pure: texts in, values out.
+An expression that cannot be evaluated never counts as true: it fails closed. The
+package performs no input or output. It only computes values from texts.
 """
 
 from gateway.expressions.activation import Activation

@@ -1,4 +1,4 @@
-"""The values for an evaluation: variables, and the results of calls that the gateway computes."""
+"""The values for an evaluation: the variables, and the results of function calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 MOST_TURNS = 4096
-"""Turns of loops that are evaluated one by one for a decision, where a call fails in one: some 60 ms."""
+"""The maximum number of loop iterations that are evaluated one by one for a decision; they take about 60 ms.
+
+Iterations are evaluated one by one where they cannot be evaluated together, for
+example because an argument has no value in one of them.
+"""
 
 _NUL = "\0"
 
@@ -25,8 +29,8 @@ class Activation:
     """The values of one decision. Results of calls are added when an expression needs them.
 
     Attributes:
-        values: name → value, of variables and of calls.
-        turn: name → value, of the variables of loops in the current turn.
+        values: the values of variables and the results of calls, by name.
+        turn: the values of the loop variables in the current iteration, by name.
     """
 
     __slots__ = (
@@ -42,19 +46,19 @@ class Activation:
     )
 
     def __init__(self, environment: cel.Env, values: Mapping[str, Any], text_class: type[Message]) -> None:
-        """Prepare.
+        """Prepare the values of one decision.
 
         Args:
             environment: the environment of the engine.
-            values: the values of variables.
-            text_class: class of google.protobuf.StringValue, among the types of the engine.
+            values: the values of the variables, by name.
+            text_class: the class of google.protobuf.StringValue in the engine's descriptor pool.
         """
         self._environment = environment
         self._engine: cel.Activation | None = None
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
-        self._wrapped: dict[str, Any] = {}  # values in the form for the engine
+        self._wrapped: dict[str, Any] = {}  # values that the engine needs in another form
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
         self._turns_left = MOST_TURNS
@@ -62,8 +66,8 @@ class Activation:
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
         """Compute the results of calls and return the activation of the engine.
 
-        A call that fails has no value. In the engine an expression that needs the value
-        is then an error; one that does not need it is evaluated as usual.
+        A call that fails has no value. An expression that needs the missing value is an
+        error in the engine. An expression that does not need it is evaluated as usual.
         """
         for call in calls:
             if call.name in self._known:
@@ -80,18 +84,25 @@ class Activation:
         return self.engine()
 
     def engine(self) -> cel.Activation:
-        """Return the activation of the engine, with the results known so far."""
+        """Return the activation of the engine. It contains the results that were computed so far."""
         if self._engine is None:
             self._engine = self._environment.Activation({**self.values, **self._wrapped})
         return self._engine
 
     def engine_of_turn(self, names: Iterable[str]) -> cel.Activation:
-        """Return the activation of the engine with the variables of loops."""
+        """Return the activation of the engine with the variables of loops added to it.
+
+        Args:
+            names: the names of the loop variables, as in `turn`.
+        """
         turn = {name: self._wrap(self.turn[name]) for name in names}
         return self._environment.Activation({**self.values, **self._wrapped, **turn})
 
     def _wrap(self, value: Any) -> Any:
-        """Return a value in a form that the engine reads whole: it cuts a Python text at NUL."""
+        """Return a value in a form that the engine reads completely.
+
+        The engine cuts a Python string at its first NUL character.
+        """
         if isinstance(value, str):
             return self._text_class(value=value) if _NUL in value else value
         if isinstance(value, list):
@@ -99,10 +110,11 @@ class Activation:
         return value
 
     def count_turn(self) -> None:
-        """Count a turn of a loop that is evaluated separately.
+        """Count an iteration of a loop that is evaluated separately.
 
         Raises:
-            TooManyTurnsError: there were too many; calls that need further ones have no result.
+            TooManyTurnsError: the limit on such iterations is exceeded. A call that needs more of them has
+                no result.
         """
         self._turns_left -= 1
         if self._turns_left < 0:
@@ -110,17 +122,23 @@ class Activation:
             raise TooManyTurnsError(message)
 
     def note(self, call: str, key: str, reason: str) -> None:
-        """Keep the reason why a call has no result.
+        """Store the reason why a call has no result.
 
         Args:
-            call: its name.
-            key: the text that it was called with; empty for a call outside of loops.
-            reason: a message.
+            call: the name of the call.
+            key: the key of the missing result in the table of results; empty if there is no such key, for
+                example for a call outside of loops.
+            reason: the error message.
         """
         self._failures.setdefault(call, {})[key] = reason
 
     def explain(self, text: str, calls: Iterable[ExternalCall]) -> str:
-        """Return the engine's message, or the reason where the result of a call is missing."""
+        """Return the reason for an error of the engine.
+
+        Args:
+            text: the error message of the engine. It is returned unless it names a call without a result.
+            calls: the calls of the expression. The stored reason for a missing result is returned instead.
+        """
         for call in calls:
             for key, reason in self._failures.get(call.name, {}).items():
                 if f'"{key or call.name}"' in text:

@@ -1,7 +1,8 @@
-"""Advice for expressions that do not compile: what their author probably meant.
+"""Advice for expressions that do not compile.
 
-The engine reports what it did not expect. The advice says what to write instead of
-a word of another language, a name in another case, or a time compared with a text.
+The engine only reports what it did not expect. The advice says what the author
+probably wanted to write. Typical mistakes are a word of another language, a name with
+wrong upper and lower case, and a comparison of a time with a text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from gateway.expressions.errors import Problem
 
-# https://github.com/google/cel-spec/blob/master/doc/langdef.md, and the engine's extensions.
+# The names are from https://github.com/google/cel-spec/blob/master/doc/langdef.md and from the engine's
+# extensions.
 _ON_THEIR_OWN = frozenset({
     "bool", "bytes", "double", "duration", "dyn", "has", "int", "string", "timestamp", "type", "uint",
 })  # fmt: skip
@@ -31,8 +33,8 @@ _ON_A_VALUE = frozenset({
     "upperAscii",
 })  # fmt: skip
 CEL_FUNCTIONS = _ON_THEIR_OWN | _ON_A_VALUE | {"matches", "size"}
-"""Functions and macros of the language that expressions can call."""
-# What other languages call it.
+"""The functions and macros of CEL that expressions can call."""
+# A word of another language, in lower case → the word of CEL.
 _OTHER_WORDS = {
     other: name
     for name, others in {
@@ -53,7 +55,7 @@ _OTHER_WORDS = {
     }.items()
     for other in others
 }
-# What CEL has no function for.
+# A function that CEL does not have → what to write instead.
 _MISSING = {
     "get": 'read a key of a map as map["key"], where "key" in map is true',
     "keys": "a map is a list of its keys already, as map.exists(key, …)",
@@ -83,10 +85,10 @@ class Known:
     """The names that an expression can use.
 
     Attributes:
-        variables: names of values.
-        request_fields: fields of the request, which are named with `request.` before them.
-        functions: the gateway's own functions.
-        fields_of: the fields of a message type, by its full name.
+        variables: the names of the variables.
+        request_fields: the names of the request's fields. An expression reads them as `request.<name>`.
+        functions: the names of the gateway's own functions.
+        fields_of: a function that takes the full name of a message type and returns its field names.
     """
 
     variables: Iterable[str]
@@ -96,13 +98,13 @@ class Known:
 
 
 def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = False) -> list[Problem]:
-    """Return the problems of an expression, with advice added to their messages.
+    """Return the problems of an expression, with advice added to their error messages.
 
     Args:
         text: the text of the expression.
         problems: the problems that the engine found.
-        known: names that the expression can use.
-        is_text: the expression has to return a text.
+        known: the names that the expression can use.
+        is_text: whether the expression has to return a text.
     """
     is_syntax = any(one.message.startswith("Syntax error") for one in problems)
     if is_text and _is_bare_text(text, problems, is_syntax=is_syntax):
@@ -116,7 +118,7 @@ def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = 
 
 
 def _is_bare_text(text: str, problems: list[Problem], *, is_syntax: bool) -> bool:
-    """Return whether an expression consists only of words."""
+    """Return whether an expression is probably a text that its author did not put in quotes."""
     words = text.strip()
     if not _WORDS.fullmatch(words):
         return False
@@ -156,7 +158,7 @@ def _suggest_name(name: str, text: str, problem: Problem, known: Known) -> str:
 
 
 def _advise_on_form(name: str, text: str, problem: Problem) -> str:
-    """Describe how a function is called that exists, but not in this form."""
+    """Describe how to call a function that exists but was not called correctly."""
     if not _is_call(text, problem):
         return f"; {name} is a function: call it, as {_form(name)}"
     start = _start_of(text, problem, name) - 1
@@ -175,7 +177,7 @@ def _form(name: str) -> str:
 
 
 def _is_call(text: str, problem: Problem) -> bool:
-    """Return whether a problem is about a call: the engine reports it at the parenthesis."""
+    """Return whether a problem is about a call. The engine reports such a problem at the parenthesis."""
     return _line(text, problem.line)[problem.column - 1 : problem.column] == "("
 
 
@@ -185,7 +187,10 @@ def _line(text: str, line: int) -> str:
 
 
 def _start_of(text: str, problem: Problem, name: str) -> int:
-    """Return the column of a name that the engine reports at its end, or within it."""
+    """Return the column where a name starts.
+
+    The engine reports a problem with a name at the end of the name, or within the name.
+    """
     line, offset = _line(text, problem.line), problem.column - 1
     if line[offset : offset + 1] == "(":
         offset = len(line[:offset].rstrip())
@@ -194,13 +199,13 @@ def _start_of(text: str, problem: Problem, name: str) -> int:
 
 
 def _start_of_field(text: str, problem: Problem, name: str) -> int:
-    """Return the column of a field that the engine reports at the dot before it."""
+    """Return the column where the name of a field starts. The engine reports the dot before the name."""
     start = _line(text, problem.line).find(name, problem.column - 1)
     return start + 1 if start >= 0 else problem.column
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar, ignoring case; empty if none is."""
+    """Return the known name that is most similar to a name, ignoring case; empty if no name is similar."""
     folded: dict[str, str] = {}
     for one in sorted(known):
         folded.setdefault(one.casefold(), one)
@@ -215,7 +220,7 @@ def _did_you_mean(name: str) -> str:
 
 
 def _advise_on_types(function: str, left: str, right: str, text: str, problem: Problem) -> str:
-    """Describe how values of two types are combined."""
+    """Describe how to combine values of two types."""
     types = {left, right}
     if function in _COMPARISONS:
         return _advise_on_comparison(types, text, problem)
@@ -261,7 +266,7 @@ def _duration_of(text: str, problem: Problem) -> str:
 
 
 def _literal_near(text: str, problem: Problem) -> str:
-    """Return the literal after an operator, or the one before it, without quotes."""
+    """Return the literal after an operator, or else the literal before the operator, without its quotes."""
     line, offset = _line(text, problem.line), problem.column - 1
     after = line[offset:].lstrip("<>=! ")
     for pattern in (_TEXT, _DATE, _NUMBER):

@@ -1,4 +1,4 @@
-"""Functions of CEL and of its extensions that policies often need, for people."""
+"""Human-readable descriptions of functions of CEL that policies often need."""
 
 from __future__ import annotations
 
@@ -60,4 +60,8 @@ BORROWED = (
         'base64.encode(b"a") == "YQ=="',
     ),
 )
-"""Functions and macros of CEL and its extensions that policies often need: form, meaning, a true example."""
+"""Functions and macros of CEL and of its extensions that policies often need.
+
+Each item consists of the form of a call, the meaning of the call, and an example that
+is true.
+"""

@@ -1,15 +1,18 @@
-"""Calls of the gateway's functions, computed outside of the engine before an evaluation.
+"""Calls of the gateway's functions, which are computed outside of the engine before an evaluation.
 
-The engine never releases what it passes to a Python function, nor what that returns,
-so it must not call one. When an expression is loaded (see linker.py), each call is
-replaced:
+The engine never releases the arguments and the result of a Python function. So the
+engine must not call Python functions. Instead, each call is replaced when an
+expression is loaded (see linker.py):
 
-- outside of loops by a variable, which is set to the result;
-- in a loop by a look-up in a table, which holds the result for the text of each turn.
-  The engine evaluates the text itself, so it cannot read the result of another text.
+- A call outside of loops is replaced by a variable. The value of the variable is the
+  result of the call.
+- A call in a loop is replaced by a look-up in a table. The table contains the results
+  for the arguments of all iterations. The engine evaluates the arguments itself, so it
+  cannot read the result for other arguments.
 
-When a call fails, its variable is not set, or its text is not in the table. That is
-an error only where the engine needs the value, like an error of the function.
+When a call fails, the variable has no value, or the table has no entry for the
+arguments. This is an error only where the engine needs the value. An error of a CEL
+function has the same effect.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 KEYS = "@keys"
-"""Used in the place of the overload of a function: the keys of a map, in ascending order."""
+"""The ID of a computation that is not a function of policies: the sorted keys of a map.
+
+It is used like the ID of an overload.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +48,12 @@ class Loop:
     """A loop around a call.
 
     Attributes:
-        key: equal for loops over the same values.
-        variables: names of its one or two variables in a turn.
-        values: its range.
-        is_readable: its values are of a type that is known, so that they can leave the engine.
-        node: the values as a part of the expression, a cel.expr.Expr.
-        names: the names that the values may refer to.
+        key: the text that identifies the loop. Two loops have equal keys only if their values are equal.
+        variables: the names of the loop's one or two variables in `Activation.turn`.
+        values: the source of the values that the loop iterates over.
+        is_readable: whether Python can read the values, because their type is known and they are never null.
+        node: the part of the expression that returns the values, a cel.expr.Expr.
+        names: the names that this part may refer to.
     """
 
     key: str
@@ -58,7 +64,7 @@ class Loop:
     names: Names
 
     def turns(self, activation: Activation) -> Iterator[None]:
-        """Set the variables for each turn.
+        """Set the variables of the loop and yield, once for each iteration.
 
         Raises:
             EvaluationError: the values of the loop cannot be evaluated.
@@ -79,16 +85,16 @@ class ExternalCall:
     """A call that the gateway computes.
 
     Attributes:
-        name: the name of the variable that holds the result, or the table of results.
-        function: takes texts.
-        arguments: the arguments of the call.
-        loops: the loops that the arguments depend on, the outer ones first; none outside of loops.
-        keys: the variables of those loops that the arguments use; the table is looked up by them.
-        collect: returns those arguments of all turns, nested like the loops; None when the engine is not
-            needed for that.
-        is_evaluated: whether the engine evaluates an argument.
-        field: the field of the table that holds results of the function's type.
-        table_class: class of TABLE_TYPE.
+        name: the name of the variable that holds the result or, in a loop, the table of results.
+        function: the Python function that computes the result.
+        arguments: the sources of the arguments.
+        loops: the loops that the arguments depend on, from the outermost to the innermost.
+        keys: the positions of the arguments that depend on loops. These arguments are the keys of the table.
+        collect: the function that returns these arguments for all iterations, as lists nested like the
+            loops. It is None if the arguments are evaluated one iteration after another.
+        is_evaluated: whether the engine evaluates at least one argument.
+        field: the name of the table's field for results of the function's type.
+        table_class: the class of the protobuf messages of TABLE_TYPE.
     """
 
     name: str
@@ -102,10 +108,10 @@ class ExternalCall:
     table_class: type[Message]
 
     def find(self, activation: Activation) -> Any:
-        """Return the result, or the table of results.
+        """Return the result or, in a loop, the table of results.
 
         Raises:
-            EvaluationError: there is none.
+            EvaluationError: there is no result, or no table.
         """
         if not self.loops:
             return self._call(self._read(activation))
@@ -115,7 +121,7 @@ class ExternalCall:
             return table
         try:
             gathered = self.collect(activation)
-        except EvaluationError:  # in some turn; the other turns have results
+        except EvaluationError:  # some iteration failed, but the other iterations have results
             self._fill(table, activation, 0)
             return table
         for _ in self.loops[1:]:
@@ -127,7 +133,7 @@ class ExternalCall:
         return table
 
     def _read_fixed(self, activation: Activation) -> dict[int, Any]:
-        """Return the arguments that are the same in all turns, by their positions."""
+        """Return the arguments that do not change between iterations, by their positions."""
         return {
             index: argument.read(activation)
             for index, argument in enumerate(self.arguments)
@@ -144,7 +150,13 @@ class ExternalCall:
             raise EvaluationError(redact_text(str(error))) from error
 
     def _fill(self, table: Any, activation: Activation, depth: int) -> None:
-        """Compute the results of the turns of a loop, and of the loops within it, one by one."""
+        """Compute the results for all iterations of a loop and of its inner loops, one after another.
+
+        Args:
+            table: the table that the results are added to.
+            activation: the values of the decision.
+            depth: the position of the loop in `loops`.
+        """
         if depth == len(self.loops):
             if self.is_evaluated:
                 activation.count_turn()
@@ -164,7 +176,7 @@ class ExternalCall:
             activation.note(self.name, "", str(error))
 
     def _add(self, table: Any, activation: Activation, given: list[Any]) -> None:
-        """Compute the result of one turn."""
+        """Compute the result for one iteration and add it to the table."""
         key = ""
         try:
             *outer, key = (given[index] for index in self.keys)
@@ -174,7 +186,7 @@ class ExternalCall:
             if key in results:
                 return
             result = self._call(given)
-        except (EvaluationError, TypeError) as error:  # a key may be another value than a text
+        except (EvaluationError, TypeError) as error:  # a TypeError: the key is not a text
             activation.note(self.name, str(key), str(error))
             return
         if self.field == "links":
@@ -184,15 +196,15 @@ class ExternalCall:
 
 
 class Calls:
-    """The calls of all expressions of a method; one that occurs in several places is computed once."""
+    """The calls of all expressions of a method. A call that occurs several times is computed only once."""
 
     def __init__(self, schema: Schema, tools: Toolbox, definitions: Definitions | None = None) -> None:
-        """Prepare.
+        """Prepare the functions.
 
         Args:
-            schema: the schema whose types expressions are checked against.
-            tools: the tools that the functions work with.
-            definitions: the definitions of the functions that are defined in CEL; made here when left out.
+            schema: the schema that contains the types for the type check of expressions.
+            tools: the dependencies of the functions.
+            definitions: the CEL definitions of functions. If left out, they are compiled here.
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)
@@ -201,7 +213,7 @@ class Calls:
         self._known: dict[str, ExternalCall] = {}
 
     def is_computed(self, overload: str) -> bool:
-        """Whether the gateway computes a form of a function."""
+        """Return whether the gateway computes an overload."""
         return overload in self._functions
 
     def add(
@@ -212,7 +224,7 @@ class Calls:
         keys: tuple[int, ...] = (),
         collect: Read | None = None,
     ) -> ExternalCall:
-        """Return the call of a form of a function."""
+        """Return the call of an overload; for the attributes see `ExternalCall`."""
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
         if key not in self._known:
             self._known[key] = ExternalCall(

@@ -1,4 +1,4 @@
-"""CEL types of parameters and of values of messages."""
+"""The CEL types of parameters and of other values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from cel_expr_python import cel
 
 from gateway.schema.well_known import is_well_known
 
-_FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once: each look-up makes an object
+_FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # constants, because each look-up creates an object
 _STRING, _NULL, _DYN = cel.Type.STRING, cel.Type.NULL, cel.Type.DYN
 _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
 def is_failure(kind: cel.Type) -> bool:
-    """Return whether a result is an error, or unknown."""
+    """Return whether the type of a result is an error or unknown."""
     return kind in _FAILURES
 
 
 def type_of(value: Any) -> cel.Type:
-    """Return the CEL type of a parameter's value; lists and maps of several types are dynamic."""
+    """Return the CEL type of a parameter's value.
+
+    The elements of a list or map have a dynamic type if they are not all of one type.
+    """
     if isinstance(value, bool):
         return cel.Type.BOOL
     if isinstance(value, int):
@@ -40,9 +43,10 @@ def _common_type(values: list[Any]) -> cel.Type:
 
 
 def take(result: Any) -> Any:
-    """Return the value of a result that may be null, or hold nulls.
+    """Return the value of a result that may be null or contain nulls.
 
-    The engine hands a null to Python without counting the reference: a few million of them end the process.
+    The engine passes a null to Python without counting the reference. After a few million
+    such nulls the process crashes.
     """
     if result.type() == _NULL:
         return None
@@ -55,7 +59,7 @@ def take(result: Any) -> Any:
 
 
 def shape_of(kind: cel.Type) -> str:
-    """Return the shape in Python of a parameter's type: "text", "list", "map", or "text or list"."""
+    """Return the Python shape of a parameter type: "text", "list", "map" or "text or list"."""
     if kind == _STRING:
         return "text"
     if kind == _DYN:
@@ -64,7 +68,7 @@ def shape_of(kind: cel.Type) -> str:
 
 
 def has_shape(value: Any, shape: str) -> bool:
-    """Return whether a value in Python is a text, a list of texts, or a map with texts as keys."""
+    """Return whether a Python value has a shape. Elements of a list and keys of a map have to be texts."""
     if isinstance(value, str):
         return shape.startswith("text")
     if shape == "text":
@@ -76,7 +80,10 @@ def has_shape(value: Any, shape: str) -> bool:
 
 
 def is_of_shape(kind: Any, shape: str) -> bool:
-    """Return whether each value of a cel.expr.Type has a shape; dynamic values may have another."""
+    """Return whether every value of a cel.expr.Type has a shape.
+
+    A value of a dynamic type may have another shape.
+    """
     if kind is None or shape == "text or list":
         return False
     if shape == "map":
@@ -85,7 +92,7 @@ def is_of_shape(kind: Any, shape: str) -> bool:
 
 
 def is_text_type(kind: Any) -> bool:
-    """Return whether a cel.expr.Type is that of texts."""
+    """Return whether a cel.expr.Type is the type of texts."""
     return kind is not None and kind.primitive == _TEXT_PRIMITIVE
 
 
@@ -99,13 +106,14 @@ def is_of_texts(kind: Any) -> bool:
 
 
 def is_constant_type(kind: Any, variables: int) -> bool:
-    """Return whether the elements of a list or map are of a type that is known when a policy is loaded.
+    """Return whether the elements of a list or map have a type that is known when a policy is loaded.
 
-    Others may be null, which the engine hands to Python without counting the reference.
+    Elements of other types may be null. The engine passes a null to Python without
+    counting the reference.
 
     Args:
-        kind: the type of the list or map, a cel.expr.Type; None when it is not known.
-        variables: the variables of the loop over it, one or two.
+        kind: the type of the list or map, a cel.expr.Type; None if the type is not known.
+        variables: the number of variables of the loop over the list or map, one or two.
     """
     if kind is None:
         return False
@@ -118,7 +126,7 @@ def is_constant_type(kind: Any, variables: int) -> bool:
 
 
 def is_never_null(kind: Any) -> bool:
-    """Return whether no value of a cel.expr.Type is null or contains one; None is the dynamic type."""
+    """Return whether no value of a cel.expr.Type is null or contains a null. None is the dynamic type."""
     match kind and kind.WhichOneof("type_kind"):
         case "primitive":
             return True

@@ -19,12 +19,12 @@ CHECKED = "cel.expr.CheckedExpr"
 
 
 def unpack(compiled: cel.Expression, checked_class: Any) -> Any:
-    """Return the checked form of what the engine compiled, a cel.expr.CheckedExpr."""
+    """Return the checked form of a compiled expression, a cel.expr.CheckedExpr."""
     return checked_class.FromString(AnyMessage.FromString(compiled.serialize()).value)
 
 
 def pack(checked: Any) -> bytes:
-    """Return a checked form, serialized for the engine."""
+    """Serialize a checked form for the engine."""
     packed = AnyMessage(
         type_url=f"type.googleapis.com/{checked.DESCRIPTOR.full_name}", value=checked.SerializeToString()
     )
@@ -32,7 +32,7 @@ def pack(checked: Any) -> bytes:
 
 
 def part_of(checked: Any, root: Node) -> Any:
-    """Return a part of an expression as an expression of its own."""
+    """Return a part of an expression as a separate expression."""
     part = type(checked)()
     part.CopyFrom(checked)
     part.expr.CopyFrom(root)
@@ -40,7 +40,15 @@ def part_of(checked: Any, root: Node) -> Any:
 
 
 def rename(checked: Any, node: Node, names: Mapping[str, str]) -> None:
-    """Rename the variables that a part of an expression reads, except those of its own loops."""
+    """Rename the variables that a part of an expression reads.
+
+    Variables that the part declares in its own loops keep their names.
+
+    Args:
+        checked: the expression, a cel.expr.CheckedExpr.
+        node: the part.
+        names: the new names, by the current names.
+    """
     match node.WhichOneof("expr_kind"):
         case "ident_expr":
             name = names.get(node.ident_expr.name)
@@ -81,6 +89,6 @@ def add_binding(checked: Any, name: str, value: Node) -> None:
 
 
 def last_id(checked: Any) -> int:
-    """Return the largest ID of an expression, of its references and of its types."""
+    """Return the largest ID in an expression, including its references and its types."""
     ids: list[int] = [*checked.reference_map, *checked.type_map, *(one.id for one in walk(checked.expr))]
     return max(ids, default=0)

@@ -1,13 +1,13 @@
 """Estimates the cost of an expression when it is loaded.
 
-The engine limits the turns of loops and nothing else, though a turn may take long
-and a text can double with each step. So the cost of each expression is estimated
-when it is loaded, and one that costs too much is refused.
+The engine only limits the number of loop iterations. But one iteration may take a long
+time, and a text can double its size with each operation. So the cost of each expression
+is estimated when the expression is loaded. An expression that costs too much is refused.
 
-The estimate is an upper bound. A field of the request counts as large as its
-constraints allow. A field without a constraint counts as large as `InputLimits`
-allow; no larger request is evaluated (gateway/policy/input_size.py). Parameters
-count with their actual size.
+The estimate is an upper bound. It uses the largest size that the constraints of a
+request field allow. For a field without a constraint it uses the size that
+`InputLimits` allow. Larger requests are not evaluated (see
+gateway/policy/input_size.py). Parameters count with their actual size.
 """
 
 from __future__ import annotations
@@ -42,42 +42,44 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
-_LOOKUP_STEPS = 16  # to look up a result
-_FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # to compute one
+_LOOKUP_STEPS = 16  # the steps to look up a result
+_FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # the steps of one computation
 _OTHER_FUNCTION_STEPS = 32
-_EVALUATION_STEPS = 16  # an argument that the engine evaluates
+_EVALUATION_STEPS = 16  # the steps for an argument that the engine evaluates
 _SELECTIONS = {"_[_]", "_[?_]", "_?._"}
-_SET_STEPS = 1  # to compare two elements
-_ELEMENT_STEPS = 8  # to hand an element of a collection to one of them
-_BYTES_A_STEP = 64  # what a step copies or reads of a text or a collection
-_COMPARED_A_STEP = 256  # what it compares of a collection
-_PAIRS_A_STEP = 4096  # pairs of a byte of a text and a byte that is searched for
-_COPIES_A_STEP = 6  # a loop that gathers a list copies it at each turn, half of it on average
+_SET_STEPS = 1  # the steps to compare two elements
+_ELEMENT_STEPS = 8  # the steps to pass an element of a collection to a function of the gateway
+_BYTES_A_STEP = 64  # the bytes that one step copies or reads
+_COMPARED_A_STEP = 256  # the bytes that one step compares
+_PAIRS_A_STEP = 4096  # the pairs of bytes that one step of a text search compares
+# The elements that one step copies. A loop that builds a list copies the list in each iteration. On average
+# the list then has half of its final length.
+_COPIES_A_STEP = 6
 
 
 _SMALLEST_TEXT, _SMALLEST_COLLECTION = (
     1024,
     64,
-)  # the least that a field counts, even if its constraints allow less
-_TEXT_TYPES = {5, 6}  # STRING and BYTES of cel.expr.Type.PrimitiveType
+)  # a field counts at least with these sizes, even if its constraints allow less
+_TEXT_TYPES = {5, 6}  # STRING and BYTES in cel.expr.Type.PrimitiveType
 
 
-_ENTRY_BYTES = 128  # of an entry of a table of results, without its texts
-_EVALUATED_ENTRY_BYTES = 512  # what it holds in addition when the engine evaluates its key
-_LINK_BYTES = 1024  # of a link in a table, without its texts
-_TABLE_BYTES_A_STEP = 32  # of tables, which stay in memory until the decision is made
-_GATHERED_A_STEP = 4  # a table's keys are gathered in a list of lists, which each turn copies
+_ENTRY_BYTES = 128  # the bytes of an entry in a table of results, without the texts of the entry
+_EVALUATED_ENTRY_BYTES = 512  # the additional bytes of an entry whose key the engine evaluates
+_LINK_BYTES = 1024  # the bytes of a link in a table, without the texts of the link
+_TABLE_BYTES_A_STEP = 32  # the bytes that count as one step; tables stay in memory until the decision is made
+_GATHERED_A_STEP = 4  # the lists that one step copies; each iteration copies the list of a table's keys
 
 
 class CostEstimator:
     """Estimates the cost of one expression."""
 
     def __init__(self, types: Mapping[int, Any], schema: Schema, limits: InputLimits) -> None:
-        """Prepare.
+        """Prepare the estimate.
 
         Args:
-            types: the types of the nodes of the expression, by their IDs.
-            schema: the schema with the constraints of fields.
+            types: the types of the expression's nodes, by node ID.
+            schema: the schema that contains the constraints of fields.
             limits: the limits for fields without constraints.
         """
         self._types = types
@@ -93,10 +95,10 @@ class CostEstimator:
 
         Args:
             root: the root node of the expression.
-            scope: costs of the variables that are known; the others count as messages.
+            scope: the costs of variables, by name. A variable that is missing has the usual cost of its type.
 
         Raises:
-            CostLimitError: it costs too much.
+            CostLimitError: the expression costs too much.
         """
         self._table_steps = 0
         return _check(self._cost(root, scope).after(self._table_steps))
@@ -120,7 +122,7 @@ class CostEstimator:
         return Cost(size, size) if size else SCALAR
 
     def _select(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
-        """Estimate a field of a message, by its constraints, or an entry of a map."""
+        """Estimate the value of a field from the field's constraints, or the value of a map entry."""
         operand = node.select_expr.operand
         kind, whole = self._types.get(operand.id), self._cost(operand, scope)
         if kind is None or not kind.message_type or node.select_expr.test_only:
@@ -148,13 +150,21 @@ class CostEstimator:
         return Cost(usual.count, min(whole.size, usual.size), whole.steps)
 
     def _part(self, whole: Cost, kind: Any) -> Cost:
-        """Estimate an element of a collection; its type is None when it is dynamic."""
+        """Estimate an element of a collection.
+
+        Args:
+            whole: the cost of the collection.
+            kind: the type of the element; None if the type is dynamic.
+        """
         usual = self._usual(kind)
         average = whole.size // max(whole.count, 1)
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
 
     def _element(self, over: Cost, loop: Any) -> Cost:
-        """Estimate an element of the range of a loop. Only the sum counts, so each has the average size."""
+        """Estimate an element of the list or map that a loop iterates over.
+
+        Each element counts with the average size, because only the sum of all elements matters.
+        """
         kind = self._types.get(loop.iter_range.id)
         if kind is None:
             return self._of_type(over.size // max(over.count, 1), over, self._message)
@@ -162,7 +172,11 @@ class CostEstimator:
         return self._of_type(over.size // max(over.count, 1), over, self._usual(inner))
 
     def _turn(self, over: Cost, loop: Any) -> dict[str, Cost]:
-        """Estimate the variables of a loop: element or key; with two, index and element, or key and value."""
+        """Estimate the variables of a loop.
+
+        A single variable is the element of a list or the key of a map. Two variables are the
+        index and the element of a list, or the key and the value of a map entry.
+        """
         element = self._element(over, loop)
         if not loop.iter_var2:
             return {loop.iter_var: element}
@@ -219,7 +233,10 @@ class CostEstimator:
     def _computation(
         self, function: str, nodes: list[Node], given: list[Cost], scope: Mapping[str, Cost]
     ) -> int:
-        """Return the steps to compute a function: once for each turn of the loops that its arguments read."""
+        """Return the number of steps to compute the results of a function.
+
+        A result is computed for each iteration of the loops that the arguments depend on.
+        """
         loops = [_loops_of(one, scope) for one in nodes]
         entries, gathered = 1, 0
         for _, turns in sorted(frozenset[tuple[int, int]]().union(*loops)):
@@ -237,12 +254,15 @@ class CostEstimator:
         return entries * (steps + size // _TABLE_BYTES_A_STEP) + (gathered if evaluated else 0)
 
     def _text_size(self, node: Node, cost: Cost) -> int:
-        """Return the size of an argument. It has to be a text, though a dynamic type may be larger."""
+        """Return the size of an argument that has to be a text.
+
+        An argument of a dynamic type counts at most as the largest text.
+        """
         is_text = self._usual(self._types.get(node.id)) is self._text
         return cost.size if is_text else min(cost.size, self._text.size)
 
     def _reading(self, call: Any, nodes: list[Node], given: list[Cost]) -> int:
-        """Return the steps that it takes to read what a function is given."""
+        """Return the number of steps that a function needs to read its arguments."""
         function, sizes = call.function, [cost.size for cost in given]
         if function in READS_NOTHING or (function == "size" and self._is_collection(nodes[0])):
             return 0
@@ -269,7 +289,7 @@ class CostEstimator:
         loop = node.comprehension_expr
         start = self._cost(loop.accu_init, scope)
         if is_variable_binding(node):
-            # It is evaluated once, however often it is read.
+            # The value of the variable is evaluated only once, even if it is read several times.
             known = Cost(start.count, start.size, loops=_loops_of(loop.accu_init, scope))
             return self._cost(loop.result, {**scope, loop.accu_var: known}).after(start.steps)
         over = self._cost(loop.iter_range, scope)
@@ -286,7 +306,7 @@ class CostEstimator:
             start.size + over.count * max(turn.size - start.size, 0),
         )
         steps = over.steps + start.steps + over.count * (turn.steps + 2)
-        if self._is_map(loop.iter_range) and not _is_read(loop.iter_range):  # its keys are sorted first
+        if self._is_map(loop.iter_range) and not _is_read(loop.iter_range):  # the loop needs sorted keys
             steps += over.count * over.count.bit_length() + over.count**2 // _COPIES_A_STEP
         if loop.accu_init.HasField("list_expr"):
             steps += over.count * gathered.count // _COPIES_A_STEP
@@ -300,13 +320,16 @@ def _check(cost: Cost) -> Cost:
 
 
 def _loops_of(node: Node, scope: Mapping[str, Cost]) -> frozenset[tuple[int, int]]:
-    """Return the loops that a part depends on."""
+    """Return the loops that a part depends on, as pairs of depth and number of iterations."""
     known = (scope[name].loops for name in names_in(node) if name in scope)
     return frozenset[tuple[int, int]]().union(*known)
 
 
 def _is_read(node: Node) -> bool:
-    """Whether the gateway reads a value without the engine: a name, a field, a literal, a result."""
+    """Return whether the gateway reads a value without the engine.
+
+    Such values are names, literals, fields, map entries and results of the gateway's functions.
+    """
     match node.WhichOneof("expr_kind"):
         case "ident_expr" | "const_expr":
             return True

@@ -1,4 +1,4 @@
-"""The costs of values, and of the results of functions: see cost_estimator.py."""
+"""The costs of values and of function results (see cost_estimator.py)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_STEPS = 400_000
-"""A step is about 50 ns, so this is about 20 ms for one expression."""
+"""The maximum cost of one expression, in steps. A step takes about 50 ns, so the limit is about 20 ms."""
 
 MAX_STEPS_OF_A_METHOD = 4_000_000
-"""Of all expressions of one call: each rule may be within its limit, and all of them together too much."""
+"""The maximum cost of all expressions of one call, in steps.
+
+All rules together may take too long, even if each rule is within its own limit.
+"""
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of one value. Values stay in memory until the decision is made."""
+"""The maximum size of one value. Values stay in memory until the decision is made."""
 
 SCALAR_BYTES = 32
-ELEMENT_BYTES = 64  # what an element takes in addition to the bytes of its text
-_CLAUSE_BYTES = 1400  # the longest that a clause of a format makes of a number: %.1000f
+ELEMENT_BYTES = 64  # the bytes of an element in addition to the bytes of its text
+_CLAUSE_BYTES = 1400  # the maximum size of a formatted number; the longest format clause is %.1000f
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An upper bound of the size of a value and of the steps to evaluate it.
+    """An upper bound of the size of a value and of the steps to evaluate the value.
 
     Attributes:
-        count: elements of a list or map, characters of a text.
-        size: bytes, with all elements.
-        steps: the steps that evaluate it.
-        loops: depth and turns of each loop that a variable depends on.
+        count: the number of elements of a list or map, or the number of characters of a text.
+        size: the size in bytes, including all elements.
+        steps: the number of steps to evaluate the value.
+        loops: the depth and the number of iterations of each loop that the value depends on.
     """
 
     count: int
@@ -39,12 +42,12 @@ class Cost:
     loops: frozenset[tuple[int, int]] = frozenset()
 
     def after(self, steps: int) -> Cost:
-        """Return the same value after further steps."""
+        """Return this cost with further steps added."""
         return replace(self, steps=self.steps + steps)
 
     @property
     def fault(self) -> str | None:
-        """The reason why this is too much, or None."""
+        """The reason why the cost is too high, or None if it is within the limits."""
         if self.steps > MAX_STEPS:
             return (
                 f"takes too long: up to {self.steps:,} steps, {MAX_STEPS:,} are allowed; nest fewer loops, "
@@ -78,19 +81,19 @@ def _together(given: list[Cost]) -> Cost:
 
 
 def concatenated(given: list[Cost]) -> Cost:
-    """Estimate concatenated lists; every element counts as the largest one."""
+    """Estimate the concatenation of lists. Every element counts as the largest element."""
     count = sum(one.count for one in given)
     return Cost(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
 
 
 def _format(given: list[Cost]) -> Cost:
     template, arguments = given
-    size = template.size + 2 * arguments.size + arguments.count * _CLAUSE_BYTES  # %x doubles a text
+    size = template.size + 2 * arguments.size + arguments.count * _CLAUSE_BYTES  # %x doubles a text's size
     return Cost(size, size)
 
 
 def same(given: list[Cost]) -> Cost:
-    """Estimate a function that returns a part of an argument, or a value of one machine word."""
+    """Estimate the result of a function that returns a part of an argument, or a number."""
     return Cost(
         max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
     )
@@ -111,7 +114,7 @@ def _scalar(_given: list[Cost]) -> Cost:
 
 def _replace(given: list[Cost]) -> Cost:
     text, _, new = given[:3]
-    # Every character may be one to replace, and an empty text is between all of them.
+    # Every character may be replaced. An empty old text also matches before and after each character.
     size = (text.size + 1) * (new.size + 1)
     return Cost(size, size)
 

@@ -1,4 +1,8 @@
-"""Functions that are defined in CEL: when an expression is loaded, calls are replaced by the definitions."""
+"""Functions that are defined in CEL.
+
+When an expression is loaded, calls of such functions in loops are replaced with the
+definitions.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Definitions:
-    """The definitions, compiled once for a bundle."""
+    """The CEL definitions of functions, compiled once for a bundle."""
 
     def __init__(self, schema: Schema) -> None:
-        """Compile them, against the types of a schema."""
+        """Compile the definitions against the types of a schema."""
         self._compiled: dict[str, Any] = {}
         functions, checked_class = declare_functions(), schema.message(CHECKED)
         for overload in OVERLOADS.values():
@@ -38,15 +42,15 @@ class Definitions:
                 self._compiled[overload.id] = unpack(compiled, checked_class)
 
     def expand(self, editor: Editor, node: Node, turn: frozenset[str] = frozenset()) -> None:
-        """Replace each call with a list or map that depends on a loop, the inner ones first.
+        """Replace each call whose list or map argument depends on a loop. Inner calls are replaced first.
 
         Args:
             editor: the editor of the expression.
-            node: a part of it.
-            turn: variables of the loops around the part.
+            node: the part of the expression that contains the calls.
+            turn: the names of the variables of the loops around the part.
 
         Raises:
-            ExpressionError: an argument has elements of another type than the definition is for, or of any.
+            ExpressionError: the elements of a list or map argument are not known to be texts.
         """
         loop = node.comprehension_expr
         if node.WhichOneof("expr_kind") == "comprehension_expr":

@@ -1,4 +1,4 @@
-"""Changes to the checked form of an expression that keep its references and types complete."""
+"""Changes to the checked form of an expression. The references and types stay complete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
 
 _RESULT = "@result"
-_STRING, _UINT = 5, 3  # of PrimitiveType
+_STRING, _UINT = 5, 3  # numbers in PrimitiveType
 MOST_ADDED = 16384
-"""Nodes that an edited expression may gain; each takes the engine some 3 KB."""
+"""The maximum number of nodes that are added to an expression. The engine needs about 3 KB for a node."""
 _TOO_LARGE = (
     "becomes too large: a map that is computed is copied wherever transformList reads a value of it, and so "
     "are the arguments of inCidr, missing and unknown in loops; make a variable of the map, or nest fewer"
@@ -27,8 +27,8 @@ _TOO_LARGE = (
 class Editor:
     """Changes one expression in place.
 
-    The engine finds the meaning of a name or a call by the ID of its node, so
-    each node that is added has an ID of its own, with its reference and its type.
+    The engine finds the meaning of a name or a call by the ID of its node. So each added
+    node gets a new ID. The reference and the type of the node are stored under this ID.
 
     Attributes:
         checked: the expression, a cel.expr.CheckedExpr.
@@ -40,11 +40,11 @@ class Editor:
         self._most = self._last + MOST_ADDED
 
     def type_of(self, node: Node) -> Any:
-        """Return the type of a node, a cel.expr.Type; None when it is only known at evaluation."""
+        """Return the type of a node, a cel.expr.Type; None if the type is only known at evaluation."""
         return self.checked.type_map.get(node.id)
 
     def overload_of(self, node: Node) -> str:
-        """Return the ID of the overload of a call; several possible ones are separated by "|"."""
+        """Return the ID of the overload of a call. Several possible overloads are separated by "|"."""
         found = self.checked.reference_map.get(node.id)
         return "" if found is None else "|".join(sorted(found.overload_id))
 
@@ -53,8 +53,8 @@ class Editor:
 
         Args:
             node: the node to change.
-            name: its new name.
-            kind: type of the value; that of the node when left out.
+            name: the name that the node becomes.
+            kind: the type of the value. If it is left out, the node keeps its type.
         """
         kept = self.type_of(node) if kind is None else kind
         self._reset(node, kept)
@@ -66,9 +66,9 @@ class Editor:
 
         Args:
             node: the node to change.
-            table: name of a variable of TABLE_TYPE.
-            field: the field that holds the values.
-            keys: parts of the node.
+            table: the name of a variable of TABLE_TYPE.
+            field: the name of the table's field that contains the values.
+            keys: the one or two keys, which are parts of the node.
         """
         kind = self.type_of(node)
         copies = [self.copy(key) for key in keys]
@@ -80,7 +80,14 @@ class Editor:
         self.checked.type_map[place.id].message_type = TABLE_TYPE
 
     def _set_entry(self, node: Node, field: str, key: Node, kind: Any) -> Node:
-        """Turn a node into `….field[key]`, with a value of a type; return the node before the field."""
+        """Turn a node into `table.field[key]`, and return the node of `table`, which is still empty.
+
+        Args:
+            node: the node to change.
+            field: the name of the table's field.
+            key: the key of the entry.
+            kind: the type of the value; None if the type is only known at evaluation.
+        """
         self._set_index(node, key)
         entries = node.call_expr.args[0]
         entries.id = self._new_id()
@@ -95,16 +102,22 @@ class Editor:
         return place
 
     def has_sortable_keys(self, node: Node) -> bool:
-        """Whether a node is a map with keys of one type."""
+        """Return whether a node is a map whose keys have one known type."""
         kind = self.type_of(node)
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
 
     def has_keys_of_python(self, node: Node) -> bool:
-        """Whether keys from Python have the type of the map: an int is never a uint."""
+        """Return whether keys that come from Python have the key type of the map.
+
+        An integer from Python is an int in CEL, never a uint.
+        """
         return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
     def replace_values(self, node: Node) -> None:
-        """Turn a loop over keys and values of a map into a loop over keys that looks up the values."""
+        """Turn a loop over the keys and values of a map into a loop over the keys.
+
+        The new loop looks up each value in the map.
+        """
         self._freshen(node)
         loop = node.comprehension_expr
         name, loop.iter_var2 = loop.iter_var2, ""
@@ -118,7 +131,7 @@ class Editor:
                 one.call_expr.args[0].CopyFrom(whole)
 
     def _freshen(self, node: Node) -> None:
-        """Give the variables of all loops in a part unique names."""
+        """Give unique names to the variables of all loops in a part."""
         for one in walk(node):
             loop = one.comprehension_expr
             names = {name: f"@{name}{self._new_id()}" for name in (loop.iter_var, loop.iter_var2) if name}
@@ -129,14 +142,14 @@ class Editor:
                 rename(self.checked, part, names)
 
     def set_key_list(self, node: Node, name: str) -> None:
-        """Replace a map by a name for the list of its keys."""
+        """Replace a map with the name of a variable that contains the list of the map's keys."""
         keys = self.type_of(node).map_type.key_type
         kind = type(self.type_of(node))()
         kind.list_type.elem_type.CopyFrom(keys)
         self.set_name(node, name, kind)
 
     def sort_keys(self, node: Node) -> None:
-        """Turn a map with keys of one type into the list of its keys, in ascending order."""
+        """Replace a map with the list of its keys in ascending order. All keys have one type."""
         keys = self.type_of(node).map_type.key_type
         whole = self.copy(node)
         self._reset(node, None)
@@ -156,7 +169,7 @@ class Editor:
         Args:
             node: the node to change.
             definition: the other expression, a cel.expr.CheckedExpr.
-            arguments: names that the definition reads → their replacements.
+            arguments: the nodes that replace the variables of the definition, by variable name.
         """
         copies = {name: self._detached(one) for name, one in arguments.items()}
         grafted = self._adopt(definition, definition.expr)
@@ -171,7 +184,7 @@ class Editor:
             self.checked.type_map[node.id].CopyFrom(self.checked.type_map[kept])
 
     def copy(self, node: Node) -> Node:
-        """Return a copy of a part, with IDs of its own."""
+        """Return a copy of a part. The nodes of the copy have new IDs."""
         return self._adopt(self.checked, node)
 
     def _detached(self, node: Node) -> Node:
@@ -180,7 +193,12 @@ class Editor:
         return copied
 
     def _adopt(self, source: Any, node: Node) -> Node:
-        """Return a copy of a node of an expression, with its references and types."""
+        """Return a copy of a node with new IDs, and copy its references and types.
+
+        Args:
+            source: the expression that contains the node, a cel.expr.CheckedExpr.
+            node: the node to copy.
+        """
         copied = self._detached(node)
         for one in walk(copied):
             known, one.id = one.id, self._new_id()
@@ -193,7 +211,12 @@ class Editor:
         return copied
 
     def _reset(self, node: Node, kind: Any) -> None:
-        """Empty a node and give it a new ID, and a type where it is known."""
+        """Remove the content of a node and give the node a new ID.
+
+        Args:
+            node: the node to change.
+            kind: the new type of the node; None if the type is not known.
+        """
         kept = None
         if kind is not None:
             kept = type(kind)()
@@ -210,14 +233,21 @@ class Editor:
         self._set_overload(node, "index_map")
 
     def make_list(self, elements: list[Node]) -> Node:
-        """Return a list of parts."""
+        """Return a list expression with the given elements."""
         made = type(self.checked.expr)()
         made.id = self._new_id()
         made.list_expr.elements.extend(elements)
         return made
 
     def make_map(self, over: Node, variables: tuple[str, ...], result: Node) -> Node:
-        """Return `over.map(variable, result)`; with two variables, of index and element or key and value."""
+        """Return `over.map(variable, result)`.
+
+        Args:
+            over: the list or map that the loop iterates over.
+            variables: the name of the variable for an element or a key. With two names, the variables are
+                the index and the element of a list, or the key and the value of a map entry.
+            result: the expression for an element of the resulting list.
+        """
         made = type(over)()
         made.id = self._new_id()
         loop = made.comprehension_expr
@@ -253,4 +283,4 @@ class Editor:
 
 
 _SORTED = {1: "bool", 2: "int", 3: "uint", 5: "string"}
-"""Types that keys of maps can have, by their number in PrimitiveType, as `sort()` names its forms."""
+"""The types that map keys can have: number in PrimitiveType → name in the overload IDs of `sort()`."""

@@ -1,9 +1,10 @@
 """Compiles the expressions of one binding.
 
-An expression is compiled twice: as it is written, for its type and the place
-of each problem, and with the policy's variables bound inside of it, which is what
-is run. So the value of a variable never leaves the engine, and is found at most
-once, when it is needed.
+An expression is compiled twice. The first compilation takes the text as its author
+wrote it, to find the type of the expression and the position of each problem. The
+second compilation binds the policy's variables inside the expression. Its result is
+evaluated. So the value of a variable never leaves the engine. The engine computes the
+value lazily, and at most once in an evaluation.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ _TIMES = {
     "timestamp": 'no time that exists; write one with its zone, as timestamp("2026-12-31T18:00:00Z")',
     "duration": 'no duration; write a number with h, m, s or ms, as duration("36h")',
 }
-"""Functions that read a time → the message about a literal that they cannot read."""
+"""The functions that read a time or a duration → the error message about a literal that is not valid."""
 _MAX_COMPOSED = 65536
-_MAX_VARIABLES = 24  # each is a level of nesting, and the engine allows 32
+_MAX_VARIABLES = 24  # each variable adds a level of nesting, and the engine allows 32 levels
 
 
 class Environment:
@@ -59,16 +60,16 @@ class Environment:
         container: str = "b",
         calls: Calls | None = None,
     ) -> None:
-        """Prepare.
+        """Prepare the compilation.
 
         Args:
-            schema: the schema whose types expressions are checked against.
-            tools: the tools that the functions work with.
-            variables: the variables that every binding has.
-            parameters: the parameters of this binding.
-            container: prefix of the binding's own names.
-            calls: the function calls in the method's policies, shared by its bindings; if left out, only
-                those of this binding.
+            schema: the schema that contains the types for the type check of expressions.
+            tools: the dependencies of the functions.
+            variables: the types of the variables that every binding has, by name.
+            parameters: the values of the binding's parameters, by name.
+            container: the prefix of the names that belong to the binding.
+            calls: the function calls that all bindings of the method share. If it is left out, the calls are
+                not shared.
         """
         self._schema = schema
         self._tools = tools
@@ -99,7 +100,12 @@ class Environment:
         )
 
     def declare(self, name: str, expression: Expression | None) -> None:
-        """Add a variable for the expressions compiled from now on; None means one that was refused."""
+        """Add a variable for the expressions that are compiled after this call.
+
+        Args:
+            name: the name of the variable.
+            expression: the expression of the variable; None if the expression was refused.
+        """
         self._types[self._full(name)] = expression.returns if expression else cel.Type.DYN
         self._alone = self._make(AUTHORS)
         if expression is None or expression.reads & self._refused:
@@ -109,7 +115,7 @@ class Environment:
         if self.is_constant(expression):
             try:
                 self._constants[self._full(name)] = expression.evaluate(self.activate(self._constants))
-            except EvaluationError:  # it is reported with each decision that needs it
+            except EvaluationError:  # each decision that needs the variable reports the error
                 return
 
     def is_constant(self, expression: Expression) -> bool:
@@ -118,15 +124,18 @@ class Environment:
         return not (known & self._types.keys()) - self._constants.keys()
 
     def activate(self, values: Mapping[str, Any]) -> Activation:
-        """Return an activation: a value for each variable."""
+        """Return an activation that contains the given values of variables."""
         return Activation(self._composed, values, self._text_class)
 
     def full_name(self, variable: str) -> str:
-        """Return the name of a variable of the policy in an activation."""
+        """Return the name that a variable of the policy has in an activation."""
         return self._full(variable)
 
     def part(self, expression: Expression, node: Node) -> Executable:
-        """Return a part of an expression, to be evaluated with the policy's variables in the activation."""
+        """Return the executable of a part of an expression.
+
+        The executable reads the policy's variables from the activation.
+        """
         return self._link(self._alone, part_of(expression.checked, node))[0]
 
     def compile(self, text: str, returns: cel.Type | None = None) -> Expression:
@@ -134,10 +143,10 @@ class Environment:
 
         Args:
             text: the text of the expression.
-            returns: the type that it has to return; any if left out.
+            returns: the type that the expression has to return. If it is left out, every type is allowed.
 
         Raises:
-            ExpressionError: with every problem.
+            ExpressionError: the expression is refused. The error contains the problems.
         """
         try:
             alone = self._alone.compile(text)
@@ -147,25 +156,30 @@ class Environment:
         reads = reads_of(checked, self.container)
         is_open = bool(
             reads & self._refused
-        )  # its type may be that of a refused variable, which is not known
+        )  # the type of the expression may depend on a refused variable, whose type is not known
         if returns is not None and alone.return_type() != returns and not is_open:
             given = alone.return_type().name()
             raise ExpressionError([Problem(1, 1, f"gives {given}, but has to give {returns.name()}")])
         self._refuse(text, checked)
         self._add_patterns(text, checked)
         self._check_times(text, checked)
-        # An expression that needs a refused variable is never evaluated; only its type is checked.
+        # An expression that needs a refused variable is checked, but never evaluated.
         executable, steps = (Executable(alone, ()), 0) if is_open else self.compose(text, reads)
         return Expression(text, executable, alone.return_type(), checked, reads, steps)
 
     def compose(self, text: str, reads: frozenset[str]) -> tuple[Executable, int]:
-        """Compile an expression with the variables that it needs; return it with its cost in steps.
+        """Compile an expression together with the variables that it needs.
 
-        The variables are bound outermost, because no loop may run before a cel.bind: in the engine, a loop
-        that ends early leaves its element where the next cel.bind keeps its value.
+        Return the executable and its cost in steps. The variables are bound around the whole expression,
+        because no loop may run before a `cel.bind`. A loop that ends early leaves its last element in the
+        memory of the engine, where the next `cel.bind` stores its value.
+
+        Args:
+            text: the text of the expression.
+            reads: the names of the variables that the expression reads.
 
         Raises:
-            ExpressionError: it costs too much.
+            ExpressionError: the expression costs too much, is too long, or needs too many variables.
         """
         needed = self._needed(reads)
         if len(needed) > _MAX_VARIABLES:
@@ -184,7 +198,7 @@ class Environment:
         return self._link(self._composed, checked)
 
     def _link(self, environment: cel.Env, checked: Any) -> tuple[Executable, int]:
-        """Return the executable and its cost in steps; the checked form is changed."""
+        """Return the executable of a checked form and its cost in steps. The checked form is changed."""
         editor = Editor(checked)
         try:
             self._calls.definitions.expand(editor, checked.expr)
@@ -195,7 +209,12 @@ class Environment:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
-        """Return the variables that names need, directly or through others, in their order."""
+        """Return the variables that are needed, in the order of their declaration.
+
+        Args:
+            reads: the names that an expression reads. The variables that these names depend on are
+                returned, too.
+        """
         needed: set[str] = set()
         for name in reversed(self._variables):
             if name in reads:
@@ -204,7 +223,7 @@ class Environment:
         return [name for name in self._variables if name in needed]
 
     def _refuse(self, text: str, checked: Any) -> None:
-        """Refuse what policies may not use."""
+        """Refuse an expression that calls functions which policies may not use."""
         positions = checked.source_info.positions
         refused = [
             Problem(*_place(text, positions.get(node.id, 0)), message)
@@ -229,7 +248,10 @@ class Environment:
             raise ExpressionError(problems)
 
     def _check_times(self, text: str, checked: Any) -> None:
-        """Refuse a time or a duration that does not exist: its evaluation would fail for every request."""
+        """Refuse a literal that is not a valid time or duration.
+
+        The evaluation of such a literal would fail for every request.
+        """
         problems = []
         for node in walk(checked.expr):
             call = node.call_expr
@@ -244,7 +266,7 @@ class Environment:
             raise ExpressionError(problems)
 
     def _evaluate_constant(self, checked: Any, node: Node) -> Any:
-        """Return the value of a part that depends on no request; None when it has none."""
+        """Return the value of a part that does not depend on the request; None if the evaluation fails."""
         try:
             executable, _ = self._link(self._alone, part_of(checked, node))
             return executable.evaluate(self.activate(self._constants))
@@ -258,7 +280,7 @@ class Environment:
         return value
 
     def _advise(self, text: str, problems: list[Problem], returns: cel.Type | None) -> list[Problem]:
-        """Add advice to the problems."""
+        """Return the problems of an expression with advice added to their error messages."""
         request = self._types.get("request")
         known = Known(
             variables=[name.removeprefix(f"{self.container}.") for name in self._types],
@@ -282,6 +304,6 @@ def _problems(text: str) -> list[Problem]:
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column of a place in a text."""
+    """Return the line and the column of an offset in a text."""
     before = text[:offset]
     return before.count("\n") + 1, len(before) - before.rfind("\n")

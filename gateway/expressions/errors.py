@@ -1,4 +1,4 @@
-"""Errors of expressions, when they are loaded and when they are evaluated."""
+"""Errors when expressions are loaded, and errors when they are evaluated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The reason why an expression is refused, and its position; line and column count from 1."""
+    """A reason why an expression is refused, and the position of the problem. Line and column start at 1."""
 
     line: int
     column: int
@@ -27,15 +27,15 @@ class EvaluationError(Exception):
 
 
 class TooManyTurnsError(EvaluationError):
-    """Too many turns of loops would have to be evaluated one by one."""
+    """Too many loop iterations would have to be evaluated one by one."""
 
 
 DYNAMIC = (
     "a function cannot be called in a loop over values whose type is only known at evaluation; "
     "convert them first, as list.map(value, string(value))"
 )
-"""The message about a call in a loop over values of a dynamic type."""
+"""The error message about a call in a loop over values of a dynamic type."""
 
 
 class CostLimitError(ValueError):
-    """An expression costs too much to be evaluated; the message says why."""
+    """An expression costs too much to be evaluated. The error message contains the reason."""

@@ -1,7 +1,7 @@
-"""CEL expressions that are checked when loaded and fail closed when evaluated.
+"""CEL expressions. They are type-checked when they are loaded, and they fail closed.
 
-The engine returns evaluation errors as values that are truthy in Python. So a result
-counts only when it has the type that was checked.
+The engine returns evaluation errors as values that are truthy in Python. So a
+condition counts as true only if its value is `True` itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Executable:
     """An expression that the engine evaluates after the gateway has computed its calls.
 
     Attributes:
-        calls: the calls in the order in which they are computed.
+        calls: the calls, in the order in which they are computed.
     """
 
     __slots__ = ("_compiled", "_may_hold_null", "calls")
@@ -40,10 +40,10 @@ class Executable:
         self.calls = calls
 
     def evaluate(self, activation: Activation) -> Any:
-        """Return the value.
+        """Return the value of the expression.
 
         Raises:
-            EvaluationError: it has no value.
+            EvaluationError: the expression has no value.
         """
         try:
             engine = activation.prepare(self.calls)
@@ -55,7 +55,7 @@ class Executable:
         """Evaluate a condition.
 
         Raises:
-            EvaluationError: it is neither true nor false.
+            EvaluationError: the condition is neither true nor false.
         """
         try:
             value = self._compiled.eval(activation.prepare(self.calls)).value()
@@ -67,19 +67,19 @@ class Executable:
             return False
         raise EvaluationError(
             activation.explain(redact_text(str(value)), self.calls)
-        )  # an error's value is its text
+        )  # the value of an error is its text
 
 
 class Expression:
     """A compiled expression.
 
     Attributes:
-        text: as it was written.
-        returns: the type that the checker found.
-        reads: names of its variables, and of parameters as `params.<name>`.
-        checked: its checked form, a cel.expr.CheckedExpr, in which variables of the policy are names.
-        executable: what is evaluated, with the policy's variables bound inside of it.
-        steps: its cost, see cost_estimator.py.
+        text: the text as its author wrote it.
+        returns: the type that the type checker found.
+        reads: the names of the variables that the expression reads. A parameter is called `params.<name>`.
+        checked: the checked form, a cel.expr.CheckedExpr. The policy's variables are not bound in this form.
+        executable: the executable. The policy's variables are bound in the executable.
+        steps: the cost in steps (see cost_estimator.py).
     """
 
     __slots__ = ("checked", "executable", "reads", "returns", "steps", "text")
@@ -101,10 +101,10 @@ class Expression:
         self.steps = steps
 
     def evaluate(self, activation: Activation) -> Any:
-        """Return the value.
+        """Return the value of the expression.
 
         Raises:
-            EvaluationError: it has no value.
+            EvaluationError: the expression has no value.
         """
         return self.executable.evaluate(activation)
 
@@ -112,7 +112,7 @@ class Expression:
         """Evaluate a condition.
 
         Raises:
-            EvaluationError: it is neither true nor false.
+            EvaluationError: the condition is neither true nor false.
         """
         return self.executable.is_true(activation)
 
@@ -121,12 +121,12 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
     """Return the value of a compiled expression.
 
     Args:
-        compiled: the expression.
-        activation: the activation to evaluate it in.
-        may_hold_null: the value may be null, or a list or map with a null in it.
+        compiled: the compiled expression.
+        activation: the activation of the engine.
+        may_hold_null: whether the value may be null, or a list or map that contains a null.
 
     Raises:
-        EvaluationError: it has no value.
+        EvaluationError: the expression has no value.
     """
     try:
         result = compiled.eval(activation)
@@ -138,15 +138,24 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
 
 
 def reads_of(checked: Any, container: str) -> frozenset[str]:
-    """Return the names that an expression refers to, as its author writes them."""
+    """Return the names of the variables that an expression reads, as its author wrote them.
+
+    Args:
+        checked: the expression, a cel.expr.CheckedExpr.
+        container: the prefix that is removed from the names.
+    """
     return frozenset(name.removeprefix(f"{container}.") for name in names_in(checked.expr))
 
 
 def _raised(error: RuntimeError) -> EvaluationError:
-    """Return the result of an evaluation; errors are returned, except a used-up budget, which is raised."""
+    """Return the EvaluationError for an exception of the engine.
+
+    The engine only raises an exception when the limit on loop iterations is exceeded. It
+    returns all other errors as values.
+    """
     return EvaluationError(redact_text(without_noise(str(error))))
 
 
 def without_noise(text: str) -> str:
-    """Return a message of the engine without its codes."""
+    """Return an error message of the engine without the engine's error codes."""
     return _NOISE.sub("", text)

@@ -1,12 +1,12 @@
 """Functions that policies have in addition to those of CEL.
 
-The gateway computes them outside of the engine, which never releases what it passes
-to a Python function (see calls.py). In loops that works for arguments that are texts.
-A function with other arguments is also defined in CEL, for loops that they depend on.
+The gateway computes these functions outside of the engine, because the engine never
+releases the arguments that it passes to a Python function (see calls.py). In a loop
+this is only possible for arguments that are texts. So a function with other arguments
+is also defined in CEL. The definition is used when these arguments depend on a loop.
 
-Each function is total: for any argument it returns or raises, it never hangs.
-The table contains its purpose, and an example that is run as a test; it
-docs/policies.md shows.
+For any argument, a function returns a result or raises an error. It never hangs.
+`FUNCTIONS` describes each function and contains examples, which are run as tests.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Toolbox:
     """The dependencies of the functions.
 
     Attributes:
-        link_class: class of LINK_TYPE in the pool that expressions are checked against.
+        link_class: the class of LINK_TYPE in the pool that expressions are checked against.
         patterns: the patterns of the bundle.
-        hosts: names of Object Storage.
-        limits: the largest inputs that expressions are evaluated with.
+        hosts: the host names of Object Storage.
+        limits: the limits on the inputs of expressions.
     """
 
     link_class: type[Message]
@@ -58,15 +58,16 @@ Implement: TypeAlias = "Callable[[Toolbox], Callable[..., Any]]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overload:
-    """One form of a function.
+    """One overload of a function.
 
     Attributes:
-        id: name of the form; no two functions share one.
-        parameters: name → type, in order.
-        returns: type of the result.
-        compute: returns the Python function.
-        definition: the function as a CEL expression over the parameters, if some are no texts. It
-            evaluates each argument at least once, so an argument that fails is always an error.
+        id: the ID of the overload, unique among all functions.
+        parameters: the types of the parameters, by name and in the order of the call.
+        returns: the type of the result.
+        compute: a function that returns the Python implementation.
+        definition: a CEL expression over the parameters that returns the same result; None if all
+            parameters are texts. It evaluates each argument at least once, so an argument that fails is
+            always an error.
     """
 
     id: str
@@ -77,7 +78,7 @@ class Overload:
 
     @property
     def others(self) -> list[int]:
-        """Positions of the parameters of other types than text."""
+        """The positions of the parameters that are not texts."""
         return [index for index, kind in enumerate(self.parameters.values()) if kind != _TEXT]
 
 
@@ -86,12 +87,12 @@ class Function:
     """A function that the gateway adds to CEL.
 
     Attributes:
-        name: as expressions call it.
-        form: a call of it, for people.
-        gives: what it returns, a sentence.
-        examples: expressions that are true.
-        overloads: its forms.
-        is_member: it is called on its first parameter.
+        name: the name that expressions use.
+        form: a call of the function, as human-readable text.
+        gives: a description of the result, as human-readable text.
+        examples: expressions that call the function and are true.
+        overloads: the overloads of the function.
+        is_member: whether the function is called on its first parameter, as in `text.glob(pattern)`.
     """
 
     name: str
@@ -102,7 +103,7 @@ class Function:
     is_member: bool = True
 
     def declare(self) -> cel.FunctionDecl:
-        """Return the declaration for the type checker; the engine never calls the function."""
+        """Return the declaration for the type checker. The engine never calls the function."""
         overloads = [
             cel.Overload(one.id, one.returns, list(one.parameters.values()), self.is_member)
             for one in self.overloads
@@ -125,18 +126,18 @@ def in_cidr(address: str, network: str) -> bool:
 
 
 def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
-    """Return whether an IP address lies in any of several networks, all of which have to be valid.
+    """Return whether an IP address is in any of several networks. All networks have to be valid.
 
     Raises:
         ValueError: the address or one of the networks is not valid.
     """
     parsed = ipaddress.ip_address(address)
-    parsed_networks = [_network(network) for network in networks]  # all, also after one that matches
+    parsed_networks = [_network(network) for network in networks]  # all, even after a match
     return any(parsed in network for network in parsed_networks)
 
 
 def in_either_cidr(address: str, networks: str | Sequence[str]) -> bool:
-    """Return whether an IP address is in a network, or in any of several; see in_cidr."""
+    """Return whether an IP address is in a network, or in any of several networks (see in_cidr)."""
     return in_cidr(address, networks) if isinstance(networks, str) else in_any_cidr(address, networks)
 
 
@@ -146,7 +147,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def is_version(text: str) -> bool:
-    """Return whether a text is a semantic version, https://semver.org/."""
+    """Return whether a text is a semantic version (see https://semver.org/)."""
     return len(text) <= _MAX_VERSION and Version.is_valid(text)
 
 
@@ -154,7 +155,7 @@ def compare_versions(left: str, right: str) -> int:
     """Return -1 if the left version is lower than the right one, 0 if they are equal, 1 if it is higher.
 
     Raises:
-        ValueError: one of them is no semantic version.
+        ValueError: one of the texts is not a semantic version.
     """
     return _version(left).compare(_version(right))
 
@@ -166,12 +167,12 @@ def _version(text: str) -> Version:
 
 
 def missing_labels(labels: Mapping[str, str], required: Sequence[str]) -> list[str]:
-    """Return the required keys that are absent or have an empty value, in their order."""
+    """Return the required keys that are absent or have an empty value, in the order of `required`."""
     return [key for key in required if key not in labels or not labels[key]]
 
 
 def unknown_labels(labels: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """Return the keys that are not among the known ones, sorted."""
+    """Return the sorted keys of the labels that are not in `known`."""
     return sorted(set(labels) - set(known))
 
 
@@ -198,7 +199,7 @@ def _reads_link(tools: Toolbox) -> Callable[[str], Message]:
 
 
 def _of_texts(name: str, returns: cel.Type, compute: Implement) -> Overload:
-    """Return a form that takes two texts."""
+    """Return an overload with two text parameters."""
     return Overload(id=name, parameters={"text": _TEXT, "other": _TEXT}, returns=returns, compute=compute)
 
 
@@ -325,7 +326,10 @@ _IN_EITHER = Overload(
     returns=_TRUTH,
     compute=lambda _: in_either_cidr,
 )
-"""The overload of a call that may be either of two, because the type of its argument is dynamic."""
+"""The overload of a call of inCidr whose second argument has a dynamic type.
+
+At evaluation this argument is a text or a list.
+"""
 
 OVERLOADS: Mapping[str, Overload] = (
     {one.id: one for function in FUNCTIONS for one in function.overloads}
@@ -335,20 +339,26 @@ OVERLOADS: Mapping[str, Overload] = (
         for name in ("matches", "matches_string")
     }
 )
-"""Every overload that the gateway computes, by its ID. It includes CEL's own `matches`, because the engine
-compiles a pattern at each evaluation."""
+"""The overloads that the gateway computes, by ID.
+
+CEL's own `matches` is one of them, because the engine would compile the pattern at each
+evaluation.
+"""
 
 _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
 
 FIELDS: Mapping[str, str] = {
     name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if form.returns.name() in _FIELDS
 }
-"""Overload → the field of a table that contains its results."""
+"""The ID of an overload → the name of the field of a table that contains the results of this overload."""
 
 OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
 
 COMPUTED_NAMES = OWN_NAMES | {"matches"}
-"""Names of the functions that the gateway computes."""
+"""The names of the functions that the gateway computes."""
 
 PATTERN_KINDS = {"matches": "regex", "fullMatch": "regex", "glob": "glob"}
-"""Functions whose argument is a pattern: it has to be known when the bundle is loaded."""
+"""The functions whose argument is a pattern → the kind of the pattern.
+
+The pattern has to be known when the bundle is loaded.
+"""

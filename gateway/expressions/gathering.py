@@ -1,4 +1,4 @@
-"""Builds an expression that returns the arguments of a call for all turns of its loops."""
+"""Builds an expression that returns the arguments of a call for all iterations of the call's loops."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Any:
-    """Return `range.map(variable, [argument, …])`, with a loop in it for each further loop.
+    """Return the expression `range.map(variable, [argument, …])`, nested for several loops.
 
     Args:
-        checked: the expression that holds the call, a cel.expr.CheckedExpr.
+        checked: the expression that contains the call, a cel.expr.CheckedExpr.
         given: the arguments of the call.
-        names: the names that they may refer to.
-        loops: around the call, the outer ones first.
+        names: the names that the arguments may refer to.
+        loops: the loops around the call, from the outermost to the innermost.
     """
     gathering = type(checked)()
     gathering.CopyFrom(checked)
@@ -42,17 +42,19 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
 
 
 def turn_names(names: Names) -> dict[str, str]:
-    """Return the names of loop variables in a turn, by the names in the source."""
+    """Return the names of loop variables in `Activation.turn`, by the names in the source."""
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 
 def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = None) -> dict[str, Bound]:
-    """Return the variables of the policy that a part needs, each after those that it needs itself.
+    """Return the policy's variables that a part needs, directly or through other variables.
+
+    A variable comes after the variables that it depends on.
 
     Args:
-        node: the part.
-        names: the names that it may refer to. A variable may need one that a loop around the part hides.
-        found: variables that other parts need, which are returned too.
+        node: the part of the expression.
+        names: the names that the part may refer to.
+        found: the variables that other parts need. They are returned, too.
     """
     all_found = dict(found or {})
     for name in sorted(names_in(node)):

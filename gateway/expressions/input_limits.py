@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputLimits:
-    """Limits on the input of policies, used where the API's constraints set no bound.
+    """Limits on the input of policies. They apply where the API's constraints set no limit.
 
     Attributes:
-        text: characters of a text, or bytes of a bytes field.
-        elements: the elements of a list or map.
-        message: bytes of the whole request.
+        text: the maximum number of characters of a text, or of bytes of a bytes field.
+        elements: the maximum number of elements of a list or map.
+        message: the maximum number of bytes of the whole request.
     """
 
     text: int = 4096

@@ -1,7 +1,7 @@
-"""The compiled extensions of the engine, and their functions, that policies may use.
+"""The extensions of the engine and the functions that policies may use.
 
-A function that is not listed is refused when a bundle is loaded: its cost would
-not be known (see cost_estimator.py).
+When a bundle is loaded, an expression that calls any other function is refused. The
+cost of such a function is not known (see cost_estimator.py).
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 _FOR_AUTHORS = ("strings", "math", "optional", "encoders", "lists", "sets", "two-var-comprehensions")
 
 AUTHORS = cel.NewEnvConfigFromYaml("extensions:\n" + "".join(f"- name: {name}\n" for name in _FOR_AUTHORS))
-"""The language of policies."""
+"""The configuration of the engine for expressions as their authors write them."""
 
 COMPOSED = cel.NewEnvConfigFromYaml(
     "extensions:\n" + "".join(f"- name: {name}\n" for name in (*_FOR_AUTHORS, "bindings"))
 )
-"""The same with `cel.bind`, for expressions that are composed of an author's."""
+"""The configuration for expressions that are composed of authors' expressions.
+
+It adds `cel.bind` to the configuration for authors.
+"""
 
 _OPERATORS = {
     "_&&_", "_||_", "!_", "_?_:_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_+_", "_-_", "_*_",
@@ -48,22 +51,22 @@ _EXTENSIONS = {
 }  # fmt: skip
 
 KNOWN = frozenset(_OPERATORS | _STANDARD | _EXTENSIONS | OWN_NAMES)
-"""Names of all functions that an expression may call."""
+"""The names of all functions that an expression may call."""
 
 
 _WRITTEN = {
     "cel.@mapInsert": "transformMap"
-}  # what a macro is written as; the engine lacks what it expands to
+}  # a function that the engine does not have → the macro that expands to it
 
 
 def find_refused(root: Node) -> Iterator[tuple[Node, str]]:
-    """Yield each part of an author's expression that may not be used, with the reason."""
+    """Yield each part of an author's expression that is not allowed, and the reason."""
     for node in walk(root):
         if node.WhichOneof("expr_kind") == "call_expr" and node.call_expr.function not in KNOWN:
             name = _WRITTEN.get(node.call_expr.function, f"the function {node.call_expr.function}")
             yield node, f"{name} is not available to policies"
         elif node.WhichOneof("expr_kind") == "comprehension_expr" and is_variable_binding(node):
-            # What the engine keeps for such a variable can be overwritten by a loop before it.
+            # A loop that runs before the binding can overwrite the stored value of the variable.
             message = (
                 "sortBy, optMap and optFlatMap are not available to policies; use sort, orValue or a variable"
             )

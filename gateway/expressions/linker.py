@@ -1,4 +1,7 @@
-"""Prepares a checked expression for evaluation: calls of the gateway's functions, and the order of maps."""
+"""Prepares a checked expression for evaluation.
+
+Calls of the gateway's functions are replaced, and loops over maps get a fixed order.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,15 @@ if TYPE_CHECKING:
 
 
 class Linker:
-    """Links one expression: its editor's checked form is changed in place."""
+    """Links one expression. The checked form in the editor is changed in place."""
 
     def __init__(self, editor: Editor, calls: Calls, environment: cel.Env) -> None:
-        """Prepare.
+        """Prepare the linker.
 
         Args:
-            editor: the editor of the expression, in which definitions are expanded.
-            calls: the calls of the method.
+            editor: the editor of the expression. The calls of functions that are defined in CEL have already
+                been replaced with the definitions.
+            calls: the calls of all expressions of the method.
             environment: the environment that the engine evaluates in.
         """
         self._editor = editor
@@ -62,12 +66,12 @@ class Linker:
         return Executable(compiled, tuple(self._found.values()), may_hold_null=may_hold_null)
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
-        """Replace the calls in a part, the inner ones first.
+        """Replace the calls in a part. Inner calls are replaced before outer calls.
 
         Args:
-            node: the part.
-            names: the names that loops and variables around it declare.
-            loops: name of a loop's variable in a turn → the loop.
+            node: the part of the expression.
+            names: the names that loops and variables around the part declare.
+            loops: the loops around the part, by the names of their variables in `Activation.turn`.
         """
         kind = node.WhichOneof("expr_kind")
         if kind == "comprehension_expr":
@@ -97,15 +101,20 @@ class Linker:
             self._sort(node, self._readers.compile(part.iter_range, names))
 
     def _sort(self, node: Node, values: ValueSource | None) -> None:
-        """Loop over a map in the order of its keys: the engine's order differs between processes.
+        """Make a loop over a map use the order of the map's keys.
 
-        The keys of a map that is read without the engine are sorted without it, once for all loops. Other
-        maps are sorted only if their order is visible in a list.
+        The order that the engine uses differs between processes. If the gateway can read the map without
+        the engine, it sorts the keys once for all loops. The engine sorts the keys of other maps, but only
+        if the loop builds a list, because only a list shows the order.
+
+        Args:
+            node: the loop.
+            values: the source of the map if the gateway can read the map without the engine, or None.
         """
         loop = node.comprehension_expr
         gathers = loop.accu_init.HasField("list_expr")
         if loop.iter_var2 and not gathers:
-            return  # the order is not visible in a test
+            return  # the loop tests a condition, so the order has no effect
         if loop.iter_var2:
             self._editor.replace_values(node)
         if (
@@ -139,7 +148,11 @@ class Linker:
             self._editor.set_name(node, added.name)
 
     def _collector(self, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Read | None:
-        """Return a function that reads the arguments of all turns at once; None where it is not needed."""
+        """Return a function that reads the arguments for all iterations at once.
+
+        Return None if the gateway can read all arguments without the engine, or if an
+        argument is not known to be a text.
+        """
         if all(self._readers.compile(one, names) for one in given):
             return None
         if not all(is_text_type(self._editor.type_of(one)) for one in given):
@@ -149,7 +162,7 @@ class Linker:
         return lambda activation: read_value(compiled, activation.engine(), may_hold_null=False)
 
     def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
-        """Return the source of an argument; a dynamic value of another shape is an error."""
+        """Return the source of an argument. A dynamic value with another shape is an error at evaluation."""
         found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
             return found
@@ -163,7 +176,7 @@ class Linker:
         return ValueSource(f"{shape} {found.key}", read, found.turns)
 
     def _source(self, node: Node, names: Names) -> ValueSource:
-        """Return the source of a part, without the engine where possible."""
+        """Return the source of the value of a part. The source uses the engine only if it is necessary."""
         found = self._readers.compile(node, names)
         if found is not None:
             return found
@@ -180,7 +193,12 @@ class Linker:
 
 
 def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop, ...]:
-    """Return the loops of variables, and the loops that their values depend on."""
+    """Return the loops that declare the needed variables, and the loops that these loops depend on.
+
+    Args:
+        needed: the names of the needed loop variables in `Activation.turn`.
+        loops: all loops around a part, by the names of their variables.
+    """
     found: list[Loop] = []
     for loop in reversed(dict.fromkeys(loops.values())):
         if not needed & set(loop.variables):
@@ -193,7 +211,7 @@ def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop,
 
 
 def _turns_of(node: Node, names: Names) -> frozenset[str]:
-    """Return the variables of loops that a part depends on, by their names in a turn."""
+    """Return the names in `Activation.turn` of the loop variables that a part depends on."""
     found = frozenset[str]()
     for name in names_in(node):
         meaning = names.get(name)
@@ -205,7 +223,7 @@ def _turns_of(node: Node, names: Names) -> frozenset[str]:
 
 
 def _alone(checked: Any, node: Node, names: Names) -> Any:
-    """Return a part as a separate expression, with the variables that it needs."""
+    """Return a part as a separate expression. The policy's variables that it needs are bound in it."""
     alone = part_of(checked, node)
     rename(alone, alone.expr, turn_names(names))
     for name, bound in reversed(bound_among(node, names).items()):

@@ -1,8 +1,9 @@
 """Patterns of policies: RE2 expressions and globs, compiled when a bundle is loaded.
 
-CEL's own `matches` compiles its pattern at each evaluation and accepts invalid ones
-at load; a backtracking engine can hang on a request's text. RE2 takes linear time and
-has no look-around or back-references: a pattern with one is refused, with the reason.
+CEL's own `matches` compiles its pattern at each evaluation, and accepts an invalid
+pattern when the expression is loaded. A regular expression engine with backtracking
+could hang on a text of a request. RE2 needs linear time. It does not support
+look-around and back-references, so a pattern with one of these is refused.
 https://github.com/google/re2/wiki/Syntax
 """
 
@@ -15,27 +16,28 @@ import re2
 Kind: TypeAlias = Literal["regex", "glob"]
 
 MAX_PATTERN = 1024
-"""Characters of one pattern."""
+"""The maximum number of characters of a pattern."""
 
-# RE2's own default: with less, a pattern with many states drops them, and computes them again for each text.
+# The default of RE2. With less memory, RE2 would drop the states of a large pattern and compute these states
+# again for each text.
 _MAX_MEMORY = 8 << 20
 
 
 class PatternError(ValueError):
-    """A pattern is not valid; the message says why."""
+    """A pattern is not valid. The error message contains the reason."""
 
 
 class Patterns:
-    """The patterns of a bundle, by their text."""
+    """The compiled patterns of a bundle."""
 
     def __init__(self) -> None:
         self._compiled: dict[tuple[Kind, str], Any] = {}
 
     def add(self, kind: Kind, text: str) -> None:
-        """Compile a pattern.
+        """Compile a pattern and store it.
 
         Raises:
-            PatternError: it is not valid, or too long.
+            PatternError: the pattern is not valid, or too long.
         """
         if (kind, text) not in self._compiled:
             self._compiled[kind, text] = _compile(text if kind == "regex" else _from_glob(text))
@@ -65,7 +67,7 @@ def _compile(text: str) -> Any:
     options = re2.Options()
     options.max_mem = _MAX_MEMORY
     options.log_errors = False
-    options.never_capture = True  # no groups are needed, and matching is faster without
+    options.never_capture = True  # groups are not used, and matching is faster without groups
     try:
         return re2.compile(text, options)
     except re2.error as error:
@@ -75,7 +77,7 @@ def _compile(text: str) -> Any:
 
 
 def _from_glob(text: str) -> str:
-    """Return a glob as an RE2 pattern; `*` and `?` stop at '/', `**` does not."""
+    """Return the RE2 pattern for a glob. `*` and `?` do not match "/", but `**` matches any characters."""
     parts = []
     rest = text
     while rest:

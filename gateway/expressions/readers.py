@@ -1,7 +1,7 @@
-"""Values that the gateway reads without the engine: fields of the request, parameters, entries of maps.
+"""Values that the gateway reads without the engine: request fields, parameters and map entries.
 
-Most arguments of functions are such values. The engine evaluates all others (see
-calls.py).
+Most arguments of functions are such values. The engine evaluates all other arguments
+(see calls.py).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _KEYS = {"int64_value", "string_value", "bool_value"}
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """A function that finds a value, with the engine or without it.
+    """A function that returns the value of a part of an expression, and facts about this value.
 
     Attributes:
-        key: equal for sources of the same value.
-        read: returns the value; raises EvaluationError when there is none.
-        turns: variables of loops that the value depends on, by their names in a turn.
-        is_evaluated: whether the engine evaluates it.
+        key: the text that identifies the value. Sources with equal keys return equal values.
+        read: the function that returns the value. It raises EvaluationError if there is no value.
+        turns: the names in `Activation.turn` of the loop variables that the value depends on.
+        is_evaluated: whether the engine evaluates the value.
     """
 
     key: str
@@ -47,11 +47,11 @@ class ValueSource:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A variable of the policy within an expression that is composed with it.
+    """A variable of the policy that is bound inside an expression.
 
     Attributes:
-        node: its value.
-        names: the names that it can refer to.
+        node: the expression of the variable.
+        names: the names that this expression can refer to.
     """
 
     node: Node
@@ -59,7 +59,11 @@ class Bound:
 
 
 Names: TypeAlias = "Mapping[str, str | Bound]"
-"""Names that are not variables of the activation: of loops, by their name in a turn, and of the policy."""
+"""The meaning of names that are not variables of the activation.
+
+A name of a loop variable is mapped to its name in `Activation.turn`, a text. A name of
+a variable of the policy is mapped to a `Bound`.
+"""
 
 
 class ReaderCompiler:
@@ -70,7 +74,7 @@ class ReaderCompiler:
         self._schema = schema
 
     def compile(self, node: Node, names: Names) -> ValueSource | None:
-        """Return the source of a part, or None when only the engine can evaluate it."""
+        """Return the source of the value of a part, or None if only the engine can evaluate the part."""
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
                 return self._name(str(node.ident_expr.name), names)
@@ -137,8 +141,8 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
     def read(activation: Activation) -> Any:
         entries, key = read_whole(activation), read_index(activation)
         try:
-            is_known = key in entries  # reading an absent key of a map of messages would add it
-        except (TypeError, ValueError):  # a value of another type or out of range, which is no key
+            is_known = key in entries  # a protobuf map of messages adds a key that is read but absent
+        except (TypeError, ValueError):  # the key has another type or is out of range
             is_known = False
         if not is_known:
             raise EvaluationError(f'Key not found in map : "{key}"')
@@ -148,6 +152,6 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
-    """Return whether CEL and Python have different values for a field, or for an element of it."""
+    """Return whether CEL and Python represent a field, or an element of a field, by different values."""
     kind = value_field(field).message_type
     return kind is not None and is_well_known(kind.full_name)

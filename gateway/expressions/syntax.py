@@ -1,7 +1,7 @@
-"""Walks the checked form of an expression and writes it as text.
+"""Functions that iterate over the checked form of an expression and that write it as CEL text.
 
-The engine expands macros to loops. Here they are folded back, so that the text is
-what the author wrote.
+The engine expands macros to loops. The written text contains the macros again, as in
+the author's text.
 https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Node: TypeAlias = Any
-"""A cel.expr.Expr, whose class is made from the descriptors."""
+"""A cel.expr.Expr. Its class is created from the descriptors at run time."""
 
 _INFIX = {
     "_||_": ("||", 1),
@@ -36,16 +36,16 @@ _INFIX = {
 _PREFIX = {"!_": "!", "-_": "-"}
 _CONDITION, _UNARY, _PRIMARY = 0, 6, 7
 UNUSED = "#unused"
-"""Name of the variable of a loop that only binds a variable."""
+"""The name of the loop variable in the expansion of `cel.bind`, which is a loop without iterations."""
 
-_RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # what macros expand to
+_RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # an expansion → its macro
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INFINITE = "1e999"
 _PLAIN_BYTES = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
 
 
 def children_of(node: Node) -> Iterator[Node]:
-    """Yield the parts that an expression is made of."""
+    """Yield the direct parts of an expression."""
     match node.WhichOneof("expr_kind"):
         case "select_expr":
             yield node.select_expr.operand
@@ -66,13 +66,13 @@ def children_of(node: Node) -> Iterator[Node]:
 
 
 def arguments_of(node: Node) -> list[Node]:
-    """Return the arguments of a call; the target of a member function is the first."""
+    """Return the arguments of a call. The target of a member function is the first argument."""
     call = node.call_expr
     return [call.target, *call.args] if call.HasField("target") else list(call.args)
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield an expression and every part of it, outer before inner."""
+    """Yield an expression and all its parts. An outer part is yielded before its inner parts."""
     stack = [node]
     while stack:
         one = stack.pop()
@@ -86,12 +86,12 @@ def is_variable_binding(node: Node) -> bool:
 
 
 def to_text(node: Node) -> str:
-    """Write an expression as CEL, with no more parentheses than it needs."""
+    """Return the CEL text of an expression. The text contains only the necessary parentheses."""
     return _write(node)[0]
 
 
 def _write(node: Node) -> tuple[str, int]:
-    """Return the text of an expression and how tightly it binds."""
+    """Return the text of an expression and the precedence of its outermost operator."""
     kind = node.WhichOneof("expr_kind")
     part = getattr(node, kind)
     if kind == "call_expr":
@@ -143,12 +143,12 @@ def _call(call: Any) -> tuple[str, int]:
     if function in _INFIX:
         sign, level = _INFIX[function]
         left, right = _within(arguments[0], level), _within(arguments[1], level + 1)
-        if function in {"_||_", "_&&_"}:  # these are associative
+        if function in {"_||_", "_&&_"}:  # these operators are associative
             right = _within(arguments[1], level)
         return f"{left} {sign} {right}", level
     if function in _PREFIX:
         operand = _within(arguments[0], _PRIMARY)
-        if operand[0].isdigit():  # -(1) is a call, -1 is a number
+        if operand[0].isdigit():  # -(1) is a call, but -1 is a number
             operand = f"({operand})"
         return _PREFIX[function] + operand, _UNARY
     if function == "_?_:_":
@@ -219,7 +219,7 @@ _PRIMARIES: dict[str, Callable[[Any], str]] = {
 
 
 def names_in(node: Node) -> frozenset[str]:
-    """Return the variables that an expression reads, without those of its own loops."""
+    """Return the names of the variables that an expression reads, except its own loop variables."""
     return frozenset(_free(node, frozenset()))
 
 
@@ -243,7 +243,7 @@ def _free(node: Node, bound: frozenset[str]) -> Iterator[str]:
 
 
 def localize(node: Node, container: str) -> Node:
-    """Return a copy of an expression in which the names of a container are as their author writes them."""
+    """Return a copy of an expression in which the names are written without the container's prefix."""
     copy = type(node)()
     copy.CopyFrom(node)
     for one in walk(copy):

@@ -1,4 +1,4 @@
-"""Operators and words of other languages in an expression that does not parse."""
+"""Advice on operators and words of other languages in an expression that does not parse."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WordAdvice:
-    """The replacement for a word. Line and column start at 1."""
+    """The advice on a word, and the position of the word. Line and column start at 1."""
 
     line: int
     column: int
     message: str
 
 
-# Texts and comments are skipped; the longest operator comes first.
+# Texts and comments match the group `passed` and are skipped. A longer operator comes before its prefixes.
 _TOKEN = re.compile(
     r"""(?P<passed>[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*)"""
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
@@ -54,7 +54,7 @@ _WORDS = {
 
 
 def find_word_advice(text: str) -> WordAdvice | None:
-    """Return the CEL form to use instead of the first word of another language."""
+    """Return advice on the first word or operator of another language, or None if there is none."""
     tokens = list(_tokens(text))
     for index, (kind, word, start) in enumerate(tokens):
         message = (_SIGNS if kind == "sign" else _WORDS).get(word.casefold())
