@@ -1,4 +1,4 @@
-"""Checks of requests by the constraints in their descriptors."""
+"""Checks of requests against the constraints in the descriptors."""
 
 from gateway.validation.checks import REQUIRED
 from gateway.validation.validator import Validator

@@ -1,8 +1,9 @@
-"""The checks that a validator consists of, each compiled from one option of a field.
+"""The checks that a validator consists of. Each check is compiled from one option of a field or a oneof.
 
-A check takes a value, or a message, and has two forms. `accepts` is all that a valid
-request needs, and is quick. `find` yields the violations. Their paths are relative to
-the value: the caller adds the value's own path with `within`.
+A check has two functions, which take a value or a protobuf message. `accepts` is fast,
+and a valid request needs only this function. `find` yields the violations. The paths of
+the violations are relative to the value. The caller adds the path of the value itself
+with `within`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 ViolationIterator: TypeAlias = Iterator[FieldViolation]
-"""Violations, found one by one."""
+"""The violations, in the order in which they are found."""
 Test: TypeAlias = Callable[[Any], bool]
-"""Value → whether it is accepted."""
+"""A function that takes a value and returns whether the value is accepted."""
 
 
 class Check(NamedTuple):
     """A check of a value, or of a field of a message.
 
     Attributes:
-        accepts: whether there is no violation; may be False without one, then `find` is the one that knows.
-        find: yields the violations; those of the value itself have an empty path.
+        accepts: the test. True means that the value has no violation. False means that the value may have
+            violations, so `find` has to be called.
+        find: the function that yields the violations. The path of a violation is empty if it concerns the
+            whole value.
     """
 
     accepts: Test
@@ -40,18 +43,18 @@ class Check(NamedTuple):
 
 
 REQUIRED = "REQUIRED"
-"""Reason of the violation that a field is not set: a policy may still fill it in."""
+"""The reason of the violation that a required field is not set. A policy may still set the field."""
 
 _NANOS_PER_SECOND = 10**9
 
 
 def check_by_search(find: Callable[[Any], ViolationIterator]) -> Check:
-    """Return a check that accepts what has no first violation: for constraints that are rare."""
+    """Return a check that accepts a value if `find` yields no violation. It is used for rare constraints."""
     return Check(lambda value: next(find(value), None) is None, find)
 
 
 def all_of(tests: Sequence[Test]) -> Test:
-    """Return the test whether every test accepts a value."""
+    """Return a test that accepts a value if all the given tests accept it."""
     match tests:
         case [test]:
             return test
@@ -62,7 +65,10 @@ def all_of(tests: Sequence[Test]) -> Test:
 
 
 def _is_in(allowed: Range) -> Test:
-    """Return the test whether a range has a number; most ranges are one interval with both of its ends."""
+    """Return a test whether a number is in a range.
+
+    The common case, a range of one interval that includes both ends, has a faster test.
+    """
     first, *others = allowed.intervals
     if others or first.low_open or first.high_open:
         return allowed.__contains__
@@ -84,7 +90,7 @@ def within(prefix: str, violation: FieldViolation) -> FieldViolation:
 
 
 def required_check(field: FieldDescriptor) -> Check:
-    """Return a check that a field is set."""
+    """Return a check that a required field is set."""
     name = field.name
     is_set = presence_test(field)
 
@@ -96,7 +102,10 @@ def required_check(field: FieldDescriptor) -> Check:
 
 
 def presence_test(field: FieldDescriptor) -> Test:
-    """Return the test whether a field of a message is set; without presence, whether it is not empty."""
+    """Return a test whether a field of a message is set.
+
+    A field without presence counts as set if it is not empty.
+    """
     name = field.name
     if field.has_presence:
         return lambda message: message.HasField(name)
@@ -104,9 +113,14 @@ def presence_test(field: FieldDescriptor) -> Test:
 
 
 def sized_check(name: str, size: Range, others: tuple[Check, ...]) -> Check:
-    """Return a check of the number of elements of a list or map, and then of the elements.
+    """Return a check of the number of elements of a list or map, and of the elements.
 
-    If the number is wrong the elements are not checked: there may be very many violations.
+    The elements are not checked if their number is wrong, because there may be very many violations.
+
+    Args:
+        name: the name of the field.
+        size: the numbers of elements that are allowed.
+        others: the checks of the elements.
     """
     fits = _is_in(size)
     accepts_elements = all_of([other.accepts for other in others])
@@ -127,12 +141,12 @@ def sized_check(name: str, size: Range, others: tuple[Check, ...]) -> Check:
 
 
 def unique_check(name: str) -> Check:
-    """Return a check that all elements of a list differ."""
+    """Return a check that all elements of a list are different."""
 
     def find(message: Message) -> ViolationIterator:
         seen: set[Any] = set()
         for index, value in enumerate(getattr(message, name)):
-            # Messages cannot be hashed, so their serialized form is compared.
+            # Protobuf messages cannot be hashed, so the serialized messages are compared.
             key = value.SerializeToString(deterministic=True) if hasattr(value, "DESCRIPTOR") else value
             if key in seen:
                 yield FieldViolation(
@@ -161,7 +175,7 @@ def oneof_check(oneof: OneofDescriptor) -> Check:
 def text_checks(
     field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
 ) -> Iterable[Check]:
-    """Return the checks of a text, of bytes, or of a map's key."""
+    """Return the checks of a text, of bytes, or of the key of a map."""
     if pattern is not None:
         yield pattern_check(field, pattern, what)
     if length is not None:
@@ -191,10 +205,10 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> Check:
 
 
 def _full_match(pattern: str) -> Test:
-    """Return the test whether a whole value matches a pattern, which is valid.
+    """Return a test whether a whole value matches a valid pattern.
 
-    A set of one pattern makes no match object: it takes a sixth of the time of fullmatch. Where a set
-    would need too much memory, it matches nothing.
+    The test uses an RE2 set of one pattern. A set creates no match object, so it needs only a sixth of the
+    time of `fullmatch`. If a set would need too much memory, the test accepts no value, and `find` decides.
     """
     options = re2.Options()
     options.log_errors = False
@@ -213,11 +227,11 @@ def _show(value: str | bytes) -> str:
 
 
 def length_check(length: Range, what: str) -> Check:
-    """Return a check of the length of a value: of text in code points, of bytes in bytes."""
+    """Return a check of the length of a value. A text is counted in code points, a bytes value in bytes."""
     fits = _is_in(length)
 
     def find(value: Any) -> ViolationIterator:
-        count = len(value)  # of a str: Unicode code points
+        count = len(value)  # the length of a str is in Unicode code points
         if not fits(count):
             unit = "bytes" if isinstance(value, bytes) else "characters"
             yield FieldViolation(
@@ -230,7 +244,7 @@ def length_check(length: Range, what: str) -> Check:
 
 
 def number_check(allowed: Range) -> Check:
-    """Return a check of a number."""
+    """Return a check that a number is allowed."""
     fits = _is_in(allowed)
 
     def find(value: Any) -> ViolationIterator:
@@ -243,7 +257,7 @@ def number_check(allowed: Range) -> Check:
 
 
 def seconds_check(allowed: Range) -> Check:
-    """Return a check of a Duration or a Timestamp."""
+    """Return a check that a Duration or a Timestamp is allowed."""
 
     def find(value: Any) -> ViolationIterator:
         if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
@@ -259,12 +273,12 @@ def seconds_check(allowed: Range) -> Check:
 def _show_seconds(value: Any) -> str:
     try:
         return str(value.ToJsonString())
-    except ValueError:  # a time without a JSON form, which gRPC clients can send
+    except ValueError:  # JSON cannot represent this time; a gRPC client can send it
         return f"{value.seconds} s and {value.nanos} ns"
 
 
 def bytes_check(allowed: Range) -> Check:
-    """Return a check of the encoded size of a value in bytes."""
+    """Return a check of the size of a value, encoded as bytes."""
 
     def find(value: Any) -> ViolationIterator:
         encoded = value.encode() if isinstance(value, str) else value

@@ -1,8 +1,9 @@
 """The number of elements in all lists and maps of a request.
 
-Every later stage visits each element: constraints, policies, the decision log.
-A request of 64 KiB may have tens of thousands, so they are counted first, by the
-lengths of lists and maps, and counting stops at the limit.
+All later stages visit each element: the check of constraints, the policies and the
+decision log. A request of 64 KiB may have tens of thousands of elements, so the
+elements are counted before these stages. The count adds the lengths of the lists and
+maps. It stops when the limit is exceeded.
 """
 
 from __future__ import annotations
@@ -35,11 +36,15 @@ _MAX_PACKED = 32
 
 
 class _Step(NamedTuple):
-    """A field that can have elements, itself or within.
+    """A field that is a list or map, or whose messages can contain lists or maps.
 
     Attributes:
-        size: its size constraint; a field that violates it is refused for that, and not counted.
-        inner: type of its messages; None for scalars.
+        name: the name of the field.
+        is_map: whether the field is a map.
+        is_repeated: whether the field is a list or a map.
+        size: the size constraint of the field. The elements of a field that violates it are not counted,
+            because the violation is reported later.
+        inner: the message type of the field's values; None if the values are scalars.
     """
 
     name: str
@@ -50,7 +55,7 @@ class _Step(NamedTuple):
 
 
 class _Type:
-    """The fields of a message type that can have elements."""
+    """A message type and those of its fields that can have elements."""
 
     __slots__ = ("is_any", "make", "steps")
 
@@ -61,30 +66,30 @@ class _Type:
 
 
 class ElementCounter:
-    """Counts the elements of messages, up to a limit; belongs to one schema."""
+    """Counts the elements of protobuf messages of one schema, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._types: dict[str, _Type] = {}
 
     def find_excess(self, message: Message) -> FieldViolation | None:
-        """Return the violation of a message with more elements than the limit."""
+        """Return a violation if a protobuf message has more elements than the limit, otherwise None."""
         path = _Count(self, self._limit).enter(self.type_of(descriptor_of(message)), message)
         if path is None:
             return None
         return FieldViolation(field=path, description=describe_elements(self._limit), reason="SIZE")
 
     def type_of(self, descriptor: Descriptor) -> _Type:
-        """Return the fields of a message type that can have elements, compiled on first use."""
+        """Return the compiled form of a message type. It is compiled on first use."""
         known = self._types.get(descriptor.full_name)
         if known is None:
-            # Stored before its fields are compiled: a type may contain itself.
+            # The type is stored before its fields are compiled, because a type may contain itself.
             known = self._types[descriptor.full_name] = _Type(descriptor)
             known.steps = tuple(self._steps(descriptor))
         return known
 
     def packed_type(self, packed: Any) -> _Type | None:
-        """Return the type in an Any, or None if it is unknown."""
+        """Return the type of the message in an Any, or None if the type is unknown."""
         name = packed.type_url.rpartition("/")[2]
         known = self._types.get(name)
         if known is None:
@@ -99,13 +104,13 @@ class ElementCounter:
             kind = value_field(field).message_type
             inner = self.type_of(kind) if kind is not None else None
             size = _size_of(field)
-            # A list with a size constraint is bounded by it, but not the lists within its elements.
+            # A size constraint limits the list itself, but not the lists inside its elements.
             if inner is not None or (field.is_repeated and size is None):
                 yield _Step(field.name, is_map(field), field.is_repeated, size, inner)
 
 
 class _Count:
-    """Counts the elements of one message."""
+    """Counts the elements of one protobuf message."""
 
     def __init__(self, counter: ElementCounter, limit: int) -> None:
         self._counter = counter
@@ -143,7 +148,7 @@ class _Count:
         return None
 
     def _unpack(self, packed: Any) -> str | None:
-        """Count the elements within an Any: the decision log expands it."""
+        """Count the elements inside an Any, because the decision log expands the message in the Any."""
         if self._depth == _MAX_PACKED:
             return None
         kind = self._counter.packed_type(packed)
@@ -166,7 +171,10 @@ def _join(prefix: str, path: str | None) -> str | None:
 
 
 def _size_of(field: FieldDescriptor) -> Range | None:
-    """Return the size constraint of a field; the validator reports one that cannot be read."""
+    """Return the size constraint of a field, or None if there is none or it cannot be read.
+
+    The validator reports a constraint that cannot be read.
+    """
     try:
         constraints = read_constraints(field)
     except SchemaError:

@@ -1,8 +1,8 @@
-"""Checks of requests by the constraints in their descriptors.
+"""Checks of requests against the constraints in the descriptors.
 
-The checks are compiled once per message type. A field that is not set can only
-violate `required`; of the fields that are set, every violation is found. The search
-for violations starts only when a quick test of the request fails.
+The checks are compiled once for each message type. A field that is not set can only
+violate `required`. If a field is set, all its violations are found. The search for
+violations starts only if a fast test of the request fails.
 """
 
 from __future__ import annotations
@@ -54,18 +54,19 @@ _SECONDS = {DURATION, TIMESTAMP}
 
 
 class Validator:
-    """Checks messages of the request types of a schema.
+    """Checks protobuf messages of the request types of a schema.
 
     Raises:
-        SchemaError: on construction, if an option of a request type cannot be read.
+        SchemaError: an option of a request type cannot be read. Only the constructor raises this error.
     """
 
     def __init__(self, schema: Schema, max_elements: int | None = None) -> None:
         """Compile the checks.
 
         Args:
-            schema: the schema of the methods.
-            max_elements: number that all lists and maps of one request may have; None for no limit.
+            schema: the schema that contains the methods and their request types.
+            max_elements: the maximum number of elements in all lists and maps of one request; None for no
+                limit.
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, MessageValidator] = {}
@@ -79,10 +80,10 @@ class Validator:
             raise SchemaError(dict.fromkeys(faults))
 
     def validate(self, message: Message) -> list[FieldViolation]:
-        """Return the violations, in the order of the fields; empty when the message is valid.
+        """Return the violations of a protobuf message, in the order of the fields.
 
-        All violations are found, up to one more than an error lists. A message with too many elements
-        has only that violation.
+        The list is empty if the message is valid. The search ends when it has found one violation more than
+        an error may contain. If a message has too many elements, only this violation is returned.
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
@@ -90,10 +91,10 @@ class Validator:
         return [] if validator.accepts(message) else list(islice(validator.find(message), MAX_VIOLATIONS + 1))
 
     def message_validator(self, descriptor: Descriptor) -> MessageValidator:
-        """Return the checks of a message type, compiled on first use."""
+        """Return the checks of a message type. They are compiled on first use."""
         validator = self._types.get(descriptor.full_name)
         if validator is None:
-            # Stored before it is compiled: a type may contain itself.
+            # The validator is stored before it is compiled, because a type may contain itself.
             validator = self._types[descriptor.full_name] = MessageValidator()
             try:
                 validator.use(tuple(_compile_message(descriptor, self.message_validator)))
@@ -104,7 +105,7 @@ class Validator:
 
 
 class MessageValidator:
-    """The checks of one message type, in both of their forms."""
+    """The checks of one message type: the fast tests, and the functions that find violations."""
 
     __slots__ = ("_finders", "_tests")
 
@@ -113,19 +114,19 @@ class MessageValidator:
         self._finders: tuple[Callable[[Message], ViolationIterator], ...] = ()
 
     def use(self, checks: tuple[Check, ...]) -> None:
-        """Set the checks."""
+        """Set the checks. A validator has no checks before this call."""
         self._tests = tuple(check.accepts for check in checks)
         self._finders = tuple(check.find for check in checks)
 
     def accepts(self, message: Message) -> bool:
-        """Return whether a message has no violation; may be False for one that has none."""
+        """Test a protobuf message. True means that it has no violation; False means that it may have one."""
         for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
             if not test(message):
                 return False
         return True
 
     def find(self, message: Message) -> ViolationIterator:
-        """Yield the violations of a message."""
+        """Yield the violations of a protobuf message."""
         for find in self._finders:
             yield from find(message)
 
@@ -251,7 +252,7 @@ def _collection_checks(
 def _value_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, compiled: _Compiled
 ) -> Iterable[Check]:
-    """Compile the checks of one value of a field: itself, an element, or a value of a map."""
+    """Compile the checks of one value: the value of a field, an element of a list, or a value of a map."""
     kind = field.message_type
     if kind is not None:
         yield from _message_checks(kind, constraints, compiled)
