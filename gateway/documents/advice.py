@@ -1,7 +1,7 @@
 """Advice on YAML that cannot be read.
 
-Expressions have many characters with a special meaning in YAML: quotes, `!`, `: `,
-brackets. The advice explains why the value needs quotes, and how to write it.
+Expressions often contain characters that have a special meaning in YAML: quotes, `!`,
+`: ` and brackets. The advice explains why a value needs quotes, and how to write it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _MAX_LINE = 1000
 
 
 def advise_on_line(lines: Sequence[str], line: int) -> str:
-    """Return `; …`: how to quote the value of a line; empty if YAML reads it as one text.
+    """Return advice (`; …`) on how to quote the value in a line; empty if YAML reads the value as one text.
 
     Args:
         lines: the lines of the file.
-        line: number of the line, from 1.
+        line: the number of the line; the first line has the number 1.
     """
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     match = _LINE.fullmatch(text) if len(text) <= _MAX_LINE else None
@@ -42,7 +42,7 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
-    """Return advice (`; …`) for a value whose leading `!` is read as a YAML tag."""
+    """Return advice (`; …`) on a value that YAML reads as a tag because it starts with `!`."""
     advice = advise_on_line(lines, line)
     return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 

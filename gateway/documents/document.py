@@ -1,4 +1,4 @@
-"""One YAML document: its value, and the position of every part of it."""
+"""One YAML document: its value, and the position of each part of the value."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ if TYPE_CHECKING:
     from gateway.documents.scalar_places import Scalar
     from gateway.faults import Path
 
-# The line breaks of libyaml.
+# The characters that libyaml reads as line breaks.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 def split_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text as YAML counts them."""
+    """Split a text into lines at the line breaks of YAML."""
     return tuple(_LINE_BREAK.split(text))
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The name and the lines of a file; returns positions with the text of their line."""
+    """A file, which adds the text of the line to each position.
+
+    Attributes:
+        name: the name of the file.
+        lines: the lines of the file.
+    """
 
     name: str
     lines: Sequence[str] = field(repr=False)
 
     def position(self, line: int, column: int) -> Position:
-        """Return a position; line and column count from 1."""
+        """Return a position in the file. Line and column start at 1."""
         source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return Position(self.name, line, column, source)
 
@@ -42,8 +47,8 @@ class Document:
     """One YAML document.
 
     Attributes:
-        value: dicts with text keys, lists and scalars.
-        file: name for messages.
+        value: the content of the document, made of dicts with text keys, lists and scalars.
+        file: the name of the file, as error messages show it.
     """
 
     value: Any
@@ -53,17 +58,23 @@ class Document:
     _texts: dict[Path, Scalar] = field(repr=False)
 
     def has(self, path: Path) -> bool:
-        """Return whether there is a key at the path."""
+        """Return whether the document contains a value at a path."""
         return path in self._positions
 
     def position(self, path: Path) -> Position:
-        """Return the position of the key at the path, or of the nearest enclosing key."""
+        """Return the position of the key at a path, or of the nearest enclosing key that exists."""
         while path and path not in self._positions:
             path = path[:-1]
         return self._positions[path]
 
     def position_within(self, path: Path, line: int, column: int) -> Position:
-        """Return the position of a place in the text at the path; line and column count from 1."""
+        """Return the position in the file of a character in a text value.
+
+        Args:
+            path: the path of the text value.
+            line: the line of the character in the text value, from 1.
+            column: the column of the character in this line, from 1.
+        """
         if path not in self._texts:
             return self.position(path)
         return self._source.position(*find_place(self._source.lines, self._texts[path], (line, column)))

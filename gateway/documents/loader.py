@@ -1,7 +1,7 @@
-"""YAML texts → documents.
+"""Reads documents from YAML texts.
 
-Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema):
-`no` and `2026-12-31` are texts, not a truth value and a date.
+Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
+So `no` is a text, not a truth value, and `2026-12-31` is a text, not a date.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TEXT = f"{_YAML}str"
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]  # the C loader, if it is installed
-    """Loads every plain scalar as text, with a tag of its own: `_scalar` determines its type."""
+    """Loads every plain scalar as text with the tag `_PLAIN`. `_scalar` then determines the type."""
 
     yaml_implicit_resolvers: ClassVar[dict[str | None, Any]] = {None: [(_PLAIN, re.compile(""))]}
 
@@ -48,7 +48,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     """Read every document of a YAML file.
 
     Raises:
-        FaultsError: the text is not YAML, or has a value that documents may not have.
+        FaultsError: the text is not valid YAML, or contains a value that documents may not contain.
     """
     source = SourceFile(file, split_lines(text))
     try:
@@ -63,7 +63,7 @@ def load_documents(text: str, file: str) -> list[Document]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
-    """Return an error of the parser as a fault, with advice."""
+    """Return a fault for an error of the YAML parser, with advice."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
@@ -75,7 +75,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Faul
 
 
 def _check_depth(text: str, source: SourceFile) -> None:
-    """Refuse deep nesting: libyaml recurses in C, which would crash the process."""
+    """Refuse deep nesting. libyaml is recursive C code, and very deep recursion would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -95,7 +95,7 @@ def _position(source: SourceFile, mark: Any) -> Position:
 
 
 class _NodeReader:
-    """Converts the nodes of one document to values, and records their positions."""
+    """Converts the nodes of one document to values, and stores the positions of the values."""
 
     def __init__(self, source: SourceFile) -> None:
         self._source = source
@@ -144,7 +144,7 @@ class _NodeReader:
         text = node.value
         at = self._at(node)
         self._texts[path] = Scalar((at.line, at.column), node.style or "", text)
-        if node.tag == _TEXT:  # quoted, a block or tagged
+        if node.tag == _TEXT:  # a quoted scalar, a block scalar or a scalar with a tag
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -165,6 +165,6 @@ class _NodeReader:
         return _position(self._source, node.start_mark)
 
     def _advise(self, node: yaml.Node) -> str:
-        """Return advice on an expression that starts with `!`; empty for other nodes."""
+        """Return advice on an expression that starts with `!`. The advice is empty for other nodes."""
         is_expression = isinstance(node, yaml.ScalarNode) and node.tag.startswith("!")
         return advise_on_tag(self._source.lines, self._at(node).line) if is_expression else ""

@@ -1,8 +1,8 @@
-"""Places in the value of a scalar → places in the file.
+"""Finds the position in the file for a position in the value of a scalar.
 
-YAML removes indentation, quotes and escapes, and joins the lines of most
-scalars (https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions), so the
-columns of a value differ from those of the file. Lines and columns count from 1.
+YAML removes indentation, quotes and escapes, and joins the lines of most scalars
+(https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions). So a character has
+different positions in the value and in the file. Lines and columns start at 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Place: TypeAlias = tuple[int, int]
-"""Line and column."""
+"""A position: the line and the column."""
 
 _LEADING = re.compile(r"[ \t]*")
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
@@ -24,11 +24,11 @@ _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A scalar as it was written.
+    """A scalar in a YAML file.
 
     Attributes:
-        start: the start of the scalar, with its quote or its `|` or `>`.
-        style: `|`, `>`, a quote, or empty for a plain scalar.
+        start: the position of the first character. This character may be a quote, `|` or `>`.
+        style: the indicator of the style: `|`, `>` or a quote; empty for a plain scalar.
         value: the text that YAML reads.
     """
 
@@ -38,12 +38,12 @@ class Scalar:
 
 
 def find_place(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the place in the file of a place in the value of a scalar.
+    """Return the position in the file for a position in the value of a scalar.
 
     Args:
         lines: the lines of the file.
-        scalar: one of the file's.
-        within: the place in its value.
+        scalar: the scalar.
+        within: the position in the value of the scalar.
     """
     if scalar.style == "|":
         return _in_literal(lines, scalar.start, within)
@@ -56,7 +56,12 @@ def _in_literal(lines: Sequence[str], start: Place, within: Place) -> Place:
 
 
 def _indent(lines: Sequence[str], header: int) -> int:
-    """Return the indentation of a block scalar: that of its first line that is not empty."""
+    """Return the indentation of a block scalar, which is the indentation of its first line with text.
+
+    Args:
+        lines: the lines of the file.
+        header: the number of the line with `|` or `>`.
+    """
     first = next((line for line in lines[header:] if line.strip()), "")
     return _leading(first)
 
@@ -67,9 +72,10 @@ def _leading(line: str) -> int:
 
 
 def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the place of a character, by walking the value up to it.
+    """Return the position of a character in the file. The function iterates over the value up to it.
 
-    A line break between two lines is one space of the value; each empty line is a line break of it.
+    A line break between two lines of the file becomes one space in the value. Each empty line of the file
+    becomes a line break in the value.
     """
     if not scalar.value:
         return scalar.start
@@ -83,11 +89,11 @@ def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
         column += 1
         if (line, column) >= within:
             return place
-    return last[0], last[1] + 1  # after the end
+    return last[0], last[1] + 1  # the position after the end of the scalar
 
 
 def _characters(lines: Sequence[str], start: Place, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a value with joined lines, and its place."""
+    """Yield each character of a value with joined lines, and the character's position in the file."""
     number, offset = start[0], start[1] - 1 + bool(style)
     indent = 0
     if style == ">":
@@ -117,7 +123,10 @@ def _join(place: Place, breaks: int) -> Iterator[tuple[Place, str]]:
 
 
 def _decode(text: str, number: int, offset: int, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of the value in one line, with its place; an escape sequence is one character."""
+    """Yield each character of a value in one line of the file, and the character's position.
+
+    An escape sequence counts as one character.
+    """
     while offset < len(text):
         length = 1
         if style == "'" and text.startswith("''", offset):
