@@ -1,7 +1,7 @@
-"""The facts of the descriptors: types, methods, HTTP rules, constraints.
+"""The types, methods, HTTP rules and constraints that the descriptors define.
 
-Everything the gateway knows of an API comes from here; no route, field name or
-constraint is written a second time. The names of well-known types are in
+All facts about an API come from this package. No route, field name or constraint is
+written again in other code. The names of well-known types are in
 `gateway.schema.well_known`.
 """
 

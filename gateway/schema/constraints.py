@@ -1,7 +1,7 @@
-"""The yandex.cloud options of fields and oneofs, as values.
+"""The constraints that the yandex.cloud options of fields and oneofs define.
 
-The notation is that of the public API definitions: `2-63`, `<=50`, `20`,
-`0,8,16`, `-1-100`, `0.0-1.0`, `1h-24h`, `19700101T000000.000000000-…`.
+The public API definitions use this notation: `2-63`, `<=50`, `20`, `0,8,16`,
+`-1-100`, `0.0-1.0`, `1h-24h`, `19700101T000000.000000000-…`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 
 _PREFIX = "yandex.cloud."
-# Fractions, as a Duration is exact: with floats, 0.001 * 1001 is not 1.001.
+# Fractions are exact, like a Duration. Floats are not exact: 0.001 * 1001 is not 1.001.
 _UNITS_S = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -40,7 +40,7 @@ Number: TypeAlias = float | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers from low to high; an end is included unless it is open."""
+    """The numbers from `low` to `high`. An end is included unless it is open."""
 
     low: Number
     high: Number
@@ -58,8 +58,8 @@ class Range:
     """The numbers that an option allows.
 
     Attributes:
-        text: as the option writes it.
-        intervals: a number is allowed if one of them contains it.
+        text: the text of the option.
+        intervals: the intervals of allowed numbers. A number is allowed if at least one interval contains it.
     """
 
     text: str
@@ -70,10 +70,10 @@ class Range:
 
 
 def parse_range(text: str) -> Range:
-    """Parse a range option; durations become seconds, timestamps become seconds of Unix time.
+    """Parse a range option. Durations become seconds, and timestamps become seconds of Unix time.
 
     Raises:
-        ValueError: the text has no known form.
+        ValueError: the text is not a range.
     """
     try:
         return Range(text, tuple(_parse_interval(part.strip()) for part in text.split(",")))
@@ -110,7 +110,7 @@ def _parse_bound(text: str) -> Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyConstraints:
-    """The constraints of the keys of a map."""
+    """The constraints of the keys of a map. A constraint is None if it is not set."""
 
     pattern: str | None
     length: Range | None
@@ -119,14 +119,17 @@ class KeyConstraints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldConstraints:
-    """The constraints of one field; None for an option that is not set.
+    """The constraints of one field. A constraint is None if its option is not set.
 
     Attributes:
-        pattern: RE2 expression for the whole value.
-        length: the length of a string in code points, of bytes in bytes.
-        value: the value of a number, a Duration or a Timestamp.
-        bytes: the bytes of the encoded value.
-        size: the size of a repeated field or a map, in elements.
+        required: whether the field has to be set.
+        pattern: the RE2 expression that the whole value has to match.
+        length: the allowed length of a string in code points, or of a bytes value in bytes.
+        value: the allowed values of a number, a Duration or a Timestamp.
+        bytes: the allowed size of the encoded value in bytes.
+        size: the allowed number of elements of a repeated field or a map.
+        unique: whether all elements of a list have to be different.
+        key: the constraints of the keys of a map.
     """
 
     required: bool
@@ -140,7 +143,7 @@ class FieldConstraints:
 
 
 def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
-    """Return a field's constraints, or None when it has none.
+    """Return the constraints of a field, or None if the field has no constraints.
 
     Raises:
         SchemaError: an option cannot be read.
@@ -163,12 +166,12 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
 
 
 def describe_size(count: int, size: Range) -> str:
-    """Return the description of a violation: a list or a map has the wrong number of elements."""
+    """Return the description for the violation that a list or map has the wrong number of elements."""
     return f"has {count} elements; the number of elements must be {size.text}"
 
 
 def describe_elements(limit: int) -> str:
-    """Return the description of a violation: a request has more elements than the gateway accepts."""
+    """Return the description for the violation that a request has more elements than the limit."""
     return f"has too many elements: the lists and maps of one request may have {limit} together; send fewer"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SchemaError(FaultsError):
-    """The descriptors cannot be served; every fault found is named, with its file and its element."""
+    """The descriptors have faults. Each fault contains the .proto file and the element with the fault."""
 
 
 def field_fault(field: FieldDescriptor, message: str) -> Fault:

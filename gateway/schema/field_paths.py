@@ -1,4 +1,4 @@
-"""Paths of field names, as `network.address`."""
+"""Paths of field names, such as `network.address`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def find_fields(descriptor: Descriptor, names: Sequence[str]) -> tuple[FieldDescriptor, ...] | None:
-    """Return the fields on a path, or None if it does not lead to a field that JSON can set.
+    """Return the fields on a path, or None if the path does not lead to a field that JSON can set.
 
     Args:
-        descriptor: type of the message that the path begins at.
-        names: as the .proto file has them.
+        descriptor: the type of the message where the path starts.
+        names: the field names on the path, as in the .proto file.
     """
     fields: list[FieldDescriptor] = []
     inner: Descriptor | None = descriptor
@@ -32,5 +32,5 @@ def find_fields(descriptor: Descriptor, names: Sequence[str]) -> tuple[FieldDesc
 
 
 def show_key(key: object) -> str:
-    """Return the key of a map, or an index, as field paths show it."""
+    """Return the text form of a map key or a list index in a field path."""
     return quote(key) if isinstance(key, str) else str(key).lower()

@@ -1,4 +1,8 @@
-"""Facts about one field: its values, and the JSON and the parameters that can set it."""
+"""Functions that return facts about one field.
+
+The facts are about the values of the field, and about the JSON and the request
+parameters that can set the field.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +23,18 @@ INTEGER_RANGES: Mapping[int, tuple[int, int]] = {
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
-"""C++ type of an integer field → its lowest and its highest value."""
+"""The C++ type of an integer field → the lowest and the highest value of the type."""
 
 _64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Return whether a field is a map, which descriptors write as repeated entries."""
+    """Return whether a field is a map. In a descriptor, a map is a repeated field of entry messages."""
     return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
 def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
-    """Return the fields of a map's keys and values."""
+    """Return the two fields of a map's entries: the key field and the value field."""
     entry = field.message_type
     if entry is None:
         raise TypeError(f"{field.full_name} is not a map")
@@ -38,34 +42,34 @@ def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
 
 
 def value_field(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field that describes one value: the field itself, or the value of a map."""
+    """Return the field that describes one value: the value field of a map, otherwise the field itself."""
     return entry_of(field)[1] if is_map(field) else field
 
 
 def leaf_field(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field that describes a scalar: the one inside a wrapper, or the field itself."""
+    """Return the field that describes a scalar: the field inside a wrapper, otherwise the field itself."""
     kind = field.message_type
     return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
 
 
 def nested_message(field: FieldDescriptor) -> Descriptor | None:
-    """Return the message type whose fields JSON can set one by one; None if the field is set as a whole."""
+    """Return the message type of a field if JSON can set the fields of this type separately, or else None."""
     kind = field.message_type
     return None if kind is None or field.is_repeated or kind.full_name in SPECIAL_IN_JSON else kind
 
 
 def fits_parameter(field: FieldDescriptor) -> bool:
-    """Return whether the text of a path or query parameter can hold one value of a field."""
+    """Return whether the text of a path or query parameter can contain one value of a field."""
     kind = value_field(field).message_type
     return kind is None or kind.full_name in SCALAR_IN_JSON
 
 
 def is_64_bit(field: FieldDescriptor) -> bool:
-    """Return whether a field is an integer of 64 bits, which JSON writes as text."""
+    """Return whether a field is an integer of 64 bits. JSON represents such an integer as a string."""
     return field.cpp_type in _64_BITS
 
 
 def other_members(field: FieldDescriptor) -> list[FieldDescriptor]:
-    """Return the other members of the oneof that a field belongs to; empty when it is in none."""
+    """Return the other members of the oneof of a field. The list is empty if the field is in no oneof."""
     oneof = field.containing_oneof
     return [one for one in oneof.fields if one.name != field.name] if oneof is not None else []

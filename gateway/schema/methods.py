@@ -1,4 +1,4 @@
-"""The table of methods, with their HTTP rules and their types."""
+"""The table of methods. It contains the HTTP rules and the types of each method."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ _OPERATION = "yandex.cloud.api.operation"
 
 
 class _OptionError(ValueError):
-    """An option of a method cannot be served."""
+    """An option of a method is not supported or not valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRule:
-    """One google.api.http rule, https://github.com/googleapis/googleapis/blob/master/google/api/http.proto.
+    """One google.api.http rule.
+
+    See https://github.com/googleapis/googleapis/blob/master/google/api/http.proto.
 
     Attributes:
-        http_method: HTTP method in upper case; `*` for any.
-        template: path template as written.
-        body: `*`, the name of a field, or empty when the method takes no body.
-        response_body: name of the reply's field that is the response, or empty for the whole reply.
+        http_method: the HTTP method in upper case; `*` for any method.
+        template: the path template as it is written in the rule.
+        body: the name of the request field that the body sets, or `*` for all fields that are not in the
+            path; empty if the method takes no body.
+        response_body: the name of the reply field that becomes the response; empty for the whole reply.
     """
 
     http_method: str
@@ -46,7 +49,7 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationTypes:
-    """Full names of the types that a long-running method's Operation carries."""
+    """The full names of the message types inside the Operation of a long-running method."""
 
     metadata: str
     response: str
@@ -57,14 +60,16 @@ class Method:
     """One method of a service.
 
     Attributes:
-        name: `package.Service/Method`, the key of policies and metrics.
-        service: full name of the service.
-        file: name of the .proto file that defines it.
-        request: class of the request.
-        reply: class of the reply, of each one when streaming.
-        rules: the HTTP rules, the primary one first.
-        operation: set when the method is long-running.
-        is_read: a call changes nothing, so it may be cancelled at any time.
+        name: the full name as `package.Service/Method`, which policies and metrics use.
+        service: the full name of the service.
+        file: the name of the .proto file that defines the method.
+        request: the class of request messages.
+        reply: the class of reply messages.
+        client_streaming: whether the client sends a stream of requests.
+        server_streaming: whether the server sends a stream of replies.
+        rules: the HTTP rules. The primary rule is the first.
+        operation: the types inside the Operation; None if the method is not long-running.
+        is_read: whether a call has no effect, so that it may be cancelled at any time.
     """
 
     name: str
@@ -84,18 +89,19 @@ class Method:
         return f"/{self.name}"
 
     def fault(self, message: str) -> Fault:
-        """Return a fault in the method's definition."""
+        """Return a fault in the definition of the method."""
         return Fault(Position(self.file), self.name, message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """Types and methods of one set of descriptors.
+    """The types and methods of one set of descriptors.
 
     Attributes:
-        pool: every type.
-        methods: name → method, for the services that are served.
-        known: the same for every service that the descriptors hold, served or not.
+        pool: the pool of all types.
+        methods: the methods of the services that are served, by name.
+        known: the methods of all services in the descriptors, by name. It includes services that are not
+            served.
     """
 
     pool: DescriptorPool
@@ -103,7 +109,11 @@ class Schema:
     known: Mapping[str, Method]
 
     def message(self, name: str) -> type[Message]:
-        """Return the class of a message type by its full name; KeyError when there is none."""
+        """Return the class of a message type by its full name.
+
+        Raises:
+            KeyError: the type does not exist.
+        """
         return message_class(self.pool, name)
 
 
@@ -111,12 +121,13 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     """Build the table of methods of the services.
 
     Args:
-        services: full names of the services to serve.
-        descriptor_sets: serialized FileDescriptorSets in addition to the built-in one, each with a name for
-            messages.
+        services: the full names of the services to serve.
+        descriptor_sets: further serialized FileDescriptorSets, in addition to the built-in set. The key of a
+            set is the name that error messages show.
 
     Raises:
-        SchemaError: a set is invalid, a service is in no set, or no method has an HTTP rule.
+        SchemaError: a set or a served method is invalid, a service is in no set, or no method has an HTTP
+            rule.
     """
     pool, defined = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
@@ -125,7 +136,7 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     ]
     known: dict[str, Method] = {}
     for name in defined:
-        unserved: list[Fault] = []  # does not stop the start
+        unserved: list[Fault] = []  # these faults are ignored
         found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
         known |= {method.name: method for method in found}
     methods = {name: method for name, method in known.items() if method.service in served}
@@ -203,7 +214,11 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 
 
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
-    """Return the full name of a type in an option, searched from the package outwards, as protoc does."""
+    """Return the full name of a type that an option refers to.
+
+    Like protoc, the search starts in the package of the service and continues in the
+    enclosing packages.
+    """
     pool = descriptor.containing_service.file.pool
     while True:
         try:

@@ -1,8 +1,8 @@
 """A private pool of descriptor sets.
 
-A private pool keeps the gateway's types apart from generated code that other
-packages register in the default one. Options are read with the pool's own
-option types, so extensions are found without importing their generated code.
+A private pool separates the gateway's types from the generated code that other packages
+register in the default pool. Options are read with the option types of the private
+pool. So extensions are found, although their generated code is not imported.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 def builtin_descriptors() -> bytes:
-    """Return the serialized FileDescriptorSet compiled from proto/ when the package was built."""
+    """Return the serialized FileDescriptorSet that was compiled from proto/ when the package was built."""
     return files("gateway").joinpath("descriptors.binpb").read_bytes()
 
 
 def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
-    """Return a pool of every file of every set, and the full names of its services.
+    """Return a pool of all files in all sets, and the full names of the services in the pool.
 
-    A file that is in several sets is taken from the first, so that an operator's
-    set may include its imports.
+    If several sets contain the same file, the file of the first set is used. So an
+    operator's set may include the files that it imports.
 
     Args:
-        descriptor_sets: name for messages → serialized FileDescriptorSet.
+        descriptor_sets: the serialized FileDescriptorSets, by the name that error messages show.
 
     Raises:
-        SchemaError: a set cannot be decoded, lacks an import or contradicts another.
+        SchemaError: a set cannot be decoded, an imported file is missing, or two sets contradict each other.
     """
     found: dict[str, tuple[str, FileDescriptorProto]] = {}
     for origin, data in descriptor_sets.items():
@@ -83,7 +83,7 @@ def _fault(origin: str, file: str, message: str) -> Fault:
 
 
 def options_of(descriptor: FieldDescriptor | MethodDescriptor | OneofDescriptor) -> dict[str, Any]:
-    """Return the custom options set on a descriptor: full name of the extension → value."""
+    """Return the values of the custom options that are set on a descriptor, by full extension name."""
     owner: Any = getattr(descriptor, "containing_service", None) or descriptor.containing_type  # type: ignore[union-attr]
     pool = owner.file.pool
     raw = descriptor.GetOptions()
@@ -102,10 +102,14 @@ def message_class(pool: DescriptorPool, name: str) -> type[Message]:
 
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:
-    """Return the type of a message, or of a message class."""
+    """Return the descriptor of a protobuf message or of a message class."""
     return cast("Descriptor", message.DESCRIPTOR)
 
 
 def field_of(message: Message | type[Message], name: str) -> FieldDescriptor:
-    """Return a field by its name as the .proto file has it; KeyError when there is none."""
+    """Return a field by its name in the .proto file.
+
+    Raises:
+        KeyError: the field does not exist.
+    """
     return descriptor_of(message).fields_by_name[name]

@@ -1,4 +1,4 @@
-"""The message types that a message can hold, at any depth."""
+"""The message types that a message can contain, at any depth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def reachable_types(descriptors: Iterable[Descriptor]) -> set[str]:
     """Return the full names of message types and of all types of their fields, at any depth.
 
-    The message inside an Any is not included: its type is known only at run time.
+    The type of the message inside an Any is not included, because it is only known at run time.
     """
     todo = list(descriptors)
     names = {one.full_name for one in todo}

@@ -1,4 +1,4 @@
-"""The largest sizes of a field, by its constraints."""
+"""The maximum sizes that the constraints of a field allow."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSizes:
-    """The largest sizes that a valid message can have in a field; None where its constraints set no bound.
+    """The maximum sizes that a field can have in a valid message. None means that there is no limit.
 
     Attributes:
-        text: characters of a text, or bytes of a bytes field: itself, an element, or a value of a map.
-        key: characters of a map's key.
-        elements: the elements of a list or map.
+        text: the maximum number of characters of a text, or of bytes of a bytes value. In a list or map the
+            limit applies to each value.
+        key: the maximum number of characters of a map key.
+        elements: the maximum number of elements of a list or map.
     """
 
     text: int | None
@@ -31,7 +32,7 @@ class FieldSizes:
 
 
 def read_sizes(field: FieldDescriptor) -> FieldSizes:
-    """Return the sizes of a field. Values that are neither text nor bytes are bounded by their type.
+    """Return the maximum sizes of a field. `text` and `key` are 0 if they do not apply to the field.
 
     Raises:
         SchemaError: an option of the field cannot be read.

@@ -1,6 +1,6 @@
-"""The message types of google.protobuf that have a form of their own in JSON or in CEL.
+"""The message types of google.protobuf that have a special form in JSON or in CEL.
 
-https://protobuf.dev/programming-guides/json/
+See https://protobuf.dev/programming-guides/json/.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ WRAPPERS = frozenset(
 )
 
 SCALAR_IN_JSON = WRAPPERS | {DURATION, FIELD_MASK, TIMESTAMP}
-"""Message types that are a single scalar in JSON, so that the text of a parameter can hold them."""
+"""Message types that are a single scalar in JSON. So the text of a request parameter can contain them."""
 
 FREE_FORM = frozenset({LIST_VALUE, STRUCT, VALUE})
-"""Message types that hold JSON of any form."""
+"""Message types that contain JSON without a fixed structure."""
 
 SPECIAL_IN_JSON = SCALAR_IN_JSON | FREE_FORM | {ANY}
-"""Message types whose JSON is not an object of their fields."""
+"""Message types whose JSON form is not an object with their fields."""
 
 NULL_WHEN_UNSET = SCALAR_IN_JSON | {VALUE}
-"""Message types for which JSON has no empty value: null means that they are not set."""
+"""Message types that have no empty value in JSON. A JSON null means that the message is not set."""
 
 
 def is_well_known(name: str) -> bool:
-    """Return whether a full name is that of a type of google.protobuf."""
+    """Return whether a full name belongs to a type of google.protobuf."""
     return name.startswith(_PACKAGE)
