@@ -1,4 +1,4 @@
-"""Errors of calls: codes, errors with details, and texts that name fields."""
+"""Errors of calls: status codes, errors with details, and texts that contain field names."""
 
 from gateway.errors.error import (
     DOMAIN,

@@ -1,7 +1,7 @@
-"""Errors that end a call, in terms that both listeners use.
+"""Errors that end a call. Both listeners use these errors.
 
 A listener turns a GatewayError into a response. Any other exception is a failure of
-the gateway itself: its response has a fixed text.
+the gateway itself. The response to such a failure has a fixed text.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 DOMAIN = "baremetal-gateway"
-"""ErrorInfo.domain of every error that is the gateway's own, not the upstream's."""
+"""The ErrorInfo.domain of all errors of the gateway. Errors of the upstream have other domains."""
 
 MAX_VIOLATIONS = 256
-"""Violations that one error names. Whatever looks for them stops behind so many: see Violations."""
+"""The maximum number of violations that one error lists.
+
+A search for violations stops when it has found more (see Violations).
+"""
 INVALID_REQUEST = "INVALID_REQUEST"
-"""Reason of the error for a request that is malformed or not valid."""
+"""The reason of the error for a request that is malformed or not valid."""
 MORE = "MORE"
-"""Reason of the last violation when there are more than an error names."""
+"""The reason of the last violation if a request has more violations than an error lists."""
 
 _SUMMARIZED = 3
 _MAX_FIELD = 500
@@ -36,7 +39,7 @@ _REQUEST_INFO = "google.rpc.RequestInfo"
 
 
 class Code(IntEnum):
-    """The canonical codes, https://grpc.io/docs/guides/status-codes/."""
+    """The canonical status codes (see https://grpc.io/docs/guides/status-codes/)."""
 
     OK = 0
     CANCELLED = 1
@@ -59,13 +62,13 @@ class Code(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldViolation:
-    """One thing wrong with one field of a request.
+    """One problem of one field of a request.
 
     Attributes:
-        field: path from the request, `labels["Bad Key"]`; empty for the whole. Names are those of the .proto
-            file, but for names within an Any, which are those of its JSON.
-        description: what is wrong, with the value, and how to fix it.
-        reason: the rule that was broken, in UPPER_SNAKE_CASE or `<policy>/<rule>`.
+        field: the path of the field in the request, such as `labels["Bad Key"]`; empty for the whole
+            request. The path contains the names of the .proto file. Inside an Any it contains JSON names.
+        description: the human-readable text that describes the problem, the value and how to fix it.
+        reason: the constraint that is violated, in UPPER_SNAKE_CASE, or the policy rule as `<policy>/<rule>`.
     """
 
     field: str
@@ -74,14 +77,19 @@ class FieldViolation:
 
 
 class EnoughViolationsError(Exception):
-    """Raised to stop the search for violations.
+    """An exception that stops the search for violations.
 
-    There are as many as an error may list already, or finding the rest would cost too much.
+    It is raised if the search has found more violations than an error lists, or if it
+    would cost too much to find the remaining violations.
     """
 
 
 class Violations:
-    """Collects the violations of one request, up to the number that an error may list."""
+    """Collects the violations of one request, until there are more than an error lists.
+
+    Attributes:
+        found: the violations that were added.
+    """
 
     __slots__ = ("found",)
 
@@ -92,7 +100,8 @@ class Violations:
         """Add a violation.
 
         Raises:
-            EnoughViolationsError: this one is more than an error names; GatewayError says so in its place.
+            EnoughViolationsError: there are more violations than an error lists. GatewayError replaces the
+                last violation with a note that there are more.
         """
         self.found.append(FieldViolation(field=field, description=description, reason=reason))
         if len(self.found) > MAX_VIOLATIONS:
@@ -100,15 +109,16 @@ class Violations:
 
 
 class GatewayError(Exception):
-    """A call ends with this status.
+    """An error that ends a call with a status.
 
     Attributes:
-        code: the canonical code.
-        reason: UPPER_SNAKE_CASE, constant for one kind of error.
-        message: the message for the caller; never holds a secret.
-        violations: everything wrong with the request, up to MAX_VIOLATIONS, and that there are more.
-        metadata: further facts about the reason.
-        warnings: texts of rules that warn; they are sent with the error.
+        code: the canonical status code.
+        reason: the reason in UPPER_SNAKE_CASE, which is constant for one kind of error.
+        message: the error message for the caller. It never contains a secret.
+        violations: the first MAX_VIOLATIONS violations of the request. If there are more, an additional last
+            violation says so.
+        metadata: further facts about the reason, by name.
+        warnings: the texts of policy rules that warn. They are sent with the error.
     """
 
     def __init__(
@@ -124,17 +134,18 @@ class GatewayError(Exception):
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.message = str(message)  # gRPC takes no subclass of str
+        self.message = str(message)  # gRPC does not accept subclasses of str
         self._named = message
         self.violations = _bounded(violations)
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
 
     def rename_fields(self, rename: Callable[[str], str]) -> None:
-        """Write every field path in the form of another protocol: of violations, message and warnings.
+        """Convert the field paths in violations, message and warnings to the form of another protocol.
 
         Args:
-            rename: a field path with the names of the .proto file → the path to show.
+            rename: a function that takes a field path with the names of the .proto file and returns the path
+                to show.
         """
         self._named = rename_fields(self._named, rename)
         self.message = str(self._named)
@@ -154,14 +165,14 @@ class GatewayError(Exception):
 
 
 class UpstreamError(GatewayError):
-    """The upstream responded with an error: its code, message and details are passed on unchanged."""
+    """An error that the upstream returned. The code, the message and the details stay unchanged."""
 
     def __init__(self, code: Code, message: str, details: Sequence[AnyMessage] = ()) -> None:
         super().__init__(code, "", message)
         self._details = list(details)
 
     def details(self) -> list[AnyMessage]:
-        """Return the upstream's own details, also those of types unknown here."""
+        """Return all details that the upstream sent, including details of types unknown to the gateway."""
         return self._details
 
 
@@ -169,15 +180,16 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
     """Return the error for a request that is malformed or breaks the API's constraints.
 
     Args:
-        message: what is wrong; the first violations are added to it, for clients that show nothing else.
-        violations: all that were found.
+        message: the text that says what is wrong. The first violations are added to this text, because some
+            clients show nothing else.
+        violations: all violations that were found.
     """
     text = summarize(message, violations)
     return GatewayError(Code.INVALID_ARGUMENT, INVALID_REQUEST, text, violations=violations)
 
 
 def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
-    """Return a message with the first violations behind it."""
+    """Return an error message to which the first violations are appended."""
     parts: list[str] = [message]
     for index, one in enumerate(violations[:_SUMMARIZED]):
         parts.append("; " if index else ": ")
@@ -192,12 +204,12 @@ def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
 
 
 def shorten_path(path: str) -> str:
-    """Return a field path of a length that a person reads: keys of maps may make it as long as a request."""
+    """Shorten a field path to a readable length. A map key can make a path as long as the request."""
     return path if len(path) <= _MAX_FIELD else path[:_MAX_FIELD] + "…"
 
 
 def to_status(error: GatewayError, request_id: str) -> status_pb2.Status:
-    """Return the wire form of an error, with a RequestInfo among its details."""
+    """Return an error as a google.rpc.Status. Its details include a RequestInfo."""
     details = error.details()
     if not any(detail.type_url.endswith(f"/{_REQUEST_INFO}") for detail in details):
         details.append(_pack(error_details_pb2.RequestInfo(request_id=request_id)))

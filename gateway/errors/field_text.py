@@ -1,8 +1,9 @@
-"""Texts that name fields of a request, so that each protocol can write the names in its own form.
+"""Texts that contain the paths of request fields.
 
-A path is written with the names of the .proto file wherever it arises. gRPC shows
-it as it is; REST shows the names of JSON. What a text quotes of a request may look
-like a path, so a text knows which parts of it are names.
+The gateway writes every path with the names of the .proto file. gRPC clients see the
+path unchanged. For REST clients it is converted to JSON names. A text can also quote a
+value of the request that looks like a path. So a text stores which of its parts are
+paths.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class FieldName(str):
-    """A part of a text that is the path of a field, with the names of the .proto file."""
+    """A part of a text that is the path of a field."""
 
     __slots__ = ()
 
 
 class FieldText(str):
-    """A text that knows where field paths are in it.
+    """A text that stores the positions of the field paths in the text.
 
     Attributes:
-        spans: start and end of each path, in order.
+        spans: the start and the end of each path, in the order of the text.
     """
 
     __slots__ = ("spans",)
@@ -32,7 +33,10 @@ class FieldText(str):
 
 
 def field_text(*parts: str) -> str:
-    """Join parts to one text that knows its field paths: those of FieldName, and those of the parts' own."""
+    """Join parts to one text that stores the positions of its field paths.
+
+    Field paths are the parts of type FieldName, and the paths inside parts of type FieldText.
+    """
     spans: list[tuple[int, int]] = []
     at = 0
     for part in parts:
@@ -50,7 +54,7 @@ def field_text(*parts: str) -> str:
 
 
 def rename_fields(text: str, rename: Callable[[str], str]) -> str:
-    """Return a text with each field path in it renamed; it knows them still."""
+    """Return a text in which each field path is renamed. The result stores the new positions of the paths."""
     if not isinstance(text, FieldText):
         return text
     parts: list[str] = []
