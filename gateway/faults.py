@@ -1,7 +1,7 @@
-"""Faults in what an operator wrote: configuration, policies, descriptor sets.
+"""Faults in the configuration, in policies and in descriptor sets.
 
-All faults of a file are found in one pass and reported together, each with the
-place, the key and how to fix it.
+All faults of a file are found in one pass and reported together. Each fault contains
+its position, the key, and advice on how to fix it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ _MAX_SHOWN = 200
 _YAML_WORDS = {True: "true", False: "false", None: "null"}
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Keys and indexes from the root of a document."""
+"""The keys and indexes that lead from the root of a document to a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in what was written; line and column count from 1, 0 for the file as a whole.
+    """A position in a file.
 
     Attributes:
-        source: the text of the line, to be shown below a fault; it is no part of the place.
+        file: the name of the file.
+        line: the number of the line, from 1; 0 for the whole file.
+        column: the number of the column, from 1; 0 for the whole file.
+        source: the text of the line, which is shown below a fault. Comparisons of positions ignore it.
     """
 
     file: str
@@ -47,7 +50,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: where it is, which key, and what is wrong with it."""
+    """One fault: its position, the key that has the fault, and the error message."""
 
     position: Position
     key: str
@@ -58,7 +61,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """A configuration, bundle or descriptor set has faults; no part of it is used."""
+    """A configuration, a bundle or a descriptor set has faults, so it is not used at all."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -81,24 +84,24 @@ class FaultCollector:
 
     @contextmanager
     def part(self) -> Iterator[None]:
-        """Return a context that ends at the first FaultsError of its block, and adds its faults."""
+        """Return a context manager that catches a FaultsError of its block and adds the faults."""
         try:
             yield
         except FaultsError as error:
             self._faults |= dict.fromkeys(error.faults)
 
     def check(self) -> None:
-        """Raise the faults, if there are any; each stands once.
+        """Raise an error if faults were collected.
 
         Raises:
-            FaultsError: with all faults, in the order in which they were found.
+            FaultsError: faults were collected. The error contains each fault once, in the order of discovery.
         """
         if self._faults:
             raise FaultsError(self._faults)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the nearest known name for an unknown name, or an empty text."""
+    """Return `; did you mean …?` with the most similar known name; empty if no known name is similar."""
     near = get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -106,12 +109,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def validation_faults(
     error: ValidationError, model: type[BaseModel], position: Callable[[Path], Position]
 ) -> list[Fault]:
-    """Return a fault for each error that a model found.
+    """Return a fault for each error that a pydantic model found.
 
     Args:
-        error: what the model raised.
-        model: the model at the root, for the keys it accepts.
-        position: gives the place of a path.
+        error: the exception that the model raised.
+        model: the model of the whole document. It defines which keys are accepted.
+        position: a function that returns the position of a path.
     """
     return [_fault(item, model, position) for item in error.errors(include_url=False, include_context=True)]
 
@@ -122,7 +125,7 @@ def _fault(item: ErrorDetails, model: type[BaseModel], position: Callable[[Path]
 
 
 def key_of(path: Path) -> str:
-    """Return a path as faults name it: `spec.rules[0].assert`."""
+    """Return the text form of a path, as in `spec.rules[0].assert`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
@@ -143,7 +146,7 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _show(value: Any, name: str) -> str:
-    """Return a value as a fault shows it: a database's URL may hold a password."""
+    """Return a value as a fault shows it. Secrets are redacted, such as the password in a database URL."""
     if isinstance(value, bool) or value is None:
         return _YAML_WORDS[value]
     shown = repr(redact_value(value, name))
@@ -158,7 +161,12 @@ def _unknown_key(path: Path, model: type[BaseModel]) -> str:
 
 
 def _accepted_keys(path: Path, model: type[BaseModel]) -> list[str]:
-    """Return the keys of the model that a path from the root leads to."""
+    """Return the keys that are accepted at a path.
+
+    Args:
+        path: the path from the root of the document.
+        model: the model of the whole document.
+    """
     for part in path:
         info = model.model_fields.get(str(part)) or _by_alias(model, part)
         inner = _model_within(info.annotation) if info else model
