@@ -36,7 +36,7 @@ class Position:
         file: the name of the file.
         line: the number of the line, from 1; 0 for the whole file.
         column: the number of the column, from 1; 0 for the whole file.
-        source: the text of the line, which is shown below a fault. Comparisons of positions ignore it.
+        source: the text of the line, which is shown below a fault. Comparisons of positions ignore this text.
     """
 
     file: str

@@ -26,7 +26,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file, which adds the text of the line to each position.
+    """The name and the lines of a file. A position contains the text of its line.
 
     Attributes:
         name: the name of the file.
@@ -68,12 +68,12 @@ class Document:
         return self._positions[path]
 
     def position_within(self, path: Path, line: int, column: int) -> Position:
-        """Return the position in the file of a character in a text value.
+        """Convert a position in a text value to the position in the file.
 
         Args:
             path: the path of the text value.
-            line: the line of the character in the text value, from 1.
-            column: the column of the character in this line, from 1.
+            line: the number of the line in the text value, from 1.
+            column: the number of the column in this line, from 1.
         """
         if path not in self._texts:
             return self.position(path)

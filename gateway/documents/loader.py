@@ -63,7 +63,7 @@ def load_documents(text: str, file: str) -> list[Document]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
-    """Return a fault for an error of the YAML parser, with advice."""
+    """Return a fault with advice for an error of the YAML parser."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")

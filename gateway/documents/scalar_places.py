@@ -1,4 +1,4 @@
-"""Finds the position in the file for a position in the value of a scalar.
+"""Converts positions in the value of a scalar to positions in the file.
 
 YAML removes indentation, quotes and escapes, and joins the lines of most scalars
 (https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions). So a character has
@@ -38,7 +38,7 @@ class Scalar:
 
 
 def find_place(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the position in the file for a position in the value of a scalar.
+    """Convert a position in the value of a scalar to the position in the file.
 
     Args:
         lines: the lines of the file.
@@ -72,8 +72,9 @@ def _leading(line: str) -> int:
 
 
 def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the position of a character in the file. The function iterates over the value up to it.
+    """Return the position of a character in the file.
 
+    The function iterates over the characters of the value until it reaches the character.
     A line break between two lines of the file becomes one space in the value. Each empty line of the file
     becomes a line break in the value.
     """

@@ -26,7 +26,7 @@ DOMAIN = "baremetal-gateway"
 MAX_VIOLATIONS = 256
 """The maximum number of violations that one error lists.
 
-A search for violations stops when it has found more (see Violations).
+A search for violations stops when it has found more than this number (see Violations).
 """
 INVALID_REQUEST = "INVALID_REQUEST"
 """The reason of the error for a request that is malformed or not valid."""
@@ -67,7 +67,7 @@ class FieldViolation:
     Attributes:
         field: the path of the field in the request, such as `labels["Bad Key"]`; empty for the whole
             request. The path contains the names of the .proto file. Inside an Any it contains JSON names.
-        description: the human-readable text that describes the problem, the value and how to fix it.
+        description: the human-readable text. It contains the problem, the value and how to fix the problem.
         reason: the constraint that is violated, in UPPER_SNAKE_CASE, or the policy rule as `<policy>/<rule>`.
     """
 
@@ -79,13 +79,13 @@ class FieldViolation:
 class EnoughViolationsError(Exception):
     """An exception that stops the search for violations.
 
-    It is raised if the search has found more violations than an error lists, or if it
-    would cost too much to find the remaining violations.
+    It is raised if more than MAX_VIOLATIONS violations were found, or if it would cost too
+    much to find the remaining violations.
     """
 
 
 class Violations:
-    """Collects the violations of one request, until there are more than an error lists.
+    """Collects the violations of one request, up to a limit.
 
     Attributes:
         found: the violations that were added.
@@ -100,8 +100,8 @@ class Violations:
         """Add a violation.
 
         Raises:
-            EnoughViolationsError: there are more violations than an error lists. GatewayError replaces the
-                last violation with a note that there are more.
+            EnoughViolationsError: there are more than MAX_VIOLATIONS violations. GatewayError will replace
+                the last violation with a note that there are more.
         """
         self.found.append(FieldViolation(field=field, description=description, reason=reason))
         if len(self.found) > MAX_VIOLATIONS:
@@ -189,7 +189,7 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
 
 
 def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
-    """Return an error message to which the first violations are appended."""
+    """Append the first violations to an error message."""
     parts: list[str] = [message]
     for index, one in enumerate(violations[:_SUMMARIZED]):
         parts.append("; " if index else ": ")

@@ -1,9 +1,9 @@
 """Texts that contain the paths of request fields.
 
 The gateway writes every path with the names of the .proto file. gRPC clients see the
-path unchanged. For REST clients it is converted to JSON names. A text can also quote a
-value of the request that looks like a path. So a text stores which of its parts are
-paths.
+path unchanged. For REST clients the path is converted to JSON names. A text can also
+quote a value of the request that looks like a path. So a text stores which of its parts
+are paths.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FieldName(str):
 
 
 class FieldText(str):
-    """A text that stores the positions of the field paths in the text.
+    """A text that stores the positions of its field paths.
 
     Attributes:
         spans: the start and the end of each path, in the order of the text.

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 MOST_TURNS = 4096
-"""The maximum number of loop iterations that are evaluated one by one for a decision; they take about 60 ms.
+"""The maximum number of loop iterations that are evaluated one by one for a decision.
 
-Iterations are evaluated one by one where they cannot be evaluated together, for
-example because an argument has no value in one of them.
+4096 iterations take about 60 ms. Iterations are evaluated one by one if they cannot be
+evaluated together, for example because an argument has no value in one iteration.
 """
 
 _NUL = "\0"
@@ -67,7 +67,7 @@ class Activation:
         """Compute the results of calls and return the activation of the engine.
 
         A call that fails has no value. An expression that needs the missing value is an
-        error in the engine. An expression that does not need it is evaluated as usual.
+        error in the engine. An expression that does not need the value is evaluated as usual.
         """
         for call in calls:
             if call.name in self._known:
@@ -113,8 +113,8 @@ class Activation:
         """Count an iteration of a loop that is evaluated separately.
 
         Raises:
-            TooManyTurnsError: the limit on such iterations is exceeded. A call that needs more of them has
-                no result.
+            TooManyTurnsError: too many iterations are evaluated separately. Calls that need further
+                iterations have no result.
         """
         self._turns_left -= 1
         if self._turns_left < 0:
@@ -135,9 +135,12 @@ class Activation:
     def explain(self, text: str, calls: Iterable[ExternalCall]) -> str:
         """Return the reason for an error of the engine.
 
+        If the error message names a call that has no result, return the stored reason why the call has no
+        result. Otherwise return the error message.
+
         Args:
-            text: the error message of the engine. It is returned unless it names a call without a result.
-            calls: the calls of the expression. The stored reason for a missing result is returned instead.
+            text: the error message of the engine.
+            calls: the calls of the expression.
         """
         for call in calls:
             for key, reason in self._failures.get(call.name, {}).items():

@@ -1,8 +1,8 @@
 """Advice for expressions that do not compile.
 
 The engine only reports what it did not expect. The advice says what the author
-probably wanted to write. Typical mistakes are a word of another language, a name with
-wrong upper and lower case, and a comparison of a time with a text.
+probably wanted to write. Typical mistakes are a word of another language, a name in the
+wrong case, and a comparison of a time with a text.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class Known:
 
     Attributes:
         variables: the names of the variables.
-        request_fields: the names of the request's fields. An expression reads them as `request.<name>`.
+        request_fields: the names of the request's fields. An expression reads a field as `request.<name>`.
         functions: the names of the gateway's own functions.
-        fields_of: a function that takes the full name of a message type and returns its field names.
+        fields_of: a function that takes the full name of a message type and returns the type's field names.
     """
 
     variables: Iterable[str]
@@ -98,7 +98,7 @@ class Known:
 
 
 def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = False) -> list[Problem]:
-    """Return the problems of an expression, with advice added to their error messages.
+    """Add advice to the error messages of an expression's problems, and return the new problems.
 
     Args:
         text: the text of the expression.
@@ -199,7 +199,10 @@ def _start_of(text: str, problem: Problem, name: str) -> int:
 
 
 def _start_of_field(text: str, problem: Problem, name: str) -> int:
-    """Return the column where the name of a field starts. The engine reports the dot before the name."""
+    """Return the column where the name of a field starts.
+
+    The engine reports a problem with a field at the dot before the name.
+    """
     start = _line(text, problem.line).find(name, problem.column - 1)
     return start + 1 if start >= 0 else problem.column
 
@@ -266,7 +269,10 @@ def _duration_of(text: str, problem: Problem) -> str:
 
 
 def _literal_near(text: str, problem: Problem) -> str:
-    """Return the literal after an operator, or else the literal before the operator, without its quotes."""
+    """Return the literal after an operator, without quotes.
+
+    If there is no such literal, return the literal before the operator.
+    """
     line, offset = _line(text, problem.line), problem.column - 1
     after = line[offset:].lstrip("<>=! ")
     for pattern in (_TEXT, _DATE, _NUMBER):

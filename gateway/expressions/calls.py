@@ -1,7 +1,7 @@
 """Calls of the gateway's functions, which are computed outside of the engine before an evaluation.
 
-The engine never releases the arguments and the result of a Python function. So the
-engine must not call Python functions. Instead, each call is replaced when an
+The engine never releases the memory of a Python function's arguments and result. So
+the engine must not call Python functions. Instead, each call is replaced when an
 expression is loaded (see linker.py):
 
 - A call outside of loops is replaced by a variable. The value of the variable is the
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 KEYS = "@keys"
-"""The ID of a computation that is not a function of policies: the sorted keys of a map.
+"""The ID of an internal function that returns the sorted keys of a map. Policies cannot call this function.
 
-It is used like the ID of an overload.
+The ID is used like the ID of an overload.
 """
 
 
@@ -49,7 +49,7 @@ class Loop:
 
     Attributes:
         key: the text that identifies the loop. Two loops have equal keys only if their values are equal.
-        variables: the names of the loop's one or two variables in `Activation.turn`.
+        variables: the names of the loop's one or two variables, as in `Activation.turn`.
         values: the source of the values that the loop iterates over.
         is_readable: whether Python can read the values, because their type is known and they are never null.
         node: the part of the expression that returns the values, a cel.expr.Expr.
@@ -89,9 +89,10 @@ class ExternalCall:
         function: the Python function that computes the result.
         arguments: the sources of the arguments.
         loops: the loops that the arguments depend on, from the outermost to the innermost.
-        keys: the positions of the arguments that depend on loops. These arguments are the keys of the table.
-        collect: the function that returns these arguments for all iterations, as lists nested like the
-            loops. It is None if the arguments are evaluated one iteration after another.
+        keys: the positions of the arguments that depend on loops. The values of these arguments are the keys
+            of the table.
+        collect: the function that returns the values of these arguments for all iterations, as lists nested
+            like the loops. It is None if the arguments are evaluated one iteration after another.
         is_evaluated: whether the engine evaluates at least one argument.
         field: the name of the table's field for results of the function's type.
         table_class: the class of the protobuf messages of TABLE_TYPE.
@@ -224,7 +225,7 @@ class Calls:
         keys: tuple[int, ...] = (),
         collect: Read | None = None,
     ) -> ExternalCall:
-        """Return the call of an overload; for the attributes see `ExternalCall`."""
+        """Return the call of an overload. For the arguments see `ExternalCall`."""
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
         if key not in self._known:
             self._known[key] = ExternalCall(

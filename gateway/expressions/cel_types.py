@@ -9,7 +9,7 @@ from cel_expr_python import cel
 
 from gateway.schema.well_known import is_well_known
 
-_FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # constants, because each look-up creates an object
+_FAILURES = (cel.Type.ERROR, cel.Type.UNKNOWN)  # looked up once, because each look-up creates an object
 _STRING, _NULL, _DYN = cel.Type.STRING, cel.Type.NULL, cel.Type.DYN
 _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
@@ -68,7 +68,10 @@ def shape_of(kind: cel.Type) -> str:
 
 
 def has_shape(value: Any, shape: str) -> bool:
-    """Return whether a Python value has a shape. Elements of a list and keys of a map have to be texts."""
+    """Return whether a Python value has a shape (see shape_of).
+
+    The elements of a list and the keys of a map have to be texts.
+    """
     if isinstance(value, str):
         return shape.startswith("text")
     if shape == "text":

@@ -47,7 +47,7 @@ def rename(checked: Any, node: Node, names: Mapping[str, str]) -> None:
     Args:
         checked: the expression, a cel.expr.CheckedExpr.
         node: the part.
-        names: the new names, by the current names.
+        names: the new names of variables, by the current names.
     """
     match node.WhichOneof("expr_kind"):
         case "ident_expr":

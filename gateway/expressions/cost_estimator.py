@@ -5,9 +5,9 @@ time, and a text can double its size with each operation. So the cost of each ex
 is estimated when the expression is loaded. An expression that costs too much is refused.
 
 The estimate is an upper bound. It uses the largest size that the constraints of a
-request field allow. For a field without a constraint it uses the size that
-`InputLimits` allow. Larger requests are not evaluated (see
-gateway/policy/input_size.py). Parameters count with their actual size.
+request field allow. For a field without a constraint it uses the size that `InputLimits`
+allows. Larger requests are not evaluated (see gateway/policy/input_size.py).
+Parameters count with their actual size.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Cost:
 
     @property
     def fault(self) -> str | None:
-        """The reason why the cost is too high, or None if it is within the limits."""
+        """The reason why the cost is too high, or None if the cost is within the limits."""
         if self.steps > MAX_STEPS:
             return (
                 f"takes too long: up to {self.steps:,} steps, {MAX_STEPS:,} are allowed; nest fewer loops, "

@@ -42,7 +42,10 @@ class Definitions:
                 self._compiled[overload.id] = unpack(compiled, checked_class)
 
     def expand(self, editor: Editor, node: Node, turn: frozenset[str] = frozenset()) -> None:
-        """Replace each call whose list or map argument depends on a loop. Inner calls are replaced first.
+        """Replace calls with the definitions of their functions.
+
+        A call is replaced if a list or map argument depends on a loop. Inner calls are replaced before outer
+        calls.
 
         Args:
             editor: the editor of the expression.

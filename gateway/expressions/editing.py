@@ -49,11 +49,11 @@ class Editor:
         return "" if found is None else "|".join(sorted(found.overload_id))
 
     def set_name(self, node: Node, name: str, kind: Any = None) -> None:
-        """Turn a node into a name.
+        """Turn a node into the name of a variable.
 
         Args:
             node: the node to change.
-            name: the name that the node becomes.
+            name: the name of the variable.
             kind: the type of the value. If it is left out, the node keeps its type.
         """
         kept = self.type_of(node) if kind is None else kind
@@ -80,7 +80,7 @@ class Editor:
         self.checked.type_map[place.id].message_type = TABLE_TYPE
 
     def _set_entry(self, node: Node, field: str, key: Node, kind: Any) -> Node:
-        """Turn a node into `table.field[key]`, and return the node of `table`, which is still empty.
+        """Turn a node into `table.field[key]`, and return the node for `table`. The caller fills this node.
 
         Args:
             node: the node to change.
@@ -193,7 +193,7 @@ class Editor:
         return copied
 
     def _adopt(self, source: Any, node: Node) -> Node:
-        """Return a copy of a node with new IDs, and copy its references and types.
+        """Return a copy of a node. The copy has new IDs, and the same references and types as the node.
 
         Args:
             source: the expression that contains the node, a cel.expr.CheckedExpr.

@@ -2,9 +2,9 @@
 
 An expression is compiled twice. The first compilation takes the text as its author
 wrote it, to find the type of the expression and the position of each problem. The
-second compilation binds the policy's variables inside the expression. Its result is
-evaluated. So the value of a variable never leaves the engine. The engine computes the
-value lazily, and at most once in an evaluation.
+second compilation binds the policy's variables inside the expression. The result of
+the second compilation is evaluated. So the value of a variable never leaves the engine.
+The engine computes the value lazily, and at most once in an evaluation.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Environment:
 
         Return the executable and its cost in steps. The variables are bound around the whole expression,
         because no loop may run before a `cel.bind`. A loop that ends early leaves its last element in the
-        memory of the engine, where the next `cel.bind` stores its value.
+        place in memory where the engine stores the value of the next `cel.bind`.
 
         Args:
             text: the text of the expression.
@@ -209,10 +209,10 @@ class Environment:
             raise ExpressionError([Problem(1, 1, str(error))]) from error
 
     def _needed(self, reads: frozenset[str]) -> list[str]:
-        """Return the variables that are needed, in the order of their declaration.
+        """Return the variables that an expression needs, in the order of declaration.
 
         Args:
-            reads: the names that an expression reads. The variables that these names depend on are
+            reads: the names that the expression reads. The variables that these names depend on are
                 returned, too.
         """
         needed: set[str] = set()
@@ -223,7 +223,7 @@ class Environment:
         return [name for name in self._variables if name in needed]
 
     def _refuse(self, text: str, checked: Any) -> None:
-        """Refuse an expression that calls functions which policies may not use."""
+        """Refuse an expression that contains functions or macros which policies may not use."""
         positions = checked.source_info.positions
         refused = [
             Problem(*_place(text, positions.get(node.id, 0)), message)
@@ -280,7 +280,7 @@ class Environment:
         return value
 
     def _advise(self, text: str, problems: list[Problem], returns: cel.Type | None) -> list[Problem]:
-        """Return the problems of an expression with advice added to their error messages."""
+        """Add advice to the error messages of an expression's problems, and return the new problems."""
         request = self._types.get("request")
         known = Known(
             variables=[name.removeprefix(f"{self.container}.") for name in self._types],

@@ -1,7 +1,7 @@
 """CEL expressions. They are type-checked when they are loaded, and they fail closed.
 
 The engine returns evaluation errors as values that are truthy in Python. So a
-condition counts as true only if its value is `True` itself.
+condition counts as true only if its value is exactly `True`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\
 
 
 class Executable:
-    """An expression that the engine evaluates after the gateway has computed its calls.
+    """An expression that the engine evaluates after the gateway has computed the function calls.
 
     Attributes:
         calls: the calls, in the order in which they are computed.
@@ -138,7 +138,7 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
 
 
 def reads_of(checked: Any, container: str) -> frozenset[str]:
-    """Return the names of the variables that an expression reads, as its author wrote them.
+    """Return the names of the variables that an expression reads, as the author wrote the names.
 
     Args:
         checked: the expression, a cel.expr.CheckedExpr.

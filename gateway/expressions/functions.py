@@ -1,9 +1,10 @@
-"""Functions that policies have in addition to those of CEL.
+"""Functions that policies have in addition to the functions of CEL.
 
 The gateway computes these functions outside of the engine, because the engine never
-releases the arguments that it passes to a Python function (see calls.py). In a loop
-this is only possible for arguments that are texts. So a function with other arguments
-is also defined in CEL. The definition is used when these arguments depend on a loop.
+releases the arguments that it passes to a Python function (see calls.py). In a loop,
+the gateway can only compute a function whose arguments are texts. So a function with
+other arguments is also defined in CEL. The definition is used when these arguments
+depend on a loop.
 
 For any argument, a function returns a result or raises an error. It never hangs.
 `FUNCTIONS` describes each function and contains examples, which are run as tests.
@@ -152,7 +153,7 @@ def is_version(text: str) -> bool:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """Return -1 if the left version is lower than the right one, 0 if they are equal, 1 if it is higher.
+    """Return -1 if the left version is lower than the right version, 0 if both are equal, otherwise 1.
 
     Raises:
         ValueError: one of the texts is not a semantic version.

@@ -42,7 +42,7 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
 
 
 def turn_names(names: Names) -> dict[str, str]:
-    """Return the names of loop variables in `Activation.turn`, by the names in the source."""
+    """Return the names of loop variables in `Activation.turn`, by their names in the source."""
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 

@@ -71,7 +71,7 @@ class Linker:
         Args:
             node: the part of the expression.
             names: the names that loops and variables around the part declare.
-            loops: the loops around the part, by the names of their variables in `Activation.turn`.
+            loops: the loops around the part, by the names of their variables as in `Activation.turn`.
         """
         kind = node.WhichOneof("expr_kind")
         if kind == "comprehension_expr":
@@ -101,11 +101,12 @@ class Linker:
             self._sort(node, self._readers.compile(part.iter_range, names))
 
     def _sort(self, node: Node, values: ValueSource | None) -> None:
-        """Make a loop over a map use the order of the map's keys.
+        """Sort the keys of a map before a loop iterates over the map.
 
-        The order that the engine uses differs between processes. If the gateway can read the map without
-        the engine, it sorts the keys once for all loops. The engine sorts the keys of other maps, but only
-        if the loop builds a list, because only a list shows the order.
+        Without sorting, the order differs between processes. If the gateway can read the map without the
+        engine, the gateway sorts the keys once for all loops. The engine sorts the keys of other maps, but
+        only if the loop builds a list, because only a list shows the order. A loop with two variables that
+        builds no list is not changed.
 
         Args:
             node: the loop.
@@ -176,7 +177,10 @@ class Linker:
         return ValueSource(f"{shape} {found.key}", read, found.turns)
 
     def _source(self, node: Node, names: Names) -> ValueSource:
-        """Return the source of the value of a part. The source uses the engine only if it is necessary."""
+        """Return the source of the value of a part.
+
+        The source uses the engine only if the gateway cannot read the value itself.
+        """
         found = self._readers.compile(node, names)
         if found is not None:
             return found
@@ -196,8 +200,8 @@ def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop,
     """Return the loops that declare the needed variables, and the loops that these loops depend on.
 
     Args:
-        needed: the names of the needed loop variables in `Activation.turn`.
-        loops: all loops around a part, by the names of their variables.
+        needed: the names of the needed loop variables, as in `Activation.turn`.
+        loops: all loops around the part of the expression, by the names of their variables.
     """
     found: list[Loop] = []
     for loop in reversed(dict.fromkeys(loops.values())):
@@ -211,7 +215,7 @@ def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop,
 
 
 def _turns_of(node: Node, names: Names) -> frozenset[str]:
-    """Return the names in `Activation.turn` of the loop variables that a part depends on."""
+    """Return the names of the loop variables that a part depends on, as in `Activation.turn`."""
     found = frozenset[str]()
     for name in names_in(node):
         meaning = names.get(name)
@@ -223,7 +227,7 @@ def _turns_of(node: Node, names: Names) -> frozenset[str]:
 
 
 def _alone(checked: Any, node: Node, names: Names) -> Any:
-    """Return a part as a separate expression. The policy's variables that it needs are bound in it."""
+    """Return a part as a separate expression, in which the needed variables of the policy are bound."""
     alone = part_of(checked, node)
     rename(alone, alone.expr, turn_names(names))
     for name, bound in reversed(bound_among(node, names).items()):

@@ -35,7 +35,7 @@ class ValueSource:
     Attributes:
         key: the text that identifies the value. Sources with equal keys return equal values.
         read: the function that returns the value. It raises EvaluationError if there is no value.
-        turns: the names in `Activation.turn` of the loop variables that the value depends on.
+        turns: the names of the loop variables that the value depends on, as in `Activation.turn`.
         is_evaluated: whether the engine evaluates the value.
     """
 
@@ -61,8 +61,8 @@ class Bound:
 Names: TypeAlias = "Mapping[str, str | Bound]"
 """The meaning of names that are not variables of the activation.
 
-A name of a loop variable is mapped to its name in `Activation.turn`, a text. A name of
-a variable of the policy is mapped to a `Bound`.
+The name of a loop variable in the source is mapped to the variable's name in
+`Activation.turn`. The name of a variable of the policy is mapped to a `Bound`.
 """
 
 
@@ -141,7 +141,7 @@ def _entry(whole: ValueSource, index: ValueSource) -> ValueSource:
     def read(activation: Activation) -> Any:
         entries, key = read_whole(activation), read_index(activation)
         try:
-            is_known = key in entries  # a protobuf map of messages adds a key that is read but absent
+            is_known = key in entries  # reading an absent key of a map of messages would add the key
         except (TypeError, ValueError):  # the key has another type or is out of range
             is_known = False
         if not is_known:

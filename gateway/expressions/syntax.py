@@ -1,4 +1,4 @@
-"""Functions that iterate over the checked form of an expression and that write it as CEL text.
+"""Iterates over the checked form of an expression, and writes an expression as CEL text.
 
 The engine expands macros to loops. The written text contains the macros again, as in
 the author's text.
@@ -219,7 +219,7 @@ _PRIMARIES: dict[str, Callable[[Any], str]] = {
 
 
 def names_in(node: Node) -> frozenset[str]:
-    """Return the names of the variables that an expression reads, except its own loop variables."""
+    """Return the names of the variables that an expression reads, except the variables of its own loops."""
     return frozenset(_free(node, frozenset()))
 
 

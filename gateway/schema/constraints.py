@@ -119,7 +119,7 @@ class KeyConstraints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldConstraints:
-    """The constraints of one field. A constraint is None if its option is not set.
+    """The constraints of one field. A constraint is None or False if its option is not set.
 
     Attributes:
         required: whether the field has to be set.

@@ -216,8 +216,8 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
     """Return the full name of a type that an option refers to.
 
-    Like protoc, the search starts in the package of the service and continues in the
-    enclosing packages.
+    The search starts in the package of the service and continues in the enclosing
+    packages. protoc searches in the same way.
     """
     pool = descriptor.containing_service.file.pool
     while True:

@@ -32,8 +32,8 @@ class Check(NamedTuple):
     """A check of a value, or of a field of a message.
 
     Attributes:
-        accepts: the test. True means that the value has no violation. False means that the value may have
-            violations, so `find` has to be called.
+        accepts: the fast test. If it returns True, the value has no violation. If it returns False, the value
+            may have violations, so `find` has to be called.
         find: the function that yields the violations. The path of a violation is empty if it concerns the
             whole value.
     """
@@ -49,7 +49,10 @@ _NANOS_PER_SECOND = 10**9
 
 
 def check_by_search(find: Callable[[Any], ViolationIterator]) -> Check:
-    """Return a check that accepts a value if `find` yields no violation. It is used for rare constraints."""
+    """Return a check that accepts a value if `find` yields no violation.
+
+    Such checks are slow, so they are only used for rare constraints.
+    """
     return Check(lambda value: next(find(value), None) is None, find)
 
 
@@ -65,9 +68,9 @@ def all_of(tests: Sequence[Test]) -> Test:
 
 
 def _is_in(allowed: Range) -> Test:
-    """Return a test whether a number is in a range.
+    """Return a test that checks whether a number is in a range.
 
-    The common case, a range of one interval that includes both ends, has a faster test.
+    Most ranges are one interval that includes both ends. Such a range has a faster test.
     """
     first, *others = allowed.intervals
     if others or first.low_open or first.high_open:
@@ -102,7 +105,7 @@ def required_check(field: FieldDescriptor) -> Check:
 
 
 def presence_test(field: FieldDescriptor) -> Test:
-    """Return a test whether a field of a message is set.
+    """Return a test that checks whether a field of a message is set.
 
     A field without presence counts as set if it is not empty.
     """
@@ -205,7 +208,7 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> Check:
 
 
 def _full_match(pattern: str) -> Test:
-    """Return a test whether a whole value matches a valid pattern.
+    """Return a test that checks whether a whole value matches a valid pattern.
 
     The test uses an RE2 set of one pattern. A set creates no match object, so it needs only a sixth of the
     time of `fullmatch`. If a set would need too much memory, the test accepts no value, and `find` decides.
@@ -278,7 +281,7 @@ def _show_seconds(value: Any) -> str:
 
 
 def bytes_check(allowed: Range) -> Check:
-    """Return a check of the size of a value, encoded as bytes."""
+    """Return a check of the number of bytes of an encoded value."""
 
     def find(value: Any) -> ViolationIterator:
         encoded = value.encode() if isinstance(value, str) else value

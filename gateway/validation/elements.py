@@ -42,8 +42,8 @@ class _Step(NamedTuple):
         name: the name of the field.
         is_map: whether the field is a map.
         is_repeated: whether the field is a list or a map.
-        size: the size constraint of the field. The elements of a field that violates it are not counted,
-            because the violation is reported later.
+        size: the size constraint of the field. If a field violates this constraint, its elements are not
+            counted, because the violation is reported later.
         inner: the message type of the field's values; None if the values are scalars.
     """
 
@@ -55,7 +55,7 @@ class _Step(NamedTuple):
 
 
 class _Type:
-    """A message type and those of its fields that can have elements."""
+    """A message type, and the fields of the type that can have elements."""
 
     __slots__ = ("is_any", "make", "steps")
 
@@ -171,9 +171,10 @@ def _join(prefix: str, path: str | None) -> str | None:
 
 
 def _size_of(field: FieldDescriptor) -> Range | None:
-    """Return the size constraint of a field, or None if there is none or it cannot be read.
+    """Return the size constraint of a field, or None.
 
-    The validator reports a constraint that cannot be read.
+    None means that the field has no size constraint, or that the constraint cannot be
+    read. The validator reports a constraint that cannot be read.
     """
     try:
         constraints = read_constraints(field)

@@ -119,7 +119,7 @@ class MessageValidator:
         self._finders = tuple(check.find for check in checks)
 
     def accepts(self, message: Message) -> bool:
-        """Test a protobuf message. True means that it has no violation; False means that it may have one."""
+        """Return True if a protobuf message has no violation, or False if it may have a violation."""
         for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
             if not test(message):
                 return False
