@@ -61,7 +61,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """A configuration, a bundle or a descriptor set has faults, so it is not used at all."""
+    """A configuration, a bundle or a descriptor set has faults. No part of it is used."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)

@@ -24,7 +24,9 @@ _MAX_LINE = 1000
 
 
 def advise_on_line(lines: Sequence[str], line: int) -> str:
-    """Return advice (`; …`) on how to quote the value in a line; empty if YAML reads the value as one text.
+    """Return advice (`; …`) on how to quote the value in a line.
+
+    The advice is empty if YAML reads the value as one text.
 
     Args:
         lines: the lines of the file.

@@ -129,7 +129,11 @@ def is_constant_type(kind: Any, variables: int) -> bool:
 
 
 def is_never_null(kind: Any) -> bool:
-    """Return whether no value of a cel.expr.Type is null or contains a null. None is the dynamic type."""
+    """Return whether the values of a cel.expr.Type are never null and never contain a null.
+
+    Args:
+        kind: the type; None for the dynamic type.
+    """
     match kind and kind.WhichOneof("type_kind"):
         case "primitive":
             return True

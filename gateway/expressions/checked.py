@@ -19,7 +19,7 @@ CHECKED = "cel.expr.CheckedExpr"
 
 
 def unpack(compiled: cel.Expression, checked_class: Any) -> Any:
-    """Return the checked form of a compiled expression, a cel.expr.CheckedExpr."""
+    """Return the checked form of a compiled expression as a cel.expr.CheckedExpr."""
     return checked_class.FromString(AnyMessage.FromString(compiled.serialize()).value)
 
 

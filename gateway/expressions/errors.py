@@ -23,7 +23,7 @@ class ExpressionError(ValueError):
 
 
 class EvaluationError(Exception):
-    """The evaluation of an expression failed; the message contains no secret."""
+    """The evaluation of an expression failed. The error message contains no secret."""
 
 
 class TooManyTurnsError(EvaluationError):

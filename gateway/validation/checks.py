@@ -118,11 +118,12 @@ def presence_test(field: FieldDescriptor) -> Test:
 def sized_check(name: str, size: Range, others: tuple[Check, ...]) -> Check:
     """Return a check of the number of elements of a list or map, and of the elements.
 
-    The elements are not checked if their number is wrong, because there may be very many violations.
+    If the number of elements is wrong, the elements are not checked, because there may be very many
+    violations.
 
     Args:
         name: the name of the field.
-        size: the numbers of elements that are allowed.
+        size: the range that the number of elements has to be in.
         others: the checks of the elements.
     """
     fits = _is_in(size)
