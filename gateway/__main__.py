@@ -1,7 +1,7 @@
-"""`python -m gateway` is the command `baremetal-gateway`.
+"""The entry point of `python -m gateway` and of the command `baremetal-gateway`.
 
-Signals come first: what a gateway is made of takes most of a second to import, and
-a signal in that time would kill the process.
+The signal handlers are set before the parts of the gateway are imported. The import takes most of a second,
+and without the handlers a signal in that time would kill the process.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ def main() -> None:
 
 
 def _prepare_signals() -> None:
-    """Take signals until the gateway does.
+    """Handle signals until the gateway sets its own handlers.
 
-    A reload is not needed before any file was read. To stop, there is nothing to end in order before calls
-    are taken; an exception could be lost in what is being imported.
+    SIGHUP is ignored: no policy was read yet, so there is nothing to reload. SIGTERM and SIGINT end the
+    process at once: no call was accepted yet, so nothing has to be closed in order. Their handler does not
+    raise an exception, because a module that is being imported could catch it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""The composition root: configuration → parts → listeners; start, drain, stop."""
+"""The composition root: makes the parts and the listeners of a gateway, starts and stops them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from gateway.telemetry import Telemetry
 
 LAST_RESPONSES_S = 2.0
-"""Seconds to send the responses of the calls that the gateway's stop has ended."""
+"""The number of seconds to send the last responses when the gateway stops."""
 CONDITION = "listeners"
-"""The condition of the listeners: failed while the gateway starts or stops."""
+"""The name of the health condition of the listeners. Its status is failed during the start and the stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Addresses:
 
 
 class Gateway:
-    """A gateway of one configuration. Everything that can be wrong with that shows when it is made.
+    """A gateway that serves one configuration.
 
     Raises:
-        FaultsError: with the faults of descriptors, bundle, certificates or sinks.
+        FaultsError: the descriptors, the bundle, the certificates of upstreams or the sink have faults.
     """
 
     def __init__(self, config: Config, telemetry: Telemetry) -> None:
@@ -75,7 +75,7 @@ class Gateway:
             self._channels = Channels(config.upstreams, self._health)
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
-        if faults:  # nothing can be built; the faults of the bundle are reported with them
+        if faults:  # the gateway cannot start; the faults of descriptors and bundle are still reported
             with faults.part():
                 sources = read_sources(config)
                 build_bundle(config, build_schema(config, sources.descriptor_sets), sources.bundle)
@@ -107,17 +107,18 @@ class Gateway:
         )
         rest = RestListener(context)
         admin = AdminListener(self._health, telemetry.metrics, self._active)
-        # Not the snapshot's writer: it would keep its descriptors for as long as the servers live.
+        # Not the writer of a snapshot: the servers would keep the descriptors of that snapshot in memory
+        # until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
         self._rest = HttpServer("rest", rest.handle, writer, header_bytes)
         self._admin = HttpServer("admin", admin.handle, writer, header_bytes)
         self._rpc = RpcListener(context, config.grpc)
 
     async def start(self) -> Addresses:
-        """Listen.
+        """Start the listeners, and return their addresses.
 
         Raises:
-            FaultsError: an address is taken, or a TLS file cannot be used.
+            FaultsError: an address or a TLS file cannot be used.
         """
         budget, config = make_budget(self._config), self._config
         faults = FaultCollector()
@@ -139,18 +140,19 @@ class Gateway:
         return Addresses(**addresses)
 
     async def reload(self) -> None:
-        """Reload policies and descriptors if their files have changed, after they have settled.
+        """Reload policies and descriptors if their files have changed.
 
-        A fault changes nothing.
+        The new files are used once they are stable. If the new files have faults, the active snapshot
+        continues to serve.
         """
         await self._reloader.reload()
 
     async def stop(self) -> None:
-        """Stop taking calls, let those under way end, close everything.
+        """Stop accepting calls, let active calls end, and close everything.
 
-        A call has until its deadline, or for `limits.drain_s`; one that has not
-        ended then has an error as its response. A change that was forwarded is
-        waited for in any case: its outcome is logged.
+        Active calls may run until their deadlines, or for `limits.drain_s` if the configuration sets it. A
+        call that has not ended by that time ends with an error. The gateway always waits for forwarded
+        changes, so that the outcome of each change is logged.
         """
         self._health.set(CONDITION, Status.FAILED, "stopping")
         if self._watching is not None:

@@ -1,4 +1,4 @@
-"""One call: who calls, what is called, and what the upstream responds."""
+"""One call: the caller, the request, and the response of the upstream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from gateway.telemetry import Span
 
 IDEMPOTENCY_KEY = "idempotency-key"
-"""The metadata that names a change: an upstream carries out several attempts with one key only once."""
+"""The name of the metadata that identifies a change.
+
+An upstream carries out a change only once, even if several requests with the same key arrive.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +28,11 @@ class Caller:
     """The caller of one call. Unknown attributes are empty.
 
     Attributes:
-        id: name of the caller, unique for its kind.
-        kind: how it was identified: `none`, `mtls`, `jwt` or `token`.
-        groups: groups or roles that it belongs to.
-        address: IP address of the peer, which may be a proxy.
-        claims: further attributes of the identity, each as text.
+        id: the name of the caller, unique among the callers of one kind.
+        kind: the way in which the caller was identified: `none`, `mtls`, `jwt` or `token`.
+        groups: the groups or roles of the caller.
+        address: the IP address of the peer; the peer may be a proxy.
+        claims: further attributes of the caller's identity; each value is a text.
     """
 
     id: str = ""
@@ -46,12 +49,12 @@ class Call:
     Attributes:
         id: the request ID that the caller sees.
         method: the method that is called.
-        caller: who calls.
-        request: the message; nothing changes it after policies have evaluated it.
-        metadata: what goes to the upstream with the message; names are in lower case.
-        deadline: when the call ends at the latest, by the event loop's clock, in seconds.
-        span: the SERVER span.
-        idempotency_key: sent with each attempt of a change; empty for a read.
+        caller: the caller.
+        request: the request message; it is not modified after policies have evaluated it.
+        metadata: the caller's metadata that is passed to the upstream; the names are in lower case.
+        deadline: the latest time at which the call ends, in seconds of the event loop's clock.
+        span: the SERVER span of the call.
+        idempotency_key: the key that is sent to the upstream; empty for a read whose caller sent no key.
     """
 
     id: str
@@ -69,9 +72,9 @@ class Reply:
     """The upstream's response to a call.
 
     Attributes:
-        message: the message of the method's response type.
-        metadata: the metadata of the response, as far as callers can use it; names are in lower case.
-        warnings: texts of rules that warn.
+        message: the response message, of the method's response type.
+        metadata: the response metadata that callers can use; the names are in lower case.
+        warnings: the text of each broken rule that only warns.
     """
 
     message: Message
@@ -79,18 +82,18 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
     def with_warnings(self, warnings: tuple[str, ...]) -> Reply:
-        """Return the reply with its warnings."""
+        """Return the reply with the given warnings."""
         return replace(self, warnings=warnings) if warnings else self
 
 
 class ReplyStream:
-    """The upstream's responses to a call of a method that streams them.
+    """The upstream's responses to a call of a method with a response stream.
 
-    An iterator of messages of the method's response type; GatewayError ends it where the upstream fails.
-    Whoever takes a stream closes it, also one that was never read.
+    The stream is an iterator over messages of the method's response type. If the upstream fails, the
+    iterator raises GatewayError. The code that receives a stream must close it, even if no message was read.
 
     Attributes:
-        warnings: texts of rules that warn; an error that ends the stream carries them too.
+        warnings: the text of each broken rule that only warns; an error that ends the stream has them too.
     """
 
     __slots__ = ("_messages", "_on_close", "warnings")
@@ -102,14 +105,14 @@ class ReplyStream:
 
         Args:
             messages: the messages of the stream.
-            on_close: called when the stream is closed.
+            on_close: a function that is called when the stream is closed.
         """
         self._messages = messages
         self._on_close = on_close
         self.warnings: tuple[str, ...] = ()
 
     def with_warnings(self, warnings: tuple[str, ...]) -> ReplyStream:
-        """Return the stream with its warnings."""
+        """Set the warnings, and return the stream."""
         self.warnings = warnings
         return self
 
@@ -124,15 +127,18 @@ class ReplyStream:
             raise
 
     async def aclose(self) -> None:
-        """End the stream."""
+        """Close the stream."""
         await self._messages.aclose()
         if self._on_close is not None:
             self._on_close()
 
 
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
-    """Return the key of a call: the caller's own, or a new one for a change; empty for a read without one."""
+    """Return the idempotency key of a call.
+
+    If the caller sent a key, it is returned. Otherwise a change receives a new key, and a read an empty text.
+    """
     own = metadata.get(IDEMPOTENCY_KEY)
-    if isinstance(own, str) and own.strip():  # an empty key would name no change
+    if isinstance(own, str) and own.strip():  # a blank key would not identify a change
         return own
     return "" if method.is_read else str(uuid4())

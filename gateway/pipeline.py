@@ -1,4 +1,4 @@
-"""The path of a call, from either listener: nothing reaches an upstream in another way."""
+"""The processing of a call. Calls of both listeners reach an upstream only through the pipeline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """Takes calls through every stage, with one schema and one bundle."""
+    """Processes calls with one schema and one bundle."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class Pipeline:
         self._shadow = shadow
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
-        """Return the upstream's response to a call that is valid and allowed.
+        """Process a call, and return the upstream's response.
 
         Args:
-            call: as the listener read it.
-            slot: the slot of the call, held for as long as a forwarded change is under way.
+            call: the call as the listener read it.
+            slot: the slot of the call; it is held until a forwarded change has ended.
 
         Raises:
-            GatewayError: the call ends otherwise.
+            GatewayError: the call is not valid, is not allowed, or has failed.
         """
         try:
             decision = self._decide(call)
@@ -74,7 +74,10 @@ class Pipeline:
         return reply.with_warnings(decision.warnings())
 
     def _decide(self, call: Call) -> Decision:
-        """Validate, mutate, evaluate: policies see only requests that the API accepts."""
+        """Validate the request, mutate it, and evaluate the rules.
+
+        Mutations may set required fields that the caller left out. Rules are evaluated only on valid requests.
+        """
         method, request = call.method.name, call.request
         violations = self._find_violations(method, request)
         if not _are_only_missing_fields(violations):
@@ -93,7 +96,7 @@ class Pipeline:
         return violations
 
     async def _forward(self, call: Call, slot: Slot) -> Reply | ReplyStream:
-        """Forward a call; a change continues to its end when its caller goes away."""
+        """Forward a call. A change is completed even if the caller disconnects."""
         forwarding = self._forwarder.forward(call)
         if call.method.is_read:
             return await forwarding
@@ -103,5 +106,5 @@ class Pipeline:
 
 
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
-    """Return whether a request is valid but for required fields, which policies may set."""
+    """Return whether missing required fields are the only violations. Policies may set these fields."""
     return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)

@@ -1,4 +1,4 @@
-"""Runs a gateway in this process until a signal: SIGTERM and SIGINT stop it, SIGHUP reloads."""
+"""Runs a gateway in this process. SIGTERM and SIGINT stop the gateway; SIGHUP reloads its files."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ RELOAD_SIGNAL = signal.SIGHUP
 async def serve(
     config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
 ) -> None:
-    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads policies and descriptors.
+    """Run a gateway until SIGTERM or SIGINT arrives. SIGHUP reloads policies and descriptors.
 
     Args:
-        config: what to serve.
-        environment: the environment for telemetry's variables.
-        announce: called with the addresses once the gateway accepts calls.
+        config: the configuration of the gateway.
+        environment: the environment variables that configure telemetry.
+        announce: a function that is called with the addresses once the gateway accepts calls.
 
     Raises:
-        FaultsError: it cannot start.
+        FaultsError: the gateway cannot start.
     """
     stopping, reload_requested = asyncio.Event(), asyncio.Event()
-    # Before any file is read: a reload that is requested meanwhile happens once the gateway has started.
+    # The handlers are set before policies and descriptors are read. So a SIGHUP during the start causes a
+    # reload after the start.
     with _signals(stopping, reload_requested):
         gateway = Gateway(config, start_telemetry(environment, __version__))
         addresses = await gateway.start()
@@ -56,11 +57,11 @@ async def serve(
 
 @contextmanager
 def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterator[None]:
-    """Set the events when signals arrive; after the block the signals are ignored.
+    """Set an event when one of its signals arrives. After the block, the signals are ignored.
 
-    The handlers are not those of the loop: it resets a signal to its default action when the handler is
-    removed, and a signal that arrived then would kill the process. The exit code would report a failure, and
-    the last lines of the log would be lost.
+    The signal handlers of the event loop are not used. When such a handler is removed, the loop restores the
+    default action of the signal, and the next signal would kill the process. The exit code would report a
+    failure, and the last lines of the log would be lost.
     """
     loop = asyncio.get_running_loop()
     for events, numbers in ((stopping, STOP_SIGNALS), (reload_requested, (RELOAD_SIGNAL,))):
@@ -74,7 +75,7 @@ def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterat
 
 
 async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
-    """Reload whenever it is requested; requests that arrive during a reload are one further reload."""
+    """Reload each time the event is set. All signals during a reload cause only one further reload."""
     while True:
         await requested.wait()
         requested.clear()

@@ -1,4 +1,4 @@
-"""Quoting and escaping of texts for output: control and formatting characters are never written raw."""
+"""Quoting and escaping of texts for output. Control and formatting characters are always escaped."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gateway.redaction import REDACTED, redact_value
 _MAX_SHOWN = 120
 _DELETE = b"\x7f"
 
-# Characters that control a terminal, are invisible, or end a line for some readers: the Unicode
-# categories Cc, Cf, Zl and Zp. json.dumps itself escapes those below U+0020.
+# Characters that control a terminal, are invisible, or end a line in some programs. They are the Unicode
+# categories Cc, Cf, Zl and Zp, without the characters below U+0020: json.dumps escapes these itself.
 _UNSEEN = re.compile(
     "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -23,11 +23,13 @@ _UNSEEN = re.compile(
 
 
 def quote(value: str, name: str = "") -> str:
-    """Return a field's value for a message: redacted, in double quotes, on one line, of a readable length.
+    """Return the value of a field as a human-readable text.
+
+    The value is redacted, cut to a readable length, put in double quotes, and written on one line.
 
     Args:
         value: the value of the field.
-        name: the name of the field, or the key in a map.
+        name: the name of the field, or the key if the value is in a map.
     """
     shown = redact_value(value, name)
     if len(shown) > _MAX_SHOWN:
@@ -36,12 +38,12 @@ def quote(value: str, name: str = "") -> str:
 
 
 def escape_line(text: str) -> str:
-    """Return a text with all characters escaped that are not printable; it is one line."""
+    """Return a text on one line, with every unprintable character escaped."""
     return text if text.isprintable() else "".join(map(_escape_unprintable, text))
 
 
 def encode_json(value: Any, *, in_ascii: bool = False) -> bytes:
-    """Return a JSON value in one line of UTF-8, with its control and formatting characters escaped.
+    """Return a JSON value as one line of UTF-8, with control and formatting characters escaped.
 
     Args:
         value: the JSON value.
@@ -51,14 +53,14 @@ def encode_json(value: Any, *, in_ascii: bool = False) -> bytes:
         data = orjson.dumps(value)
         if data.isascii() and _DELETE not in data:
             return data
-    except TypeError:  # orjson takes neither integers of more than 64 bits nor a half of a surrogate pair
+    except TypeError:  # orjson refuses integers of more than 64 bits and unpaired surrogates
         pass
     text = json.dumps(value, ensure_ascii=in_ascii, separators=(",", ":"))
     return escape_json(text).encode(errors="replace")
 
 
 def escape_json(text: str) -> str:
-    """Return a JSON text with its control and formatting characters escaped; its value stays the same."""
+    """Return a JSON text with control and formatting characters escaped. The JSON value stays the same."""
     return _UNSEEN.sub(lambda match: _escape(match[0]), text)
 
 
@@ -67,6 +69,6 @@ def _escape_unprintable(char: str) -> str:
 
 
 def _escape(char: str) -> str:
-    """Return the escape of a character; one beyond U+FFFF is escaped as two surrogates."""
+    """Return the escape of a character. A character above U+FFFF is escaped as two surrogates."""
     data = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{data[index]:02x}{data[index + 1]:02x}" for index in range(0, len(data), 2))

@@ -1,10 +1,10 @@
-"""Redaction: removes secrets from all that leaves the process in a message, log or record.
+"""Redaction: removes secrets from every text that leaves the process in a message, a log or a record.
 
-The query of a link can be a signature that grants access to the object, its user info a password, and a
-description can contain anything that its author pasted.
+The query of a link can be a signature that grants access to the object. The user info of a link can be a
+password. A description can contain anything that its author pasted.
 
-There are two functions, and each is complete: `redact_text` for a text, `redact_value` for the value of a
-field. Both take linear time, and both return what is already redacted unchanged.
+`redact_text` redacts a text, and `redact_value` redacts the value of a field. Each function alone is
+sufficient. Both take linear time. A text that is already redacted is returned unchanged.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MAX_ROUNDS = 5
 
 # --- links
 
-# Not only `scheme://`: `https:/host`, `//host` and others that a reader, or a browser, takes for a link.
-# An apostrophe is a character that links may have: what follows it may still be a secret.
+# Matches `scheme://`, and also `https:/host`, `//host` and other forms that a browser accepts as a link.
+# An apostrophe does not end a match: a link may contain it, and a secret may follow it.
 _LINK = re.compile(r"(?::/+|//+)[^\s\"<>]*")
-# A value that is nothing but a link: whatever it holds, the link ends where the text does.
+# The start of a value that is one link. Such a link ends at the end of the text, whatever it contains.
 _WHOLE_LINK = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:/+|//+)")
 _LINK_TO_THE_END = re.compile(r"(?::/+|//+).*", re.DOTALL)
 _AUTHORITY = re.compile(r"[^/?#\uff1f]*")
-# Certainly a host. With a colon it may have a port, or be a user with the start of a password.
+# An authority that is certainly a host. In `a:b`, `a` may be a host, or a user whose password begins with b.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]*\](?::[0-9]*)?|[^:@]*")
 _QUERY = re.compile(r"[?#\uff1f].*", re.DOTALL)
 _ENCODED_QUERY = re.compile(r"%(?:25){0,3}3F", re.IGNORECASE)
@@ -42,7 +42,8 @@ _NAMES = (
     r"(?:api|access|account|private|shared|signing|encryption)[-_ ]?key(?:[-_]?id)?|x-yc-[a-z0-9-]{1,32}|"
     r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))(?:pwd|sig)(?![a-z0-9])"
 )
-# The rest of a longer name: SECRET_ACCESS_KEY, secretKey, tokens; but neither `secretary` nor `tokenizer`.
+# The rest of a longer name, such as SECRET_ACCESS_KEY, secretKey or tokens. Words such as `secretary` and
+# `tokenizer` do not match.
 _REST_OF_NAME = r"s?(?:[-_][A-Za-z0-9_-]{0,40}|(?-i:[A-Z])[A-Za-z0-9_-]{0,40})?"
 _SEPARATOR = r"\\{0,3}[\"']?\s{0,8}(?:=>|[=:\uff1d\uff1a]|%(?:25){0,3}3[DA])\s{0,8}"
 _SCHEMES = r"Bearer|Basic|Api[-_ ]?Key|OAuth"
@@ -52,11 +53,12 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}){_REST_OF_NAME}\Z", re.IGNORECASE)
-_PAGE_TOKEN = re.compile(r"page[-_]?token\Z", re.IGNORECASE)  # a position in a list; it grants nothing
+_PAGE_TOKEN = re.compile(r"page[-_]?token\Z", re.IGNORECASE)  # a position in a list, not a secret
 
 # --- secrets that have a form of their own
 
-# `Api-Key x1`, `OAuth …`: eight characters, or fewer with a digit; "basic ideas" is neither.
+# A scheme and its credentials, such as `Api-Key x1`. The credentials have at least eight characters, or at
+# least two with a digit. So "basic ideas" does not match.
 _SCHEME = re.compile(
     rf"\b({_SCHEMES})(?:[\s:+]|%20){{1,8}}[\"']?(?:[A-Za-z0-9._~+/=-]{{8,}}|(?=\S{{0,7}}[0-9])[A-Za-z0-9._~+/=-]{{2,}})",
     re.IGNORECASE,
@@ -69,12 +71,13 @@ _TOKEN = re.compile(
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
-# A signature has 64 hexadecimal digits, and may occur without its link. A hash with its prefix is kept.
+# A signature has 64 hexadecimal digits, and may occur outside a link. A hash after `sha256:` is kept.
 _DIGITS = re.compile(r"[0-9A-Fa-f]{40,}")
 _MIN_DIGITS = 40
 _HASHES = ("sha256:", "sha512:")
 
-# A text with something to redact has one of these. Most have none, and `in` is many times faster than `re`.
+# Every secret except long hexadecimal digits comes with one of these strings. Most texts contain none of
+# them, and `in` is many times faster than `re`.
 _NAME_TRACES = (
     "passw",
     "passp",
@@ -93,22 +96,22 @@ _SCHEME_TRACES = ("bearer", "basic", "oauth")
 _TOKEN_TRACES = ("eyj", "t1.", "aqvn", "y0_", "y1_", "y2_", "y3_", "yc")
 _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 
-# --- texts that are certainly clean
+# --- texts that certainly hold no secret
 
-# Most values are names, identifiers, or links without user info and query. These have no character
-# that comes before a secret: no space, no `=`, `?`, `#`, `%` or `@`, and no colon but that of the link.
-# Only tokens and long hexadecimal digits consist of such characters alone.
+# Most values are names, identifiers, or links without user info and query. They match this expression. It
+# excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any colon except
+# the colon of the link. The only secrets that can match it are tokens and long hexadecimal digits.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
 
-_MAX_CACHED_NAME = 64  # a caller can send longer names, which must not fill the memory
+_MAX_CACHED_NAME = 64  # longer names are not cached: callers could fill the memory with them
 
 
 def redact_text(text: str, max_length: int | None = None) -> str:
-    """Return a text without passwords, tokens, signatures, and user info and queries of links.
+    """Return a text without secrets: passwords, tokens, signatures, and the user info and queries of links.
 
     Args:
         text: the text to redact.
-        max_length: the maximum length of the redacted text; a longer text is cut and ends with REDACTED.
+        max_length: the maximum length of the redacted text; a longer text is cut, and REDACTED is appended.
     """
     redacted = text if _is_clean(text) else _repeat(_redact, text)
     if max_length is None or len(redacted) <= max_length:
@@ -121,14 +124,15 @@ def redact_value(value: str, name: str = "") -> str: ...
 @overload
 def redact_value(value: Any, name: str = "") -> Any: ...
 def redact_value(value: Any, name: str = "") -> Any:
-    """Return the value of a field without secrets: a JSON value, with all texts and keys inside it.
+    """Return the value of a field without secrets. All texts and keys inside a JSON value are redacted.
 
-    A text that starts as a link is one to its end, whatever characters it has; the
-    digits of its path are the object's name, and are kept.
+    A text that starts like a link counts as a link up to the end of the text, whatever characters it
+    contains. Hexadecimal digits in the path of such a link are the name of an object, and are kept.
 
     Args:
-        value: the value to redact.
-        name: the name of the field, or the key in a map; the whole text is removed if it is, say, `password`.
+        value: the JSON value to redact.
+        name: the name of the field, or the key in a map. If it names a secret, for example `password`, the
+            whole text is removed.
     """
     if isinstance(value, str):
         return _redact_field_text(value, name)
@@ -148,7 +152,7 @@ def _redact_field_text(text: str, name: str) -> str:
 
 
 def _is_clean(text: str) -> bool:
-    """Return whether a text certainly holds no secret; the rules need not be tried then."""
+    """Return whether a text certainly holds no secret, so that no rule has to be applied."""
     return (
         _PLAIN.fullmatch(text) is not None
         and _TOKEN.search(text) is None
@@ -157,7 +161,7 @@ def _is_clean(text: str) -> bool:
 
 
 def _is_secret_name(name: str) -> bool:
-    """Return whether a field of this name holds a secret."""
+    """Return whether a field with this name holds a secret."""
     return _cached_is_secret(name) if len(name) <= _MAX_CACHED_NAME else _matches_secret_name(name)
 
 
@@ -169,7 +173,7 @@ _cached_is_secret = lru_cache(maxsize=4096)(_matches_secret_name)
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:
-    """Redact until nothing changes: what one rule replaces may have kept another from its match."""
+    """Redact until the text no longer changes: after one rule has changed it, another rule may match."""
     for _ in range(_MAX_ROUNDS):
         shown = redact(text)
         if shown == text:
@@ -204,7 +208,8 @@ def _apply_rules(text: str, folded: str) -> str:
     has_link = "//" in folded or ":/" in folded
     if has_link and "@" in text:
         text = _LINK.sub(_redact_user_info, text)
-    # Names before queries: a link ends at a space or a quote, what follows may still be its signature.
+    # Named secrets are redacted before queries. A match of _LINK ends at a space or a quote, but the secret
+    # may continue after that. Without its name, this rest of the secret would not be found.
     if _has(folded, _NAME_TRACES) or (has_key and _has(folded, _KEY_TRACES)):
         text = _NAMED.sub(_redact_named, text)
     if has_link:
@@ -230,11 +235,10 @@ def _redact_named(match: re.Match[str]) -> str:
 
 
 def _redact_user_info(match: re.Match[str]) -> str:
-    """Replace the part of a link before its host; the match starts at the colon or the slashes.
+    """Redact the user info of a link. The match starts at the colon or the slashes after the scheme.
 
-    A password may hold `/`, `?` and `#` where its author did not encode them. So
-    everything from a colon to the last `@` counts as user info, even if that text is really a
-    host and a port.
+    A password may contain `/`, `?` and `#` if its author did not encode them. So if the link has a colon,
+    everything up to the last `@` counts as user info, even if it is really a host with a port.
     """
     link = match[0]
     if "@" not in link:
@@ -245,7 +249,7 @@ def _redact_user_info(match: re.Match[str]) -> str:
 
 
 def _end_of_user_info(rest: str) -> int:
-    """Return the index of the `@` after the user info; 0 or less if absent."""
+    """Return the index of the `@` after the user info; 0 or less if there is no user info."""
     match = _AUTHORITY.match(rest)
     authority = match[0] if match else ""
     if _HOST.fullmatch(authority):

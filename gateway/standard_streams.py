@@ -1,7 +1,7 @@
-"""Standard streams that were closed before this process started.
+"""Reservation of standard streams that were closed before this process started.
 
-Their descriptors would be taken by the next file or socket that is opened, and
-what is meant for standard output would be written there.
+Without it, the next file or socket that is opened would receive the file descriptor of a closed stream.
+Text for standard output would be written to that file or socket.
 """
 
 from __future__ import annotations
@@ -14,15 +14,21 @@ _STANDARD_DESCRIPTORS = (0, STANDARD_OUTPUT, 2)
 
 
 def reserve_closed_streams() -> None:
-    """Open each closed standard descriptor on the null device. Call this before anything else is opened."""
+    """Open the null device for each closed standard stream.
+
+    Call this function before any other file or socket is opened.
+    """
     for descriptor in _STANDARD_DESCRIPTORS:
         if not _is_open(descriptor):
-            # The lowest free descriptor is taken: this one, as those below it are open by now.
+            # os.open returns the lowest free descriptor: this one, because all lower descriptors are open.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - the library's own form
 
 
 def is_stdout_closed() -> bool:
-    """Return whether standard output was closed when the process started; reserved or not."""
+    """Return whether standard output was closed when the process started.
+
+    The result does not change when the closed stream is reserved.
+    """
     return sys.stdout is None or not _is_open(STANDARD_OUTPUT)
 
 
