@@ -76,7 +76,7 @@ class Pipeline:
     def _decide(self, call: Call) -> Decision:
         """Validate the request, mutate it, and evaluate the rules.
 
-        Mutations may set required fields that the caller left out. Rules are evaluated only on valid requests.
+        Mutations may set missing required fields. Rules are evaluated only on valid requests.
         """
         method, request = call.method.name, call.request
         violations = self._find_violations(method, request)

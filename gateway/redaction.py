@@ -3,8 +3,8 @@
 The query of a link can be a signature that grants access to the object. The user info of a link can be a
 password. A description can contain anything that its author pasted.
 
-`redact_text` redacts a text, and `redact_value` redacts the value of a field. Each function alone is
-sufficient. Both take linear time. A text that is already redacted is returned unchanged.
+`redact_text` redacts a text, and `redact_value` redacts the value of a field. No value needs both functions.
+Both functions take linear time. They return a text that is already redacted unchanged.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 
 # --- texts that certainly hold no secret
 
-# Most values are names, identifiers, or links without user info and query. They match this expression. It
-# excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any colon except
-# the colon of the link. The only secrets that can match it are tokens and long hexadecimal digits.
+# Most values are names, identifiers, or links without user info and query. They match this expression. The
+# expression excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any colon
+# except the colon of the link. So the only secrets that can match are tokens and long hexadecimal digits.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
 
 _MAX_CACHED_NAME = 64  # longer names are not cached: callers could fill the memory with them
@@ -131,8 +131,8 @@ def redact_value(value: Any, name: str = "") -> Any:
 
     Args:
         value: the JSON value to redact.
-        name: the name of the field, or the key in a map. If it names a secret, for example `password`, the
-            whole text is removed.
+        name: the name of the field, or the key in a map. If the name shows that the value is a secret, as
+            `password` does, the whole text is removed.
     """
     if isinstance(value, str):
         return _redact_field_text(value, name)
@@ -209,7 +209,7 @@ def _apply_rules(text: str, folded: str) -> str:
     if has_link and "@" in text:
         text = _LINK.sub(_redact_user_info, text)
     # Named secrets are redacted before queries. A match of _LINK ends at a space or a quote, but the secret
-    # may continue after that. Without its name, this rest of the secret would not be found.
+    # may continue after the match. Without its name, the rest of the secret would not be found.
     if _has(folded, _NAME_TRACES) or (has_key and _has(folded, _KEY_TRACES)):
         text = _NAMED.sub(_redact_named, text)
     if has_link:
@@ -238,7 +238,7 @@ def _redact_user_info(match: re.Match[str]) -> str:
     """Redact the user info of a link. The match starts at the colon or the slashes after the scheme.
 
     A password may contain `/`, `?` and `#` if its author did not encode them. So if the link has a colon,
-    everything up to the last `@` counts as user info, even if it is really a host with a port.
+    everything up to the last `@` counts as user info, even if this part is really a host with a port.
     """
     link = match[0]
     if "@" not in link:

@@ -1,7 +1,7 @@
 """Reservation of standard streams that were closed before this process started.
 
-Without it, the next file or socket that is opened would receive the file descriptor of a closed stream.
-Text for standard output would be written to that file or socket.
+Without the reservation, the next file or socket that is opened would receive the file descriptor of a closed
+stream. Text for standard output would be written to that file or socket.
 """
 
 from __future__ import annotations
