@@ -4,7 +4,7 @@ The query of a link can be a signature that grants access to the object. The use
 password. A description can contain anything that its author pasted.
 
 `redact_text` redacts a text, and `redact_value` redacts the value of a field. No value needs both functions.
-Both functions take linear time. They return a text that is already redacted unchanged.
+Both functions take linear time. They do not change a text that is already redacted.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 # --- texts that certainly hold no secret
 
 # Most values are names, identifiers, or links without user info and query. They match this expression. The
-# expression excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any colon
-# except the colon of the link. So the only secrets that can match are tokens and long hexadecimal digits.
+# expression excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any
+# colon except the colon of the link. Only tokens and long hexadecimal digits can be secrets and match it.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
 
 _MAX_CACHED_NAME = 64  # longer names are not cached: callers could fill the memory with them

@@ -1,4 +1,4 @@
-"""The record of each call: its form, the sinks that keep it, and what is reported with it.
+"""The records of calls, and the reports about calls in traces, metrics and logs.
 
-Commands read records without serving, so each module is imported by itself.
+Commands read records but do not serve calls. So each module of this package is imported separately.
 """

@@ -1,8 +1,8 @@
-"""The record of a call: its request, and the decision or the error that ended it.
+"""The record of a call. It holds the request, and the decision on the call or the error that ended the call.
 
-A record holds the request as it came, redacted. A redacted signature would make a
-link look different to the rules, so the record keeps until when each signed link
-was valid; a replay puts a signature of the same validity in its place.
+A record holds the request before mutations, redacted. Redaction removes the signature of a link, but rules
+read the expiry time of the signature. So the record also holds the expiry time of each signed link, and a
+replay adds a signature with the same expiry time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from gateway.policy import Decision, Mutation, Violation
 
 DECISION = "decision"
-"""The kind of a record of a call that policies decided on."""
+"""The kind of a record about a call on which policies decided."""
 CALL = "call"
-"""The kind of a record of a call that ended before any policy was evaluated."""
+"""The kind of a record about a call that ended before any policy was evaluated."""
 
 ToTree: TypeAlias = "Callable[[Message], Any]"
-"""Returns the JSON value of a message; raises ValueError if the message has none."""
+"""A function that returns the JSON value of a message, or raises ValueError if there is no JSON form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class Refusal:
     Attributes:
         call_id: the request ID that the caller sees.
         trace_id: the trace ID of the call's trace.
-        method: full name.
-        caller: who called.
+        method: the full name of the method.
+        caller: the caller.
         error: the error that ended the call.
         idempotency_key: the idempotency key that the upstream would have received; empty if none was chosen.
-        request: the message; None when it could not be read.
-        time: when the call ended.
+        request: the request message; None if it could not be read.
+        time: the time when the call ended.
     """
 
     call_id: str
@@ -60,7 +60,7 @@ class Refusal:
 
     @property
     def outcome(self) -> str:
-        """`invalid` for a request that is not valid, `refused` for one that the gateway did not take."""
+        """The outcome in the record: `invalid` if the request is not valid, otherwise `refused`."""
         return "invalid" if self.error.reason == INVALID_REQUEST else "refused"
 
 
@@ -73,15 +73,15 @@ def to_record(
     trace_id: str,
     idempotency_key: str = "",
 ) -> dict[str, Any]:
-    """Return the record of a decision, as JSON values.
+    """Return the record of a decision as a JSON object.
 
     Args:
-        decision: the decision to describe.
-        to_tree: returns the request as JSON.
+        decision: the decision.
+        to_tree: a function that returns the JSON value of the request.
         hosts: the hosts of Object Storage.
         call_id: the request ID that the caller sees.
         trace_id: the trace ID of the call's trace.
-        idempotency_key: the idempotency key that is sent to the upstream; empty for a read.
+        idempotency_key: the idempotency key that is sent to the upstream; empty if there is no key.
     """
     given = decision.input
     return {
@@ -105,7 +105,7 @@ def to_record(
 
 
 def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
-    """Return the record of a call that ended before any policy was evaluated, as JSON values."""
+    """Return the record of a refusal as a JSON object."""
     error = refusal.error
     shown = {"request": None} if refusal.request is None else _request(refusal.request, to_tree, hosts)
     return {
@@ -148,7 +148,7 @@ def _caller(caller: Caller) -> dict[str, Any]:
 
 
 def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
-    """Return the request as a record shows it."""
+    """Return the fields of a record that describe the request."""
     shown, left_out = _to_json(request, to_tree)
     redacted = redact_value(shown)
     return {
@@ -160,9 +160,9 @@ def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
 
 
 def _to_json(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], list[str]]:
-    """Return a request in its JSON form, and the fields that have none.
+    """Return the JSON form of a request, and the names of the fields that have no JSON form.
 
-    Not every message has one: a client of gRPC may send a FieldMask with a path that JSON cannot hold.
+    For example, a gRPC client may send a FieldMask with a path that JSON cannot express.
     """
     try:
         return to_tree(request), []
@@ -212,13 +212,13 @@ def _mutation(mutation: Mutation) -> dict[str, Any]:
 
 
 def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the pointer (RFC 6901) to each signed link, and when the link expires.
+    """Yield the JSON pointer (RFC 6901) to each signed link, and the time when the link expires.
 
     Args:
-        value: JSON value, not redacted.
-        pointer: the pointer to the value, in the redacted request.
+        value: the JSON value before redaction.
+        pointer: the JSON pointer to the value in the redacted request.
         hosts: the hosts of Object Storage.
-        name: key of the value: of a field, or in a map.
+        name: the name of the field that holds the value, or the key if the value is in a map.
     """
     if isinstance(value, str):
         expires = _expiry(value, hosts, name)
@@ -233,7 +233,10 @@ def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterato
 
 
 def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
-    """Return when a signed link expires; None for other texts, and for those that are redacted as a whole."""
+    """Return the time when a signed link expires.
+
+    The result is None for any other text, and for a link that is redacted as a whole.
+    """
     if "://" not in text or "?" not in text or redact_value(text, name) == REDACTED:  # a signature is a query
         return None
     try:
@@ -243,5 +246,5 @@ def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
 
 
 def escape_pointer(key: str) -> str:
-    """Return a key as a reference token of a JSON pointer (RFC 6901), redacted."""
+    """Redact a key, and return the reference token of a JSON pointer (RFC 6901) for the redacted key."""
     return redact_text(key).replace("~", "~0").replace("/", "~1")

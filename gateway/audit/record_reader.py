@@ -1,4 +1,4 @@
-"""Reads records of decisions, so that they can be replayed."""
+"""Reads records of decisions for a replay."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from gateway.policy import PolicyInput
     from gateway.schema import Schema
 
-_MAX_DEPTH = 100  # as deep as protobuf reads a message
+_MAX_DEPTH = 100  # protobuf reads messages up to this depth
 _REDACTED_QUERY = f"?{REDACTED}"
 
 
 class RecordError(ValueError):
-    """A line is not the record of a decision, or its request cannot be evaluated."""
+    """The error for a line that is not the record of a decision, or whose request cannot be evaluated."""
 
 
 class RecordedViolation(Part):
-    """The fields of a broken rule that a replay compares."""
+    """A violation in a record, with the fields that a replay compares."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -39,7 +39,7 @@ class RecordedViolation(Part):
 
 
 class RecordedMutation(Part):
-    """A field that a policy set, as far as a replay compares it."""
+    """A mutation in a record, with the fields that a replay compares."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -49,7 +49,7 @@ class RecordedMutation(Part):
 
 
 class Record(Part):
-    """A record, as far as a replay needs it."""
+    """The record of a decision, with the fields that a replay needs."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -68,13 +68,13 @@ class Record(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A decision of the past.
+    """A decision that was read from a record.
 
     Attributes:
-        input: what policies were given, as far as the record shows.
-        broken: `<action> <policy>/<rule>` of each violation.
-        fields: the fields that policies set, with their final values.
-        is_altered: parts of the request were redacted or left out, and could not be replaced.
+        input: the policy input that was restored from the record.
+        broken: the text `<action> <policy>/<rule>` for each violation.
+        fields: the path of each field that policies set → the final value of the field.
+        is_altered: whether parts of the request were redacted or left out and could not be restored.
     """
 
     id: str
@@ -89,7 +89,7 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
     """Read a record.
 
     Raises:
-        RecordError: it is not one, or its request cannot be evaluated.
+        RecordError: the value is not the record of a decision, or its request cannot be evaluated.
     """
     if _depth(value) > _MAX_DEPTH:
         raise RecordError("no record of a decision: nested too deeply")
@@ -118,7 +118,7 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
 
 
 def _depth(value: Any) -> int:
-    """Return how deeply a value is nested, without going deeper than Python can."""
+    """Return the nesting depth of a value, at most _MAX_DEPTH + 1. No recursion, so any depth is safe."""
     depth, level = 0, [value]
     while level and depth <= _MAX_DEPTH:
         depth += 1
@@ -142,9 +142,9 @@ def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:
 
 
 def _signature_until(expires: datetime) -> str:
-    """Return a query that policies read as a signature which is valid until then.
+    """Return the query of a signed link that expires at the given time.
 
-    It is as short as possible, so that no link becomes too long.
+    The query is as short as possible, so that the restored link is not too long.
     """
     signed_at = (expires - timedelta(seconds=1)).astimezone(UTC)
     return (

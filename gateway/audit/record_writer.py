@@ -1,13 +1,13 @@
 """Writes records to the sink.
 
-One thread writes records in groups: a group is what has arrived while the group
-before it was written. Nothing is forwarded unrecorded, unless the operator chose
-to lose records rather than calls. Where the sink is durable, a call waits until
-its own record is written.
+One thread writes the records in groups. A group holds the records that arrived while
+the previous group was written. If a record cannot be kept, its call is not forwarded,
+unless the configuration allows the gateway to drop records. If the sink is durable, a
+call waits until its own record is written.
 
-A record for which no call waits does not wake the thread while records keep
-coming: the thread looks at the queue again after GATHER_S, or when it is half full.
-So such a record costs no system call, and no hand-over of the interpreter lock.
+For some records no call waits. While records keep coming, such a record does not wake
+the thread: the thread checks the queue after GATHER_S, or when the queue is half full.
+So the record needs no system call, and no hand-over of the interpreter lock.
 """
 
 from __future__ import annotations
@@ -35,25 +35,30 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
-"""Seconds that waiting records have to be written when the gateway stops."""
+"""The number of seconds to write the waiting records when the gateway stops."""
 STALLED_S = 5.0
-"""Seconds after which a write that has not ended is reported."""
+"""The number of seconds after which an unfinished write is reported."""
 GATHER_S = 0.02
-"""Seconds between two groups of records for which no call waits."""
+"""The number of seconds between two groups of records for which no call waits."""
 CONDITION = "decision_log"
-"""The condition of the health that says whether records can be written."""
+"""The name of the health condition that shows whether records can be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A record that waits to be written, and the call that waits for it."""
+    """A record that waits to be written.
+
+    Attributes:
+        line: the record as one line of JSON.
+        written: the future that is done after the write of the record; None if no call waits for the record.
+    """
 
     line: bytes
     written: asyncio.Future[None] | None
 
 
 class RecordWriter:
-    """Takes records and writes them in a thread of its own, because a sink may be slow or block."""
+    """Accepts records and writes them in a separate thread, because a sink may be slow or block."""
 
     def __init__(
         self,
@@ -67,11 +72,11 @@ class RecordWriter:
         """Prepare.
 
         Args:
-            sink: where records are kept; None keeps none.
-            metrics: the metrics that lost records are counted in.
-            health: the health whose condition `decision_log` says whether records can be written.
-            capacity: records that may wait to be written.
-            when_full: what happens when a record cannot be kept: its call is refused, or it is dropped.
+            sink: the sink that keeps the records; None if records are not kept.
+            metrics: the metrics that count lost records.
+            health: the health to which the condition `decision_log` belongs.
+            capacity: the maximum number of records that wait to be written.
+            when_full: the action if a record cannot be kept: `refuse` the call, or `drop` the record.
         """
         self._sink = sink
         self._metrics = metrics
@@ -79,35 +84,36 @@ class RecordWriter:
         self._capacity = capacity
         self._refuses = when_full == "refuse"
         self._queue: deque[_Waiting] = deque()
-        # Each counter has one writer, so neither needs a lock: the event loop, or the thread.
+        # No lock is needed: only the event loop changes the first counter, and only the thread the second.
         self._put_count = self._written_count = 0
         self._is_idle = self._is_gathering = False
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._is_failing = False
-        self._has_failed = False  # of the thread alone: the loop learns of the next success
+        self._has_failed = False  # used only by the thread, to report the first success after a failure
         self._write_started: float | None = None
         if sink is not None:
             health.set(CONDITION, Status.OK)
 
     @property
     def is_kept(self) -> bool:
-        """Whether records go anywhere."""
+        """Whether there is a sink that keeps records."""
         return self._sink is not None
 
     async def write(self, record: Mapping[str, Any], deadline: float) -> None:
-        """Write the record of a call that goes on only when its record is kept.
+        """Write the record of a call. The call continues when this method returns.
 
-        Where the sink is durable, or has failed, and records must not be dropped, the call waits until the
-        record is written. Otherwise the record only needs a place in the queue.
+        If records may be dropped, the method never waits. If records must not be dropped, the method waits
+        for the end of the write when the sink is durable or has failed before. In all other cases the method
+        only adds the record to the queue.
 
         Args:
-            record: JSON values.
-            deadline: until when a call waits for it, by the event loop's clock.
+            record: the record as a JSON object.
+            deadline: the time until which the call waits for the write, in seconds of the event loop's clock.
 
         Raises:
-            GatewayError: UNAVAILABLE when it cannot be kept and must not be dropped.
+            GatewayError: UNAVAILABLE if the record cannot be kept and must not be dropped.
         """
         if self._sink is None:
             return
@@ -115,7 +121,8 @@ class RecordWriter:
             if self._refuses:
                 raise _not_recorded()
             return
-        # After a failed write each call tries for itself: it is refused, or finds that the sink works again.
+        # After a failed write, each call waits for the write of its own record. If this write fails too, the
+        # call is refused. If the write succeeds, the sink works again.
         waits = self._refuses and (self._sink.is_durable or self._is_failing)
         written = asyncio.get_running_loop().create_future() if waits else None
         self._put(_Waiting(_to_line(record), written), self._sink)
@@ -128,16 +135,16 @@ class RecordWriter:
                 raise _not_recorded() from error
 
     def _check_stalled(self) -> None:
-        """Report a sink that does not end a write."""
+        """Report the sink if a write has not ended within STALLED_S."""
         started = self._write_started
         if started is not None and time.monotonic() - started > STALLED_S:
             self._fail("the sink does not respond")
 
     def offer(self, record: Mapping[str, Any]) -> None:
-        """Write the record of a call that has ended; no call waits for it.
+        """Write the record of a call that has ended. No call waits for this record.
 
-        Such records take at most half of the queue, and are lost beyond that: malformed requests must not
-        make valid calls fail.
+        If half of the queue is in use, the record is lost. Otherwise malformed requests could fill the queue
+        and make valid calls fail.
         """
         if self._sink is None:
             return
@@ -147,7 +154,7 @@ class RecordWriter:
             self._put(_Waiting(_to_line(record), None), self._sink)
 
     async def close(self) -> None:
-        """Write what waits, for no longer than CLOSE_S, then close the sink."""
+        """Write the waiting records, and close the sink. Records that wait longer than CLOSE_S are lost."""
         if self._sink is None:
             return
         if self._thread is not None:
@@ -161,18 +168,18 @@ class RecordWriter:
 
     @property
     def _waiting(self) -> int:
-        """Records that wait to be written."""
+        """The number of records that wait to be written."""
         return self._put_count - self._written_count
 
     def _is_full(self) -> bool:
-        """Return whether the queue takes no further record; the one that is not taken is counted as lost."""
+        """Return whether the queue is full. If the queue is full, count one record as lost."""
         if self._waiting < self._capacity:
             return False
         self._lose(1, f"{self._capacity} records wait to be written")
         return True
 
     def _is_half_full(self) -> bool:
-        """Return whether the queue has to be written before more records gather."""
+        """Return whether at least half of the queue is in use."""
         return 2 * self._waiting >= self._capacity
 
     def _put(self, waiting: _Waiting, sink: Sink) -> None:
@@ -180,7 +187,7 @@ class RecordWriter:
         self._queue.append(waiting)
         if self._thread is None:
             loop = asyncio.get_running_loop()
-            # A daemon: a write that blocks does not keep the process from ending.
+            # A daemon thread: a write that blocks does not prevent the end of the process.
             self._thread = threading.Thread(target=self._run, args=(sink, loop), daemon=True)
             self._thread.start()
         elif self._is_idle or (self._is_gathering and (waiting.written is not None or self._is_half_full())):
@@ -189,7 +196,7 @@ class RecordWriter:
 
     def _run(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
         while True:
-            self._is_idle = True  # before the look at the queue: who adds a record after it rings
+            self._is_idle = True  # set before the queue is read, so that a record added later rings the bell
             if not self._queue and not self._is_closing:
                 self._bell.get()
             self._is_idle = False
@@ -202,7 +209,7 @@ class RecordWriter:
                 self._gather()
 
     def _gather(self) -> None:
-        """Let records gather, until one comes for which a call waits."""
+        """Wait for more records. The wait ends early if the queue is half full, or a call waits."""
         self._is_gathering = True
         if not any(one.written is not None for one in tuple(self._queue)):
             with suppress(Empty):
@@ -210,7 +217,7 @@ class RecordWriter:
         self._is_gathering = False
 
     def _write_group(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> bool:
-        """Write what is in the queue; return whether a call waited for it."""
+        """Write the records in the queue; return whether a call waited for one of these records."""
         group = [self._queue.popleft() for _ in range(len(self._queue))]
         self._write_started = time.monotonic()
         failure = _write(sink, b"".join(one.line for one in group))
@@ -220,18 +227,19 @@ class RecordWriter:
         is_reported = has_waited or failure is not None or self._is_failing or self._has_failed
         self._has_failed = failure is not None
         if is_reported:
-            with suppress(RuntimeError):  # the loop has ended: nobody waits
+            with suppress(RuntimeError):  # the event loop has ended, so no call waits
                 loop.call_soon_threadsafe(self._settle, group, failure)
         return has_waited
 
     def _settle(self, group: list[_Waiting], failure: str | None) -> None:
         if failure is not None:
             self._lose(len(group), failure)
-        elif self._is_failing and 2 * self._waiting <= self._capacity:  # not in turns while it is nearly full
+        elif self._is_failing and 2 * self._waiting <= self._capacity:
+            # A fuller queue could soon be full again, and the status would change back and forth.
             self._is_failing = False
             self._health.set(CONDITION, Status.OK)
         for one in group:
-            if one.written is None or one.written.done():  # its caller went away
+            if one.written is None or one.written.done():  # no call waits, or its caller has disconnected
                 continue
             if failure is None:
                 one.written.set_result(None)
@@ -244,7 +252,7 @@ class RecordWriter:
 
     def _fail(self, reason: str) -> None:
         """Report that records cannot be written."""
-        if not self._is_failing:  # once, not with each call
+        if not self._is_failing:  # reported once, not for each call
             self._is_failing = True
             consequence = "calls are refused" if self._refuses else "records are lost"
             self._health.set(CONDITION, Status.DEGRADED, f"{consequence}: {reason}")
@@ -256,7 +264,7 @@ def _to_line(record: Mapping[str, Any]) -> bytes:
 
 
 def _write(sink: Sink, records: bytes) -> str | None:
-    """Write a group; return why it could not be written."""
+    """Write a group of records; return the reason if the write failed, otherwise None."""
     try:
         sink.write(records)
     except Exception as error:  # noqa: BLE001 - whatever it is, the calls that wait must end

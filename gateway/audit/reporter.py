@@ -1,4 +1,4 @@
-"""Reports calls: each decision in trace, metrics and records, and calls that ended without one."""
+"""Reports decisions in traces, metrics and records, and records calls that ended without a decision."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Reporter:
         """Prepare.
 
         Args:
-            writer: writes the records.
-            metrics: the metrics that decisions are counted in.
-            to_tree: returns a request as JSON.
+            writer: the writer of the records.
+            metrics: the metrics that count decisions.
+            to_tree: a function that returns the JSON value of a request.
             hosts: the hosts of Object Storage.
         """
         self._writer = writer
@@ -41,12 +41,12 @@ class Reporter:
         self._hosts = hosts
 
     async def report_decision(self, call: Call, decision: Decision) -> None:
-        """Report a decision, and return once its record is kept.
+        """Report a decision in the trace and the metrics, and write its record.
 
-        A read that no binding applies to is not recorded: nothing was decided.
+        A read is not recorded if no binding applies to its method, because no policy decided on the call.
 
         Raises:
-            GatewayError: the record cannot be kept, so the call must not go on.
+            GatewayError: the record cannot be kept, so the call must not continue.
         """
         self._trace(call, decision)
         self._count(decision)
@@ -62,7 +62,7 @@ class Reporter:
             await self._writer.write(record, call.deadline)
 
     def report_invalid(self, call: Call, error: GatewayError) -> None:
-        """Record a call whose request is not valid; nothing waits for the record."""
+        """Record a call whose request is not valid. The method does not wait until the record is written."""
         self.report_refusal(
             Refusal(
                 call_id=call.id,
@@ -76,7 +76,10 @@ class Reporter:
         )
 
     def report_refusal(self, refusal: Refusal) -> None:
-        """Record a call that ended before any policy was evaluated; nothing waits for the record."""
+        """Record a call that ended before any policy was evaluated.
+
+        The method does not wait until the record is written.
+        """
         if self._writer.is_kept:
             self._writer.offer(to_refusal_record(refusal, self._to_tree, self._hosts))
 
@@ -107,7 +110,7 @@ class Reporter:
 
 
 def report_abandoned(call: Call, task: asyncio.Task[Any]) -> None:
-    """Log how a forwarded call ended whose caller had gone away."""
+    """Log the outcome of a forwarded call whose caller has disconnected."""
     if task.cancelled():
         outcome = "cancelled"
     else:

@@ -1,4 +1,4 @@
-"""The shadow bundle: its decisions are compared with those of the active bundle, and enforce nothing."""
+"""The shadow bundle. Its decisions are compared with the decisions of the active bundle, but not enforced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Shadow:
-    """Compares the decisions of two bundles."""
+    """Compares the decisions of the shadow bundle with the decisions of the active bundle."""
 
     def __init__(self, decider: Decider, metrics: Metrics) -> None:
         self._decider = decider
@@ -24,11 +24,11 @@ class Shadow:
 
     @property
     def bundle_hash(self) -> str:
-        """Hash of the shadow bundle."""
+        """The hash of the shadow bundle."""
         return self._decider.bundle.hash
 
     def compare(self, call: Call, decision: Decision) -> None:
-        """Evaluate a call with the shadow bundle too; count and log differences. It never raises."""
+        """Evaluate a call with the shadow bundle; count and log differences. This method never raises."""
         try:
             if self._decider.find_oversized(decision.method, decision.input.request):
                 self._metrics.record_shadow("too large")
@@ -56,7 +56,7 @@ class Shadow:
 
 
 def compare_outcomes(decision: Decision, other: Decision) -> str:
-    """Return `same`, `would deny`, `would allow`, or `other` when only rules or mutations differ."""
+    """Return `same`, `would deny` or `would allow`; `other` if only violations or mutations differ."""
     if decision.is_allowed and not other.is_allowed:
         return "would deny"
     if not decision.is_allowed and other.is_allowed:
