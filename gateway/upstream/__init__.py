@@ -1,4 +1,4 @@
-"""Upstreams: channels, metadata, deadlines, errors."""
+"""Calls to upstreams: channels, metadata, deadlines and errors."""
 
 from gateway.upstream.channels import Channels
 from gateway.upstream.detached import DetachedCall

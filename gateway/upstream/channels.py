@@ -1,4 +1,4 @@
-"""One gRPC channel for each upstream, shared by its services."""
+"""The gRPC channels: one channel for each upstream. All services of an upstream share the channel."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from gateway.telemetry import Health
 
 METADATA_BYTES = 64 * 1024
-"""Largest metadata of an upstream's response."""
+"""The maximum size of the metadata of an upstream's response, in bytes."""
 
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
     # Only the gateway knows which calls may be made twice, so the library must not retry.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # Up to this size an upstream's error keeps its code and details. By default, errors over 8 KiB become
-    # RESOURCE_EXHAUSTED at random, and those over 16 KiB always.
+    # Up to this size, an upstream's error keeps its code and details. By default, the library replaces some
+    # errors over 8 KiB at random by RESOURCE_EXHAUSTED, and all errors over 16 KiB.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
@@ -37,13 +37,13 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
 
 
 class Channels:
-    """Opens channels; they connect lazily, at the first call.
+    """The channels of all upstreams. Each channel connects lazily, at its first call.
 
     Attributes:
-        failures: reports upstreams that fail; it outlives a reload, as the channels do.
+        failures: the log of upstream failures. A reload keeps the log and the channels.
 
     Raises:
-        FaultsError: if a file of root certificates cannot be read, or has none.
+        FaultsError: a file of root certificates cannot be read, or contains no certificate.
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream], health: Health) -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class DetachedCall:
-    """Forwards a call in a task of its own, which does not end with the task of its caller.
+    """Forwards a call in a separate task. This task continues when the task of the caller is cancelled.
 
     Attributes:
-        task: ends when the upstream has responded in full; its exception is that of the call.
+        task: the task that forwards the call. It ends when the upstream's response is complete. If the call
+            fails, the task raises the error of the call.
     """
 
     def __init__(
@@ -29,12 +30,12 @@ class DetachedCall:
         """Start the task.
 
         Args:
-            forwarding: forwards the call.
-            on_abandoned: called when the task is done, if the caller has gone away before.
+            forwarding: the coroutine that forwards the call.
+            on_abandoned: a function that is called when the task is done, if the caller has disconnected.
         """
         self._forwarding = forwarding
         self._on_abandoned = on_abandoned
-        # At most one message waits: the upstream is not read faster than the caller reads.
+        # At most one message waits, so the upstream's stream is not read faster than the caller reads.
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
         self._has_caller = True
         self._reply: asyncio.Future[Reply | ReplyStream] = asyncio.get_running_loop().create_future()
@@ -45,7 +46,7 @@ class DetachedCall:
         """Return the reply.
 
         Raises:
-            GatewayError: as the forwarder raises it.
+            GatewayError: the error that the forwarder raised.
         """
         try:
             return await asyncio.shield(self._reply)
@@ -59,7 +60,7 @@ class DetachedCall:
         except BaseException as error:
             if not self._reply.cancelled():
                 self._reply.set_exception(error)
-                self._reply.exception()  # read here: without a caller nobody reads it
+                self._reply.exception()  # marks it as read, even if no caller waits
             raise
         if isinstance(reply, Reply):
             self._reply.set_result(reply)
@@ -73,13 +74,13 @@ class DetachedCall:
             await self._hand_over(None)
 
     async def _read(self) -> AsyncGenerator[Message, None]:
-        """Yield each message; raise as the stream does."""
+        """Yield each message of the stream, and raise the error that ends the stream."""
         while (message := await self._messages.get()) is not None:
             yield message
         await asyncio.shield(self.task)
 
     def _abandon(self) -> None:
-        """Continue without a caller; further messages are dropped."""
+        """Continue without a caller. Further response messages are dropped."""
         self._has_caller = False
         if not self.task.done():
             self.task.add_done_callback(self._on_abandoned)
@@ -92,6 +93,6 @@ class DetachedCall:
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:
-    """Read the exception of a task: asyncio would report it as unread, but the reply carries it."""
+    """Mark the exception of a task as read, so that asyncio does not log it. The reply raises it too."""
     if not task.cancelled():
         task.exception()

@@ -1,10 +1,10 @@
-"""Classifies the errors of upstream calls: the upstream's own, or made by the channel to it.
+"""Classifies the errors of upstream calls: errors of the upstream, and errors of the channel to the upstream.
 
-Both arrive as the same exception. Trailing metadata show that a status of the
-upstream arrived. An upstream may send a status without them; then the channel
-is known by the code and by the few texts that it uses for errors of its own.
-They are those of the locked version of grpcio; tests with real channels hold
-each of them. Initial metadata show nothing: the connection may break after them.
+The library raises the same exception for both. If the exception has trailing metadata, the error is
+from the upstream. But an upstream may send an error without trailing metadata. So without trailing metadata,
+an error of the channel is recognized by its code and its text. The channel uses only a few texts. They are
+the texts of the locked version of grpcio, and tests with real channels check each text. Initial metadata
+proves nothing, because the connection may break after it was received.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _DETAILS = "grpc-status-details-bin"
 
-# The stream ended without a status; the cause follows.
+# The start of the text for a stream that ended without a status. The cause follows in the text.
 _NO_STATUS = "Stream removed ("
-# There is no connection, or no address to connect to. The text shows addresses.
+# The texts for an upstream without a connection, or without an address. These texts contain addresses.
 _NO_CONNECTION = ("failed to connect to all addresses", "errors resolving ")
-# Until the call is sent, and from then on.
+# The text for a deadline that passes before the call is sent, and the text for a deadline that passes later.
 _DEADLINE = ("Deadline Exceeded", f"{_NO_STATUS}Deadline Exceeded)")
-# The channel drops a message or metadata over its own limits, and the status with them. RESOURCE_EXHAUSTED
-# would invite the caller to try again, which does not help.
+# The channel drops a message or metadata that is larger than its limits, and also the status of the call. The
+# channel's code RESOURCE_EXHAUSTED is not passed on: callers would try again, which does not help.
 _MESSAGE_TOO_LARGE = f"{_NO_STATUS}CLIENT: Received message larger than max"
 _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
 
@@ -37,29 +37,28 @@ _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
 def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
     """Return the error that the call ends with.
 
-    An error of the upstream passes on: code, message and details. An error
-    that the channel made becomes one of the gateway's own, which does not show
-    addresses to the caller.
+    The code, the message and the details of an upstream's error are passed on. An error of the channel is
+    replaced by an error of the gateway, which does not show addresses to the caller.
 
     Args:
-        error: as grpc raised it.
-        upstream: name of the upstream in the configuration.
+        error: the exception that grpc raised.
+        upstream: the name of the upstream in the configuration.
     """
     code, text = Code(error.code().value[0]), error.details() or ""
     if code is Code.RESOURCE_EXHAUSTED and text.startswith(_METADATA_TOO_LARGE):
-        return _metadata_too_large(upstream)  # those that were read are there
+        return _metadata_too_large(upstream)  # even if a part was read
     made_by_channel = None if error.trailing_metadata() else _channel_error(code, text, upstream)
     return made_by_channel or UpstreamError(code, _clean(text), _read_details(error))
 
 
 def unreadable_response(upstream: str) -> GatewayError:
-    """Return the error for a response that is not of the method's type. The call was carried out."""
+    """Return the error for a response that cannot be parsed. The call itself was carried out."""
     message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
     return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
 
 
 def _channel_error(code: Code, text: str, upstream: str) -> GatewayError | None:
-    """Return the error for what the channel reports; None when the text is none of the channel's."""
+    """Return the gateway's error for an error of the channel; None if the channel does not use this text."""
     match code:
         case Code.UNAVAILABLE if text.startswith((_NO_STATUS, *_NO_CONNECTION)):
             message = f"the upstream {upstream} cannot be reached; try again later"
@@ -82,7 +81,7 @@ def _metadata_too_large(upstream: str) -> GatewayError:
 
 
 def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:
-    """Return the details as they came, also those of types unknown here."""
+    """Return the details of an upstream's error unchanged, even if the gateway does not know their types."""
     for key, value in error.trailing_metadata() or ():
         if key == _DETAILS and isinstance(value, bytes):
             try:
@@ -93,7 +92,7 @@ def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:
 
 
 def _clean(text: str) -> str:
-    """Replace control characters: an upstream's text ends up in logs and terminals."""
+    """Replace control characters, because the text of an upstream is shown in logs and terminals."""
     return "".join(
         char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -1,7 +1,7 @@
-"""Reports upstreams that fail: one log line for each upstream and code at a time, and a condition.
+"""Reports failures of upstreams in the log and in health conditions.
 
-An upstream that refuses a call has not failed: `NOT_FOUND` is a response like any
-other.
+For one upstream and one code, at most one line is logged in each interval. An upstream that refuses a call,
+for example with `NOT_FOUND`, has not failed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
-"""Seconds in which an upstream and code are reported once; the next line counts what was left out."""
+"""The minimum number of seconds between two log lines about one upstream and one code.
+
+The second line shows the number of failures that were not logged.
+"""
 
 UNREACHABLE = "UPSTREAM_UNAVAILABLE"
-"""Reason of the error of a call whose upstream could not be reached."""
+"""The reason in the error of a call whose upstream could not be reached."""
 
 _MAX_MESSAGE = 500
-# Codes that an upstream returns for its own failures, not for those of callers.
+# The codes that report a failure of the upstream itself, not a mistake of the caller.
 _FAILURES = frozenset(
     {
         Code.UNKNOWN,
@@ -48,7 +51,7 @@ _FAILURES = frozenset(
 
 
 class FailureLog:
-    """Logs failures of upstreams, with what an operator needs to find the cause."""
+    """Logs failures of upstreams. Each line has the facts that an operator needs to find the cause."""
 
     def __init__(
         self,
@@ -59,9 +62,9 @@ class FailureLog:
         """Prepare.
 
         Args:
-            upstreams: the upstreams by name, for their addresses.
+            upstreams: the name of each upstream → its section of the configuration.
             health: the health that has a condition for each upstream.
-            clock: a clock, in seconds.
+            clock: a function that returns the time in seconds.
         """
         self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
         self._health = health
@@ -73,19 +76,21 @@ class FailureLog:
         self._suppressed: dict[tuple[str, Code], int] = {}
 
     def note_response(self, upstream: str) -> None:
-        """Note that an upstream has responded, whatever it said: it can be reached."""
+        """Note that an upstream has responded. Any response shows that the upstream can be reached."""
         if upstream in self._unreachable:
             self._unreachable.discard(upstream)
             self._health.set(_condition(upstream), Status.OK)
 
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
-        """Log a failure, unless the same upstream and code were logged within INTERVAL_S.
+        """Update the condition of an upstream after an error, and log the error if it is a failure.
+
+        A failure is not logged if the same upstream and code were logged within INTERVAL_S.
 
         Args:
             call: the call that failed.
-            upstream: name of the upstream.
+            upstream: the name of the upstream.
             error: the error that the call ends with.
-            peer_message: text of the upstream, or of the channel to it.
+            peer_message: the error text of the upstream, or of the channel to the upstream.
         """
         if error.reason == UNREACHABLE:
             self._unreachable.add(upstream)
@@ -122,11 +127,11 @@ def _condition(upstream: str) -> str:
 def _is_failure(error: GatewayError) -> bool:
     if isinstance(error, UpstreamError):
         return error.code in _FAILURES
-    return error.code is not Code.CANCELLED  # by the gateway or its caller
+    return error.code is not Code.CANCELLED  # the gateway or the caller has cancelled the call
 
 
 def _reason(error: GatewayError) -> str:
-    """Return the reason of the gateway's own error, or that of the upstream's ErrorInfo."""
+    """Return the reason of the gateway's error, or the reason in the ErrorInfo of an upstream's error."""
     if not isinstance(error, UpstreamError):
         return error.reason
     info = error_details_pb2.ErrorInfo()
@@ -141,5 +146,5 @@ def _reason(error: GatewayError) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text redacted, on one line, cut to a readable length."""
+    """Return a text on one line, redacted and cut to a readable length."""
     return escape_line(redact_text(text, _MAX_MESSAGE))

@@ -1,4 +1,8 @@
-"""Forwards an allowed call: the very message that was evaluated, metadata, one idempotency key."""
+"""Forwards allowed calls to upstreams.
+
+The upstream receives exactly the request message that policies have evaluated. The gateway sends metadata and
+an idempotency key together with the message.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,9 @@ if TYPE_CHECKING:
     from gateway.telemetry import Metrics, Span, Tracing
     from gateway.upstream.channels import Channels
 
-# Metadata of an upstream's response that a caller can use.
+# The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
-_MAX_REPLY_METADATA = 128  # characters of a value: a longer one could make the response too large
+_MAX_REPLY_METADATA = 128  # characters of a value; a longer value could make the response too large
 
 
 class Forwarder:
@@ -45,11 +49,11 @@ class Forwarder:
         """Prepare a callable for each method.
 
         Args:
-            schema: the schema with the methods served.
-            services: full name of each service → name of its upstream.
+            schema: the schema with the served methods.
+            services: the full name of each service → the name of its upstream.
             channels: the channels to the upstreams.
-            tracing: the tracing for the CLIENT spans.
-            metrics: the metrics that upstream calls are counted in.
+            tracing: the tracing that starts the CLIENT spans.
+            metrics: the metrics that count upstream calls.
         """
         self._upstreams = services
         self._tracing = tracing
@@ -64,11 +68,12 @@ class Forwarder:
     async def forward(self, call: Call) -> Reply | ReplyStream:
         """Forward a call and return the upstream's response.
 
-        A stream is opened when its first message is read; closing its messages ends it.
+        If the response is a stream, the upstream is called when the first message is read. The upstream call
+        ends when the stream is closed.
 
         Raises:
-            GatewayError: the upstream's own error, or the gateway's when there was no response. Reading the
-                messages of a stream raises it as well.
+            GatewayError: the upstream's error, or the gateway's error if there was no usable response. A
+                stream raises this error while its messages are read.
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
@@ -87,7 +92,7 @@ class Forwarder:
                 async for data in exchange:
                     self._failures.note_response(upstream)
                     yield self._read(call, data)
-                self._failures.note_response(upstream)  # a stream may have no message
+                self._failures.note_response(upstream)  # for a stream without messages
             finally:
                 exchange.cancel()
 
@@ -99,7 +104,7 @@ class Forwarder:
         return failure
 
     def _read(self, call: Call, data: bytes) -> Message:
-        """Return the response of an upstream as a message."""
+        """Parse a response message of the upstream."""
         try:
             return call.method.reply.FromString(data)
         except DecodeError as error:
@@ -129,7 +134,10 @@ class Forwarder:
 
 
 class _Exchange:
-    """The block of one upstream call. It is traced and counted; its failure is raised as the call's error."""
+    """A context that traces and counts the upstream call in its block.
+
+    If the block raises an error of grpc, the context raises the error that the call ends with.
+    """
 
     __slots__ = ("_call", "_forwarder", "_span", "_started_ns")
 
@@ -139,7 +147,7 @@ class _Exchange:
 
     def __enter__(self) -> Span:
         self._span = self._forwarder.start_span(self._call)
-        self._started_ns = time.perf_counter_ns()  # the loop's clock may have only milliseconds
+        self._started_ns = time.perf_counter_ns()  # the event loop's clock may count only milliseconds
         return self._span
 
     def __exit__(
@@ -163,15 +171,13 @@ def _code_of(error: BaseException | None) -> Code:
         return Code.OK
     if isinstance(error, GatewayError):
         return error.code
-    if isinstance(
-        error, (asyncio.CancelledError, GeneratorExit)
-    ):  # the caller went away, or reads no further
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):  # the caller disconnected or stopped reading
         return Code.CANCELLED
     return Code.UNKNOWN
 
 
 def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
-    """Return the metadata for the upstream: the caller's own, the trace, and the idempotency key."""
+    """Return the metadata for the upstream: the caller's metadata, the trace, and the idempotency key."""
     metadata = dict(call.metadata)
     metadata.setdefault("x-client-request-id", call.id)
     metadata.setdefault("x-client-trace-id", trace_id_of(call.span))
@@ -182,12 +188,12 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # No deserializer: the library would log malformed messages itself, and return nothing.
+    # There is no deserializer: the library would log a malformed response message itself, and return nothing.
     return make(method.path, request_serializer=_serialize)
 
 
 def _serialize(message: Message) -> bytes:
-    """Return the deterministic encoding of a message: maps have no order."""
+    """Return the deterministic encoding of a message. It does not depend on the order of map entries."""
     return message.SerializeToString(deterministic=True)
 
 
@@ -201,7 +207,7 @@ def _reply_metadata(metadata: grpc.aio.Metadata) -> dict[str, str]:
 
 
 def _end(span: Span, parent: Span, code: Code) -> None:
-    if span is parent:  # tracing is off: there is only one span
+    if span is parent:  # tracing is off, so there is only one span
         return
     span.set_attribute("rpc.response.status_code", code.name)
     if code is not Code.OK:
