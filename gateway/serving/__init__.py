@@ -1,4 +1,4 @@
-"""The active snapshot: what it is made of, how it is built, how it is replaced.
+"""The active snapshot: its sources, its construction and its replacement.
 
-Commands read sources without serving, so each module is imported by itself.
+Commands read sources but do not serve calls. So each module of this package is imported separately.
 """

@@ -1,4 +1,4 @@
-"""Builds snapshots: sources → schema, bundle, pipeline."""
+"""Builds snapshots from sources."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Builds the snapshots of one configuration, all with the same channels and the same record writer."""
+    """Builds the snapshots of one configuration. All snapshots share the channels and the record writer."""
 
     config: Config
     telemetry: Telemetry
@@ -49,10 +49,12 @@ class Builder:
     records: RecordWriter
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
-        """Return the first snapshot, and the faults of the files on disk if the last good bundle serves.
+        """Return the sources, the first snapshot, and the faults of the files on disk.
+
+        If there are faults, the snapshot is built from the last good bundle.
 
         Raises:
-            FaultsError: nothing can be served.
+            FaultsError: no snapshot can be built.
         """
         try:
             sources = read_sources(self.config)
@@ -70,10 +72,10 @@ class Builder:
             raise FaultsError(dict.fromkeys([*error.faults, *further.faults])) from error
 
     def build(self, sources: Sources) -> Snapshot:
-        """Build a snapshot; a reload calls this in a thread.
+        """Build a snapshot. A reload calls this method in a thread.
 
         Raises:
-            FaultsError: with the faults of descriptors or bundle.
+            FaultsError: the descriptors or the bundle have faults.
         """
         config, telemetry = self.config, self.telemetry
         schema = build_schema(config, sources.descriptor_sets)
@@ -104,10 +106,10 @@ class Builder:
         )
 
     def keep(self, sources: Sources) -> None:
-        """Keep the bundle for the next start, if the configuration asks for it; blocks.
+        """Save the bundle for the next start, if the configuration requires it. This method blocks.
 
         Raises:
-            OSError: it cannot be kept.
+            OSError: the bundle cannot be saved.
         """
         policies = self.config.policies
         if policies.on_error == "last_good":
@@ -121,7 +123,7 @@ class Builder:
         return decider
 
     def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
-        """Return the shadow bundle; its faults are reported, and stop nothing."""
+        """Return the shadow bundle and its faults. These faults do not prevent a new snapshot."""
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
@@ -132,7 +134,7 @@ class Builder:
         return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
-        """Log which facts about callers a bundle reads and never finds: its rules may depend on them."""
+        """Log the facts about callers that a bundle reads but that the configured callers do not have."""
         found = find_absent_caller_fields(bundle, self.config.callers.fields)
         if found:
             faults = [str(one.fault) for one in found]

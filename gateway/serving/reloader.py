@@ -1,9 +1,9 @@
 """Replaces the active snapshot when policies or descriptors have changed.
 
-Files are used after they have settled, whether a watcher or a signal asks for the
-reload. The new snapshot is built aside and replaces the active one as a whole. A
-snapshot with faults changes nothing: log, metrics, conditions and /readyz report it.
-What a new snapshot no longer enforces is reported, or refused.
+A watcher or a signal starts a reload. The changed files are used only after they have settled. The active
+snapshot serves until the new snapshot is complete, and is then replaced as a whole. If the files have faults,
+the active snapshot stays, and the log, the metrics, the conditions and /readyz report the faults. If the new
+snapshot enforces less than the active snapshot, the reload is reported or refused.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
-"""Seconds between two reads of the watcher."""
+"""The number of seconds between two reads by the watcher."""
 CONDITION = "reload"
-"""The condition that says whether the files on disk are what serves."""
+"""The name of the health condition that shows whether the active snapshot uses the files on disk."""
 
 
 class Reloader:
@@ -42,10 +42,10 @@ class Reloader:
         """Prepare.
 
         Args:
-            active: holds the active snapshot.
-            builder: builds snapshots.
-            health: the health that shows what is active.
-            metrics: the metrics that reloads are counted in.
+            active: the holder of the active snapshot.
+            builder: the builder of new snapshots.
+            health: the health that shows facts about the active snapshot.
+            metrics: the metrics that count reloads.
         """
         self._active = active
         self._builder = builder
@@ -58,11 +58,11 @@ class Reloader:
         self._turn = asyncio.Lock()
 
     async def start(self, sources: Sources, faults: Iterable[Fault] = ()) -> None:
-        """Report and keep what the gateway has started with.
+        """Report the first snapshot, and keep its bundle for the next start.
 
         Args:
-            sources: the sources that the active snapshot was built from.
-            faults: the faults of the files on disk, when the last good bundle serves instead of them.
+            sources: the sources from which the active snapshot was built.
+            faults: the faults of the files on disk, if the last good bundle is used instead of these files.
         """
         self._report_active()
         if faults:
@@ -72,16 +72,17 @@ class Reloader:
         await self._keep(sources)
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
-        """Reload whenever a file has changed, until cancelled.
+        """Reload whenever a file has changed. This coroutine runs until it is cancelled.
 
-        Contents are compared, not times: a bundle mounted from a ConfigMap changes by links.
+        The contents of files are compared, not their modification times: when a ConfigMap is mounted, an
+        update only replaces links.
         """
         while True:
             await self.reload()
             await asyncio.sleep(interval_s)
 
     async def reload(self) -> None:
-        """Replace the active snapshot if the files have settled and differ from those of the last read."""
+        """Replace the active snapshot if the files have settled and differ from the last read."""
         async with self._turn:  # a signal may arrive during a reload
             try:
                 sources = await self._read_changed()
@@ -93,7 +94,7 @@ class Reloader:
                 self._refuse(error.faults)
                 return
             except Exception:  # noqa: BLE001 - whatever it is, the watcher continues, and it is reported
-                self._seen = None  # tried again: the reason may not be in the files
+                self._seen = None  # try again next time: the files may not be the reason
                 _log.exception("reload failed")
                 self._refuse([Fault(Position("bundle"), "", "the gateway failed to load it; see its log")])
                 return
@@ -104,7 +105,7 @@ class Reloader:
             await self._keep(sources)
 
     async def _keep(self, sources: Sources) -> None:
-        """Keep the sources for the next start. A failure is reported, and stops nothing."""
+        """Keep the bundle for the next start. A failure is only reported."""
         try:
             await asyncio.to_thread(self._builder.keep, sources)
         except OSError as error:
@@ -114,14 +115,14 @@ class Reloader:
             self._health.facts.pop("last_good_fault", None)
 
     async def _read_changed(self) -> Sources | None:
-        """Return the files when they have settled and differ from those of the last read.
+        """Return the sources after the files have settled; None if they have not changed since the last read.
 
         Raises:
-            FaultsError: they cannot be read, or do not settle.
+            FaultsError: the files cannot be read, or do not settle.
         """
         if await self._settling.read() == self._seen:
             return None
-        seen, self._seen = self._seen, None  # files that do not settle are read again in any case
+        seen, self._seen = self._seen, None  # if the files do not settle, the next reload reads them again
         found = await self._settling.settle()
         self._seen = found
         if found == seen:
@@ -131,10 +132,10 @@ class Reloader:
         return found.contents
 
     def _find_removals(self, snapshot: Snapshot) -> tuple[Removal, ...]:
-        """Return the rules that a new snapshot no longer enforces.
+        """Return the removals: what the active snapshot enforces and the new snapshot does not enforce.
 
         Raises:
-            FaultsError: there is something, and the configuration does not allow it.
+            FaultsError: there are removals, and the configuration does not allow removals.
         """
         served = frozenset(method.name for method in snapshot.methods.values())
         removals = find_removals(self._active.snapshot.enforcement, snapshot.enforcement, served)
@@ -151,7 +152,7 @@ class Reloader:
         return removals
 
     def _refuse(self, found: Iterable[Fault]) -> None:
-        """Report that the files on disk do not serve, once for the same faults."""
+        """Report that the files on disk are not used. The same faults are reported only once."""
         faults = [str(fault) for fault in found]
         if self._health.facts.get("reload_faults") == faults:
             return
@@ -165,7 +166,7 @@ class Reloader:
         )
 
     def _report_active(self, removals: Iterable[Removal] = ()) -> None:
-        """Report what is active, and what it no longer enforces."""
+        """Report the active snapshot, and what it no longer enforces."""
         snapshot, facts = self._active.snapshot, self._health.facts
         removed = [removal.text for removal in removals]
         shown = {

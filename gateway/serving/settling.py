@@ -1,8 +1,8 @@
-"""Waits until files have settled: they are stable for a while.
+"""Waits until files have settled. Files have settled when they were stable for a configured time.
 
-A program that writes them may be half done, and may write more than once. So files
-have settled only when several reads over the whole time find the same contents, and
-no file was written between two reads: contents may change and change back.
+A program that writes the files may not have finished, or may write a file more than once. So files have
+settled only after several reads during this time have found the same contents. In addition, no file may be
+written between two reads, because its contents may change and change back.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Generic, Protocol, TypeVar
 from gateway.faults import Fault, FaultsError, Position
 
 READS = 8
-"""Reads that have to find the same, after the first one."""
+"""The number of reads that must find the same contents as the read before."""
 PATIENCE = 10
-"""Files that still change after so many times `settle_s` are refused, until the next reload."""
+"""The number of periods of `settle_s` after which a reload refuses files that still change."""
 _MAX_NAMED = 5
 
 T = TypeVar("T")
@@ -29,15 +29,15 @@ class Files(Protocol[T_co]):
     """Files that are read together."""
 
     def read(self) -> T_co:
-        """Return their contents; runs in a thread.
+        """Return the contents of the files. This method runs in a thread.
 
         Raises:
-            FaultsError: they cannot be read.
+            FaultsError: the files cannot be read.
         """
         ...
 
     def stamp(self) -> Stamps:
-        """Return the stamps of all files; runs in a thread."""
+        """Return the stamps of all files. This method runs in a thread."""
         ...
 
 
@@ -47,8 +47,8 @@ class Read(Generic[T]):
 
     Attributes:
         contents: the contents of the files; None when they cannot be read.
-        faults: why they cannot be read.
-        stamps: a stamp of each file, which differs after the file was written.
+        faults: the faults of files that cannot be read.
+        stamps: a stamp of each file; the stamp changes when the file is written.
     """
 
     contents: T | None = None
@@ -56,7 +56,7 @@ class Read(Generic[T]):
     stamps: Stamps = field(default=frozenset(), compare=False)
 
     def is_same(self, other: Read[T]) -> bool:
-        """Return whether nothing has changed, and nothing was written."""
+        """Return whether two reads had the same result, and no file was written between them."""
         return self == other and self.stamps == other.stamps
 
 
@@ -68,17 +68,17 @@ class Settling(Generic[T]):
 
         Args:
             files: the files to read.
-            settle_s: time for which nothing may change, in seconds.
+            settle_s: the time during which no file may change, in seconds.
         """
         self._files = files
         self._settle_s = settle_s
 
     async def read(self) -> Read[T]:
-        """Return the present contents, which may be half written."""
+        """Read the files once. The contents may be half written."""
         return await asyncio.to_thread(self._read)
 
     async def settle(self) -> Read[T]:
-        """Return the contents once nothing has changed for the whole time.
+        """Return the contents after no file has changed for `settle_s`.
 
         Raises:
             FaultsError: the files keep changing.
@@ -88,12 +88,12 @@ class Settling(Generic[T]):
             await asyncio.sleep(self._settle_s / READS)
             last, found = found, await self.read()
             reads, same = reads + 1, same + 1 if found.is_same(last) else 0
-            if not same and reads >= PATIENCE * READS:  # not by the clock: reads may be slow
+            if not same and reads >= PATIENCE * READS:  # counted, not timed: reads may be slow
                 raise self._unsettled(last, found)
         return found
 
     def _read(self) -> Read[T]:
-        stamps = self._files.stamp()  # before the contents: what is written meanwhile changes the next ones
+        stamps = self._files.stamp()  # before the contents: a write in between changes the next stamps
         try:
             return Read(self._files.read(), stamps=stamps)
         except FaultsError as error:

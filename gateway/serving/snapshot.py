@@ -1,4 +1,4 @@
-"""All parts that serve at one time. A reload replaces them together."""
+"""The snapshot: the parts that serve calls. A reload replaces all parts together."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """Routes, types and rules that belong together: built from the same descriptors and the same bundle.
+    """The parts that serve calls. All parts are built from the same descriptors and the same bundle.
 
     Attributes:
         router: the router of the HTTP routes.
-        writer: writes messages as JSON.
-        methods: `/package.Service/Method` → method.
-        pipeline: takes calls through every stage.
-        reporter: records calls that end before the pipeline.
+        writer: the JSON writer for responses.
+        methods: the gRPC path `/package.Service/Method` of each method → the method.
+        pipeline: the pipeline that processes calls.
+        reporter: the reporter for calls that end before the pipeline.
         bundle_hash: the hash of the bundle that decides.
-        enforcement: what that bundle enforces, by name.
-        shadow_hash: the hash of the shadow bundle; None without one.
-        shadow_faults: why the shadow bundle cannot be evaluated.
-        openapi: the document of the routes, as JSON.
+        enforcement: the names of the rules and bindings that the bundle enforces.
+        shadow_hash: the hash of the shadow bundle; None if no shadow bundle is evaluated.
+        shadow_faults: the faults because of which the shadow bundle cannot be evaluated.
+        openapi: the OpenAPI document of the routes, as JSON.
     """
 
     router: Router[Route]
@@ -46,6 +46,6 @@ class Snapshot:
 
 @dataclass(slots=True)
 class ActiveSnapshot:
-    """Holds the active snapshot. A call takes it once, and keeps it to its end."""
+    """Holds the active snapshot. A call keeps the snapshot that was active at the start of the call."""
 
     snapshot: Snapshot

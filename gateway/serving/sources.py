@@ -1,4 +1,4 @@
-"""The files that a configuration names: descriptors and bundles."""
+"""The files that a configuration names. They are read, and the schema and the bundles are built from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from gateway.policy import Bundle
     from gateway.policy.bundle_files import BundleFiles
 
-_SMALLEST_BODY = 65536  # a smaller limit does not lower the estimated cost: not all values come from bodies
+# A smaller limit on bodies does not lower the estimated cost, because not all values come from bodies.
+_SMALLEST_BODY = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,11 @@ class Sources:
     """The sources of a snapshot.
 
     Attributes:
-        descriptor_sets: name → content.
-        bundle: the bundle that decides.
-        public_key: the file of the key that has signed it; None when no signature is required.
-        shadow: a second bundle, whose decisions are compared; None without one.
-        shadow_faults: why the shadow bundle cannot be read; the snapshot is built all the same.
+        descriptor_sets: the path of each descriptor set → the content of the file.
+        bundle: the files of the bundle that decides.
+        public_key: the content of the public key file; None if no signature is required.
+        shadow: the files of the shadow bundle; None if there is no shadow bundle.
+        shadow_faults: the faults of a shadow bundle that cannot be read; the snapshot is built without it.
     """
 
     descriptor_sets: Mapping[str, bytes]
@@ -60,15 +61,15 @@ class SourceFiles:
     config: Config
 
     def read(self) -> Sources:
-        """Read all of them.
+        """Read all files.
 
         Raises:
-            FaultsError: with every file that cannot be read.
+            FaultsError: a file cannot be read; the error lists all such files.
         """
         return read_sources(self.config)
 
     def stamp(self) -> frozenset[Stamp]:
-        """Return the stamps of all files: they differ after one of them was written."""
+        """Return the stamps of all files. The stamps change when a file is written."""
         policies = self.config.policies
         bundles = [path for path in (policies.path, policies.shadow) if path is not None]
         keys = [policies.public_key] if policies.public_key is not None else []
@@ -79,11 +80,11 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     """Read the files that a configuration names.
 
     Args:
-        config: the configuration that names them.
-        bundle: the bundle to use instead of the one that it names.
+        config: the configuration that names the files.
+        bundle: the files of a bundle to use instead of the configured bundle.
 
     Raises:
-        FaultsError: with every file that cannot be read.
+        FaultsError: a file cannot be read; the error lists all such files.
     """
     faults = FaultCollector()
     with faults.part():
@@ -107,7 +108,10 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
 
 
 def _read_public_key(config: Config) -> bytes | None:
-    """Return the key's file, so that a reload sees another key; its faults are found when it is loaded."""
+    """Return the content of the public key file, so that a reload detects a new key.
+
+    If the file cannot be read, the content is empty. The fault is reported when the key is loaded.
+    """
     path = config.policies.public_key
     try:
         return None if path is None else path.read_bytes()
@@ -124,7 +128,7 @@ def _read_served_bundle(path: Path) -> BundleFiles:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # the reason is reported when it is read
+    except OSError:  # the reason is reported when the bundle is read
         return True
 
 
@@ -138,7 +142,7 @@ def _without_bundle(path: Path) -> str:
 
 
 def hosts_of(config: Config) -> Hosts:
-    """Return the names of Object Storage."""
+    """Return the host names of Object Storage."""
     return Hosts(storage=config.source.hosts, website=config.source.website_hosts)
 
 
@@ -146,7 +150,7 @@ def open_schema(config: Config) -> Schema:
     """Load the descriptors that a configuration names.
 
     Raises:
-        FaultsError: a set cannot be read, or its descriptors cannot be served.
+        FaultsError: a descriptor set cannot be read, or the descriptors cannot be served.
     """
     return build_schema(config, _read_descriptor_sets(config))
 
@@ -154,17 +158,17 @@ def open_schema(config: Config) -> Schema:
 def open_bundle(
     config: Config, schema: Schema, path: Path | None = None, *, is_trusted: bool = False
 ) -> Bundle:
-    """Load the bundle that a configuration names, or another one.
+    """Load the bundle that a configuration names, or another bundle.
 
     Args:
-        config: the configuration that names it.
-        schema: the schema that requests are checked against.
-        path: the path of the other file.
-        is_trusted: whether `bundle.sum` and the signature are checked as the configuration requires; a
-            candidate has none yet.
+        config: the configuration.
+        schema: the schema of the requests that the bundle decides on.
+        path: the path of the other bundle; None for the configured bundle.
+        is_trusted: whether to check `bundle.sum` and the signature as the configuration requires. A bundle
+            that is not deployed yet may have neither.
 
     Raises:
-        FaultsError: with every fault in it.
+        FaultsError: the bundle has faults; the error lists all faults.
     """
     files = read_bundle(path) if path else _read_served_bundle(config.policies.path)
     if is_trusted:
@@ -173,10 +177,10 @@ def open_bundle(
 
 
 def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
-    """Compile a bundle with the limits that the configuration sets for its inputs.
+    """Compile a bundle. The configuration sets limits for the inputs of the bundle.
 
     Raises:
-        FaultsError: with every fault in the bundle.
+        FaultsError: the bundle has faults; the error lists all faults.
     """
     limits = InputLimits(
         text=config.limits.policy_text,
@@ -187,32 +191,32 @@ def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle
 
 
 def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str = "bundle") -> Bundle:
-    """Check `bundle.sum` and the signature as the configuration requires, and compile a bundle.
+    """Check `bundle.sum` and the signature as the configuration requires, and compile the bundle.
 
     Args:
         config: the configuration, which may require a signature.
-        schema: the schema that requests are checked against.
+        schema: the schema of the requests that the bundle decides on.
         files: the files of the bundle.
-        name: the name of the bundle, for messages.
+        name: the name of the bundle in the text of faults.
 
     Raises:
         FaultsError: files differ from `bundle.sum`, the signature is invalid, or the bundle has faults.
     """
-    check_sums(files)  # before the signature, which does not show which file was altered
+    check_sums(files)  # before the signature: an invalid signature does not show which file was altered
     if config.policies.public_key is not None:
         load_public_key(config.policies.public_key).check(files, name)
     return compile_bundle(config, schema, files)
 
 
 def describe_api(config: Config) -> bytes:
-    """Return the OpenAPI document of what a configuration serves, as JSON.
+    """Return the OpenAPI document of the API that a configuration serves, as JSON.
 
     Raises:
-        FaultsError: a descriptor set cannot be read, or its descriptors cannot be served.
+        FaultsError: a descriptor set cannot be read, or the descriptors cannot be served.
     """
     descriptor_sets = _read_descriptor_sets(config)
     schema = build_schema(config, descriptor_sets)
-    build_router(schema)  # for its faults: only rules that can be served can be described
+    build_router(schema)  # raises the faults of HTTP rules that cannot be served
     return describe(config, schema, descriptor_sets)
 
 
@@ -227,7 +231,7 @@ def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes
 
 
 def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
-    """Build the table of methods.
+    """Build the schema, which is the table of methods.
 
     Raises:
         FaultsError: the descriptors cannot be served.
