@@ -1,4 +1,4 @@
-"""Listeners: they turn wire bytes into a Call, and a Reply or an error into wire bytes, and do no more."""
+"""Listeners. They decode requests into calls, and encode replies and errors as responses."""
 
 from gateway.listeners.context import ActiveCalls, Head, ListenerContext
 from gateway.listeners.file_descriptors import make_budget

@@ -1,18 +1,18 @@
-"""The hosts that count as one address in the limit of connections."""
+"""IP addresses of callers, and the keys under which connection limits count them."""
 
 from __future__ import annotations
 
 import ipaddress
 
 _SUBSCRIBER_BITS = 64
-"""Of an IPv6 address; a single host may take any of the addresses that share them."""
+"""The prefix length of an IPv6 network in which a single host may use all addresses."""
 
 
 def address_key(host: str) -> str:
     """Return the key under which connections are counted: an IPv4 address, or an IPv6 /64 network.
 
     Args:
-        host: IP address of a socket's peer; any other text is its own key.
+        host: the IP address of a socket's peer. Any other text is returned unchanged.
     """
     address = parse_host(host)
     if isinstance(address, ipaddress.IPv6Address):
@@ -21,7 +21,7 @@ def address_key(host: str) -> str:
 
 
 def parse_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address of a host; IPv4-mapped addresses become IPv4. None for other texts."""
+    """Return the IP address of a host, or None for other texts. An IPv4-mapped address becomes IPv4."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class ActiveCalls:
-    """The calls under way on both listeners, so that each has its response before the gateway stops.
+    """The active calls of both listeners. Each active call has a response before the gateway stops.
 
     Attributes:
-        is_stopping: the gateway stops; no further calls are wanted.
-        is_cut: the calls that are still under way end now.
+        is_stopping: whether the gateway stops, so that no new calls are wanted.
+        is_cut: whether the active calls were cancelled because the gateway stops.
     """
 
     def __init__(self) -> None:
@@ -42,16 +42,16 @@ class ActiveCalls:
             self._tasks.discard(task)
 
     def cut(self) -> None:
-        """Cancel every call; a listener responds to a call that is cut with stopping_error()."""
+        """Cancel every call. The listeners respond to cancelled calls with stopping_error()."""
         self.is_cut = True
         for task in self._tasks:
             task.cancel()
 
 
 class Head:
-    """The stage at the head of a request, before its message is received: who calls, and may it call now.
+    """The first stage of a call. It identifies the caller and takes a slot before the message is received.
 
-    Today every caller is anonymous.
+    At present, every caller is anonymous.
     """
 
     def __init__(self, concurrency: ConcurrencyLimit) -> None:
@@ -61,7 +61,7 @@ class Head:
         """Return the caller.
 
         Args:
-            address: IP address of the peer.
+            address: the IP address of the peer.
         """
         return Caller(address=address)
 
@@ -79,10 +79,10 @@ class ListenerContext:
     """The parts that both listeners share.
 
     Attributes:
-        active: holds the snapshot that serves.
-        head: the stage at the head of a request.
-        metadata: reads the metadata that a caller may set.
-        calls: the calls under way.
+        active: the holder of the active snapshot.
+        head: the first stage of each call.
+        metadata: the reader of the metadata that a caller may set.
+        calls: the active calls.
     """
 
     active: ActiveSnapshot

@@ -1,4 +1,4 @@
-"""Errors that listeners themselves raise."""
+"""The errors that listeners raise."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class HttpError(GatewayError):
-    """An error with an HTTP status of its own.
+    """An error with its own HTTP status.
 
     Attributes:
-        status: replaces the status that the code maps to.
-        headers: further headers of the response.
+        status: the HTTP status of the response; it replaces the status that belongs to the code.
+        headers: additional headers of the response.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class HttpError(GatewayError):
 
 
 def internal_error(trace_id: str) -> GatewayError:
-    """Return the error for a failure of the gateway itself; the log has the cause under the trace ID."""
+    """Return the error for a failure of the gateway itself. The log shows the cause with the trace ID."""
     return GatewayError(
         Code.INTERNAL, "INTERNAL", f"the gateway failed; its log has the reason under trace {trace_id}"
     )
@@ -61,10 +61,10 @@ def headers_too_large() -> HttpError:
 
 
 def stopping_error() -> GatewayError:
-    """Return the error for a call that is cut because the gateway stops."""
+    """Return the error for a call that is cancelled because the gateway stops."""
     task = asyncio.current_task()
     if task is not None:
-        task.uncancel()  # the response is still to be sent
+        task.uncancel()  # the response must still be sent
     return GatewayError(
         Code.UNAVAILABLE,
         "STOPPING",

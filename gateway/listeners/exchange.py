@@ -1,4 +1,4 @@
-"""One request of a caller and its response: identifiers, span, times, and what is logged about it."""
+"""One request of a caller and the response: identifiers, span, duration and log lines."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Exchange:
     """One request and its response.
 
     Attributes:
-        snapshot: the snapshot that serves the request, to its end.
-        started: the time of the start by the event loop's clock, in seconds; deadlines count from it.
+        snapshot: the snapshot that serves the whole request.
+        started: the start time, in seconds of the event loop's clock; deadlines are counted from this time.
         id: the request ID.
         trace_id: the trace ID of the request's trace.
-        facts: about the call, in every log line about it.
-        caller: who calls; unknown until the call was admitted.
+        facts: the facts about the call that every log line about the call has.
+        caller: the caller; unknown until the call is admitted.
         method: the method that is called; None until it is known.
     """
 
@@ -51,18 +51,18 @@ class Exchange:
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
     ) -> None:
-        """Start.
+        """Start the exchange.
 
         Args:
             context: the context of the listener.
             snapshot: the snapshot that serves the request.
             name: the name of the span.
-            headers: the headers of the caller, for its request ID and its trace.
+            headers: the request headers, which may contain a request ID and a trace.
             attributes: the attributes of the span.
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()
-        # The loop's clock may have whole milliseconds: enough for deadlines, too coarse to measure by.
+        # The event loop's clock may count only milliseconds. That is enough for deadlines, not for durations.
         self._started_ns = time.perf_counter_ns()
         self.id = request_id(headers)
         self.span = context.tracing.start_server(name, headers, attributes)
@@ -76,7 +76,7 @@ class Exchange:
         self._task = context.calls.enter()
 
     def admit(self, address: str) -> Slot:
-        """Identify the caller and return the slot of the call, before its message is received.
+        """Identify the caller and return the slot of the call. The request message is not received yet.
 
         Raises:
             GatewayError: the call is refused.
@@ -87,7 +87,7 @@ class Exchange:
     def make_call(
         self, method: Method, request: Message, metadata: Mapping[str, str | bytes], deadline: float
     ) -> Call:
-        """Return the call that the request makes."""
+        """Return the call for a request message."""
         self._is_read = True
         return Call(
             id=self.id,
@@ -101,7 +101,7 @@ class Exchange:
         )
 
     def record_refusal(self, error: GatewayError) -> None:
-        """Record a call that ended before its request was read; one of no known method is only logged."""
+        """Record a call that ended before its request was read. Calls of unknown methods are not recorded."""
         if self._is_read or self.method is None:
             return
         refusal = Refusal(
@@ -114,15 +114,15 @@ class Exchange:
         self.snapshot.reporter.report_refusal(refusal)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers, or the metadata, that every response has."""
+        """Return the headers or the metadata that every response has."""
         return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
 
     def log_failure(self) -> None:
-        """Log the exception that is being handled: a failure of the gateway itself."""
+        """Log the exception that is being handled. It is a failure of the gateway itself."""
         _log.exception("call failed", extra=self._fields())
 
     def end(self, status: int | str, *, is_failure: bool) -> float:
-        """End the span, log the response, and return how long it took, in seconds."""
+        """End the span, log the response, and return the duration of the exchange in seconds."""
         self._calls.leave(self._task)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
         if is_failure:

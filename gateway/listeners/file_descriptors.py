@@ -1,4 +1,4 @@
-"""File descriptors: enough for the connection limits, or lower connection limits."""
+"""Provides enough file descriptors for the connection limits, or lowers the connection limits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ADMIN_CONNECTIONS = 32
-"""Connections of the admin listener: its own, whatever the others use up."""
+"""The number of connections that are reserved for the admin listener."""
 RESERVE = 96
-"""Descriptors for all that is no connection of a caller: upstreams, files, the event loops, exporters."""
+"""The number of file descriptors for other purposes: upstreams, files, the event loops and exporters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionBounds:
-    """The number of connections that a listener may have open."""
+    """The maximum numbers of open connections of a listener: in total, and from one address."""
 
     max_connections: int
     max_connections_per_address: int
@@ -36,10 +36,11 @@ class Budget:
 
 
 def make_budget(config: Config) -> Budget:
-    """Raise the limit on open files as far as the connection limits need, or lower the connection limits.
+    """Return connection limits that the limit on open files allows.
 
-    Lower limits are logged. Their sum stays below the limit on open files, so that
-    the admin listener can always be reached.
+    The limit on open files is raised if necessary. If it cannot be raised enough, the connection limits are
+    lowered, and the lower limits are logged. The sum of the connection limits stays below the limit on open
+    files, so that the admin listener can always be reached.
     """
     rest, grpc = config.rest.max_connections, config.grpc.max_connections
     available = _raise_limit(rest + grpc + ADMIN_CONNECTIONS + RESERVE) - ADMIN_CONNECTIONS - RESERVE
@@ -62,14 +63,14 @@ def _bounds(total: int, per_address: int) -> ConnectionBounds:
 
 
 def _raise_limit(wanted: int) -> int:
-    """Raise the soft limit to a number, or to the hard limit; return the new limit."""
+    """Raise the soft limit on open files if necessary; return how many of the wanted files may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
-    except (OSError, ValueError):  # a sandbox may forbid it
+    except (OSError, ValueError):  # a sandbox may forbid the change
         return soft
     return reachable
 

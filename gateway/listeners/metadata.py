@@ -1,4 +1,4 @@
-"""HTTP headers → the metadata of a call: only listed names are passed to the upstream."""
+"""Reads the metadata of a call from the request headers. Only listed names are passed to the upstream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The headers that the cloud's API documents for its callers.
 PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-trace-id")
 
-# gRPC peers accept 8 KiB of metadata by default; the gateway adds its own to that.
+# gRPC peers accept 8 KiB of metadata by default. The rest is for the metadata that the gateway adds.
 _MAX_METADATA_BYTES = 6 * 1024
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -30,26 +30,26 @@ _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 class MetadataReader:
     """Selects the metadata that a caller may set.
 
-    Names that are not listed are not passed on: hop-by-hop headers, `grpc-*`, the
-    gateway's own, and names with `_` in the place of `-`.
+    Only listed names are passed on. So the upstream does not receive hop-by-hop headers, `grpc-*`, headers
+    that the gateway sets itself, and names with `_` instead of `-`.
     """
 
     def __init__(self, further: Iterable[str], header_bytes: int) -> None:
         """Prepare.
 
         Args:
-            further: names in addition to those that the cloud documents; names that end in `-bin` are binary.
-            header_bytes: largest total size of the headers of an HTTP request.
+            further: the names to pass on in addition to PASSED. A name that ends in `-bin` has binary values.
+            header_bytes: the maximum total size of the headers of an HTTP request, in bytes.
         """
         self._names = frozenset([*PASSED, *further])
         self._header_bytes = header_bytes
 
     def read_http(self, headers: CIMultiDictProxy[str]) -> dict[str, str | bytes]:
-        """Return the metadata in the headers of an HTTP request, binary values decoded from base64.
+        """Return the metadata from the headers of an HTTP request. Binary values are decoded from base64.
 
         Raises:
-            HttpError: 431 when the headers are too large in total.
-            GatewayError: as `read` raises it.
+            HttpError: 431 if the total size of the headers is too large, or `read` raises it.
+            GatewayError: `read` raises it.
         """
         names, size, selected = self._names, 0, []
         for name, value in headers.items():
@@ -62,14 +62,14 @@ class MetadataReader:
         return self.read(selected)
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
-        """Return the metadata that is passed on.
+        """Return the metadata that is passed to the upstream.
 
         Args:
-            given: lower-case names with their values.
+            given: the names of the received metadata, in lower case, and the values.
 
         Raises:
-            HttpError: 431 when it is larger than upstreams accept.
-            GatewayError: INVALID_ARGUMENT with every name that is repeated or has a malformed value.
+            HttpError: 431 if the metadata is larger than upstreams accept.
+            GatewayError: INVALID_ARGUMENT if a name is repeated or has a malformed value.
         """
         metadata: dict[str, str | bytes] = {}
         violations, size = [], 0
@@ -100,7 +100,7 @@ def _read_value(name: str, value: str | bytes) -> str | bytes:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64 of either alphabet, padded or not, as in gRPC over HTTP/2."""
+    """Decode base64 as gRPC over HTTP/2 does: both alphabets are accepted, and padding is optional."""
     digits = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
@@ -109,27 +109,27 @@ def _decode(text: str) -> bytes:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """Return the caller's own x-request-id when it is well-formed, or a new one."""
+    """Return the caller's x-request-id if it is well-formed, otherwise a new request ID."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else new_request_id()
 
 
 def new_request_id() -> str:
-    """Return a fresh request ID."""
+    """Return a new request ID."""
     return str(uuid.uuid4())
 
 
 def new_identifiers() -> dict[str, str]:
-    """Return the headers that identify a request without a trace of its own."""
+    """Return new headers that identify a request for which no trace exists."""
     request_id = new_request_id()
     return {"x-request-id": request_id, "x-server-trace-id": request_id.replace("-", "")}
 
 
 def read_timeout(headers: Mapping[str, str], limit_s: float) -> float:
-    """Return how long a call may take, in seconds: the caller's Grpc-Timeout, up to the limit.
+    """Return the maximum duration of a call in seconds: the caller's Grpc-Timeout, but at most the limit.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT when it does not have the form of
+        GatewayError: INVALID_ARGUMENT if the Grpc-Timeout does not have the format of
             https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
     """
     text = headers.get("grpc-timeout")

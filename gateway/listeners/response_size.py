@@ -1,7 +1,8 @@
-"""Limits on the size of gRPC metadata and Warning headers of a response.
+"""Limits the size of the gRPC metadata and the Warning headers of a response.
 
-gRPC clients accept 8 KiB of metadata by default. Above that they fail the call with RESOURCE_EXHAUSTED, some
-of them at random, and its code and reasons are lost. So message, details and warnings share one budget.
+By default, gRPC clients accept 8 KiB of metadata. If the metadata is larger, the client fails the call with
+RESOURCE_EXHAUSTED. Some clients do this only at random. The caller does not see the code and the reasons of
+the response. So the error message, the details and the warnings share one limit.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
 _DETAILS = "grpc-status-details-bin"
 _WARNING = "x-policy-warning"
 
-# Of 8 KiB; the rest is for the headers that gRPC adds itself, and for those of proxies.
+# The gateway uses 7 of the 8 KiB. The rest is for headers that gRPC and proxies add.
 _METADATA_BYTES = 7 * 1024
-# HTTP/2 counts this much for each header, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2.
+# The size that HTTP/2 adds for each header, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2.
 _HEADER_BYTES = 32
 _MESSAGE_BYTES = 2048
-_MARKER_BYTES = 160  # of the message's end that counts what is left out
+_MARKER_BYTES = 160  # for the end of the error message, which counts what is left out
 _RESERVED_FOR_WARNINGS = 1024
-_MIN_DETAIL_BYTES = 256  # a detail is not cut to less than this
-_FIELD_BYTES = 8  # of tag and length around a field, at most
+_MIN_DETAIL_BYTES = 256  # no detail is cut below this size
+_FIELD_BYTES = 8  # the maximum size of the tag and the length of a field
 _MAX_REQUEST_ID = 256
 
 _MAX_WARNING = 512
 _MAX_HTTP_WARNINGS = 10
 _MAX_RPC_WARNINGS = 3
-# Proxies and clients accept about 8 KiB of headers, some only 4 KiB, for example nginx by default.
+# Most proxies and clients accept about 8 KiB of headers. Some accept only 4 KiB, as nginx does by default.
 _HTTP_WARNING_BYTES = 3 * 1024
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
@@ -47,15 +48,15 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 def to_trailing_metadata(
     error: GatewayError, request_id: str, headers: Mapping[str, str]
 ) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
-    """Return the message and the trailing metadata of a call that an error ends.
+    """Return the error message and the trailing metadata of a call that ends with an error.
 
-    Code, ErrorInfo and RequestInfo are always present. If the rest is too large, the
-    message ends with the number of violations and details that are left out.
+    The code, the ErrorInfo and the RequestInfo are always present. If the other details are too large, the
+    error message ends with the number of violations and details that are left out.
 
     Args:
         error: the error that ends the call.
         request_id: the request ID for the RequestInfo.
-        headers: metadata that every response has.
+        headers: the metadata that every response has.
     """
     space = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())
     status = to_status(error, request_id)
@@ -70,20 +71,23 @@ def to_trailing_metadata(
 
 
 def to_warning_metadata(texts: Sequence[str], space: int = _METADATA_BYTES) -> tuple[tuple[str, str], ...]:
-    """Return the metadata of warnings; the last one counts those that are left out."""
+    """Return the metadata for warnings. If warnings are left out, the last entry counts them."""
     shown = _choose(texts, _to_ascii, _MAX_RPC_WARNINGS, space, _header_size(_WARNING, ""))
     return tuple((_WARNING, text) for text in shown)
 
 
 def to_warning_headers(texts: Sequence[str]) -> list[str]:
-    """Return the Warning headers of texts, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
+    """Return the Warning headers for warnings, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
     overhead = len('Warning: 299 - ""\r\n')
     shown = _choose(texts, _to_quotable, _MAX_HTTP_WARNINGS, _HTTP_WARNING_BYTES, overhead)
     return [f'299 - "{text}"' for text in shown]
 
 
 def fit_message(message: str, space: int) -> str:
-    """Cut a message to a number of bytes; gRPC encodes each byte that is not printable ASCII as three."""
+    """Cut an error message to a number of encoded bytes.
+
+    gRPC encodes each byte that is not printable ASCII as three bytes.
+    """
     if len(message) <= space and _wire_size(message) <= space:
         return message
     sizes = accumulate(_wire_size(char) for char in message[:space])
@@ -92,7 +96,7 @@ def fit_message(message: str, space: int) -> str:
 
 
 def _wire_size(message: str) -> int:
-    """Return the size of a message in gRPC's percent-encoding."""
+    """Return the size of an error message in gRPC's percent-encoding, in bytes."""
     if message.isascii() and message.isprintable() and "%" not in message:
         return len(message)
     return sum(1 if b" "[0] <= byte <= b"~"[0] and byte != b"%"[0] else 3 for byte in _encode(message))
@@ -103,7 +107,7 @@ def _encode(text: str) -> bytes:
 
 
 def _base64_size(data: bytes) -> int:
-    """Return the size of a binary value on the wire."""
+    """Return the size of a binary value in base64 without padding."""
     return -(-len(data) * 4 // 3)
 
 
@@ -117,7 +121,7 @@ def _header_size(name: str, value: str) -> int:
 def _choose(
     texts: Sequence[str], encode: Callable[[str], str], limit: int, space: int, overhead: int
 ) -> list[str]:
-    """Return the first texts that fit, encoded; the last one counts the others."""
+    """Return the first texts that fit, in encoded form. If texts are left out, the last text counts them."""
     if not texts:
         return []
     shown = [_cut(text, encode) for text in texts[:limit]]
@@ -137,7 +141,7 @@ def _cut(text: str, encode: Callable[[str], str]) -> str:
     shown = encode(text[:_MAX_WARNING])
     if len(text) <= _MAX_WARNING and len(shown) <= _MAX_WARNING:
         return shown
-    # An escaped character has two characters, so half as many always fit.
+    # An escaped character takes two characters, so half of the maximum length always fits.
     return encode(text[: _MAX_WARNING - 3 if len(shown) == _MAX_WARNING else _MAX_WARNING // 2 - 3]) + "..."
 
 
@@ -153,7 +157,7 @@ def _to_quotable(text: str) -> str:
 
 
 def _shrink(status: status_pb2.Status, space: int) -> None:
-    """Cut the details of a status to a number of bytes; its message reports what is left out."""
+    """Cut the details of a status to a number of bytes. The error message counts what is left out."""
     if status.ByteSize() <= space:
         return
     space -= len(_encode(status.message)) + _FIELD_BYTES + _MARKER_BYTES
@@ -184,7 +188,7 @@ def _marker(violations: int, details: int) -> str:
 
 
 def _rank(detail: AnyMessage) -> int:
-    """Return the priority of a detail. Details that identify the call or error come first."""
+    """Return the priority of a detail. Details that identify the call or the error come first."""
     for rank, kind in enumerate((error_details_pb2.RequestInfo, error_details_pb2.ErrorInfo)):
         if detail.Is(kind.DESCRIPTOR):
             return rank
@@ -192,8 +196,8 @@ def _rank(detail: AnyMessage) -> int:
 
 
 def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
-    """Return a detail that fits, or None, and the number of violations that it has lost."""
-    # An ErrorInfo leaves some space for the violations.
+    """Return a detail that fits the space, or None, and the number of violations that are left out."""
+    # An ErrorInfo takes at most half of the space, so that violations fit too.
     is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
     if detail.ByteSize() + _FIELD_BYTES <= (space // 2 if is_info else space):
         return detail, 0
@@ -213,7 +217,7 @@ def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
 
 
 def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_details_pb2.ErrorInfo:
-    """Return an ErrorInfo with as much of its metadata as fits."""
+    """Return an ErrorInfo with only the metadata that fits."""
     shorter = error_details_pb2.ErrorInfo(
         reason=info.reason[:_MIN_DETAIL_BYTES], domain=info.domain[:_MIN_DETAIL_BYTES]
     )
@@ -226,7 +230,7 @@ def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_detail
 
 
 def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> error_details_pb2.BadRequest:
-    """Return the violations that fit. The entry with the omitted count is kept first."""
+    """Return the violations that fit. The entry that counts further violations has priority."""
     whole = list(request.field_violations)
     last = [one for one in whole[-1:] if one.reason == MORE]
     sizes = accumulate(one.ByteSize() + _FIELD_BYTES for one in [*last, *whole[: len(whole) - len(last)]])
@@ -236,7 +240,7 @@ def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> er
 
 
 def _count_in_info(details: Iterable[AnyMessage], violations: int) -> list[AnyMessage]:
-    """Add the number of violations left out to the gateway's own ErrorInfo, for programs."""
+    """Add the number of omitted violations to the gateway's ErrorInfo, so that programs can read it."""
     result = list(details)
     for index, detail in enumerate(result):
         info = error_details_pb2.ErrorInfo()

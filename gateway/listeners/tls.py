@@ -1,4 +1,4 @@
-"""Addresses and certificates of listeners: their faults, and reading of TLS files."""
+"""Reads the TLS files of listeners, and makes the faults of addresses and certificates."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
     Args:
         name: the name of the listener's section in the configuration.
         listen: the address.
-        error: the reason.
+        error: the error of the system; None if it is unknown.
     """
     reason = "the address cannot be used"
-    if error is not None:  # asyncio adds the address to the system's text
+    if error is not None:  # the system's text is used, because asyncio adds the address to its text
         number = error.errno or 0
         own = os.strerror(number) if number > 0 else error.strerror or str(error)
         reason = f"{own[:1].lower()}{own[1:]}"
@@ -31,7 +31,10 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
 
 
 def why_not_listening(listen: Address) -> OSError | None:
-    """Return why a listener cannot use an address; gRPC does not report it."""
+    """Return the system's error for an address that cannot be used; None if the address can be used.
+
+    The gRPC library does not report this error.
+    """
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -45,14 +48,16 @@ def why_not_listening(listen: Address) -> OSError | None:
 
 
 def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None]:
-    """Return certificate chain, private key, and the authorities of callers.
+    """Return the certificate chain, the private key, and the CA certificates for callers.
+
+    The CA certificates are None if callers need no certificate.
 
     Args:
-        tls: the files.
-        section: the section of the configuration that names the files, such as `rest.tls`.
+        tls: the section of the configuration that names the files.
+        section: the name of this section, such as `rest.tls`.
 
     Raises:
-        FaultsError: with every file that cannot be used.
+        FaultsError: a file cannot be used; the error lists all such files.
     """
     faults = FaultCollector()
     chain, key, roots = b"", b"", None

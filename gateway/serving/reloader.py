@@ -1,9 +1,10 @@
 """Replaces the active snapshot when policies or descriptors have changed.
 
-A watcher or a signal starts a reload. The changed files are used only after they have settled. The active
-snapshot serves until the new snapshot is complete, and is then replaced as a whole. If the files have faults,
-the active snapshot stays, and the log, the metrics, the conditions and /readyz report the faults. If the new
-snapshot enforces less than the active snapshot, the reload is reported or refused.
+A watcher or a signal starts a reload. The changed files are used only after they have settled. The new
+snapshot is built while the active snapshot serves, and replaces all parts of the active snapshot at once. If
+the files have faults, the active snapshot stays, and the faults are shown in the log, the metrics, the
+conditions and on /readyz. If the new snapshot enforces less than the active snapshot, the reload is refused,
+or the difference is reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files that a configuration names. They are read, and the schema and the bundles are built from them."""
+"""Reads the files that a configuration names, and builds the schema and the bundles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Sources:
         bundle: the files of the bundle that decides.
         public_key: the content of the public key file; None if no signature is required.
         shadow: the files of the shadow bundle; None if there is no shadow bundle.
-        shadow_faults: the faults of a shadow bundle that cannot be read; the snapshot is built without it.
+        shadow_faults: the faults of a shadow bundle that cannot be read; the snapshot is built nevertheless.
     """
 
     descriptor_sets: Mapping[str, bytes]

@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _PAUSE_S = 0.1
-"""Seconds to wait when the system has no descriptor for a connection."""
+"""The number of seconds to wait after a connection could not be accepted."""
 _REPORT_S = 10.0
-"""Seconds between two reports of refused connections."""
+"""The minimum number of seconds between two reports of refused connections."""
 
 
 class Connection(asyncio.BaseProtocol, ABC):
@@ -37,24 +37,24 @@ class Connection(asyncio.BaseProtocol, ABC):
     @property
     @abstractmethod
     def idle_since(self) -> float | None:
-        """Since when the connection has had no request, by the event loop's clock; None while it has one."""
+        """The time when the connection became idle, by the event loop's clock; None during a request."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Close the connection at once; data that is not sent yet is lost."""
+        """Close the connection at once. Data that is not sent yet is lost."""
 
 
 class Bounds(Protocol):
-    """The number of connections that may be open."""
+    """The maximum numbers of open connections."""
 
     @property
     def max_connections(self) -> int:
-        """Of the whole listener."""
+        """The maximum number of open connections of the listener."""
         ...
 
     @property
     def max_connections_per_address(self) -> int:
-        """From one address."""
+        """The maximum number of open connections from one address."""
         ...
 
 
@@ -67,10 +67,10 @@ class _Registration:
 
 
 class Acceptor:
-    """Listens at one address.
+    """Accepts connections at one address.
 
-    At a limit, a new connection replaces the connection that has been idle longest.
-    If no connection is idle, the new connection is refused.
+    If a connection limit is reached, a new connection replaces the connection that has been idle longest. If
+    no connection is idle, the new connection is refused.
     """
 
     def __init__(
@@ -86,11 +86,12 @@ class Acceptor:
 
         Args:
             name: the name of the listener, for the log.
-            bounds: the bounds of its connections.
-            make_connection: makes the protocol of a connection, given a function to call when it is lost.
-            make_refusal: returns the bytes that a refused connection receives, in plaintext only.
-            context: the context for TLS.
-            handshake_s: how long a TLS handshake may take, in seconds.
+            bounds: the connection limits.
+            make_connection: a function that makes the protocol of a connection. Its argument is a function
+                that the protocol calls when the connection is lost.
+            make_refusal: a function that returns the response to a refused connection without TLS.
+            context: the TLS context; None for plaintext.
+            handshake_s: the maximum duration of a TLS handshake, in seconds.
         """
         self._name = name
         self._bounds = bounds
@@ -106,10 +107,10 @@ class Acceptor:
         self._reported = float("-inf")
 
     async def start(self, listen: Address) -> int:
-        """Listen, and return the port.
+        """Start to listen, and return the port.
 
         Raises:
-            OSError: the address cannot be taken.
+            OSError: the address cannot be used.
         """
         self._sockets = await _open_sockets(listen)
         for one in self._sockets:
@@ -117,7 +118,7 @@ class Acceptor:
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop accepting, and cancel TLS handshakes; open connections stay open."""
+        """Stop accepting connections, and cancel TLS handshakes. Open connections stay open."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -155,7 +156,7 @@ class Acceptor:
         self._open[connection] = _Registration(key, self._start(self._serve(accepted, connection)))
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        """Connect an accepted socket to its protocol, after the TLS handshake if there is one."""
+        """Connect an accepted socket to its protocol. With TLS, this includes the handshake."""
         loop = asyncio.get_running_loop()
         timeout_s = self._handshake_s if self._context else None
         try:
@@ -170,13 +171,17 @@ class Acceptor:
                 raise
 
     def _has_place(self, key: str) -> bool:
-        """Return whether one more connection is allowed; an idle one is closed if necessary."""
+        """Return whether one more connection is allowed. If necessary, an idle connection is closed."""
         if self._counts[key] >= self._bounds.max_connections_per_address:
             return self._close_idle(key)
         return len(self._open) < self._bounds.max_connections or self._close_idle(None)
 
     def _close_idle(self, key: str | None) -> bool:
-        """Close the connection that has been idle longest; return False if none is idle."""
+        """Close the connection that has been idle longest; return False if no connection is idle.
+
+        Args:
+            key: the key of the address whose connections may be closed; None for all addresses.
+        """
         idle = [
             (since, connection)
             for connection, place in self._open.items()
@@ -243,7 +248,7 @@ async def _open_sockets(listen: Address) -> list[socket.socket]:
 
 
 def _open_socket(family: int) -> socket.socket | None:
-    """Return a socket, or None for an address family that this system does not have."""
+    """Return a socket, or None for an address family that this system does not support."""
     try:
         one = socket.socket(family, socket.SOCK_STREAM)
     except OSError:

@@ -1,4 +1,4 @@
-"""The admin listener: liveness, readiness, metrics, and the document of what is served."""
+"""The admin listener: liveness, readiness, metrics and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class AdminListener:
         """Prepare.
 
         Args:
-            health: shown at /readyz; with `?verbose` all its conditions.
-            metrics: exposed at /metrics.
-            active: holds the snapshot whose document is at /openapi.json.
+            health: the health that is shown at /readyz; `?verbose` adds all conditions.
+            metrics: the metrics that are shown at /metrics.
+            active: the holder of the snapshot whose OpenAPI document is at /openapi.json.
         """
         self._health = health
         self._metrics = metrics

@@ -1,4 +1,4 @@
-"""The body of an HTTP request: its type, size and compression."""
+"""Reads the body of an HTTP request, and checks the type, the size and the compression of the body."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MEDIA_TYPE = re.compile(
     r"\s*(?P<type>[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?P<parameters>;.*)?"
 )
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
-# The default of `curl -d`. A page of any site can make a browser send this type without a preflight
-# request, so it is refused from browsers.
+# The default type of `curl -d`. A page of any site can make a browser send a request of this type without a
+# preflight request. So requests of this type are refused if they come from a browser.
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _PLAIN = {"", "identity"}
 _ENCODINGS = {*_PLAIN, "gzip", "deflate"}
-_METHOD_BITS, _DEFLATED = 0x0F, 8  # of the first byte of zlib data, RFC 1950
+_METHOD_BITS, _DEFLATED = 0x0F, 8  # the compression method in the first byte of zlib data, RFC 1950
 
 
 async def read_body(
@@ -40,7 +40,7 @@ async def read_body(
     *,
     is_json: bool = True,
 ) -> bytes:
-    """Return the body, decompressed; empty when there is none.
+    """Return the decompressed body; empty if there is no body.
 
     Args:
         request: the request whose body is read.
@@ -49,8 +49,8 @@ async def read_body(
         is_json: whether other types are refused.
 
     Raises:
-        HttpError: 408, 413 or 415.
-        GatewayError: INVALID_ARGUMENT when the body is incomplete or its compression is malformed.
+        HttpError: the status is 408, 413, 415 or 417.
+        GatewayError: INVALID_ARGUMENT if the body is incomplete or malformed, or content-type is repeated.
     """
     if not request.body_exists:
         return b""
@@ -110,7 +110,7 @@ async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
 
 
 def _check_expectation(request: BaseRequest) -> None:
-    """Send 100 Continue to a caller that waits for it, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
+    """Send 100 Continue if the caller waits for it, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
     expectation = request.headers.get("expect")
     if expectation is None or request.transport is None:
         return
@@ -138,7 +138,10 @@ def _read_encoding(request: BaseRequest) -> str:
 
 
 def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """Return the content of one complete gzip member or zlib stream; some clients send raw deflate data."""
+    """Return the content of one complete gzip member or zlib stream.
+
+    Raw deflate data is accepted too, because some clients send it as `deflate`.
+    """
     bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
     decompressor = zlib.decompressobj(bits)
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.transcode import Route
 
-# Others are counted as one, so that a caller cannot make up time series.
+# Other HTTP methods are counted under one name, so that a caller cannot create endless time series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _SERVER_ERROR = 500
 
@@ -25,7 +25,7 @@ class HttpExchange(Exchange):
 
     Attributes:
         http_method: the HTTP method of the request.
-        has_started: whether the head of the response was sent while the response is made.
+        has_started: whether the head of a streamed response was sent.
     """
 
     def __init__(self, request: BaseRequest, context: ListenerContext) -> None:
@@ -48,11 +48,11 @@ class HttpExchange(Exchange):
         self.span.set_attribute("rpc.method", route.method.name)
 
     def json_path(self, path: str) -> str:
-        """Return a field path of the request as HTTP responses show it: with the names of JSON."""
+        """Return a field path of the request with JSON names, as HTTP responses show the path."""
         return path if self.method is None else to_json_path(path, descriptor_of(self.method.request))
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """Return texts with the paths of fields as HTTP responses show them."""
+        """Return texts in which field paths have JSON names, as HTTP responses show the paths."""
         return tuple(rename_fields(text, self.json_path) for text in texts)
 
     def finish(self, status: int) -> None:

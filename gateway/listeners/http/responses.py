@@ -25,7 +25,7 @@ def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, s
     """Set the headers that every response of every HTTP listener has.
 
     Args:
-        response: the response whose headers are not sent yet.
+        response: the response; its headers must not have been sent yet.
         identifiers: the headers that identify the request.
     """
     response.headers["Server"] = _SERVER
@@ -33,7 +33,7 @@ def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, s
 
 
 def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> None:
-    """Add a Warning header for each text."""
+    """Add a Warning header for each warning."""
     for text in to_warning_headers(warnings):
         response.headers.add("Warning", text)
 
@@ -61,6 +61,6 @@ def tree_response(tree: Any, status: int = 200) -> web.Response:
 
 
 def raw_response(body: bytes, content_type: str) -> web.Response:
-    """Return a response of any type, which no browser may take for another."""
+    """Return a response with a body of any type. Browsers must not guess a different type."""
     headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=body, headers=headers)

@@ -1,4 +1,4 @@
-"""The REST listener: serves requests by the rules of the descriptors."""
+"""The REST listener. It serves HTTP requests according to the HTTP rules of the descriptors."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class RestListener:
-    """Responds to HTTP requests by way of the pipeline."""
+    """Responds to HTTP requests. The pipeline processes the calls."""
 
     def __init__(self, context: ListenerContext) -> None:
         self._context = context
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
-        """Respond to a request; only cancellations and lost connections are raised."""
+        """Respond to a request. Only cancellations and lost connections are raised as exceptions."""
         exchange = HttpExchange(request, self._context)
         status = http_status(Code.CANCELLED)
         try:
@@ -54,7 +54,7 @@ class RestListener:
         return response
 
     async def _finish(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
-        """Return the response to a request, whatever happens to it."""
+        """Return the response to a request. If the call fails, the response describes the error."""
         try:
             response = await self._respond(request, exchange)
         except GatewayError as error:
@@ -108,7 +108,7 @@ class RestListener:
     async def _stream(
         self, request: BaseRequest, exchange: HttpExchange, replies: ReplyStream
     ) -> web.StreamResponse:
-        """Send each message as it arrives; an error before the first one is a response of its own."""
+        """Send each message when it arrives. An error before the first message is raised."""
         framing, writer = choose_framing(request), exchange.snapshot.writer
         async with aclosing(replies):
             first = await anext(aiter(replies), None)
@@ -138,7 +138,7 @@ class RestListener:
 
 
 def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
-    """Find the method of a request that ended before it was routed: its record names the method."""
+    """Find the method of a request that failed before routing. The record of the call needs the method."""
     if exchange.method is None:
         with suppress(GatewayError):
             exchange.enter(_find(parse_target(request.raw_path), exchange).route)
@@ -150,7 +150,7 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 
 
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
-    """Return the bytes that end a failed stream: its last element, which reports the error."""
+    """Return the last element of a failed stream, which reports the error."""
     error.rename_fields(exchange.json_path)
     return framing.frame_error(exchange.snapshot.writer.write_status(to_status(error, exchange.id)))
 

@@ -1,7 +1,7 @@
-"""An HTTP server with one handler, on aiohttp's low-level server.
+"""An HTTP server with one handler, based on aiohttp's low-level server.
 
-aiohttp itself responds to requests that it cannot parse. Here such a response is a
-Status in JSON too, quotes no part of the request, and logs no traceback.
+aiohttp itself responds to requests that it cannot parse. This module replaces these responses by a Status in
+JSON, which quotes no part of the request. It also prevents tracebacks in the log.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from gateway.transcode import JsonWriter
 
 KEEPALIVE_S = 75.0
-"""Seconds after which a connection without requests is closed."""
+"""The number of seconds after which a connection without requests is closed."""
 HEAD_S = 10.0
-"""Seconds that a TLS handshake, and then the head of a request, may take."""
+"""The maximum number of seconds for a TLS handshake, and for the head of a request."""
 WRITE_S = 30.0
-"""Seconds after which a connection is closed whose peer does not read."""
+"""The number of seconds after which a connection is closed if the peer does not read."""
 _LINGER_S = 1.0
 _VERSIONS = {HttpVersion10, HttpVersion11}
 
@@ -54,9 +54,9 @@ class HttpServer:
 
         Args:
             name: the name of the listener.
-            handler: responds to every request that could be parsed.
-            writer: writes the responses to requests that could not be parsed.
-            header_bytes: largest size of the request line, and of a header.
+            handler: the function that responds to every request that could be parsed.
+            writer: the JSON writer for responses to requests that could not be parsed.
+            header_bytes: the maximum size of the request line, and of each header, in bytes.
         """
         self._name = name
         self._handler = handler
@@ -66,15 +66,17 @@ class HttpServer:
         self._acceptor: Acceptor | None = None
 
     async def start(self, listen: Address, tls: ListenerTls | None, bounds: Bounds) -> Address:
-        """Listen; return the address, with the port that was free when 0 was asked for.
+        """Start to listen, and return the address.
+
+        If the given port is 0, the returned address has the port that the system chose.
 
         Args:
-            listen: the address.
-            tls: serve TLS.
-            bounds: limits of the connections.
+            listen: the address to listen on.
+            tls: the TLS section of the listener; None for plaintext.
+            bounds: the connection limits.
 
         Raises:
-            FaultsError: the address is taken, or a TLS file cannot be used.
+            FaultsError: the address or a TLS file cannot be used.
         """
         context = _tls_context(tls, f"{self._name}.tls") if tls else None
         server = self._server = _Server(self._dispatch, self, self._header_bytes)
@@ -91,7 +93,7 @@ class HttpServer:
         """Stop listening, close idle connections, and let active requests end.
 
         Args:
-            drain_s: time that they have, in seconds; then their connections are closed.
+            drain_s: the time after which connections with active requests are closed, in seconds.
         """
         if self._server is None or self._acceptor is None:
             return
@@ -100,7 +102,7 @@ class HttpServer:
         await self._server.shutdown(drain_s)
 
     def refuse(self, error: GatewayError) -> web.Response:
-        """Return the response to a request that did not reach the handler; it closes the connection."""
+        """Return the response to a request that did not reach the handler. It closes the connection."""
         identifiers = new_identifiers()
         response = error_response(error, self._writer, identifiers["x-request-id"])
         set_common_headers(response, identifiers)
@@ -111,7 +113,7 @@ class HttpServer:
         return to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        # Not the property: it caches its first value, and the response would have that version.
+        # The public property caches its first value. The response would then have the refused version.
         if request._version in _VERSIONS:  # noqa: SLF001 - as said
             return self._handler(request)
         return self._refuse_version(request)
@@ -123,7 +125,7 @@ class HttpServer:
 
 class _Server(web.Server):
     def __init__(self, handler: Any, owner: HttpServer, header_bytes: int) -> None:
-        # A handler is cancelled when its caller disconnects; the pipeline decides what continues.
+        # A handler is cancelled when its caller disconnects. The pipeline decides which calls continue.
         super().__init__(handler, handler_cancellation=True)
         self._owner = owner
         self._header_bytes = header_bytes
@@ -144,7 +146,7 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """A connection of aiohttp with a timeout for every wait."""
+    """An aiohttp connection with a timeout for every wait."""
 
     __slots__ = ("_on_lost", "_owner", "_timers")
 
@@ -184,7 +186,7 @@ class _Protocol(RequestHandler, Connection):
             self._refuse_bytes()
             return
         if self._is_waiting():
-            self._expect_head()  # only a part of it has arrived
+            self._expect_head()  # only a part of the head has arrived
         else:
             self._stop_timer("head")
 
@@ -199,7 +201,8 @@ class _Protocol(RequestHandler, Connection):
     def force_close(self) -> None:
         transport = self.transport
         super().force_close()
-        if transport is not None:  # it closes after all is sent; a peer that does not read could delay that
+        if transport is not None:
+            # aiohttp closes a connection after all data is sent. A peer that does not read could delay this.
             self._start_timer("close", WRITE_S, transport.abort)
 
     def handle_error(
@@ -214,16 +217,19 @@ class _Protocol(RequestHandler, Connection):
         return self._owner.refuse(_parse_error(exc))
 
     def _is_waiting(self) -> bool:
-        """Return whether no request is active: the head of the next one is not complete."""
+        """Return whether no request is active and the head of the next request is not complete."""
         return not self._request_count or (self._waiter is not None and not self._waiter.done())
 
     def _expect_head(self) -> None:
-        """Start the timeout of the next head; the keep-alive timeout is for connections that send nothing."""
+        """Start the timeout for the head of the next request.
+
+        The keep-alive timeout is for connections that send nothing after a response.
+        """
         if "head" not in self._timers:
             self._start_timer("head", HEAD_S, self.force_close)
 
     def _refuse_bytes(self) -> None:
-        """Respond to bytes that the parser cannot read, unless another response was started."""
+        """Respond to bytes that the parser cannot read, unless a request is active."""
         if self._is_waiting() and self.transport is not None:
             self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
         self.force_close()
@@ -249,7 +255,7 @@ def _parse_error(error: BaseException | None) -> HttpError:
 
 
 def to_bytes(response: web.Response) -> bytes:
-    """Return a response as bytes; the connection is closed after it."""
+    """Return a response as bytes, with a header that closes the connection."""
     body = response.body
     if not isinstance(body, bytes):
         raise TypeError("only a response whose body is bytes")

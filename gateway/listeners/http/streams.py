@@ -1,8 +1,8 @@
-"""Streamed responses over HTTP: one JSON text on each line, or server-sent events if the caller accepts them.
+"""Response streams over HTTP. The format is NDJSON, or server-sent events if the caller accepts them.
 
-An error after the first message cannot change the status line any more. It is the
-last element of the stream, a Status. In NDJSON its "@type" distinguishes it from a
-message; as an event it is named `error`.
+An error after the first message cannot change the HTTP status any more. So the error is sent as a Status, the
+last element of the stream. In NDJSON, the key "@type" distinguishes the Status from a message. Among
+server-sent events, the Status is the event `error`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _STATUS_TYPE = b'{"@type":"type.googleapis.com/google.rpc.Status",'
 
 
 class Framing(Protocol):
-    """The separators of the elements of a stream."""
+    """The format of a stream: how its elements are separated."""
 
     content_type: str
 
     def frame(self, text: bytes) -> bytes:
-        """Return a message as it is sent."""
+        """Return the bytes to send for a message in JSON."""
         ...
 
     def frame_error(self, status: bytes) -> bytes:
-        """Return the Status that ends the stream."""
+        """Return the bytes to send for the Status that ends the stream."""
         ...
 
 
@@ -62,7 +62,7 @@ def choose_framing(request: BaseRequest) -> Framing:
 
 
 def make_stream(framing: Framing) -> web.StreamResponse:
-    """Return the response for a stream; its head is not sent yet."""
+    """Return the response for a stream. The head of the response is not sent yet."""
     response = web.StreamResponse(headers={"Cache-Control": "no-store"})
     response.content_type = framing.content_type
     return response

@@ -1,4 +1,4 @@
-"""gRPC: a server of every method of the active snapshot."""
+"""gRPC: a server for all methods of the active snapshot."""
 
 from gateway.listeners.rpc.listener import RpcListener
 

@@ -1,4 +1,4 @@
-"""The gRPC listener: all services of the descriptors, without generated code."""
+"""The gRPC listener. It serves all services of the descriptors without generated code."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
 
-# It logs a traceback for each caller that goes away before its response is sent, which is no fault.
+# The library logs a traceback when a caller disconnects before the response is sent. That is not a failure.
 logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 )
 
 GOODBYE_S = 1.0
-"""Seconds that connections without calls have to close when the gateway stops."""
+"""The number of seconds after which connections without calls are closed when the gateway stops."""
 
 
 class RpcListener(grpc.GenericRpcHandler):
-    """Responds to gRPC calls by way of the pipeline.
+    """Responds to gRPC calls. The pipeline processes the calls.
 
-    To the library every method takes a stream of requests. So a call starts with
-    its head, not with its message: it is bounded, timed and refused here, with
-    the details of the gateway's own errors.
+    For the library, every method takes a stream of requests. So the library calls the handler when the head
+    of a call arrives, before the request message. The handler itself limits the size and the time of the
+    message, and refuses calls with the details of gateway errors.
     """
 
     def __init__(self, context: ListenerContext, section: Grpc) -> None:
@@ -58,13 +58,15 @@ class RpcListener(grpc.GenericRpcHandler):
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, max_connections: int) -> Address:
-        """Listen, and return the address; if the configured port is 0, it has the port that the system chose.
+        """Start to listen, and return the address.
+
+        If the configured port is 0, the returned address has the port that the system chose.
 
         Args:
-            max_connections: the maximum number of connections open at the same time.
+            max_connections: the maximum number of open connections.
 
         Raises:
-            FaultsError: the address is taken, or a TLS file cannot be used.
+            FaultsError: the address or a TLS file cannot be used.
         """
         listen, tls = self._section.listen, self._section.tls
         options = server_options(self._section, self._context.limits, max_connections)
@@ -85,13 +87,17 @@ class RpcListener(grpc.GenericRpcHandler):
         return address
 
     async def stop(self, timeout_s: float) -> None:
-        """Stop listening; active calls have so many seconds to end."""
+        """Stop listening, and wait for the active calls.
+
+        Args:
+            timeout_s: the time in which the active calls must end, in seconds.
+        """
         if self._server is None:
             return
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
         if not done and self._peers is not None:
-            self._peers.close_others(self._unread.peers())  # the library would also wait for handshakes
+            self._peers.close_others(self._unread.peers())  # otherwise the library waits for handshakes
         await stopping
         if self._watching is not None:
             self._watching.cancel()
@@ -114,7 +120,7 @@ class RpcListener(grpc.GenericRpcHandler):
                 async for message in cast("ReplyStream", reply):
                     yield message.SerializeToString()
 
-        # No serializer: what cannot be parsed is refused here, not by the library.
+        # There is no deserializer: this listener, not the library, refuses messages that cannot be parsed.
         if method is not None and method.server_streaming and not method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(respond_in_stream)
         return grpc.stream_unary_rpc_method_handler(respond)
@@ -123,7 +129,7 @@ class RpcListener(grpc.GenericRpcHandler):
     async def _replying(
         self, exchange: RpcExchange, rpc_context: RpcContext
     ) -> AsyncIterator[Reply | ReplyStream]:
-        """Read the request, run the pipeline, and send the initial metadata."""
+        """Read the request, run the pipeline, send the initial metadata, and yield the reply."""
         method = exchange.method
         if method is None:
             raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
@@ -142,7 +148,7 @@ class RpcListener(grpc.GenericRpcHandler):
                     await reply.aclose()
 
     async def _read(self, exchange: RpcExchange, method: Method, rpc_context: RpcContext, slot: Slot) -> Call:
-        left_s = cast("float | None", rpc_context.time_remaining())  # None without a deadline of the caller's
+        left_s = cast("float | None", rpc_context.time_remaining())  # None if the caller set no deadline
         limits = self._context.limits
         deadline = exchange.started + (
             limits.deadline_s if left_s is None else min(left_s, limits.deadline_s)
@@ -153,7 +159,7 @@ class RpcListener(grpc.GenericRpcHandler):
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
-        """If this block raises an error, end the call with it. Report the call in any case."""
+        """Return a context that reports the call. If its block raises an error, the call ends with it."""
         code = Code.CANCELLED
         self._unread.begin(rpc_context)
         try:

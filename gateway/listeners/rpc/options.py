@@ -1,4 +1,4 @@
-"""The options of the gRPC server: limits that the library enforces itself."""
+"""The options of the gRPC server: the limits that the library enforces."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from gateway.config import Grpc, Limits
 
 HEAD_S = 10.0
-"""Seconds that a new connection has for its handshakes, of TLS and of HTTP/2."""
+"""The number of seconds for the TLS handshake and the HTTP/2 handshake of a new connection."""
 _KEEPALIVE_S = 60.0
 _GRACE_S = 10.0
 
 _OVERSIZE = 2
-"""A request of up to so many times the limit is read, so that it can be refused with details."""
+"""The factor by which a request may exceed the size limit and is still read, to be refused with details."""
 
 
 def server_options(section: Grpc, limits: Limits, max_connections: int) -> Sequence[tuple[str, int]]:
@@ -35,7 +35,7 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         ("grpc.max_connection_age_grace_ms", _ms(limits.deadline_s + _GRACE_S)),
         ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
         ("grpc.http2.settings_timeout", _ms(HEAD_S)),
-        # Detects peers that are gone without closing the connection.
+        # Detects peers that disappeared without closing the connection.
         ("grpc.keepalive_time_ms", _ms(_KEEPALIVE_S)),
         ("grpc.keepalive_timeout_ms", _ms(HEAD_S)),
     )

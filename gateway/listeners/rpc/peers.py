@@ -1,9 +1,9 @@
-"""Limits the connections of the gRPC listener from each address, and closes connections.
+"""Limits the number of gRPC connections from each address, and closes connections.
 
-gRPC limits the number of all connections, but not that of each address, and Python
-code cannot close one. Their sockets are file descriptors of this process: they are
-found by their local port, and shut down through a duplicate. To gRPC this looks as if
-the peer had closed the connection.
+The gRPC library limits the total number of connections, but not the number from each address. Python code
+cannot close a connection of the library. But the sockets of the connections are file descriptors of this
+process. This module finds a socket by its local port, and shuts the socket down through a duplicate of the
+file descriptor. For the library, this looks as if the peer had closed the connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _FOLDER = "/dev/fd"
 INTERVAL_S = 1.0
-"""Seconds between two looks: so long may an address have more connections than it may."""
+"""The number of seconds between two checks. An address may exceed the limit for this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class PeerConnections:
         """Prepare.
 
         Args:
-            listen: address of the listener.
-            per_address: largest number of connections from one address.
+            listen: the address of the listener.
+            per_address: the maximum number of connections from one address.
         """
         self._listen = listen
         self._per_address = per_address
-        self._known: dict[int, _Peer] = {}  # by file descriptor, in the order in which they were found
+        self._known: dict[int, _Peer] = {}  # file descriptor → peer, in the order in which they were found
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
-        """Enforce the limit until cancelled."""
+        """Enforce the limit at regular intervals. This coroutine runs until it is cancelled."""
         while True:
             await asyncio.sleep(interval_s)
             try:
@@ -64,7 +64,10 @@ class PeerConnections:
                 _log.warning("gRPC connections cannot be listed", extra={"reason": error.strerror})
 
     def enforce(self) -> int:
-        """Close the newest connections of each address that has too many; return their number."""
+        """Close the newest connections of each address that exceeds the limit.
+
+        Return the number of closed connections.
+        """
         self._update()
         peers: defaultdict[str, list[int]] = defaultdict(list)
         for descriptor, peer in self._known.items():
@@ -89,14 +92,14 @@ class PeerConnections:
                 _shut_down(descriptor, peer.inode)
 
     def close_others(self, peers: Collection[tuple[str, int]]) -> None:
-        """Close every connection except those of some peers."""
+        """Close every connection except the connections of the given peers."""
         self._update()
         for descriptor, peer in self._known.items():
             if peer.is_ours and (peer.host, peer.port) not in peers:
                 _shut_down(descriptor, peer.inode)
 
     def _update(self) -> None:
-        """Update the known file descriptors; a number may be reused for another one."""
+        """Update the known connections. The number of a closed file descriptor may have been reused."""
         found: dict[int, os.stat_result] = {}
         for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
             try:
@@ -115,7 +118,7 @@ class PeerConnections:
                     self._known[number] = peer
 
     def _identify(self, descriptor: int, inode: int) -> _Peer | None:
-        """Return the peer of a socket; None if it has none, or is not ours."""
+        """Return the peer of a socket; None if the socket has no peer or is closed."""
         try:
             with _duplicate(descriptor) as one:
                 if one.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -127,7 +130,10 @@ class PeerConnections:
         return _Peer(inode, str(parse_host(host) or host), port, is_ours)
 
     def _is_ours(self, host: str, port: int) -> bool:
-        """Return whether a socket belongs to the listener; a name or a wildcard matches any host."""
+        """Return whether a local address belongs to the listener.
+
+        If the listener's host is a name or a wildcard, any local host matches.
+        """
         if port != self._listen.port:
             return False
         listens_on = parse_host(self._listen.host)
@@ -136,7 +142,7 @@ class PeerConnections:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """Yield the socket of a file descriptor that its owner may close at any time."""
+    """Yield a socket for a duplicate of a file descriptor. The library may close the original at any time."""
     one = socket.socket(fileno=os.dup(descriptor))
     try:
         yield one
@@ -150,4 +156,4 @@ def _shut_down(descriptor: int, inode: int) -> None:
             if os.fstat(one.fileno()).st_ino == inode:
                 one.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # it is closed already
+        return  # the connection is closed already

@@ -1,4 +1,4 @@
-"""Reads the request message of a gRPC call, within bounds of time and size."""
+"""Reads the request message of a gRPC call, with limits on time and size."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 async def read_request(
     read: Callable[[], Any], method: Method, receiving: AbstractAsyncContextManager[None], max_bytes: int
 ) -> Message:
-    """Return the one request message of a call.
+    """Return the single request message of a call.
 
     Args:
         read: the `read` method of the call's context.
         method: the method that is called.
-        receiving: bounds how long the message may take; entered while it is received.
-        max_bytes: largest message.
+        receiving: the context in which the message is received; it limits the time for this.
+        max_bytes: the maximum size of the message, in bytes.
 
     Raises:
-        GatewayError: there is no message, it is too large, it did not arrive in time, or it is malformed.
+        GatewayError: the message is missing, too large, late or malformed.
     """
     try:
         async with receiving:
@@ -47,10 +47,10 @@ async def read_request(
 
 
 def parse_request(method: Method, data: bytes) -> Message:
-    """Return the message of a request.
+    """Parse the request message of a call.
 
     Raises:
-        GatewayError: it is malformed, or has fields that no rule could evaluate.
+        GatewayError: the message is malformed, or has unknown fields, which no rule could evaluate.
     """
     try:
         message = method.request.FromString(data)

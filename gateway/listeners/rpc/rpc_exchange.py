@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 OTHER = "_OTHER"
-"""The name of every method that is not served: a caller could otherwise make up time series."""
+"""The common name for all methods that are not served. Otherwise callers could create endless time series."""
 
 
 class RpcExchange(Exchange):
@@ -47,7 +47,7 @@ class RpcExchange(Exchange):
         self.facts = {"method": self._name}
 
     async def abort(self, error: GatewayError) -> None:
-        """End the call with an error; this raises, as the library does."""
+        """End the call with an error. This method raises, because the library's `abort` raises."""
         message, trailing = to_trailing_metadata(error, self.id, self.headers())
         code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
         await self._rpc_context.abort(code, message, trailing)

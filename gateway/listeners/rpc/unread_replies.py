@@ -1,7 +1,7 @@
-"""Limits gRPC calls whose caller does not read the response, in time and number.
+"""Limits the number and the duration of gRPC calls whose callers do not read the response.
 
-A caller can open a stream with a flow-control window of 0. Its response then stays in
-memory until the connection is closed.
+A caller can open a stream with a flow-control window of 0. The response to such a caller stays in memory
+until the connection is closed.
 """
 
 from __future__ import annotations
@@ -16,30 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEND_S = 10.0
-"""Seconds beyond its deadline after which the connection of a call that has not ended is closed."""
+"""The number of seconds after the deadline of a call. If the call has not ended, its connection is closed."""
 _PATIENCE_S = 1.0
-"""Seconds after which a response counts as not being read."""
+"""The number of seconds after which a response counts as unread."""
 
 
 class UnreadReplies:
-    """Closes the connections of callers that do not read; at the limit, the one that has waited longest.
+    """Closes the connections of callers that do not read responses.
+
+    If too many responses are unread, the connection of the oldest unread response is closed.
 
     Attributes:
-        close: closes the connection of a peer, given its host and port.
+        close: the function that closes the connection of a peer; its arguments are the host and the port.
     """
 
     def __init__(self, max_unread: int, timeout_s: float) -> None:
         """Prepare.
 
         Args:
-            max_unread: largest number of responses that wait to be read.
-            timeout_s: time in which a call must end and its response be sent, in seconds.
+            max_unread: the maximum number of responses that wait to be read.
+            timeout_s: the time for a whole call, including the sending of the response, in seconds.
         """
         self.close: Callable[[str, int], None] = lambda _host, _port: None
         self._max_unread = max_unread
         self._timeout_s = timeout_s
         self._timers: dict[Any, asyncio.TimerHandle] = {}
-        self._sent: dict[Any, float] = {}  # the one that waits longest comes first
+        self._sent: dict[Any, float] = {}  # the call that waits longest comes first
 
     def begin(self, context: Any) -> None:
         """Note the start of a call."""
@@ -48,7 +50,7 @@ class UnreadReplies:
         context.add_done_callback(self._end)
 
     def send(self, context: Any) -> None:
-        """Note that the response of a call is sent from now on."""
+        """Note that the sending of the response of a call begins."""
         now = asyncio.get_running_loop().time()
         if len(self._sent) >= self._max_unread:
             oldest, since = next(iter(self._sent.items()))
@@ -58,7 +60,7 @@ class UnreadReplies:
         self._sent[context] = now
 
     def peers(self) -> set[tuple[str, int]]:
-        """Return host and port of every caller with an active call."""
+        """Return the host and the port of every caller with an active call."""
         return {peer_address(context.peer()) for context in self._timers}
 
     def _end(self, context: Any) -> None:
@@ -70,9 +72,10 @@ class UnreadReplies:
 
 
 def peer_address(peer: str) -> tuple[str, int]:
-    """Return IP address and port of a peer such as `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
+    """Return the IP address and the port of a peer; an empty text and 0 if the peer has no IP address.
 
-    A peer without an IP address has an empty text and 0.
+    Args:
+        peer: the peer as gRPC writes it: `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
     """
     family, _, rest = unquote(peer).partition(":")
     if family not in {"ipv4", "ipv6"}:
