@@ -30,8 +30,8 @@ def _prepare_signals() -> None:
     """Handle signals until the gateway sets its own handlers.
 
     SIGHUP is ignored: no policy was read yet, so there is nothing to reload. SIGTERM and SIGINT end the
-    process at once: no call was accepted yet, so nothing has to be closed in order. Their handler does not
-    raise an exception, because a module that is being imported could catch that exception.
+    process at once: no call was accepted yet, so nothing has to be closed in order. The handler raises no
+    exception, because a module that is being imported could catch the exception.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -136,7 +136,8 @@ class ReplyStream:
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
     """Return the idempotency key of a call.
 
-    If the caller sent a key, it is returned. Otherwise a change receives a new key, and a read an empty text.
+    If the caller sent a key, this key is returned. If not, the result is a new key for a change, and an empty
+    text for a read.
     """
     own = metadata.get(IDEMPOTENCY_KEY)
     if isinstance(own, str) and own.strip():  # a blank key would not identify a change

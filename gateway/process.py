@@ -1,4 +1,7 @@
-"""Runs a gateway in this process. SIGTERM and SIGINT stop the gateway; SIGHUP reloads its files."""
+"""Runs a gateway in this process.
+
+SIGTERM and SIGINT stop the gateway. SIGHUP reloads policies and descriptors.
+"""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ _cached_is_secret = lru_cache(maxsize=4096)(_matches_secret_name)
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:
-    """Redact until the text no longer changes: after one rule has changed it, another rule may match."""
+    """Redact until the text no longer changes. After one rule has changed the text, another may match."""
     for _ in range(_MAX_ROUNDS):
         shown = redact(text)
         if shown == text:

@@ -1,8 +1,8 @@
 """The record of a call. It holds the request, and the decision on the call or the error that ended the call.
 
-A record holds the request before mutations, redacted. Redaction removes the signature of a link, but rules
-read the expiry time of the signature. So the record also holds the expiry time of each signed link, and a
-replay adds a signature with the same expiry time.
+A record holds the redacted form of the request before mutations. Redaction removes the signature of a link,
+but rules read the expiry time of the signature. So the record also holds the expiry time of each signed link,
+and a replay adds a signature with the same expiry time.
 """
 
 from __future__ import annotations

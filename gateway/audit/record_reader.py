@@ -118,7 +118,10 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
 
 
 def _depth(value: Any) -> int:
-    """Return the nesting depth of a value, at most _MAX_DEPTH + 1. No recursion, so any depth is safe."""
+    """Return the nesting depth of a value, at most _MAX_DEPTH + 1.
+
+    The function is not recursive, so a deeply nested value cannot exhaust the stack.
+    """
     depth, level = 0, [value]
     while level and depth <= _MAX_DEPTH:
         depth += 1

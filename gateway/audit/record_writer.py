@@ -2,12 +2,13 @@
 
 One thread writes the records in groups. A group holds the records that arrived while
 the previous group was written. If a record cannot be kept, its call is not forwarded,
-unless the configuration allows the gateway to drop records. If the sink is durable, a
-call waits until its own record is written.
+unless the configuration allows the gateway to drop records. If records must not be
+dropped and the sink is durable, a call waits until its own record is written.
 
-For some records no call waits. While records keep coming, such a record does not wake
-the thread: the thread checks the queue after GATHER_S, or when the queue is half full.
-So the record needs no system call, and no hand-over of the interpreter lock.
+A call does not always wait for its record. While records keep coming, a record without
+a waiting call does not wake the thread: the thread checks the queue after GATHER_S, or
+when the queue is half full. So such a record needs no system call, and no hand-over of
+the interpreter lock.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class RecordWriter:
         """Write the record of a call. The call continues when this method returns.
 
         If records may be dropped, the method never waits. If records must not be dropped, the method waits
-        for the end of the write when the sink is durable or has failed before. In all other cases the method
-        only adds the record to the queue.
+        for the end of the write when the sink is durable or is failing. In all other cases, the method only
+        adds the record to the queue.
 
         Args:
             record: the record as a JSON object.
@@ -135,7 +136,7 @@ class RecordWriter:
                 raise _not_recorded() from error
 
     def _check_stalled(self) -> None:
-        """Report the sink if a write has not ended within STALLED_S."""
+        """Report a failure of the sink if a write has not ended within STALLED_S."""
         started = self._write_started
         if started is not None and time.monotonic() - started > STALLED_S:
             self._fail("the sink does not respond")

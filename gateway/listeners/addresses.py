@@ -1,4 +1,4 @@
-"""IP addresses of callers, and the keys under which connection limits count them."""
+"""IP addresses of callers, and the keys under which connections are counted."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActiveCalls:
-    """The active calls of both listeners. Each active call has a response before the gateway stops.
+    """The active calls of both listeners. Each active call receives a response before the gateway stops.
 
     Attributes:
         is_stopping: whether the gateway stops, so that no new calls are wanted.

@@ -63,7 +63,10 @@ def _bounds(total: int, per_address: int) -> ConnectionBounds:
 
 
 def _raise_limit(wanted: int) -> int:
-    """Raise the soft limit on open files if necessary; return how many of the wanted files may be open."""
+    """Raise the soft limit on open files if necessary.
+
+    Return the number of files that may be open, but not more than the wanted number.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted

@@ -31,7 +31,7 @@ class MetadataReader:
     """Selects the metadata that a caller may set.
 
     Only listed names are passed on. So the upstream does not receive hop-by-hop headers, `grpc-*`, headers
-    that the gateway sets itself, and names with `_` instead of `-`.
+    that the gateway sets itself, or names with `_` instead of `-`.
     """
 
     def __init__(self, further: Iterable[str], header_bytes: int) -> None:
@@ -48,8 +48,8 @@ class MetadataReader:
         """Return the metadata from the headers of an HTTP request. Binary values are decoded from base64.
 
         Raises:
-            HttpError: 431 if the total size of the headers is too large, or `read` raises it.
-            GatewayError: `read` raises it.
+            HttpError: 431 if the headers or the selected metadata are too large.
+            GatewayError: INVALID_ARGUMENT if a name is repeated or has a malformed value.
         """
         names, size, selected = self._names, 0, []
         for name, value in headers.items():

@@ -1,8 +1,9 @@
 """Limits the size of the gRPC metadata and the Warning headers of a response.
 
 By default, gRPC clients accept 8 KiB of metadata. If the metadata is larger, the client fails the call with
-RESOURCE_EXHAUSTED. Some clients do this only at random. The caller does not see the code and the reasons of
-the response. So the error message, the details and the warnings share one limit.
+RESOURCE_EXHAUSTED. Some clients fail only some of these calls, at random. If a call fails in this way, the
+caller does not see the code and the reasons of the response. So the error message, the details and the
+warnings share one limit.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def _rank(detail: AnyMessage) -> int:
 
 
 def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
-    """Return a detail that fits the space, or None, and the number of violations that are left out."""
+    """Return the detail in a size that fits (None if impossible), and the number of omitted violations."""
     # An ErrorInfo takes at most half of the space, so that violations fit too.
     is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
     if detail.ByteSize() + _FIELD_BYTES <= (space // 2 if is_info else space):
@@ -240,7 +241,7 @@ def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> er
 
 
 def _count_in_info(details: Iterable[AnyMessage], violations: int) -> list[AnyMessage]:
-    """Add the number of omitted violations to the gateway's ErrorInfo, so that programs can read it."""
+    """Add the number of omitted violations to the gateway's ErrorInfo. Programs can read the number there."""
     result = list(details)
     for index, detail in enumerate(result):
         info = error_details_pb2.ErrorInfo()

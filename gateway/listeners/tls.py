@@ -1,4 +1,4 @@
-"""Reads the TLS files of listeners, and makes the faults of addresses and certificates."""
+"""Reads the TLS files of listeners, and describes the faults of addresses and certificates."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
 
     Args:
         tls: the section of the configuration that names the files.
-        section: the name of this section, such as `rest.tls`.
+        section: the name of the section, such as `rest.tls`.
 
     Raises:
         FaultsError: a file cannot be used; the error lists all such files.

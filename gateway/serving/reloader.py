@@ -83,7 +83,7 @@ class Reloader:
             await asyncio.sleep(interval_s)
 
     async def reload(self) -> None:
-        """Replace the active snapshot if the files have settled and differ from the last read."""
+        """Replace the active snapshot if the files have changed since the last read and have settled."""
         async with self._turn:  # a signal may arrive during a reload
             try:
                 sources = await self._read_changed()

@@ -56,7 +56,7 @@ class Read(Generic[T]):
     stamps: Stamps = field(default=frozenset(), compare=False)
 
     def is_same(self, other: Read[T]) -> bool:
-        """Return whether two reads had the same result, and no file was written between them."""
+        """Return whether two reads had the same result, and no file was written between the reads."""
         return self == other and self.stamps == other.stamps
 
 
@@ -78,7 +78,7 @@ class Settling(Generic[T]):
         return await asyncio.to_thread(self._read)
 
     async def settle(self) -> Read[T]:
-        """Return the contents after no file has changed for `settle_s`.
+        """Return the contents after no file has changed for `settle_s` seconds.
 
         Raises:
             FaultsError: the files keep changing.

@@ -28,7 +28,7 @@ class Snapshot:
         bundle_hash: the hash of the bundle that decides.
         enforcement: the names of the rules and bindings that the bundle enforces.
         shadow_hash: the hash of the shadow bundle; None if no shadow bundle is evaluated.
-        shadow_faults: the faults because of which the shadow bundle cannot be evaluated.
+        shadow_faults: the faults that prevent the evaluation of the shadow bundle.
         openapi: the OpenAPI document of the routes, as JSON.
     """
 

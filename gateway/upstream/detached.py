@@ -93,6 +93,6 @@ class DetachedCall:
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:
-    """Mark the exception of a task as read, so that asyncio does not log it. The reply raises it too."""
+    """Mark the exception of a task as read, so that asyncio does not log it. `reply` raises it anyway."""
     if not task.cancelled():
         task.exception()

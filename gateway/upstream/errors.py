@@ -1,10 +1,10 @@
 """Classifies the errors of upstream calls: errors of the upstream, and errors of the channel to the upstream.
 
-The library raises the same exception for both. If the exception has trailing metadata, the error is
+The library raises the same type of exception for both. If the exception has trailing metadata, the error is
 from the upstream. But an upstream may send an error without trailing metadata. So without trailing metadata,
-an error of the channel is recognized by its code and its text. The channel uses only a few texts. They are
-the texts of the locked version of grpcio, and tests with real channels check each text. Initial metadata
-proves nothing, because the connection may break after it was received.
+an error of the channel is recognized by its code and its text. The channel uses only a few texts. This module
+has the texts of the locked version of grpcio, and tests with real channels check each text. Initial metadata
+does not show where an error is from, because the connection may break after the initial metadata.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
 
 
 def _serialize(message: Message) -> bytes:
-    """Return the deterministic encoding of a message. It does not depend on the order of map entries."""
+    """Return the deterministic encoding of a message, in which map entries have a fixed order."""
     return message.SerializeToString(deterministic=True)
 
 

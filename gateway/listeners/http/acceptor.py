@@ -1,4 +1,4 @@
-"""Accepts the connections of an HTTP listener and limits their number."""
+"""Accepts the connections of an HTTP listener, and limits the number of connections."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Bounds(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Registration:
-    """The address under which a connection is counted, and the task that opens it."""
+    """The address under which a connection is counted, and the task that opens the connection."""
 
     key: str
     opening: asyncio.Task[None]

@@ -44,9 +44,10 @@ async def read_body(
 
     Args:
         request: the request whose body is read.
-        limit_bytes: largest size, also after decompression.
-        receiving: returns what bounds how long the body may take; entered while it is received.
-        is_json: whether other types are refused.
+        limit_bytes: the maximum size of the body in bytes, before and after decompression.
+        receiving: returns the context in which a body is received that has not arrived yet; the context
+            limits the time for this.
+        is_json: whether to refuse a body whose type is not JSON.
 
     Raises:
         HttpError: the status is 408, 413, 415 or 417.
@@ -140,7 +141,7 @@ def _read_encoding(request: BaseRequest) -> str:
 def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
     """Return the content of one complete gzip member or zlib stream.
 
-    Raw deflate data is accepted too, because some clients send it as `deflate`.
+    Raw deflate data is accepted too, because some clients send it.
     """
     bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
     decompressor = zlib.decompressobj(bits)

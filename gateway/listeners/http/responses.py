@@ -61,6 +61,6 @@ def tree_response(tree: Any, status: int = 200) -> web.Response:
 
 
 def raw_response(body: bytes, content_type: str) -> web.Response:
-    """Return a response with a body of any type. Browsers must not guess a different type."""
+    """Return a response with a body of any type. A header prevents browsers from guessing another type."""
     headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=body, headers=headers)

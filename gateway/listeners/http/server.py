@@ -1,7 +1,7 @@
 """An HTTP server with one handler, based on aiohttp's low-level server.
 
-aiohttp itself responds to requests that it cannot parse. This module replaces these responses by a Status in
-JSON, which quotes no part of the request. It also prevents tracebacks in the log.
+aiohttp itself responds to requests that it cannot parse. This module replaces these responses with a Status
+in JSON, which quotes no part of the request. The module also prevents tracebacks in the log.
 """
 
 from __future__ import annotations
@@ -102,7 +102,10 @@ class HttpServer:
         await self._server.shutdown(drain_s)
 
     def refuse(self, error: GatewayError) -> web.Response:
-        """Return the response to a request that did not reach the handler. It closes the connection."""
+        """Return the response to a request that did not reach the handler.
+
+        The connection is closed after this response.
+        """
         identifiers = new_identifiers()
         response = error_response(error, self._writer, identifiers["x-request-id"])
         set_common_headers(response, identifiers)
@@ -113,7 +116,7 @@ class HttpServer:
         return to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        # The public property caches its first value. The response would then have the refused version.
+        # The public property would cache the refused version, and the response would have this version.
         if request._version in _VERSIONS:  # noqa: SLF001 - as said
             return self._handler(request)
         return self._refuse_version(request)
@@ -217,7 +220,7 @@ class _Protocol(RequestHandler, Connection):
         return self._owner.refuse(_parse_error(exc))
 
     def _is_waiting(self) -> bool:
-        """Return whether no request is active and the head of the next request is not complete."""
+        """Return whether no request is active, and the connection waits for the head of a request."""
         return not self._request_count or (self._waiter is not None and not self._waiter.done())
 
     def _expect_head(self) -> None:

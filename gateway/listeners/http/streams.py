@@ -21,7 +21,7 @@ _STATUS_TYPE = b'{"@type":"type.googleapis.com/google.rpc.Status",'
 
 
 class Framing(Protocol):
-    """The format of a stream: how its elements are separated."""
+    """The format in which the elements of a stream are sent."""
 
     content_type: str
 

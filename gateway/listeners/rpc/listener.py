@@ -159,7 +159,7 @@ class RpcListener(grpc.GenericRpcHandler):
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
-        """Return a context that reports the call. If its block raises an error, the call ends with it."""
+        """Report the call after the block. If the block raises an error, end the call with this error."""
         code = Code.CANCELLED
         self._unread.begin(rpc_context)
         try:

@@ -15,7 +15,10 @@ _KEEPALIVE_S = 60.0
 _GRACE_S = 10.0
 
 _OVERSIZE = 2
-"""The factor by which a request may exceed the size limit and is still read, to be refused with details."""
+"""The maximum size of a request that the library reads, as a multiple of the size limit.
+
+A request between the limit and this size is refused by the gateway itself, with error details.
+"""
 
 
 def server_options(section: Grpc, limits: Limits, max_connections: int) -> Sequence[tuple[str, int]]:

@@ -26,7 +26,7 @@ async def read_request(
     Args:
         read: the `read` method of the call's context.
         method: the method that is called.
-        receiving: the context in which the message is received; it limits the time for this.
+        receiving: the context in which the message is received; the context limits the time.
         max_bytes: the maximum size of the message, in bytes.
 
     Raises:

@@ -47,7 +47,7 @@ class RpcExchange(Exchange):
         self.facts = {"method": self._name}
 
     async def abort(self, error: GatewayError) -> None:
-        """End the call with an error. This method raises, because the library's `abort` raises."""
+        """End the call with an error. This method raises an exception, as `abort` of the library does."""
         message, trailing = to_trailing_metadata(error, self.id, self.headers())
         code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
         await self._rpc_context.abort(code, message, trailing)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEND_S = 10.0
-"""The number of seconds after the deadline of a call. If the call has not ended, its connection is closed."""
+"""The number of seconds after a call's deadline.
+
+If the call has not ended by that time, the connection of the call is closed.
+"""
 _PATIENCE_S = 1.0
 """The number of seconds after which a response counts as unread."""
 
