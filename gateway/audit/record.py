@@ -1,4 +1,4 @@
-"""The record of a call. It holds the request, and the decision on the call or the error that ended the call.
+"""The record of a call: the request, and either the decision on the call or the error of the call.
 
 A record holds the redacted form of the request before mutations. Redaction removes the signature of a link,
 but rules read the expiry time of the signature. So the record also holds the expiry time of each signed link,

@@ -43,7 +43,7 @@ class Reporter:
     async def report_decision(self, call: Call, decision: Decision) -> None:
         """Report a decision in the trace and the metrics, and write its record.
 
-        A read is not recorded if no binding applies to its method, because no policy decided on the call.
+        A read is not recorded if no binding applies to the method, because no policy decided on the call.
 
         Raises:
             GatewayError: the record cannot be kept, so the call must not continue.

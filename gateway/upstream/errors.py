@@ -58,7 +58,7 @@ def unreadable_response(upstream: str) -> GatewayError:
 
 
 def _channel_error(code: Code, text: str, upstream: str) -> GatewayError | None:
-    """Return the gateway's error for an error of the channel; None if the channel does not use this text."""
+    """Return the gateway's error for an error of the channel; None if the text is not from the channel."""
     match code:
         case Code.UNAVAILABLE if text.startswith((_NO_STATUS, *_NO_CONNECTION)):
             message = f"the upstream {upstream} cannot be reached; try again later"
