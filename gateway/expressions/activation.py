@@ -64,7 +64,12 @@ class Activation:
         self._turns_left = MOST_TURNS
 
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
-        """Compute the results of calls and return the activation of the engine.
+        """Compute the results of calls and return the activation of the engine."""
+        self.compute(calls)
+        return self.engine()
+
+    def compute(self, calls: Iterable[ExternalCall]) -> None:
+        """Compute the results of calls.
 
         A call that fails has no value. An expression that needs the missing value is an
         error in the engine. An expression that does not need the value is evaluated as usual.
@@ -81,7 +86,6 @@ class Activation:
             self._engine = None
             if isinstance(value, list):
                 self._wrapped[call.name] = self._wrap(value)
-        return self.engine()
 
     def engine(self) -> cel.Activation:
         """Return the activation of the engine. It contains the results that were computed so far."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.calls import ExternalCall
+    from gateway.expressions.conditions import Test
 
 _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\)| \[[A-Z_]+\]$")
 
@@ -28,16 +29,23 @@ class Executable:
 
     Attributes:
         calls: the calls, in the order in which they are computed.
+        test: evaluates a condition without the engine; None if the engine has to evaluate the expression.
     """
 
-    __slots__ = ("_compiled", "_may_hold_null", "calls")
+    __slots__ = ("_compiled", "_may_hold_null", "calls", "test")
 
     def __init__(
-        self, compiled: cel.Expression, calls: tuple[ExternalCall, ...], *, may_hold_null: bool = True
+        self,
+        compiled: cel.Expression,
+        calls: tuple[ExternalCall, ...],
+        test: Test | None = None,
+        *,
+        may_hold_null: bool = True,
     ) -> None:
         self._compiled = compiled
         self._may_hold_null = may_hold_null
         self.calls = calls
+        self.test = test
 
     def evaluate(self, activation: Activation) -> Any:
         """Return the value of the expression.
@@ -57,6 +65,11 @@ class Executable:
         Raises:
             EvaluationError: the condition is neither true nor false.
         """
+        if self.test is not None:
+            activation.compute(self.calls)
+            is_true = self.test(activation)
+            if is_true is not None:
+                return is_true
         try:
             value = self._compiled.eval(activation.prepare(self.calls)).value()
         except RuntimeError as error:
@@ -82,7 +95,7 @@ class Expression:
         steps: the cost in steps (see cost_estimator.py).
     """
 
-    __slots__ = ("checked", "executable", "reads", "returns", "steps", "text")
+    __slots__ = ("_constant", "checked", "executable", "reads", "returns", "steps", "text")
 
     def __init__(
         self,
@@ -99,6 +112,7 @@ class Expression:
         self.checked = checked
         self.executable = executable
         self.steps = steps
+        self._constant: str | None = None  # the value of a text that depends on nothing
 
     def evaluate(self, activation: Activation) -> Any:
         """Return the value of the expression.
@@ -106,7 +120,12 @@ class Expression:
         Raises:
             EvaluationError: the expression has no value.
         """
-        return self.executable.evaluate(activation)
+        if self._constant is not None:
+            return self._constant
+        value = self.executable.evaluate(activation)
+        if not self.reads and not self.executable.calls and isinstance(value, str):
+            self._constant = value
+        return value
 
     def is_true(self, activation: Activation) -> bool:
         """Evaluate a condition.

@@ -18,11 +18,13 @@ from gateway.expressions.cel_types import (
     shape_of,
 )
 from gateway.expressions.checked import add_binding, pack, part_of, rename
+from gateway.expressions.code import Bound, CodeWriter
+from gateway.expressions.conditions import ConditionCompiler
 from gateway.expressions.errors import DYNAMIC, EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, read_value
 from gateway.expressions.functions import OVERLOADS
 from gateway.expressions.gathering import bound_among, gather, turn_names
-from gateway.expressions.readers import Bound, ReaderCompiler, ValueSource
+from gateway.expressions.readers import ValueSource, compile_reader
 from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.calls import Calls, ExternalCall
+    from gateway.expressions.code import Names
     from gateway.expressions.editing import Editor
-    from gateway.expressions.readers import Names, Read
+    from gateway.expressions.readers import Read
     from gateway.expressions.syntax import Node
 
 
@@ -50,7 +53,7 @@ class Linker:
         self._editor = editor
         self._calls = calls
         self._environment = environment
-        self._readers = ReaderCompiler(editor, calls.schema)
+        self._writer = CodeWriter(editor, calls.schema)
         self._found: dict[str, ExternalCall] = {}
 
     def link(self) -> Executable:
@@ -63,7 +66,8 @@ class Linker:
         may_hold_null = not is_never_null(self._editor.type_of(checked.expr))
         self._visit(checked.expr, {}, {})
         compiled = self._environment.deserialize(pack(checked))
-        return Executable(compiled, tuple(self._found.values()), may_hold_null=may_hold_null)
+        test = ConditionCompiler(self._editor, self._writer).compile(checked.expr)
+        return Executable(compiled, tuple(self._found.values()), test, may_hold_null=may_hold_null)
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
         """Replace the calls in a part. Inner calls are replaced before outer calls.
@@ -98,7 +102,7 @@ class Linker:
         inner: Names = {**names, **dict(zip(own, variables, strict=True))}
         self._visit(part.loop_step, inner, {**loops, **dict.fromkeys(variables, loop)})
         if self._editor.has_sortable_keys(part.iter_range):
-            self._sort(node, self._readers.compile(part.iter_range, names))
+            self._sort(node, compile_reader(self._writer, part.iter_range, names))
 
     def _sort(self, node: Node, values: ValueSource | None) -> None:
         """Sort the keys of a map before a loop iterates over the map.
@@ -154,7 +158,7 @@ class Linker:
         Return None if the gateway can read all arguments without the engine, or if an
         argument is not known to be a text.
         """
-        if all(self._readers.compile(one, names) for one in given):
+        if all(compile_reader(self._writer, one, names) for one in given):
             return None
         if not all(is_text_type(self._editor.type_of(one)) for one in given):
             return None
@@ -181,7 +185,7 @@ class Linker:
 
         The source uses the engine only if the gateway cannot read the value itself.
         """
-        found = self._readers.compile(node, names)
+        found = compile_reader(self._writer, node, names)
         if found is not None:
             return found
         turns = _turns_of(node, names)

@@ -192,7 +192,7 @@ class Program:
         if self._reads_caller:
             values["caller"] = self._to_message(caller)
         activation = self._environment.activate(values)
-        activation.prepare(self._calls)
+        activation.compute(self._calls)
         return activation
 
     def warm_up(self, policy_input: PolicyInput) -> None:

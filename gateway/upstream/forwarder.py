@@ -171,7 +171,7 @@ def _code_of(error: BaseException | None) -> Code:
         return Code.OK
     if isinstance(error, GatewayError):
         return error.code
-    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):  # the caller disconnected or stopped reading
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):  # the caller has gone, or stopped reading
         return Code.CANCELLED
     return Code.UNKNOWN
 

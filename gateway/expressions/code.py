@@ -1,0 +1,186 @@
+"""Parts of expressions as Python code: values that the gateway reads without the engine.
+
+The code is an expression over three names:
+
+- `v`, a dict: the values of variables and the results of calls, by name;
+- `t`, a dict: the values of loop variables in the current iteration, by name;
+- `entry(entries, key)`: the entry of a map.
+
+A missing variable is a KeyError, and a missing entry is an EvaluationError. All texts in the
+code are Python literals (`repr`), so no text of a policy is run as code.
+"""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from gateway.expressions.errors import EvaluationError
+from gateway.schema import descriptor_of, value_field
+from gateway.schema.well_known import is_well_known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from google.protobuf.descriptor import FieldDescriptor
+
+    from gateway.expressions.editing import Editor
+    from gateway.expressions.syntax import Node
+    from gateway.schema import Schema
+
+MAX_LENGTH = 16384
+"""The maximum length of the code for one expression, in characters. Longer code is not used."""
+
+_LITERALS = {"int64_value", "string_value", "bool_value"}
+_NO_TURNS = frozenset[str]()
+
+
+class Code(NamedTuple):
+    """Python code for a part of an expression.
+
+    Attributes:
+        text: the code. Parts that have the same code have the same value.
+        turns: the names of the loop variables that the part depends on, as in `Activation.turn`.
+    """
+
+    text: str
+    turns: frozenset[str] = _NO_TURNS
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A variable of the policy inside the expression that contains its value.
+
+    Attributes:
+        node: the value of the variable.
+        names: the names that the value can refer to.
+    """
+
+    node: Node
+    names: Names
+
+
+Names: TypeAlias = "Mapping[str, str | Bound]"
+"""Names that loops and variables declare: loop variable → its name in `Activation.turn`; other → Bound."""
+
+
+class CodeWriter:
+    """Writes the parts of one expression as Python code, as far as they need no engine."""
+
+    def __init__(self, editor: Editor, schema: Schema) -> None:
+        self._editor = editor
+        self._schema = schema
+        self._bound: dict[int, Code | None] = {}  # variables that others use several times are written once
+
+    def write_value(self, node: Node, names: Names) -> Code | None:
+        """Return the code of a value, or None if only the engine can evaluate the value."""
+        match node.WhichOneof("expr_kind"):
+            case "ident_expr":
+                return self._name(str(node.ident_expr.name), names)
+            case "const_expr":
+                return write_literal(node.const_expr)
+            case "select_expr" if not node.select_expr.test_only:
+                return self._select(node.select_expr, names)
+            case "call_expr" if node.call_expr.function == "_[_]":
+                return self._index(*node.call_expr.args, names=names)
+        return None
+
+    def _name(self, name: str, names: Names) -> Code | None:
+        found = names.get(name)
+        if isinstance(found, Bound):
+            if found.node.id not in self._bound:
+                self._bound[found.node.id] = self.write_value(found.node, found.names)
+            return self._bound[found.node.id]
+        if found is not None:
+            return Code(f"t[{found!r}]", frozenset({found}))
+        return Code(f"v[{name!r}]")
+
+    def _select(self, select: Any, names: Names) -> Code | None:
+        whole = self.write_value(select.operand, names)
+        kind = self._editor.type_of(select.operand)
+        if whole is None or kind is None:
+            return None
+        name = str(select.field)
+        if kind.HasField("map_type"):
+            return _entry(whole, Code(repr(name)))
+        field = self.field_of(select)
+        if field is None or _is_well_known(field):
+            return None
+        return Code(f"{whole.text}.{name}", whole.turns)
+
+    def field_of(self, select: Any) -> FieldDescriptor | None:
+        """Return the field that a selection reads; None if the code cannot read it."""
+        kind = self._editor.type_of(select.operand)
+        name = str(select.field)
+        if (
+            kind is None
+            or not kind.message_type
+            or is_well_known(kind.message_type)
+            or keyword.iskeyword(name)
+        ):
+            return None
+        return descriptor_of(self._schema.message(kind.message_type)).fields_by_name.get(name)
+
+    def _index(self, node: Node, key: Node, *, names: Names) -> Code | None:
+        kind = self._editor.type_of(node)
+        if kind is None or not kind.HasField("map_type"):
+            return None
+        whole, index = self.write_value(node, names), self.write_value(key, names)
+        return None if whole is None or index is None else _entry(whole, index)
+
+
+def write_literal(constant: Any) -> Code | None:
+    """Return the code of a literal; None for a literal whose Python value differs from its CEL value."""
+    kind = constant.WhichOneof("constant_kind")
+    return Code(repr(getattr(constant, kind))) if kind in _LITERALS else None
+
+
+def to_function(code: Code) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None:
+    """Return a function of `v` and `t` that evaluates the code; None if the code is too long or nested."""
+    if len(code.text) > MAX_LENGTH:
+        return None
+    try:
+        compiled = compile(f"lambda v, t: {code.text}", "<expression>", "eval")
+    except (SyntaxError, MemoryError, RecursionError):  # the parser's limits of nested parentheses
+        return None
+    made: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] = eval(  # noqa: S307 - see the module
+        compiled, {"__builtins__": {}, "len": len, "entry": entry, "undecided": undecided}
+    )
+    return made
+
+
+def entry(entries: Any, key: Any) -> Any:
+    """Return the entry of a map.
+
+    Raises:
+        EvaluationError: the map has no such key.
+    """
+    try:
+        is_known = key in entries  # reading an absent key of a map of messages would add it
+    except (TypeError, ValueError):  # a value of another type or out of range, which is no key
+        is_known = False
+    if not is_known:
+        raise EvaluationError(f'Key not found in map : "{key}"')
+    return entries[key]
+
+
+def undecided() -> bool:
+    """Stop an evaluation that needs the engine.
+
+    Raises:
+        EvaluationError: always.
+    """
+    raise EvaluationError("only the engine can evaluate this")
+
+
+def _entry(whole: Code, index: Code) -> Code | None:
+    if len(whole.text) + len(index.text) > MAX_LENGTH:
+        return None
+    return Code(f"entry({whole.text}, {index.text})", whole.turns | index.turns)
+
+
+def _is_well_known(field: FieldDescriptor) -> bool:
+    """Return whether CEL and Python have different values for a field, or for an element of it."""
+    kind = value_field(field).message_type
+    return kind is not None and is_well_known(kind.full_name)

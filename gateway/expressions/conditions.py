@@ -1,0 +1,188 @@
+"""Conditions that the gateway evaluates without the engine.
+
+A condition that only compares texts, numbers and truth values, or looks for one in a list or a map,
+is written as Python code (see code.py), which takes a fraction of the time of the engine. The code
+decides only where no part of it fails. Everything else is left to the engine: other functions and
+types, loops, and errors, whose rules in CEL depend on the order of nothing.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway.expressions.code import MAX_LENGTH, Bound, Code, to_function, write_literal
+from gateway.expressions.errors import EvaluationError
+from gateway.expressions.syntax import is_variable_binding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.expressions.activation import Activation
+    from gateway.expressions.code import CodeWriter, Names
+    from gateway.expressions.editing import Editor
+    from gateway.expressions.syntax import Node
+
+Test: TypeAlias = "Callable[[Activation], bool | None]"
+"""Returns whether a condition is true; None if only the engine can decide."""
+
+_BOOL, _INT, _UINT, _STRING = 1, 2, 3, 5  # numbers in PrimitiveType
+_EQUAL = {_BOOL, _INT, _UINT, _STRING}
+_ORDERED = {_INT, _UINT}
+_SIGNS = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
+_MEMBERS = {"startsWith": "{}.startswith({})", "endsWith": "{}.endswith({})", "contains": "({1} in {0})"}
+# No result of a function, no entry of a map, or a value of another type than was checked.
+_UNDECIDABLE = (EvaluationError, KeyError, AttributeError, TypeError)
+_UNDECIDED = Code("undecided()")
+
+
+class ConditionCompiler:
+    """Compiles one expression, if it is a condition that needs no engine."""
+
+    def __init__(self, editor: Editor, writer: CodeWriter) -> None:
+        self._editor = editor
+        self._writer = writer
+        self._bound: dict[int, Code | None] = {}  # as in CodeWriter
+        self._writers: dict[str, Callable[..., Code | None]] = {
+            "_&&_": self._both,
+            "_||_": self._either,
+            "!_": self._negation,
+            "_?_:_": self._choice,
+            "@in": self._membership,
+            **{function: partial(self._comparison, sign) for function, sign in _SIGNS.items()},
+        }
+
+    def compile(self, node: Node) -> Test | None:
+        """Return the test of a condition, or None if the engine has to evaluate it."""
+        code = self._condition(node, {})
+        evaluate = to_function(code) if code is not None and not code.turns else None
+        if evaluate is None:
+            return None
+
+        def test(activation: Activation) -> bool | None:
+            try:
+                return bool(evaluate(activation.values, {}))
+            except _UNDECIDABLE:
+                return None
+
+        return test
+
+    def _condition(self, node: Node, names: Names) -> Code | None:
+        """Return the code of a part that is true or false; None if most calls would need the engine."""
+        if self._primitive(node) != _BOOL:
+            return None
+        match node.WhichOneof("expr_kind"):
+            case "comprehension_expr" if is_variable_binding(node):
+                loop = node.comprehension_expr
+                return self._condition(loop.result, {**names, loop.accu_var: Bound(loop.accu_init, names)})
+            case "ident_expr" if isinstance(found := names.get(node.ident_expr.name), Bound):
+                if found.node.id not in self._bound:
+                    self._bound[found.node.id] = self._condition(found.node, found.names)
+                return self._bound[found.node.id]
+            case "select_expr" if node.select_expr.test_only:
+                return self._presence(node.select_expr, names)
+            case "call_expr":
+                return self._call(node, names)
+        return self._writer.write_value(node, names)
+
+    def _call(self, node: Node, names: Names) -> Code | None:
+        call = node.call_expr
+        write = self._writers.get(call.function)
+        if write is not None:
+            return write(*call.args, names=names)
+        form = _MEMBERS.get(call.function)
+        if form is None or not call.HasField("target"):
+            return self._writer.write_value(node, names)
+        texts = [call.target, *call.args]
+        if not all(self._primitive(one) == _STRING for one in texts):
+            return None
+        return _join(form, *(self._value(one, names) for one in texts))
+
+    def _both(self, left: Node, right: Node, *, names: Names) -> Code | None:
+        """Return the code of `left && right`. Most calls meet a condition, so both sides need code."""
+        return _join("({} and {})", self._condition(left, names), self._condition(right, names))
+
+    def _either(self, left: Node, right: Node, *, names: Names) -> Code | None:
+        """Return the code of `left || right`, which is decided by the side that the gateway can evaluate."""
+        one, other = self._condition(left, names), self._condition(right, names)
+        if one is None and other is None:
+            return None
+        return _join("({} or {})", one or other, other if one and other else _UNDECIDED)
+
+    def _negation(self, operand: Node, *, names: Names) -> Code | None:
+        return _join("(not {})", self._condition(operand, names))
+
+    def _choice(self, test: Node, then: Node, other: Node, *, names: Names) -> Code | None:
+        branches = [self._condition(one, names) for one in (then, other)]
+        if branches == [None, None]:
+            return None
+        chosen = [one or _UNDECIDED for one in branches]
+        return _join("({1} if {0} else {2})", self._condition(test, names), *chosen)
+
+    def _comparison(self, sign: str, left: Node, right: Node, *, names: Names) -> Code | None:
+        kind = self._primitive(left)
+        if kind != self._primitive(right) or kind not in (_EQUAL if sign in {"==", "!="} else _ORDERED):
+            return None
+        return _join(f"({{}} {sign} {{}})", self._value(left, names), self._value(right, names))
+
+    def _membership(self, element: Node, whole: Node, *, names: Names) -> Code | None:
+        kind = self._editor.type_of(whole)
+        if self._primitive(element) != _STRING or kind is None:
+            return None
+        inner = kind.map_type.key_type if kind.HasField("map_type") else kind.list_type.elem_type
+        if inner.primitive != _STRING:
+            return None
+        values = self._literals(whole) or self._writer.write_value(whole, names)
+        return _join("({} in {})", self._value(element, names), values)
+
+    def _literals(self, node: Node) -> Code | None:
+        """Return the code of a list of literals."""
+        elements = node.list_expr.elements
+        if not elements or not all(one.HasField("const_expr") for one in elements):
+            return None
+        codes = [write_literal(one.const_expr) for one in elements]
+        return Code("".join(["(", *(f"{one.text}, " for one in codes if one), ")"])) if all(codes) else None
+
+    def _presence(self, select: Any, names: Names) -> Code | None:
+        """Return the code of `has(operand.field)`."""
+        whole = self._writer.write_value(select.operand, names)
+        kind, name = self._editor.type_of(select.operand), str(select.field)
+        if whole is None or kind is None:
+            return None
+        if kind.HasField("map_type"):
+            return Code(f"({name!r} in {whole.text})", whole.turns)
+        field = self._writer.field_of(select)
+        if field is None or field.has_presence:
+            return None if field is None else Code(f"{whole.text}.HasField({name!r})", whole.turns)
+        if field.is_repeated or field.cpp_type == field.CPPTYPE_STRING:
+            return Code(f"(len({whole.text}.{name}) > 0)", whole.turns)
+        return None
+
+    def _value(self, node: Node, names: Names) -> Code | None:
+        """Return the code of a value that is compared."""
+        call = node.call_expr
+        if call.function == "size":
+            (whole,) = [call.target] if call.HasField("target") else call.args
+            kind = self._editor.type_of(whole)
+            if kind is None or not (
+                kind.primitive == _STRING or kind.HasField("list_type") or kind.HasField("map_type")
+            ):
+                return None
+            return _join("len({})", self._writer.write_value(whole, names))
+        if self._primitive(node) == _BOOL:
+            return self._condition(node, names)
+        return self._writer.write_value(node, names)
+
+    def _primitive(self, node: Node) -> int:
+        """Return the number of a node's primitive type; 0 for other types."""
+        kind = self._editor.type_of(node)
+        return 0 if kind is None else int(kind.primitive)
+
+
+def _join(form: str, *parts: Code | None) -> Code | None:
+    """Return the code of an operation; None if a part has no code, or if the code is too long."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or sum(len(part.text) for part in known) > MAX_LENGTH:
+        return None
+    turns = frozenset[str]().union(*(part.turns for part in known))
+    return Code(form.format(*(part.text for part in known)), turns)
