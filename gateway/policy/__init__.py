@@ -1,7 +1,7 @@
-"""Loads and type-checks an organisation's rules, and decides on requests by them.
+"""Loads and type-checks an organisation's rules, and uses these rules to decide on requests.
 
-Pure: a bundle is loaded from texts, and a decision is a value. Nothing here reads a
-clock, a file or the network.
+A bundle is loaded from texts, and a decision is a value. The package reads no file and
+uses no network.
 """
 
 from gateway.policy.bundle import Bundle, load_bundle

@@ -1,4 +1,4 @@
-"""Compiles the files of a bundle to a program for each method, or reports every fault."""
+"""Compiles the files of a bundle into one program for each method, or reports every fault."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Bundle:
     """A compiled bundle.
 
     Attributes:
-        hash: the hash of every file with its name, `sha256:…`.
-        documents: what it was compiled from.
-        programs: full name of a method → its compiled bindings.
+        hash: the hash over the names and texts of all files, as `sha256:…`.
+        documents: the documents of the bundle.
+        programs: the compiled bindings of each method, by the full name of the method.
     """
 
     hash: str
@@ -49,7 +49,7 @@ class Bundle:
 
     @property
     def rules(self) -> frozenset[str]:
-        """`<policy>/<rule>` of every rule."""
+        """The name of every rule, as `<policy>/<rule>`."""
         policies = self.documents.policies.items()
         return frozenset(
             f"{name}/{rule.name}" for name, (policy, _) in policies for rule in policy.spec.rules
@@ -57,7 +57,7 @@ class Bundle:
 
     @property
     def suites(self) -> Mapping[str, Suite]:
-        """Tests of the bundle, by the name of their file."""
+        """The tests of the bundle, by file name."""
         return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
@@ -70,13 +70,13 @@ def load_bundle(
     """Compile a bundle.
 
     Args:
-        files: every YAML file.
-        schema: the schema that requests are checked against.
+        files: the files of the bundle.
+        schema: the schema that contains the methods and message types of the API.
         hosts: the hosts of Object Storage, for the function objectStorage().
-        limits: the largest requests that policies evaluate.
+        limits: the size limits of the requests that policies evaluate.
 
     Raises:
-        FaultsError: with every fault of every file.
+        FaultsError: the bundle is invalid. The error contains every fault of every file.
     """
     documents, faults = read_documents(files.texts)
     linker = _Linker(documents, schema, hosts, limits)
@@ -90,7 +90,7 @@ def load_bundle(
 
 
 class _Linker:
-    """Links the documents of a bundle and collects faults."""
+    """Resolves the names that documents of a bundle refer to, compiles the bindings and collects faults."""
 
     def __init__(self, documents: Documents, schema: Schema, hosts: Hosts, limits: InputLimits) -> None:
         self.faults: list[Fault] = []
@@ -180,7 +180,10 @@ class _Linker:
         self._check_parameters(source, [one for _, one in own])
 
     def _check_steps(self, method: str, compiled: list[CompiledBinding], source: BindingSource) -> None:
-        """Refuse the binding with which a call costs too much, though each of its rules does not."""
+        """Report a fault if the latest binding makes the total cost of a call of the method too high.
+
+        The cost of each single expression is below its limit, but the sum can still be too high.
+        """
         steps = sum(one.steps for one in compiled)
         if steps > MAX_STEPS_OF_A_METHOD >= steps - compiled[-1].steps:
             message = (
@@ -200,7 +203,7 @@ class _Linker:
         return list(methods.values())
 
     def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
-        """Refuse parameters that nothing reads: their name is probably misspelt."""
+        """Report each parameter of a binding that no expression reads. Its name is probably misspelt."""
         reads = frozenset[str]().union(*(one.reads for one in compiled))
         binding, document = source.binding
         for name in binding.spec.params if compiled else ():
@@ -209,7 +212,10 @@ class _Linker:
                 self._fault(document, ("spec", "params", name), message)
 
     def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
-        """Report a name that nothing has, unless it may be in a file that could not be read."""
+        """Report a name that no document has.
+
+        Nothing is reported if a file could not be read or is empty, or if a refused document has the name.
+        """
         known: dict[str, Iterable[str]] = {
             "policy": self._documents.policies,
             "binding": self._documents.bindings,
@@ -224,5 +230,5 @@ class _Linker:
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    """Return whether a pattern matches a method; only `*` is special, and matches any text."""
+    """Return whether a pattern matches the name of a method. In a pattern, `*` matches any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None

@@ -1,4 +1,4 @@
-"""The files of a bundle as a value, with one hash wherever they are stored."""
+"""The files of a bundle, and their hash. The hash does not depend on where the files are stored."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class BundleFiles:
     """The files of a bundle.
 
     Attributes:
-        texts: name → text of every YAML file; names are paths from the bundle's root.
-        signature: the detached signature, as it was written; None without one.
-        sums: the list of what the files have to be, as it was written; None without one.
+        texts: the text of every YAML file, by its path relative to the root of the bundle.
+        signature: the text of the detached signature; None if the bundle has no signature.
+        sums: the text of the file that lists the expected files and their hashes; None if the bundle has no
+            such file.
     """
 
     texts: Mapping[str, str]
@@ -28,7 +29,10 @@ class BundleFiles:
 
     @property
     def hash(self) -> str:
-        """`sha256:…` over every name and text and the sums, without the signature, which is over the hash."""
+        """The SHA-256 hash over every name, every text and the sums, as `sha256:…`.
+
+        The signature is excluded, because it signs the hash.
+        """
         digest = hashlib.sha256()
         for part in self._parts():
             data = part.encode()
@@ -38,5 +42,5 @@ class BundleFiles:
     def _parts(self) -> Iterator[str]:
         for name in sorted(self.texts):
             yield from (name, self.texts[name])
-        if self.sums is not None:  # the last one, with a fixed name
+        if self.sums is not None:  # always the last part, under a fixed name
             yield from (SUMS_NAME, self.sums)

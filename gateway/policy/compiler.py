@@ -36,10 +36,10 @@ _CHARACTERS_OF_A_CHECK = 16384
 
 @dataclass(frozen=True, slots=True)
 class BindingSource:
-    """The documents of one compiled binding.
+    """The documents that one binding is compiled from.
 
     Attributes:
-        parameters: name → value, with what the binding takes from Params.
+        parameters: the values of the parameters, by name. They include the values from Params documents.
     """
 
     policy: tuple[Policy, Document]
@@ -49,7 +49,7 @@ class BindingSource:
 
 
 class Compiler:
-    """Compiles bindings and collects every fault of their documents."""
+    """Compiles bindings and collects the faults in the expressions and field paths of the documents."""
 
     def __init__(self, schema: Schema, tools: Toolbox) -> None:
         self._schema = schema
@@ -59,12 +59,13 @@ class Compiler:
         self.faults: list[Fault] = []
 
     def compile(self, method: Method, source: BindingSource, container: str) -> CompiledBinding | None:
-        """Return the compiled binding, or None when `faults` has grown.
+        """Return the compiled binding, or None if faults were found and added to `faults`.
 
         Args:
-            method: the method that it is compiled for.
-            source: its documents.
-            container: prefix of its own names, unique among the bindings of the method.
+            method: the method that the binding is compiled for.
+            source: the documents of the binding.
+            container: the prefix of the names that the binding declares. The prefix is unique among the
+                bindings of the method.
         """
         faults = len(self.faults)
         types = {
@@ -165,7 +166,7 @@ class _Compilation:
         return CompiledMutation(name=f"set[{index}]", target=target, value=value, when=when)
 
     def _checks(self, rules: tuple[CompiledRule, ...]) -> list[Executable]:
-        """Return expressions that are true when the binding's rules are all met, many rules in each."""
+        """Return expressions that are all true when every rule is met. Each expression combines rules."""
         groups: list[list[CompiledRule]] = [[]] if rules else []
         for rule in rules:
             length = sum(len(one.assertion.text) for one in groups[-1])
@@ -180,7 +181,7 @@ class _Compilation:
             return []
 
     def _check(self, rules: list[CompiledRule]) -> list[Executable]:
-        """Compile a group of rules as one expression, or as two halves when it costs too much."""
+        """Compile a group of rules as one expression. If the expression costs too much, split the group."""
         text = " && ".join(f"({rule.assertion.text}\n)" for rule in rules)
         reads = frozenset[str]().union(*(rule.assertion.reads for rule in rules))
         try:
@@ -217,6 +218,6 @@ class _Compilation:
             message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}{hint}"
         position = document.position_within(path, problem.line, problem.column)
         where = f"for {self._method.name}"
-        if is_of_binding:  # another binding may give another value
+        if is_of_binding:  # another binding may define another value
             where = f"in the binding {self._binding.metadata.name}, {where}"
         self._faults.append(Fault(position, key_of(path), f"{message} ({where})"))

@@ -1,4 +1,4 @@
-"""Evaluates the condition of a binding; makes violations of failed evaluations."""
+"""Evaluates the conditions of bindings, and creates violations for expressions that cannot be evaluated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bool, Violation | None]:
-    """Return whether a binding applies. If that cannot be evaluated it does, and there is a violation."""
+    """Return whether a binding applies, and a violation or None.
+
+    If the condition cannot be evaluated, the binding applies and the violation reports the error.
+    """
     if binding.when is None:
         return True, None
     try:

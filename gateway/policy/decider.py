@@ -1,7 +1,7 @@
 """Decides on requests with a bundle.
 
-Every binding of the method is evaluated and every broken rule reported. A rule that
-cannot be evaluated counts as broken, and does not hide others.
+Every binding of the method is evaluated, and every broken rule is reported. A rule that
+cannot be evaluated counts as broken. The other rules are still evaluated.
 """
 
 from __future__ import annotations
@@ -36,42 +36,49 @@ if TYPE_CHECKING:
     )
     from gateway.schema import Schema
 
-_MAX_TEXT = 500  # characters of one text of a rule, which may contain values of a request
+_MAX_TEXT = 500  # characters of a rule's message or fix, which may contain values of a request
 
 
 class Decider:
-    """Decides with one bundle. It has no state, so any number of calls can share it."""
+    """Decides on requests with one bundle. It has no mutable state, so concurrent calls can share it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._programs = bundle.programs
 
     def warm_up(self, schema: Schema) -> None:
-        """Evaluate all expressions once, so that the first call does not wait for what is prepared lazily."""
+        """Evaluate every expression once.
+
+        The engine prepares an expression at its first evaluation. The first call of a client therefore does
+        not wait for this preparation.
+        """
         for method, program in self._programs.items():
             request = schema.known[method].request()
             program.warm_up(PolicyInput(method, request, Caller(), datetime.fromtimestamp(0, UTC)))
 
     def decide(self, policy_input: PolicyInput) -> Decision:
-        """Make every mutation, then evaluate the rules."""
+        """Make every mutation, evaluate the rules, and return the decision."""
         return self.evaluate(self.mutate(policy_input))
 
     def find_oversized(self, method: str, request: Message) -> list[FieldViolation]:
-        """Return the values that are too large for policies; a request with one must not be evaluated."""
+        """Return a violation for each value of a request that is too large for policies.
+
+        If the result is not empty, the request must not be evaluated.
+        """
         program = self._programs.get(method)
         if program is None or program.find_oversized is None:
             return []
         return program.find_oversized(request)
 
     def mutate(self, policy_input: PolicyInput) -> MutatedRequest:
-        """Return the request after all mutations; no rule is evaluated yet."""
+        """Return the request after all mutations. No rule is evaluated."""
         program = self._programs.get(policy_input.method)
         if program is None or not program.mutating:
             return MutatedRequest(policy_input, policy_input.request)
         return mutate(program, policy_input)
 
     def evaluate(self, mutated: MutatedRequest) -> Decision:
-        """Evaluate the rules on the request after mutations."""
+        """Evaluate the rules on the mutated request, and return the decision."""
         started = time.perf_counter_ns()
         program = self._programs.get(mutated.input.method)
         violations: tuple[Violation, ...] = ()
@@ -102,19 +109,25 @@ def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Vio
 
 
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
-    """Return, with few evaluations, whether nothing is broken and nothing fails, as for most requests."""
+    """Return whether a binding has no broken rule and every evaluation succeeds.
+
+    For most requests this is true, and it needs fewer evaluations than rule by rule.
+    """
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
         return all(check.is_true(activation) for check in binding.checks)
-    except EvaluationError:  # also a used-up budget, which each rule has for itself
+    except EvaluationError:  # or the budget of the check is used up; each single rule has its own budget
         return False
 
 
 def _evaluate_binding(
     binding: CompiledBinding, activation: Activation, mutated: MutatedRequest, *, has_applied: bool
 ) -> Iterator[Violation]:
-    """Evaluate rule by rule. A binding that applied before a mutation still applies after it."""
+    """Yield the violations of a binding, rule by rule.
+
+    A binding that applied before a mutation still applies after the mutation.
+    """
     applies, doubt = read_condition(binding, activation)
     reported = {(one.binding, one.rule) for one in mutated.errors}
     if doubt is not None and (doubt.binding, doubt.rule) not in reported:
@@ -152,7 +165,10 @@ def _evaluate_rule(
 def find_waiver(
     binding: CompiledBinding, rule: CompiledRule, activation: Activation, policy_input: PolicyInput
 ) -> CompiledWaiver | None:
-    """Return the first waiver that applies to a broken rule; one that cannot be evaluated does not."""
+    """Return the first waiver that applies to a broken rule, or None.
+
+    A waiver whose condition cannot be evaluated does not apply.
+    """
     for waiver in binding.waivers:
         if rule.name in waiver.rules and policy_input.now < waiver.expires:
             try:
@@ -168,5 +184,5 @@ def _text(expression: Expression | None, activation: Activation) -> str:
         return ""
     try:
         return redact_text(str(expression.evaluate(activation)).strip(), _MAX_TEXT)
-    except EvaluationError:  # the rule is broken all the same; what it asks for says so
+    except EvaluationError:  # the rule is still broken, and the violation is reported without this text
         return ""

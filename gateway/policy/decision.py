@@ -1,4 +1,4 @@
-"""A decision is a value: what was decided, by which rules, and why."""
+"""Decisions on requests. A decision contains the result, the broken rules and the mutations."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Violation:
     """A rule that a request does not meet, or that could not be evaluated.
 
     Attributes:
-        policy: name of the policy.
-        rule: name of the rule in it.
-        binding: the binding that applies it.
-        action: deny, warn or audit.
-        severity: low, medium, high or critical.
-        field: path of the field that the rule is about; may be empty.
-        value: the value of the field, redacted; empty when it cannot be shown.
-        message: what is wrong, redacted.
-        fix: how to fix it; may be empty.
-        is_error: the rule could not be evaluated, so it counts as not met.
-        waiver: name of the waiver that applies to it; empty when none does.
+        policy: the name of the policy.
+        rule: the name of the rule in the policy.
+        binding: the name of the binding that applies the policy.
+        action: the action of the binding: deny, warn or audit.
+        severity: the severity of the rule: low, medium, high or critical.
+        field: the path of the field that the rule is about; may be empty.
+        value: the redacted value of the field; empty when the value cannot be shown.
+        message: the redacted text that describes the problem.
+        fix: the text that describes how to fix the problem; may be empty.
+        is_error: whether the rule could not be evaluated; such a rule counts as broken.
+        waiver: the name of the waiver that allows the violation; empty when no waiver does.
     """
 
     policy: str
@@ -47,12 +47,12 @@ class Violation:
 
     @property
     def reason(self) -> str:
-        """`<policy>/<rule>`, as responses and tests name it."""
+        """The name of the rule in responses and tests: `<policy>/<rule>`."""
         return f"{self.policy}/{self.rule}"
 
     @property
     def description(self) -> str:
-        """The violation as a text: the fault, its fix, and the value of the field."""
+        """The text of the violation: the problem, how to fix the problem, and the value of the field."""
         text = "; ".join(part for part in (self.message, self.fix) if part)
         if not self.value:
             return text
@@ -64,13 +64,13 @@ class Mutation:
     """A field that a policy set.
 
     Attributes:
-        policy: name of the policy.
-        name: `set[<index>]` of the mutation in it.
-        binding: the binding that applies it.
-        field: path of the field.
-        before: the value before it, in the form for people.
-        after: the value after it.
-        is_made: false under an auditing binding, which only reports.
+        policy: the name of the policy.
+        name: the name of the mutation in the policy: `set[<index>]`.
+        binding: the name of the binding that applies the policy.
+        field: the path of the field.
+        before: the human-readable text of the value before the mutation.
+        after: the human-readable text of the value after the mutation.
+        is_made: whether the request was changed; false under an auditing binding, which only reports.
     """
 
     policy: str
@@ -86,12 +86,13 @@ class MutatedRequest(NamedTuple):
     """A request after all mutations.
 
     Attributes:
-        input: what policies can read of the call, with the request as it was before any mutation.
-        request: the message with every mutation made; the original object when there is none.
+        input: the input of the policies. Its request is the request before any mutation.
+        request: the request message after all mutations; the original object if no mutation was made.
         mutations: the mutations in the order in which they were made.
-        errors: one for each mutation, or condition of a binding, that could not be evaluated; each counts as
-            a broken rule.
-        applied: names of the bindings that applied at some time before the last mutation.
+        errors: the violations for mutations, and for conditions of bindings, that could not be evaluated.
+            Each of them counts as a broken rule.
+        applied: the names of the bindings that applied to the original request, or to the request directly
+            before the binding's own mutations.
     """
 
     input: PolicyInput
@@ -101,16 +102,19 @@ class MutatedRequest(NamedTuple):
     applied: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
-        """Leave out the request, which may hold a signature."""
+        """Return a text without the request, because the request may contain a signature."""
         return f"MutatedRequest(input={self.input!r}, mutations={self.mutations!r})"
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """The rules' input, with the mutated request."""
+        """The input of the rules. Its request is the mutated request."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Name the policy in the violations of fields that a policy set: the caller cannot fix them."""
+        """Return the violations; if a policy set the field of a violation, the description names the policy.
+
+        The caller did not write this value and cannot fix it.
+        """
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
             replace(
@@ -128,12 +132,12 @@ class Decision:
 
     Attributes:
         id: the ID of this decision in the response, the trace and the log.
-        bundle: hash of the bundle that decided.
+        bundle: the hash of the bundle that was evaluated.
         mutated_request: the evaluated request, after all mutations.
-        is_evaluated: whether any binding is about the method.
-        violations: the violations of every binding, in the bundle's order, except waived violations.
-        waived: violations that a waiver allowed.
-        duration_ns: time of the evaluation.
+        is_evaluated: whether the bundle has a binding for the method.
+        violations: the violations that no waiver allows, in the order of the bundle.
+        waived: the violations that a waiver allows.
+        duration_ns: the duration of the evaluation in nanoseconds.
     """
 
     id: str
@@ -146,22 +150,22 @@ class Decision:
 
     @property
     def input(self) -> PolicyInput:
-        """The input of the policies, with the request before any mutation."""
+        """The input of the policies. Its request is the request before any mutation."""
         return self.mutated_request.input
 
     @property
     def request(self) -> Message:
-        """The message that was evaluated, and that is forwarded if the call is allowed."""
+        """The request message that was evaluated. It is forwarded if the call is allowed."""
         return self.mutated_request.request
 
     @property
     def mutations(self) -> tuple[Mutation, ...]:
-        """In the order in which they were made."""
+        """The mutations in the order in which they were made."""
         return self.mutated_request.mutations
 
     @property
     def method(self) -> str:
-        """Full name of the method."""
+        """The full name of the method."""
         return self.mutated_request.input.method
 
     @property
@@ -171,26 +175,26 @@ class Decision:
 
     @property
     def outcome(self) -> str:
-        """`allow` or `deny`."""
+        """The result of the decision: `allow` or `deny`."""
         return "allow" if self.is_allowed else "deny"
 
     @property
     def waivers(self) -> tuple[str, ...]:
-        """Names of the waivers that were used."""
+        """The names of the waivers that were used."""
         return tuple(dict.fromkeys(one.waiver for one in self.waived))
 
     def by_action(self, action: str) -> tuple[Violation, ...]:
-        """Return the violations under bindings of one action."""
+        """Return the violations of the bindings that have an action."""
         return tuple(one for one in self.violations if one.action == action)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a text for each broken rule that only warns."""
+        """Return a text for each broken rule whose binding has the action `warn`."""
         if not self.violations:
             return ()
         return tuple(field_text(f"{one.reason}: ", one.description) for one in self.by_action("warn"))
 
     def to_error(self) -> GatewayError:
-        """Return the error for a denied call, with every broken rule."""
+        """Return the error for a denied call. The error lists every broken rule of a denying binding."""
         broken = [
             FieldViolation(field=one.field, description=one.description, reason=one.reason)
             for one in self.by_action("deny")

@@ -1,7 +1,8 @@
-"""Compares what two bundles enforce, by name.
+"""Compares the names of the rules and bindings that two bundles enforce.
 
-Only names are compared: a renamed rule counts as removed, and a rule with a weaker assertion does not.
-`policy diff` and a shadow bundle show such changes.
+Only names are compared, except for the action of a binding. A renamed rule therefore counts as removed.
+A rule whose assertion became weaker does not count as removed; `policy diff` or a shadow bundle shows
+such a change.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class Removal:
     """A rule, binding or method that a bundle no longer enforces.
 
     Attributes:
-        kind: what it is: a rule of a policy, a binding, or the denying bindings of a method.
-        text: what it is with its name, for people.
+        kind: the kind of what was removed: a rule, a binding, or the last denying binding of a method.
+        text: the human-readable text, which contains the kind and the name.
     """
 
     kind: Literal["rule", "binding", "method"]
@@ -35,10 +36,10 @@ class Enforcement:
     """The rules that a bundle enforces.
 
     Attributes:
-        rules: `<policy>/<rule>` of every rule.
-        bindings: name of each binding → its action.
-        applied: full name of a method → the rules that some binding applies to it.
-        denying: full names of the methods with a rule under a denying binding.
+        rules: the name of every rule, as `<policy>/<rule>`.
+        bindings: the action of each binding, by the name of the binding.
+        applied: the rules that bindings apply to a method, by the full name of the method.
+        denying: the full names of the methods that have at least one rule under a denying binding.
     """
 
     rules: frozenset[str]
@@ -48,7 +49,7 @@ class Enforcement:
 
 
 def describe_enforcement(bundle: Bundle) -> Enforcement:
-    """Return the rules that a bundle enforces, without their compiled programs."""
+    """Return the rules that a bundle enforces; the result does not contain the compiled programs."""
     applied = {
         method: frozenset(f"{one.policy}/{rule.name}" for one in program.bindings for rule in one.rules)
         for method, program in bundle.programs.items()
@@ -63,12 +64,13 @@ def describe_enforcement(bundle: Bundle) -> Enforcement:
 
 
 def find_removals(old: Enforcement, new: Enforcement, served: frozenset[str]) -> tuple[Removal, ...]:
-    """Return the rules that only the old bundle enforces.
+    """Return the rules, bindings and methods that only the old bundle enforces.
 
     Args:
-        old: the bundle that is active.
-        new: the bundle that is to replace it.
-        served: full names of the methods that are served with the new one; others cannot be called.
+        old: the rules of the active bundle.
+        new: the rules of the bundle that will replace the active bundle.
+        served: the full names of the methods that the gateway serves with the new bundle. Other methods
+            cannot be called and are ignored.
     """
     return (
         *_removed_rules(old, new, served),

@@ -1,4 +1,7 @@
-"""The field that a rule is about or that a policy sets: checked when loaded, read or written later."""
+"""The paths of the fields that rules describe and that policies set.
+
+A path is checked when the bundle is loaded, and is used later to read or set the field.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +35,22 @@ _CEL_TYPES = {
 
 
 class FieldPathError(ValueError):
-    """A rule names a field that the request does not have."""
+    """The path of a field is invalid, or the policy cannot set the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A path such as `uri`, `network.address` or `labels["env"]`; empty for the whole request."""
+    """A path such as `uri`, `network.address` or `labels["env"]`. An empty path means the whole request."""
 
     text: str
     names: tuple[str, ...]
     key: str | None
 
     def show(self, message: Message) -> str:
-        """Return the value of the field for people: quoted, redacted, short; empty for a whole message."""
+        """Return the value of the field as a short, quoted and redacted text.
+
+        The text is empty if the value cannot be shown, for example if it is a message, a map or bytes.
+        """
         value: Any = message
         field: FieldDescriptor | None = None
         for name in self.names:
@@ -66,18 +72,18 @@ class MutationTarget:
     """A field that a policy sets.
 
     Attributes:
-        path: where it is.
-        returns: the type of value that it takes.
+        path: the path of the field.
+        returns: the CEL type that the expression for the value must return.
     """
 
     path: FieldPath
     returns: cel.Type
 
     def set(self, message: Message, value: Any) -> None:
-        """Put a value into the field.
+        """Set the field to a value.
 
         Raises:
-            ValueError: the value does not fit the field, like a number out of range.
+            ValueError: the field cannot contain the value, for example a number that is out of range.
         """
         parent: Any = message
         *outer, last = self.path.names
@@ -94,10 +100,10 @@ class MutationTarget:
 
 
 def compile_target(text: str, descriptor: Descriptor) -> MutationTarget:
-    """Check a path of a field to set against a message type.
+    """Compile the path of a field that a policy sets, and check the path against a message type.
 
     Raises:
-        FieldPathError: it does not lead to a field, or to one that cannot be set.
+        FieldPathError: no field has this path, or the field cannot be set.
     """
     if not text:
         raise FieldPathError("the field to set is required")
@@ -128,10 +134,10 @@ def _show_list(values: Any, name: str) -> str:
 
 
 def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
-    """Check a path against a message type.
+    """Compile a path and check it against a message type.
 
     Raises:
-        FieldPathError: it does not lead to a field.
+        FieldPathError: no field has this path.
     """
     if not text:
         return FieldPath("", (), None)

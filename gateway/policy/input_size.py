@@ -1,7 +1,7 @@
-"""Requests that are too large for policies.
+"""Finds requests that are too large for policies.
 
-The constraints of the API limit most fields. The others are limited here, so that
-the estimated cost of a bundle holds for every request (see
+The constraints of the API limit the size of most fields. This module limits the size of
+all other fields. Therefore no request can exceed the estimated cost of a bundle (see
 gateway/expressions/cost_estimator.py).
 """
 
@@ -24,18 +24,19 @@ TOO_LARGE = "TOO_LARGE_FOR_POLICIES"
 
 Violations: TypeAlias = Iterator[FieldViolation]
 Check: TypeAlias = Callable[[Any, str], Violations]
-"""A value and its path → what is too large."""
+"""A function that takes a value and the path of the value, and returns a violation for each part that is
+too large."""
 
 
 class InputSize:
-    """Finds what is too large in messages; compiled once for each message type."""
+    """Compiles the size checks of protobuf messages, once for each message type."""
 
     def __init__(self, limits: InputLimits) -> None:
         self._limits = limits
         self._types: dict[str, dict[str, Check]] = {}
 
     def compile(self, descriptor: Descriptor) -> Callable[[Message], list[FieldViolation]] | None:
-        """Return the check of messages of a type; None where constraints limit every field."""
+        """Return the size check for a message type, or None if constraints limit every field."""
         self._checks(descriptor)
         if not _is_open(descriptor, set()):
             return None
@@ -44,7 +45,7 @@ class InputSize:
     def _checks(self, descriptor: Descriptor) -> dict[str, Check]:
         checks = self._types.get(descriptor.full_name)
         if checks is None:
-            checks = self._types[descriptor.full_name] = {}  # entered first: a type may hold itself
+            checks = self._types[descriptor.full_name] = {}  # stored first: a type may contain itself
             for field in descriptor.fields:
                 if _is_open_field(field, set()):
                     checks[field.name] = self._field(field)
@@ -110,12 +111,12 @@ class InputSize:
 
 
 def _nothing(_value: Any, _path: str) -> Violations:
-    """Find nothing: what constraints bound."""
+    """Return no violation. This is the check for a value whose size a constraint limits."""
     return iter(())
 
 
 def _is_open(descriptor: Descriptor, seen: set[str]) -> bool:
-    """Whether some field, of the message or within it, has no limit."""
+    """Return whether the message type, or a message type inside it, has a field without a size limit."""
     if descriptor.full_name in seen:
         return False
     seen.add(descriptor.full_name)

@@ -14,9 +14,9 @@ _SEPARATOR = re.compile(r"[./]+")
 
 
 def suggest_method(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the most similar method, or an empty text.
+    """Return the text `; did you mean …?` for the most similar method, or an empty text.
 
-    The name may be without its package, like `ImageService/Create`, or without its service, like `Create`.
+    The name may omit the package, as in `ImageService/Create`, or also the service, as in `Create`.
     """
     known = list(known)
     words = _words(name)

@@ -18,12 +18,13 @@ from pydantic import (
 )
 
 CONDITION = "when"
-"""The name in the place of a rule's name when the condition of a binding cannot be evaluated."""
+"""The name that a violation has instead of a rule's name when a binding's condition cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = {"request", "params", "method", "now", "caller"}
-# https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax, and the names of types.
+# The CEL words are from https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax.
+# _CEL_WORD also matches the names of the CEL types.
 _KEYWORDS = {"in", "true", "false", "null"}
 _MAX_VARIABLES = 64
 _MAX_RULES = 2000
@@ -57,7 +58,10 @@ def _check_parameter_name(text: str) -> str:
 
 
 def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
-    """Refuse values that the engine cannot take: a deep one crashes it, and it cuts texts at NUL."""
+    """Refuse values that the CEL engine cannot process.
+
+    A deeply nested value crashes the engine, and the engine cuts a text at a NUL character.
+    """
     if value is None:
         raise ValueError("a parameter cannot be null; leave it out")
     if levels == 0:
@@ -73,7 +77,7 @@ def _check_parameter(value: Any, levels: int = _MAX_PARAMETER_DEPTH) -> Any:
 
 
 def _check_expression(value: Any) -> Any:
-    """Refuse a value that is no text, and describe how an expression is written."""
+    """Refuse a value that is not text. The error message describes how to write an expression."""
     if value is None:
         raise ValueError("an expression is expected; leave the key out to have none")
     if isinstance(value, (bool, int, float)):
@@ -93,7 +97,10 @@ def _check_assertion(value: Any) -> Any:
 
 
 def _impossible_date(text: str) -> str:
-    """Return why a date or a time of the right form does not exist; or nothing."""
+    """Return the reason why a date does not exist, or an empty text if the date exists.
+
+    A text that starts with a date, such as a time, is also checked. All other texts are not checked.
+    """
     match = _DATE.match(text)
     if match is None:
         return ""
@@ -109,7 +116,7 @@ def _impossible_date(text: str) -> str:
 
 
 def _read_moment(value: Any) -> datetime:
-    """Read a date or a time; a time without its zone could be read in two ways."""
+    """Read a date or a time. A time without a time zone is refused because it is ambiguous."""
     if isinstance(value, str) and (reason := _impossible_date(value)):
         raise ValueError(reason)
     try:
@@ -136,7 +143,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 
 
 class Part(BaseModel):
-    """Base of the parts of a document: immutable, unknown keys are refused."""
+    """The base class of the parts of a document. A part is immutable and refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -158,11 +165,11 @@ class Rule(Part):
     """One condition that a request has to meet.
 
     Attributes:
-        assertion: CEL; true when the request meets the rule.
-        field: path of the field that the rule is about, `uri` or `labels["env"]`.
-        message: CEL giving the text for the caller: what is wrong.
-        fix: CEL that gives a second text: how to fix it.
-        severity: how grave a broken rule is; it is reported, and changes nothing by itself.
+        assertion: the CEL condition that is true when the request meets the rule.
+        field: the path of the field that the rule is about, for example `uri` or `labels["env"]`.
+        message: the CEL expression for the text that describes the problem to the caller.
+        fix: the CEL expression for the text that describes how to fix the problem.
+        severity: the severity of a broken rule. It is reported and has no other effect.
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
@@ -177,9 +184,9 @@ class MutationRule(Part):
     """A field that the policy sets before any rule is evaluated.
 
     Attributes:
-        field: path of the field.
-        value: CEL, of the field's type.
-        when: CEL; the field is set when it is true, or always without it.
+        field: the path of the field.
+        value: the CEL expression for the new value, which has the type of the field.
+        when: the CEL condition under which the field is set; without a condition, the field is always set.
     """
 
     field: str = Field(description='Field to set, as `description` or `labels["managed-by"]`.')
@@ -191,8 +198,9 @@ class PolicySpec(Part):
     """The methods, variables, rules and mutations of a policy.
 
     Attributes:
-        methods: full names; `*` matches any text.
-        variables: CEL values that the rules share; each may use those above it.
+        methods: the full names of the methods; `*` matches any text.
+        variables: the CEL expressions that the rules share, by variable name. A variable may use the
+            variables above it.
     """
 
     methods: list[str] = Field(min_length=1, description="Full names of methods; `*` matches any text.")
@@ -222,9 +230,11 @@ class BindingSpec(Part):
     """The application of a policy to requests.
 
     Attributes:
-        when: CEL; the binding applies to the requests for which it is true.
-        params_from: names of Params whose values it takes; a later one overrides an earlier one.
-        params: its own values, which override those; expressions read them as `params.<name>`.
+        when: the CEL condition on a request; the binding applies to the requests that meet it.
+        params_from: the names of the Params documents whose values the binding uses. If two documents have
+            the same key, the later document in the list overrides the earlier one.
+        params: the binding's own values, by key. They override the values of the Params documents.
+            Expressions read all values as `params.<name>`.
     """
 
     policy: Name
@@ -256,11 +266,11 @@ class WaiverSpec(Part):
     """Allows violations of some rules, for some requests, until a given time.
 
     Attributes:
-        rules: names of rules of the binding's policy.
-        when: CEL condition on the request; without it, all requests.
-        owner: who is responsible for it.
-        ticket: where it was agreed.
-        expires: the waiver has no effect from this time on; a date means 00:00 UTC.
+        rules: the names of the waived rules, which belong to the binding's policy.
+        when: the CEL condition on a request; without a condition, the waiver applies to all requests.
+        owner: the name of the person or team that is responsible for the waiver.
+        ticket: the reference to the ticket in which the waiver was agreed.
+        expires: the time from which the waiver has no effect; a date means 00:00 UTC.
     """
 
     binding: Name

@@ -1,7 +1,8 @@
 """Makes the mutations of policies, before any rule is evaluated.
 
-Mutations are made in the order of the bundle's files, each on the result of the
-earlier ones. The original request is never changed; it is copied when one is made.
+Mutations are made in the order of the bundle's files. Each mutation changes the result
+of the earlier mutations. The original request is never changed: every mutation changes
+a copy of the request.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ AUDIT = "audit"
 
 
 def mutate(program: Program, policy_input: PolicyInput) -> MutatedRequest:
-    """Make every mutation of a program."""
+    """Return the request after every mutation of a program."""
     mutator = _Mutator(program, policy_input)
     for binding in program.mutating:
         mutator.apply(binding)
@@ -47,7 +48,11 @@ class _Mutator:
         )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Return whether a binding applies for certain; that it applied is kept after later mutations."""
+        """Return whether a binding applies, and record the result.
+
+        If the condition cannot be evaluated, return false and record the binding as applied. A binding that
+        applied once remains recorded, even if its condition is false after a later mutation.
+        """
         applies, doubt = read_condition(binding, self._activation)
         if applies:
             self._applied.add(binding.name)
@@ -56,7 +61,7 @@ class _Mutator:
         return applies and doubt is None
 
     def apply(self, binding: CompiledBinding) -> None:
-        if not self._note(binding):  # in doubt nothing is set
+        if not self._note(binding):  # no field is set if the condition cannot be evaluated
             return
         for mutation in binding.mutations:
             try:

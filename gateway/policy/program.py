@@ -27,10 +27,10 @@ class PolicyInput(NamedTuple):
     """The input of policies.
 
     Attributes:
-        method: full name.
-        request: the message; it is never changed, mutations are made on copies.
-        caller: who calls.
-        now: the time that rules see, with its zone.
+        method: the full name of the method.
+        request: the request message. It is never changed; mutations change a copy.
+        caller: the caller of the method.
+        now: the value of the variable `now` in rules. It has a time zone.
     """
 
     method: str
@@ -39,7 +39,7 @@ class PolicyInput(NamedTuple):
     now: datetime
 
     def __repr__(self) -> str:
-        """Leave out the request, which may hold a signature."""
+        """Return a text without the request, because the request may contain a signature."""
         return f"PolicyInput(method={self.method!r}, now={self.now!r})"
 
 
@@ -56,7 +56,7 @@ class CompiledRule:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Every name that its expressions refer to."""
+        """Every name that the expressions of the rule refer to."""
         return _reads(self.assertion, self.message, self.fix)
 
 
@@ -65,7 +65,7 @@ class CompiledMutation:
     """A compiled mutation.
 
     Attributes:
-        name: `set[<index>]`, in the place of a rule's name.
+        name: the name `set[<index>]`. Violations contain this name instead of a rule's name.
     """
 
     name: str
@@ -79,7 +79,7 @@ class CompiledWaiver:
     """A compiled waiver.
 
     Attributes:
-        expires: the time from which it has no effect.
+        expires: the time from which the waiver has no effect.
     """
 
     name: str
@@ -92,11 +92,12 @@ class CompiledWaiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledBinding:
-    """A policy that a binding applies to one method, compiled.
+    """A binding and its policy, compiled for one method.
 
     Attributes:
-        variables: the variables in the order in which they are written.
-        checks: expressions that are all true exactly when every rule is met and none fails.
+        variables: the names and expressions of the variables, in the order of the policy document.
+        checks: the expressions that combine the assertions of the rules. All checks are true if and only if
+            every rule is met and every rule can be evaluated.
     """
 
     name: str
@@ -112,17 +113,20 @@ class CompiledBinding:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Every name that its expressions refer to."""
+        """Every name that the expressions of the binding refer to."""
         return _reads(*self._expressions(), *(expression for _, expression in self.variables))
 
     @property
     def steps(self) -> int:
-        """The cost in steps of a call that breaks every rule; see cost_estimator.py."""
+        """The cost, in steps, of a request that breaks every rule. See cost_estimator.py."""
         return sum(one.steps for one in self._expressions() if one is not None)
 
     @property
     def calls_of_every_request(self) -> Iterator[ExternalCall]:
-        """Yield the calls in its condition and its checks; those in messages are seldom needed."""
+        """Yield the function calls in the condition and in the checks.
+
+        The function calls in messages are excluded because most requests do not need them.
+        """
         if self.when is not None:
             yield from self.when.executable.calls
         for check in self.checks:
@@ -130,12 +134,15 @@ class CompiledBinding:
 
     @property
     def executables(self) -> Iterator[Executable]:
-        """Yield everything that is evaluated for a call."""
+        """Yield every executable that the evaluation of a request may need."""
         yield from (one.executable for one in self._expressions() if one is not None)
         yield from self.checks
 
     def _expressions(self) -> Iterator[Expression | None]:
-        """Yield every expression that a call may need; variables are part of those that read them."""
+        """Yield every expression that a request may need, or None where an optional expression is missing.
+
+        Variables are not included, because they are compiled into the expressions that read them.
+        """
         yield self.when
         for rule in self.rules:
             yield from (rule.assertion, rule.message, rule.fix)
@@ -148,8 +155,8 @@ class CompiledBinding:
 class Program:
     """The bindings of one method, in the order of the files.
 
-    All their expressions are evaluated in one activation: the engine converts
-    the request once for all of them.
+    All expressions of the bindings are evaluated in one activation. The engine therefore
+    converts the request only once.
     """
 
     def __init__(
@@ -158,12 +165,13 @@ class Program:
         caller_class: type[Message],
         find_oversized: Callable[[Message], list[FieldViolation]] | None = None,
     ) -> None:
-        """Prepare.
+        """Create the program.
 
         Args:
             bindings: the bindings of the method.
-            caller_class: class of CALLER_TYPE.
-            find_oversized: finds what is too large in a request; None where nothing can be.
+            caller_class: the message class of CALLER_TYPE.
+            find_oversized: the function that returns a violation for each value of a request that is too
+                large for policies; None if constraints limit every field.
         """
         self.find_oversized = find_oversized
         self.bindings = bindings
@@ -175,7 +183,7 @@ class Program:
         }
         reads = frozenset[str]().union(*(binding.reads for binding in bindings))
         self._reads_caller = "caller" in reads
-        # Computed first, so that the engine converts the request only once.
+        # The results of these calls are computed first, so that the engine converts the request only once.
         self._calls: tuple[ExternalCall, ...] = tuple(
             dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
         )
@@ -184,8 +192,8 @@ class Program:
         """Return the activation for the expressions of every binding.
 
         Args:
-            policy_input: the request with its context.
-            further: additional values, by their full names.
+            policy_input: the request and its context.
+            further: the additional values, by full name.
         """
         method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}
@@ -196,7 +204,7 @@ class Program:
         return activation
 
     def warm_up(self, policy_input: PolicyInput) -> None:
-        """Evaluate every expression once: the engine prepares an expression when it is first evaluated."""
+        """Evaluate every expression once. The engine prepares an expression at its first evaluation."""
         activation = self.activate(policy_input)
         for binding in self.bindings:
             for one in binding.executables:

@@ -1,4 +1,4 @@
-"""Reads the texts of a bundle: documents by kind and name, with the position of every part."""
+"""Reads the documents of a bundle from texts, and groups them by kind and name."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _EMPTY = "contains no documents; restore its content, or delete the file"
 
 @dataclass(slots=True)
 class Documents:
-    """The documents of a bundle, by their names; tests by the name of their file.
+    """The documents of a bundle, by document name; the tests are by file name.
 
     Attributes:
-        refused: values of documents with faults; a name that they define is not reported as missing.
-        is_whole: every file could be read and contains documents.
+        refused: the contents of the documents that have faults. Another document may refer to a name in a
+            refused document; this name is not reported as missing.
+        is_whole: whether every file could be read and contains a document.
     """
 
     policies: dict[str, tuple[Policy, Document]] = field(default_factory=dict)
@@ -43,17 +44,17 @@ class Documents:
     is_whole: bool = True
 
     def refused_names(self, part: str, key: str) -> set[str]:
-        """Return the names in refused documents under a key."""
+        """Return the names that the refused documents have as the value of the key `<part>.<key>`."""
         parts = [value.get(part) for value in self.refused if isinstance(value, dict)]
         names = [one.get(key) for one in parts if isinstance(one, dict)]
         return {name for name in names if isinstance(name, str)}
 
 
 def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
-    """Return the documents of a bundle, and the faults in their form.
+    """Return the documents of a bundle, and the faults that were found while the documents were parsed.
 
-    A file without documents is a fault: a full disk or a crashed editor leaves such files, and their rules
-    would be removed unnoticed.
+    A file without documents is a fault. A full disk or a crashed editor can leave an empty file, and its
+    rules would be removed without notice.
     """
     reader = _BundleReader()
     for name in sorted(texts):
@@ -73,7 +74,8 @@ class _BundleReader:
             self.faults += error.faults
             self.documents.is_whole = False
             return
-        # An empty document among others is harmless: templates produce them, and other tools skip them too.
+        # An empty document next to other documents is harmless. Templates produce empty documents, and other
+        # tools also skip them.
         filled = [document for document in documents if document.value is not None]
         if not filled:
             self.faults.append(Fault(Position(name), "", _EMPTY))

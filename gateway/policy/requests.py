@@ -1,4 +1,4 @@
-"""Reads requests, as people write and record them, to the input of policies."""
+"""Converts requests from a file into the input of policies."""
 
 from __future__ import annotations
 
@@ -26,30 +26,31 @@ if TYPE_CHECKING:
     from gateway.faults import Path
     from gateway.schema import Schema
 
-# What json_format raises for a value that does not fit; the last ones for a bad Any or an infinite enum.
+# The exceptions that json_format raises for an invalid value. It raises the last three for an invalid Any
+# and for an enum whose number is infinite.
 _UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
 _UNKNOWN_FIELD = re.compile(r'has no field named "(.*)" at "(.*)"\.\n .*: "\[(.*)\]"', re.DOTALL)
 _MAX_SHOWN = 300
 
 
 class RequestError(ValueError):
-    """A request names no known method, or does not fit it."""
+    """The method of a request is unknown, or the request is not a valid message of the method."""
 
 
 def read_request(
     schema: Schema, method: str, request: dict[str, Any], caller: CallerFacts, now: datetime
 ) -> PolicyInput:
-    """Return the input of policies.
+    """Return the input of policies for a request in JSON.
 
     Args:
-        schema: the schema that knows the method.
-        method: full name.
-        request: the message in its JSON form.
-        caller: who calls.
-        now: the time that rules see.
+        schema: the schema that contains the method.
+        method: the full name of the method.
+        request: the request message as a JSON object.
+        caller: the caller of the method.
+        now: the value of the variable `now` in rules.
 
     Raises:
-        RequestError: there is no such method, or the request does not fit it.
+        RequestError: the method is unknown, or the request is not a valid message of the method.
     """
     known = schema.known.get(method)
     if known is None:
@@ -65,7 +66,7 @@ def read_request(
 
 
 def _explain(error: str) -> str:
-    """Return the message of json_format on one line, short, redacted."""
+    """Return an error message of json_format as one short and redacted line."""
     match = _UNKNOWN_FIELD.search(error)
     if match:
         fields = re.findall(r"'([^']*)'", match[3])
@@ -80,14 +81,15 @@ def read_policy_input(text: str, name: str, schema: Schema, method: str, now: st
     """Read a request, or an object with `request`, `method`, `caller` and `now`.
 
     Args:
-        text: the text in JSON or YAML.
-        name: the name of the text, for messages.
-        schema: the schema that knows the methods.
-        method: the method of the request, when the text does not name it.
-        now: the default time, with a time zone; None means the current time.
+        text: the request or the object, in JSON or YAML.
+        name: the file name that error messages contain.
+        schema: the schema that contains the methods.
+        method: the full name of the method that is used if the text contains no method.
+        now: the time that is used if the text contains no time. It has a time zone. None means the
+            current time.
 
     Raises:
-        FaultsError: the text, the time or the request cannot be used.
+        FaultsError: the text, the time or the request is invalid.
     """
     value, position = _load(text, name)
     if not isinstance(value.get("request"), dict):
@@ -104,7 +106,7 @@ def read_policy_input(text: str, name: str, schema: Schema, method: str, now: st
 
 
 def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Position]]:
-    """Return an object, and a function that returns the positions of its parts."""
+    """Return the object in a text, and a function that returns the position of a part of the object."""
     try:
         documents = load_documents(text, name)
     except FaultsError:
@@ -118,7 +120,7 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
 
 
 def _load_json(text: str) -> dict[str, Any] | None:
-    """Read JSON that is no valid YAML: a character escaped as two surrogates."""
+    """Read JSON that is not valid YAML, because a character is escaped as two surrogates."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -131,7 +133,7 @@ def _refuse(position: Position, message: str) -> FaultsError:
 
 
 class InputDocument(Part):
-    """A request with its context."""
+    """A request and its context: the method, the caller and the time."""
 
     method: str
     request: dict[str, Any] = Field(repr=False)  # it may contain a signature
@@ -140,7 +142,7 @@ class InputDocument(Part):
 
 
 def to_caller(facts: CallerFacts) -> Caller:
-    """Return the caller that facts describe."""
+    """Return the caller from the facts of a test or of a request file."""
     return Caller(
         id=facts.id,
         kind=facts.kind,

@@ -24,9 +24,9 @@ class ExpectedViolation(Part):
     """A violation that a test case expects.
 
     Attributes:
-        rule: `<policy>/<rule>`.
-        message: the whole text, when the case is about it.
-        waiver: name of the waiver that allowed it.
+        rule: the name of the broken rule: `<policy>/<rule>`.
+        message: the complete text of the message; None if the test does not check the message.
+        waiver: the name of the waiver that allows the violation.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class ExpectedMutation(Part):
     """A field that a test case expects to be set.
 
     Attributes:
-        value: as responses show it; a text is in quotes.
+        value: the new value as responses show it; a text value is in quotes.
     """
 
     field: str
@@ -50,8 +50,8 @@ class Expectation(Part):
     """The decision that a test case expects, with every violation.
 
     Attributes:
-        waived: violations that a waiver allowed.
-        mutations: fields that policies set, in their order; not compared when left out.
+        waived: the expected violations that a waiver allows.
+        mutations: the expected mutations, in order; None if the test does not check mutations.
     """
 
     decision: Literal["allow", "deny"]
@@ -66,8 +66,8 @@ class Case(Part):
     """One test: a request and the expected decision.
 
     Attributes:
-        request: the request message in its JSON form.
-        now: the time at which it is evaluated.
+        request: the request message as a JSON object.
+        now: the value of the variable `now` in the policies.
     """
 
     name: str
