@@ -1,8 +1,8 @@
-"""Fault injection: calls that fail, are delayed, or get no response.
+"""Fault injection: calls that fail, are delayed or get no response.
 
-A fault counts the calls of its method from the moment it is injected. When several
-faults are due at one call, the one injected first is applied; the others apply to
-the next calls.
+A fault counts the calls of its method after the fault was injected. When several faults
+apply to a call, only the fault that was injected first is used for this call. The other
+faults remain for later calls.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
 EVERY_METHOD = "*"
-"""In an InjectedFault: any method."""
+"""The value of `InjectedFault.method` that means any method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectedFault:
-    """A fault, and the calls that it applies to.
+    """A fault and the calls that it applies to.
 
-    Without a code and without `drop` the call is only delayed. ValueError when the
-    fault has no effect, or its effects exclude each other.
+    If `code` is None and `drop` is false, the call is only delayed.
 
     Attributes:
-        method: `package.Service/Method`, or EVERY_METHOD.
-        code: the call ends with this code.
-        message: the message of the status.
-        details: packed messages in the status, before the RequestInfo.
-        delay_s: the call first waits this long.
-        drop: the call gets no response; it lasts until its deadline or its cancellation.
-        after_effect: the call first takes effect, and then fails: the caller does not
-            learn that it succeeded.
-        nth: the first call of the method that the fault applies to, counted from 1.
-        times: how many calls it applies to; None for every call from the nth on.
+        method: the name of the method, as `package.Service/Method`, or EVERY_METHOD.
+        code: the status code that ends the call; None if the call does not fail.
+        message: the error message of the status.
+        details: the detail messages of the status, each packed in an Any. A RequestInfo follows them.
+        delay_s: the delay before the fault takes effect, in seconds.
+        drop: whether the call gets no response. It then lasts until its deadline or its cancellation.
+        after_effect: whether the call is carried out before the fault is applied. The caller then gets an
+            error for a change that was made.
+        nth: the number of the first call that the fault applies to, counted from 1.
+        times: the number of calls that the fault applies to; None means every call from the nth call on.
+
+    Raises:
+        ValueError: the fault has no effect, its effects exclude each other, or a number is out of range.
     """
 
     method: str
@@ -62,10 +64,12 @@ class InjectedFault:
             raise ValueError("nth and times count from 1")
 
     async def apply(self) -> None:
-        """Wait, and then end the call when the fault has a status or drops the call.
+        """Apply the fault to the current call.
+
+        Wait for the delay. If the fault drops the call, then wait until the call is cancelled.
 
         Raises:
-            StatusError: the status of the fault.
+            StatusError: the fault has a status code.
         """
         await asyncio.sleep(self.delay_s)
         if self.drop:
@@ -75,7 +79,7 @@ class InjectedFault:
 
 
 class FaultInjector:
-    """The faults that still apply to calls, in the order in which they were injected."""
+    """The faults that can still apply to calls, in the order in which they were injected."""
 
     def __init__(self) -> None:
         self._pending: list[_PendingFault] = []
@@ -89,7 +93,7 @@ class FaultInjector:
         self._pending.clear()
 
     def take(self, method: str) -> InjectedFault | None:
-        """Count one call of a method and return the fault that applies to it, if any."""
+        """Count one call of a method; return the fault that applies to this call, or None."""
         matching = [one for one in self._pending if one.fault.method in (method, EVERY_METHOD)]
         for one in matching:
             one.seen += 1
@@ -103,7 +107,7 @@ class FaultInjector:
 
 
 class _PendingFault:
-    """A fault, how many matching calls it has seen, and to how many it was applied."""
+    """A fault, the number of matching calls, and the number of calls that the fault was applied to."""
 
     def __init__(self, fault: InjectedFault) -> None:
         self.fault = fault

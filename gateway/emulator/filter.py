@@ -1,11 +1,11 @@
-"""The `filter` of a listing: text → conditions, and whether an image meets them.
+"""Parses the `filter` of a listing into conditions, and checks values against a condition.
 
     filter    = [ condition { "AND" condition } ]
     condition = field ( "=" | ":" ) quoted
     field     = "id" | "name"
-    quoted    = text in " or ', with the escapes of C
+    quoted    = text in double or single quotes, with the escape sequences of C
 
-Pure. Anything else is an error with its position.
+Any other text is an error. The error message contains the position.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _LAST_CODE_POINT = 0x10FFFF
 
 
 class FilterError(ValueError):
-    """The filter cannot be read; the message says what was expected and at which character."""
+    """The filter is invalid. The error message describes the problem and contains the position."""
 
 
 class Relation(StrEnum):
-    """The relation of a field to the value of a condition."""
+    """The relation between a field and the value in a condition."""
 
     EQUALS = "="
     CONTAINS = ":"
@@ -47,7 +47,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterCondition:
-    """One condition on one field."""
+    """A condition on one field."""
 
     field: str
     relation: Relation
@@ -64,16 +64,17 @@ class FilterCondition:
 
 
 def parse_filter(text: str) -> tuple[FilterCondition, ...]:
-    """Read a filter; an empty one has no conditions.
+    """Parse a filter. An empty filter has no conditions.
 
     Raises:
-        FilterError: it does not follow the grammar. Positions count characters from 1.
+        FilterError: the filter does not follow the grammar. The position in the error message counts
+            characters from 1.
     """
     return tuple(_FilterParser(text).conditions())
 
 
 class _FilterParser:
-    """One pass over one filter; `_at` is the index of the next character."""
+    """A parser for one filter text. `_at` is the index of the next character."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -131,7 +132,7 @@ class _FilterParser:
         return "".join(parts)
 
     def _part(self, quote: str) -> str | None:
-        """Take the next piece of text before the closing quote; None at the quote or the end."""
+        """Read and return the next part of a quoted text; return None at the closing quote or at the end."""
         if plain := self._take(_PLAIN):
             return plain[0]
         sign = self._peek()
@@ -168,7 +169,10 @@ class _FilterParser:
         return self._at == len(self._text)
 
     def _error(self, expected: str, found: re.Match[str] | None = None) -> FilterError:
-        """Return the error: what was expected, at the word found there or at the next character."""
+        """Return an error that contains the expected text, the actual text and the position.
+
+        The actual text is the word that was found, or the next character if there is no word.
+        """
         at, text = (found.start(), found[0]) if found else (self._at, self._peek())
         actual = repr(text) if text else "the end"
         return FilterError(f"expected {expected} at position {at + 1}, found {actual}")

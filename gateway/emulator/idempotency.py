@@ -1,8 +1,8 @@
-"""Idempotency keys: one key identifies one request, however often it is sent.
+"""Idempotency keys. A key identifies one request, even if a caller sends the request several times.
 
-A key is bound by the first call that succeeds with it and is kept as long as the
-emulator exists. With another method or request it is refused with
-INVALID_ARGUMENT: the caller has used one key for two requests.
+The first successful call that has a key binds the key to its request. The emulator keeps
+the key until it is reset. A later call that has the key but another method or request is
+refused with INVALID_ARGUMENT.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class IdempotencyKeys:
-    """The operation of each idempotency key."""
+    """The idempotency keys, each with its request and operation."""
 
     def __init__(self) -> None:
         self._bound: dict[str, tuple[str, bytes, str]] = {}
 
     def recall(self, key: str, method: str, request: Message) -> str | None:
-        """Return the ID of the operation that the key led to, or None for a new key.
+        """Return the ID of the operation that was started with a key, or None for a new key.
 
         Raises:
-            StatusError: INVALID_ARGUMENT, the key belongs to another request.
+            StatusError: INVALID_ARGUMENT; the key belongs to another request.
         """
         if key not in self._bound:
             return None
@@ -35,10 +35,10 @@ class IdempotencyKeys:
         return operation_id
 
     def remember(self, key: str, method: str, request: Message, operation_id: str) -> None:
-        """Bind a key to the operation that it led to."""
+        """Bind a key to a request and to the operation that the request started."""
         self._bound[key] = (method, _canonical(request), operation_id)
 
 
 def _canonical(request: Message) -> bytes:
-    # Maps come in any order; the same labels are the same request.
+    # The order of map entries is not significant: two requests that have equal labels are equal.
     return request.SerializeToString(deterministic=True)

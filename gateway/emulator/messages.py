@@ -1,7 +1,7 @@
-"""Values → messages of the schema.
+"""Converts the emulator's values into protobuf messages of the schema.
 
-The types in an operation's `metadata` and `response` come from the method that
-started it, so they are those of its descriptor.
+The descriptor of the method that started an operation defines the message types of the
+operation's `metadata` and `response`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
 OPERATION = "yandex.cloud.operation.Operation"
 
 CREATED_BY = "ajeemulatedaccount00"
-"""The creator of every operation: credentials are not read."""
+"""The creator of every operation. The emulator does not read the credentials of callers."""
 
 
 class ResponseMessages:
-    """Makes the response messages of the emulator."""
+    """Creates the response messages of the emulator."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
     def image(self, image: Image) -> Message:
-        """Return an Image."""
+        """Return an Image message."""
         return self._new(
             "yandex.cloud.baremetal.v1alpha.Image",
             id=image.id,
@@ -44,7 +44,7 @@ class ResponseMessages:
         )
 
     def images(self, page: Page[Image]) -> Message:
-        """Return a ListImagesResponse."""
+        """Return a ListImagesResponse message."""
         return self._new(
             "yandex.cloud.baremetal.v1alpha.ListImagesResponse",
             images=[self.image(image) for image in page.entries],
@@ -52,7 +52,7 @@ class ResponseMessages:
         )
 
     def operations(self, page: Page[Operation]) -> Message:
-        """Return a ListImageOperationsResponse."""
+        """Return a ListImageOperationsResponse message."""
         return self._new(
             "yandex.cloud.baremetal.v1alpha.ListImageOperationsResponse",
             operations=[self.operation(operation) for operation in page.entries],
@@ -60,7 +60,7 @@ class ResponseMessages:
         )
 
     def operation(self, operation: Operation) -> Message:
-        """Return an Operation with its metadata and, once done, its result."""
+        """Return an Operation message. It contains the result if the operation has ended."""
         message = self._new(
             OPERATION,
             id=operation.id,

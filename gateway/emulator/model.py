@@ -1,7 +1,7 @@
-"""The values that the emulator stores: images and the operations on them.
+"""The values that the emulator stores: images and operations.
 
-Values are immutable, so an operation's response is the image as it was when the
-operation ended.
+Values are immutable. The result of an operation therefore stays the image at the end of
+the operation, even if a later operation changes the image.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 IMAGE_PREFIX = "ly5"
 OPERATION_PREFIX = "ly6"
-"""The cloud's prefixes for BareMetal are not documented; these only look like them."""
+"""The two prefixes are invented, because the cloud does not document its prefixes for BareMetal."""
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _ID_LENGTH = 20
 
 
 def make_id(prefix: str) -> str:
-    """Return a new ID of the cloud's shape: 20 lower-case letters and digits, the prefix first."""
+    """Return a new ID in the form of the cloud's IDs: a prefix, then letters and digits; 20 characters."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH - len(prefix)))
 
 
 class ImageStatus(StrEnum):
-    """The names of Image.Status, without the one for "not set"."""
+    """The names of the enum Image.Status, without the name for "not set"."""
 
     CREATING = "CREATING"
     READY = "READY"
@@ -42,7 +42,7 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """One image; the fields have the meaning of the fields of the message Image."""
+    """An image. The fields have the same meaning as in the protobuf message Image."""
 
     id: str
     folder_id: str
@@ -67,10 +67,10 @@ class Operation:
     """A long-running operation.
 
     Attributes:
-        method: `package.Service/Method` that started it; its types follow from it.
-        image_id: ID of its image.
-        image: the result, when done; None after a deletion.
-        failure: the error, if it failed.
+        method: the name of the method that started the operation, as `package.Service/Method`.
+        image_id: the ID of the image that the operation changes.
+        image: the image that is the result; None before the end, after a deletion and after a failure.
+        failure: the error of the operation; None if it did not fail.
     """
 
     id: str

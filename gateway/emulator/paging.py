@@ -1,8 +1,9 @@
-"""Order and pages of a listing. Pure.
+"""The order and the pages of a listing.
 
-A page token holds the last entry of the page before, not a number of entries, so
-nothing is skipped or repeated when entries are added or removed between two pages. It also
-identifies its listing: with another filter or order it is refused.
+A page token contains the sort key of the last entry of the previous page, not a number of
+entries. Therefore no entry is skipped or repeated if entries are added or removed between
+two requests. A page token also identifies its listing: it is refused in a request that has
+another filter or order.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _DIRECTIONS = {"asc": False, "desc": True}
 _ORDER_WORDS = 2
 
 Key = tuple[str, str]
-"""The sort key of an entry: the value of the column, then a value that is unique."""
+"""The sort key of an entry: the value of the column, followed by a unique value."""
 
 _Entry = TypeVar("_Entry")
 
@@ -46,9 +47,9 @@ class PageRequest:
     """The requested page of a listing.
 
     Attributes:
-        size: as requested, 0 for the default.
-        token: `next_page_token` of the page before, empty for the first.
-        listing: everything else that the listing depends on.
+        size: the maximum number of entries; 0 means the default.
+        token: the `next_page_token` of the previous page; empty for the first page.
+        listing: the other parameters of the listing, such as filter and order.
     """
 
     size: int
@@ -58,17 +59,17 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[_Entry]):
-    """Entries of one page; the token is empty on the last one."""
+    """The entries of one page, and the token of the next page. On the last page, the token is empty."""
 
     entries: tuple[_Entry, ...]
     next_token: str
 
 
 def parse_order(text: str) -> Order:
-    """Read `order_by`: a column and a direction, `id asc` when empty.
+    """Parse `order_by`, which consists of a column and a direction. An empty text means `id asc`.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it is of another form.
+        StatusError: INVALID_ARGUMENT; the text has another form.
     """
     words = (text or DEFAULT_ORDER).split()
     if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
@@ -84,7 +85,7 @@ def paginate(
     """Sort the entries and return the requested page.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, the size or the token is bad.
+        StatusError: INVALID_ARGUMENT; the size or the token is invalid.
     """
     size = _size(request.size)
     ordered = sorted(entries, key=key, reverse=descending)

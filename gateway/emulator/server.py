@@ -1,7 +1,7 @@
-"""The emulator's gRPC server: wire bytes → services → wire bytes, with injected faults.
+"""The emulator's gRPC server. It parses requests, calls the services and applies injected faults.
 
-Every call is recorded as it arrived before anything else happens to it. Every
-response has a request ID, and every error its google.rpc.Status.
+The server records every call before it handles the call. Every response contains a
+request ID, and every error contains a google.rpc.Status.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ POLL_INTERVAL_S = 1
 
 _CANCEL_S = 1.0
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
-# Another process on the same port would silently get part of the calls.
+# Without this option, another process could listen on the same port and receive a part of the calls.
 _OPTIONS = (("grpc.so_reuseport", 0),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedCall:
-    """One call as it arrived; its repr leaves out what may be secret.
+    """A call that the emulator received. The repr omits the fields that may contain secrets.
 
     Attributes:
-        method: `package.Service/Method`.
-        request: the bytes of the request.
-        metadata: the metadata of the invocation, in the order of arrival; binary values are bytes.
+        method: the name of the method, as `package.Service/Method`.
+        request: the serialized request message.
+        metadata: the keys and values of the call's metadata, in the order of arrival. Binary values are
+            bytes.
     """
 
     method: str
@@ -62,18 +63,19 @@ class RecordedCall:
 
 
 class Emulator:
-    """An ImageService and an OperationService over one store in memory.
+    """A gRPC server with an ImageService and an OperationService, which share one store in memory.
 
-    Images and operations are kept over `stop`: after another `start` they are still there.
-    As an async context manager it starts on a free port of the loopback.
+    The emulator keeps its images and operations when it is stopped and started again. As an
+    async context manager, the emulator listens on a free port of the loopback address.
 
     Args:
-        delay_s: how long an operation takes; at 0 it is done at the next call.
-        clock: Unix time in seconds, monotonic; the system's when not given.
+        delay_s: the duration of an operation, in seconds. If it is 0, an operation ends at the next call.
+        clock: the function that returns the Unix time in seconds. The time never decreases. None means the
+            system's time.
 
     Attributes:
-        calls: the latest calls, the oldest first; at most CALLS_KEPT.
-        address: `host:port` while started, else empty.
+        calls: the latest calls, at most CALLS_KEPT. The oldest call is first.
+        address: the address on which the emulator listens, as `host:port`; empty while it is stopped.
     """
 
     def __init__(self, *, delay_s: float = 0.0, clock: Callable[[], float] | None = None) -> None:
@@ -88,13 +90,13 @@ class Emulator:
         self._open: set[asyncio.Task[object]] = set()
 
     async def start(self, address: str = "127.0.0.1:0") -> str:
-        """Listen, in plaintext, and return the address bound.
+        """Listen on an address without TLS, and return the address.
 
         Args:
-            address: `host:port`; port 0 takes a free one.
+            address: the address to listen on, as `host:port`. Port 0 means any free port.
 
         Raises:
-            RuntimeError: it is already started, or the address cannot be bound.
+            RuntimeError: the emulator is already started, or it cannot listen on the address.
         """
         if self._server is not None:
             raise RuntimeError(f"the emulator already listens on {self.address}")
@@ -107,24 +109,27 @@ class Emulator:
         return self.address
 
     async def stop(self) -> None:
-        """Close the listener and end all open calls. No effect if not started."""
+        """Close the listener and end all open calls. If the emulator is not started, do nothing."""
         server, self._server, self.address = self._server, None, ""
         if server is not None:
             await server.stop(None)
             if self._open:
-                # gRPC has cancelled them; they still have to end within this loop's life.
+                # gRPC has cancelled these calls, but their tasks must end before the event loop is closed.
                 await asyncio.wait(self._open, timeout=_CANCEL_S)
 
     def inject(self, fault: InjectedFault) -> None:
-        """Inject a fault into later calls."""
+        """Inject a fault that applies to later calls."""
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Remove every injected fault; calls to which one was already applied are not changed."""
+        """Remove every injected fault. A fault that was already applied to a call stays applied."""
         self._faults.clear()
 
     def reset(self) -> None:
-        """Drop images, operations, recorded calls and faults; a started emulator still listens."""
+        """Delete all images, operations, idempotency keys, recorded calls and injected faults.
+
+        An emulator that is started continues to listen.
+        """
         self._services = self._make_services()
         self.calls.clear()
         self.clear_faults()
@@ -169,13 +174,16 @@ class Emulator:
         return reply
 
     def _watch(self, task: asyncio.Task[object] | None) -> None:
-        """Keep a call among the open ones until it ends."""
+        """Keep the task of a call in the set of open calls until the task ends."""
         if task is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
 
     async def _respond(self, method: Method, request: bytes, metadata: dict[str, str | bytes]) -> bytes:
-        """Handle a call, with an injected fault before or after its effect."""
+        """Handle a call and return the serialized response.
+
+        An injected fault is applied before or after the call is carried out.
+        """
         fault = self._faults.take(method.name)
         if fault is not None and not fault.after_effect:
             await fault.apply()
@@ -187,7 +195,7 @@ class Emulator:
 
 
 def _steady_clock() -> Callable[[], float]:
-    """Return Unix time that does not go back when the system's clock is set."""
+    """Return a clock of Unix time that never decreases, even if the system's clock is changed."""
     offset_s = time.time() - time.monotonic()
     return lambda: time.monotonic() + offset_s
 

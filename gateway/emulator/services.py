@@ -1,6 +1,6 @@
-"""The methods of both services: a request message → a reply message.
+"""The methods of both services. Each takes a request message and returns a reply message.
 
-Nothing here waits, so one call is carried out whole before the next begins.
+The functions do not wait. Therefore each call is completed before the next call starts.
 """
 
 from __future__ import annotations
@@ -31,11 +31,7 @@ _MUTABLE = ("name", "description", "labels")
 
 
 class Services:
-    """Both services over one store.
-
-    Attributes:
-        methods: `package.Service/Method` → its handler.
-    """
+    """The ImageService and the OperationService, which share one store."""
 
     def __init__(self, schema: Schema, store: Store) -> None:
         self._store = store
@@ -58,9 +54,10 @@ class Services:
         """Handle one call.
 
         Args:
-            method: `package.Service/Method`.
-            request: the request of the method's request type.
-            idempotency_key: empty for none; methods that start no operation ignore it.
+            method: the name of the method, as `package.Service/Method`.
+            request: the request message of the method.
+            idempotency_key: the idempotency key of the call; empty if the call has no key. Methods that
+                start no operation ignore the key.
 
         Raises:
             StatusError: the call fails.
@@ -119,7 +116,7 @@ class Services:
 
     def _list_operations(self, request: Any) -> Message:
         operations = self._store.operations_of(request.image_id)
-        # Several may start within one tick of the clock; their places tell them apart.
+        # Several operations can have the same start time. They are sorted by their position instead.
         places = {operation.id: f"{place:020}" for place, operation in enumerate(operations)}
         page = PageRequest(size=request.page_size, token=request.page_token, listing=(request.image_id,))
         return self._messages.operations(
@@ -134,7 +131,10 @@ class Services:
 
 
 def _changes(request: Any) -> Changes:
-    """Read what an update writes: what the mask names, or every mutable field without a mask."""
+    """Return the new values of an update request.
+
+    The update changes the fields in the update mask. Without a mask, it changes every mutable field.
+    """
     paths = tuple(request.update_mask.paths) or _MUTABLE
     if unknown := [path for path in paths if path not in _MUTABLE]:
         raise invalid_argument(f"update_mask: {unknown[0]!r} is not one of {', '.join(_MUTABLE)}")
@@ -161,7 +161,7 @@ def _key_of(column: str) -> Callable[[Image], Key]:
     columns: Mapping[str, Callable[[Image], str]] = {
         "id": lambda image: image.id,
         "name": lambda image: image.name,
-        # Of fixed width, so that text sorts as time does.
+        # The text has a fixed width, so that the order of the texts is the order of the times.
         "createdAt": lambda image: image.created_at.isoformat(timespec="microseconds"),
     }
     read = columns[column]

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class StatusError(Exception):
-    """The call ends with this status.
+    """A gRPC status that ends the call.
 
     Attributes:
-        code: the canonical code, never OK.
-        message: the message for the caller.
-        details: packed google.rpc messages that explain the status.
+        code: the canonical status code; never OK.
+        message: the error message for the caller.
+        details: the google.rpc detail messages, each packed in an Any.
     """
 
     def __init__(self, code: Code, message: str, details: Sequence[AnyMessage] = ()) -> None:
@@ -29,10 +29,10 @@ class StatusError(Exception):
 
 
 def invalid_argument(message: str) -> StatusError:
-    """Return the error of a request that is malformed."""
+    """Return the error for a malformed request."""
     return StatusError(Code.INVALID_ARGUMENT, message)
 
 
 def not_found(kind: str, resource_id: str) -> StatusError:
-    """Return the error of a call about a resource that does not exist."""
+    """Return the error for a call that names a resource which does not exist."""
     return StatusError(Code.NOT_FOUND, f"{kind} {resource_id!r} not found")

@@ -1,8 +1,8 @@
-"""The images and operations of one emulator, and their progress over time.
+"""The images and operations of one emulator.
 
-There is no timer: every method first ends the operations that are due by the clock.
-So with a delay of zero an operation is done at the next call, and there is nothing to
-cancel at shutdown. One image has one operation at a time.
+The store has no timer. Instead, every method first ends the operations whose time is over.
+If the delay is zero, an operation therefore ends at the next call. The store starts no
+tasks, so a shutdown has nothing to cancel. An image has at most one running operation.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class NewImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """New values for an image; None keeps the old one."""
+    """The new values of an image's fields. None means that the field keeps its value."""
 
     name: str | None = None
     description: str | None = None
@@ -50,7 +50,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """A running operation: when it ends (Unix seconds), and the image after success or cancellation."""
+    """A running operation.
+
+    Attributes:
+        image_id: the ID of the image.
+        due_s: the time when the operation ends, in Unix seconds.
+        finished: the image after a success; None if the operation deletes the image.
+        cancelled: the image after a cancellation.
+    """
 
     image_id: str
     due_s: float
@@ -59,11 +66,11 @@ class _Work:
 
 
 class Store:
-    """Images and operations in memory.
+    """A store of images and operations in memory.
 
     Args:
-        clock: Unix time in seconds, monotonic.
-        delay_s: how long an operation takes.
+        clock: the function that returns the Unix time in seconds. The time never decreases.
+        delay_s: the duration of an operation, in seconds.
     """
 
     def __init__(self, *, clock: Callable[[], float], delay_s: float) -> None:
@@ -74,12 +81,16 @@ class Store:
         self._under_way: dict[str, _Work] = {}
 
     def images(self) -> tuple[Image, ...]:
-        """Return every image, in the order of their creation."""
+        """Return all images in the order of their creation."""
         self._settle()
         return tuple(self._images.values())
 
     def image(self, image_id: str) -> Image:
-        """Return an image; NOT_FOUND when there is none."""
+        """Return the image that has an ID.
+
+        Raises:
+            StatusError: NOT_FOUND; no image has the ID.
+        """
         self._settle()
         try:
             return self._images[image_id]
@@ -87,7 +98,11 @@ class Store:
             raise not_found("image", image_id) from None
 
     def operation(self, operation_id: str) -> Operation:
-        """Return an operation in its current state; NOT_FOUND when there is none."""
+        """Return the operation that has an ID, in its current state.
+
+        Raises:
+            StatusError: NOT_FOUND; no operation has the ID.
+        """
         self._settle()
         try:
             return self._operations[operation_id]
@@ -95,10 +110,10 @@ class Store:
             raise not_found("operation", operation_id) from None
 
     def operations_of(self, image_id: str) -> tuple[Operation, ...]:
-        """Return an image's operations, the earliest first; a deleted image keeps them.
+        """Return the operations of an image, the earliest first. The image may be deleted.
 
         Raises:
-            StatusError: NOT_FOUND, no such image ever existed.
+            StatusError: NOT_FOUND; no image ever had the ID.
         """
         self._settle()
         found = tuple(one for one in self._operations.values() if one.image_id == image_id)
@@ -110,7 +125,7 @@ class Store:
         """Start the creation of an image.
 
         Raises:
-            StatusError: ALREADY_EXISTS, the name is taken in the folder.
+            StatusError: ALREADY_EXISTS; another image in the folder has the name.
         """
         self._settle()
         image = Image(
@@ -123,18 +138,18 @@ class Store:
             created_at=self._now(),
         )
         self._require_free_name(image)
-        # The source is not fetched; the checksum is that of its link.
+        # The emulator does not download the image. The checksum is the MD5 hash of its URI.
         checksum = md5(draft.uri.encode(), usedforsecurity=False).hexdigest()
         finished = replace(image, status=ImageStatus.READY, checksum=checksum)
         cancelled = replace(image, status=ImageStatus.ERROR)
         return self._start(method, "Create image", image, finished, cancelled)
 
     def update(self, method: str, image_id: str, changes: Changes) -> Operation:
-        """Start an update of an image; the new values are visible when the operation ends.
+        """Start an update of an image. The new values are visible when the operation ends.
 
         Raises:
-            StatusError: NOT_FOUND; ALREADY_EXISTS, the new name is taken in the folder;
-                FAILED_PRECONDITION, the image is not READY.
+            StatusError: One of these codes. NOT_FOUND: no image has the ID. ALREADY_EXISTS: another image
+                in the folder has the new name. FAILED_PRECONDITION: the image is not READY.
         """
         image = self._idle(image_id, {ImageStatus.READY})
         finished = replace(
@@ -148,22 +163,24 @@ class Store:
         return self._start(method, "Update image", updating, finished, image)
 
     def delete(self, method: str, image_id: str) -> Operation:
-        """Start the deletion of an image; it has the status DELETING until the operation ends.
+        """Start the deletion of an image. The image has the status DELETING until the operation ends.
 
         Raises:
-            StatusError: NOT_FOUND; FAILED_PRECONDITION, another operation on it is running.
+            StatusError: One of these codes. NOT_FOUND: no image has the ID. FAILED_PRECONDITION: another
+                operation of the image is running.
         """
         image = self._idle(image_id, {ImageStatus.READY, ImageStatus.ERROR})
         deleting = replace(image, status=ImageStatus.DELETING)
         return self._start(method, "Delete image", deleting, None, image)
 
     def cancel(self, operation_id: str) -> Operation:
-        """End an operation with CANCELLED, or return it as it is when it has ended.
+        """End an operation with the error CANCELLED, and return the operation.
 
-        A cancelled creation leaves its image in ERROR; any other leaves the image as it was.
+        An operation that has already ended is returned unchanged. After the cancellation of a creation, the
+        image has the status ERROR. After any other cancellation, the image is as it was before the operation.
 
         Raises:
-            StatusError: NOT_FOUND, there is no such operation.
+            StatusError: NOT_FOUND; no operation has the ID.
         """
         operation = self.operation(operation_id)
         work = self._under_way.pop(operation_id, None)
@@ -210,7 +227,7 @@ class Store:
         self._operations[operation_id] = replace(
             self._operations[operation_id],
             done=True,
-            # The time when it ended, not when it was read.
+            # The time at which the operation ended, not the time of the current call.
             modified_at=datetime.fromtimestamp(work.due_s, UTC),
             image=work.finished,
         )
@@ -222,7 +239,7 @@ class Store:
         return image
 
     def _require_free_name(self, image: Image) -> None:
-        """Refuse a name that another image of the folder has or is about to have."""
+        """Refuse a name that another image in the folder has, or will have after a running operation."""
         to_be = (work.finished for work in self._under_way.values())
         others = (one for one in (*self._images.values(), *to_be) if one is not None and one.id != image.id)
         if image.name and any((one.folder_id, one.name) == (image.folder_id, image.name) for one in others):
