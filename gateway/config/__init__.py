@@ -1,4 +1,4 @@
-"""The configuration: its sections, and how it is read."""
+"""The sections of the configuration, and the functions that load and check the configuration."""
 
 from gateway.config.load import load_config
 from gateway.config.plaintext import find_plaintext

@@ -1,7 +1,7 @@
-"""PEM files of certificates and keys, checked when they are read.
+"""Reads and checks PEM files of certificates and private keys.
 
-The errors of libraries ("no start line", or none until the first handshake) name neither the file nor the key
-of the configuration; the faults from here name both.
+The faults of this module name the file and the configuration key. The errors of TLS libraries name neither,
+and some libraries report an error only at the first handshake.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def read_certificates(path: Path, key: str) -> bytes:
-    """Return the content of a file of certificates.
+    """Return the content of a certificate file.
 
     Args:
         path: the path of the file.
-        key: the key of the configuration that names the file.
+        key: the configuration key that contains the path.
 
     Raises:
-        FaultsError: it cannot be read, or contains no certificate.
+        FaultsError: the file cannot be read, or contains no certificate.
     """
     data = _read(path, key)
     _parse_certificates(data, path, key)
@@ -34,15 +34,16 @@ def read_certificates(path: Path, key: str) -> bytes:
 
 
 def read_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[bytes, bytes]:
-    """Return the contents of the files of a certificate chain and of its private key.
+    """Return the content of a certificate chain file and the content of a private key file.
 
     Args:
-        certificate: file of the chain, the server's own certificate first.
-        private_key: file of the key, not encrypted.
-        section: the section of the configuration that names the files, such as `rest.tls`.
+        certificate: the path of the certificate chain. The server's own certificate is the first one.
+        private_key: the path of the unencrypted private key.
+        section: the configuration section that contains both paths, such as `rest.tls`.
 
     Raises:
-        FaultsError: with all faults of both files, or when they do not belong together.
+        FaultsError: a file is invalid, or the private key is not the key of the certificate. The error
+            contains the faults of both files.
     """
     faults = FaultCollector()
     chain, secret = b"", b""
@@ -83,7 +84,7 @@ def _parse_key(data: bytes, path: Path, key: str) -> bytes:
     try:
         private = load_pem_private_key(data, password=None)
         return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except TypeError as error:  # the library's error when a password is needed
+    except TypeError as error:  # the library raises this error if the key needs a password
         raise _fault(path, key, "is encrypted; give a private key without a password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _fault(

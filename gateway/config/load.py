@@ -1,7 +1,7 @@
 """Loads the configuration from a file and the environment, and reports all faults together.
 
-Defaults, then the file, then the environment: each overrides the one before,
-key by key.
+A key in the file overrides the default value of the key. An environment variable overrides
+both.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 _Place: TypeAlias = "Callable[[Path], Position]"
 
 PREFIX = "GATEWAY__"
-"""Environment variables with this prefix override keys; `__` separates levels."""
+"""The prefix of the environment variables that override keys. `__` separates the levels of a key."""
 
 _IPV6_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]*\]:[0-9]+")
-"""An address as `[::1]:8080` is not valid YAML, so in a variable it needs no quotes."""
+"""A pattern for an IPv6 address with a port, such as `[::1]:8080`.
+
+Without quotes, such an address is not valid YAML. An environment variable may contain it without quotes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
     """Return the configuration.
 
     Raises:
-        FaultsError: with every fault of the file and the environment.
+        FaultsError: the configuration is invalid. The error contains all faults that were found.
     """
     document = _read_file(file) if file else None
     values: dict[str, Any] = dict(document.value) if document else {}
@@ -57,7 +60,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return the faults of sections that contradict each other."""
+    """Return the faults of values that contradict the values of another section."""
     names = ", ".join(config.upstreams)
     return [
         Fault(
@@ -87,7 +90,10 @@ def _read_file(file: pathlib.Path) -> Document | None:
 
 
 def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
-    """Read the variables in the order of their names, so that the result never depends on the shell."""
+    """Return the overrides from the environment variables, sorted by variable name.
+
+    The order of the variables in the environment therefore does not influence the result.
+    """
     overrides, faults, defaults = [], [], Config().model_dump()
     for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
         path = _path_of(variable, values, defaults)
@@ -113,7 +119,10 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
 
 
 def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> tuple[str, ...]:
-    """Return the path in a variable's name; keys of the file and the defaults match in any case."""
+    """Return the path of the key that a variable name contains.
+
+    The comparison with the keys of the file and of the default configuration ignores case.
+    """
     path: list[str] = []
     here: tuple[Any, ...] = (values, defaults)
     for part in variable[len(PREFIX) :].split("__"):
@@ -125,7 +134,7 @@ def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) ->
 
 
 def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | None:
-    """Set a value; return a fault if a parent of the key is not a section."""
+    """Set a key to the value of an override. Return a fault if a parent of the key is not a section."""
     here = values
     for depth, key in enumerate(override.path[:-1], 1):
         inner = here.get(key)
@@ -140,7 +149,11 @@ def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | 
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Add the default upstreams and services to those given: the operator chooses the keys of both."""
+    """Return the values, with the default upstreams and services added.
+
+    The keys of both maps are names that the operator chooses. A map in the configuration would otherwise
+    replace all default entries.
+    """
     defaults = Config()
     values = dict(values)
     given = values.get("upstreams")
@@ -161,7 +174,7 @@ def _places(document: Document | None, overrides: list[_Override]) -> _Place:
         for override in reversed(overrides):
             if path[: len(override.path)] == override.path:
                 return Position(override.variable)
-        # A missing or unknown key has no position of its own: use that of its section.
+        # A missing or unknown key has no position of its own. Use the position of its section.
         for depth in range(len(path), 0, -1):
             if document and document.has(path[:depth]):
                 break

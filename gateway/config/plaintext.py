@@ -1,4 +1,4 @@
-"""Listeners and upstreams that use plaintext over a network."""
+"""Finds listeners and upstreams that use plaintext over a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def find_plaintext(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield key and address of each listener and upstream that is not on loopback and has no TLS."""
+    """Yield the configuration key and the address of each listener and upstream that uses no TLS.
+
+    Addresses on the loopback interface are omitted.
+    """
     for name, listener in (("rest", config.rest), ("grpc", config.grpc), ("admin", config.admin)):
         if listener.tls is None and not _is_loopback(listener.listen.host):
             yield f"{name}.listen", str(listener.listen)

@@ -1,7 +1,7 @@
-"""The sections of the configuration: each key with its type, default and description.
+"""The sections of the configuration. Each key has a type, a default and a description.
 
-A key accepts only the values that are implemented, so that no setting is accepted
-without effect.
+A key accepts only values that are implemented. The gateway refuses all other values. The
+keys of the section `ledger` are an exception: they are accepted, but have no effect.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _LAST_PORT = 65535
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are faults, values are immutable."""
+    """The base class of the sections. A section refuses unknown keys, and its values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Address(BaseModel):
-    """The address of a listener. Port 0 takes a free port."""
+    """The address of a listener. Port 0 means any free port."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,10 +45,10 @@ class Address(BaseModel):
 
 
 def parse_address(text: Any) -> Any:
-    """Read `host:port`, `[::1]:port` or `:port` (every interface).
+    """Parse an address of the form `host:port`, `[::1]:port` or `:port`; the last one means every interface.
 
     Raises:
-        ValueError: it is not of that form.
+        ValueError: the text has another form.
     """
     if isinstance(text, Address):
         return text
@@ -88,7 +88,7 @@ def _listen(port: int) -> Address:
 
 
 class ListenerTls(Section):
-    """TLS of a listener, from PEM files."""
+    """The paths of the PEM files for TLS of a listener."""
 
     certificate: Path
     """Certificate chain."""
@@ -153,7 +153,7 @@ class Upstream(Section):
 
 
 class Api(Section):
-    """The services that are served, and their upstreams."""
+    """The services that the gateway serves, and the upstream of each service."""
 
     descriptor_sets: tuple[Path, ...] = ()
     """Further FileDescriptorSet files, with all their imports."""
@@ -188,7 +188,7 @@ class Policies(Section):
 
 
 class DecisionLog(FileSection, Section):
-    """The place where each decision is recorded. A sink with keys of its own adds them by its section."""
+    """The sink that receives a record of each decision. The base class adds the keys of the file sink."""
 
     type: SinkName = SinkName.STDOUT
     """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
@@ -230,12 +230,12 @@ class Callers(Section):
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields of `caller` that have values with this configuration; others are empty."""
+        """The fields of `caller` that have values under this configuration. All other fields are empty."""
         return _CALLER_FIELDS[self.type]
 
 
 class Ledger(Section):
-    """The durable record of calls. This version has none: its keys are accepted with a warning."""
+    """The durable record of calls. This version has no ledger; keys of this section only cause a warning."""
 
     url: str = "sqlite:///ledger.db"
     """Database of the ledger. Not in effect yet: decisions are logged, nothing is recorded durably."""
@@ -244,7 +244,7 @@ class Ledger(Section):
 
 
 class Limits(Section):
-    """Limits for one call, and for all calls together."""
+    """The limits for each call, and for all calls together."""
 
     body_bytes: int = Field(65536, ge=1, le=64 * 1024 * 1024)
     """Largest request body, also after decompression."""
@@ -288,5 +288,5 @@ class Config(Section):
 
     @property
     def services(self) -> dict[str, str]:
-        """Full name of each service served → name of its upstream."""
+        """The name of the upstream of each served service, by the full name of the service."""
         return {name: upstream for name, upstream in self.api.services.items() if upstream is not None}
