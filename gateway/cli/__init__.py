@@ -1,1 +1,1 @@
-"""The commands. Each imports what it needs when it runs, so that --help and version are quick."""
+"""The commands. A command imports the modules that it needs when it runs, so that `--help` is fast."""

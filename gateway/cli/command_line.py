@@ -1,6 +1,6 @@
-"""The common parts of the commands: options, exit codes, and the form of faults.
+"""The common parts of the commands: options, exit codes, and the output of faults.
 
-Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration.
+Exit codes: 0 success, 1 a check found faults, 2 wrong usage or configuration.
 """
 
 from __future__ import annotations
@@ -32,13 +32,19 @@ WRONG_CONFIGURATION = 2
 
 
 class ExistingPath(click.Path):
-    """A path that exists. When that cannot be found out, the error has the reason."""
+    """A parameter type for a path that must exist.
+
+    If the path cannot be accessed, the error message contains the reason.
+    """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, exists=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; click itself reports any failure as a path that does not exist."""
+        """Return the path, or report why it cannot be accessed.
+
+        Without this check, click would report every error as a path that does not exist.
+        """
         try:
             Path(value).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -62,24 +68,24 @@ _COLORS = {"warning": "yellow", "note": "cyan"}
 
 
 class WrongUsageError(click.ClickException):
-    """A command's arguments cannot be used."""
+    """The arguments of a command are invalid, or the command cannot read or write a file."""
 
     exit_code = WRONG_CONFIGURATION
 
 
 class Commands(click.Group):
-    """Commands that report, without a traceback, when their output cannot be written."""
+    """A group of commands. If reading or writing fails, a command reports the error without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        if sys.stdin is None:  # it was closed, which click does not expect
+        if sys.stdin is None:  # standard input is closed, and click does not support this
             sys.stdin = ctx.with_resource(Path(os.devnull).open(encoding="utf-8"))  # noqa: SIM115 - the context closes it
         try:
             return super().invoke(ctx)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever reads has seen enough; click knows what to do
+            if error.errno == errno.EPIPE:  # the reader closed the pipe; click handles this error
                 raise
-            # What is left in the buffer cannot be written either, when the process ends.
+            # The process would try to write the rest of the buffer at its end, and would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             where = f" of {error.filename}" if error.filename else ""
             raise WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
@@ -87,7 +93,7 @@ class Commands(click.Group):
 
 @contextmanager
 def exit_on_faults(code: int) -> Iterator[None]:
-    """Show what is wrong with what was written, and end with the code."""
+    """If a FaultsError is raised, print its faults and end the process with an exit code."""
     try:
         yield
     except FaultsError as error:
@@ -97,14 +103,14 @@ def exit_on_faults(code: int) -> Iterator[None]:
 
 
 def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
-    """Print a fault with its line, and a caret below the column.
+    """Print a fault, the line of its position, and a caret below the column.
 
-    Colors are used on terminals, unless NO_COLOR is set (https://no-color.org).
+    A terminal shows colors, unless NO_COLOR is set (https://no-color.org).
 
     Args:
-        fault: the fault to show.
-        level: `warning` or `note`; empty for an error.
-        is_error: print to standard error.
+        fault: the fault to print.
+        level: the level of the fault: `warning` or `note`; empty for an error.
+        is_error: whether to print to standard error instead of standard output.
     """
     has_no_color = bool(os.environ.get("NO_COLOR"))
     click.echo("\n".join(_fault_lines(fault, level)), err=is_error, color=False if has_no_color else None)
@@ -138,7 +144,7 @@ def fault_to_json(fault: Fault) -> dict[str, Any]:
 
 
 def load_configuration(file: Path | None) -> Config:
-    """Return the configuration; faults end the command."""
+    """Return the configuration. If it has faults, end the command."""
     from gateway.config import load_config
 
     with exit_on_faults(WRONG_CONFIGURATION):
@@ -146,7 +152,7 @@ def load_configuration(file: Path | None) -> Config:
 
 
 def open_schema(file: Path | None) -> tuple[Config, Schema]:
-    """Return the configuration and its table of methods; faults end the command."""
+    """Return the configuration and the schema. If there are faults, end the command."""
     from gateway.serving import sources
 
     config = load_configuration(file)
@@ -155,7 +161,12 @@ def open_schema(file: Path | None) -> tuple[Config, Schema]:
 
 
 def open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
-    """Return a bundle, by default that of the configuration; faults end the command."""
+    """Return a bundle and the schema. If there are faults, end the command.
+
+    Args:
+        path: the path of the bundle; None means the bundle of the configuration.
+        file: the path of the configuration file; None means the default configuration.
+    """
     from gateway.serving import sources
 
     config, schema = open_schema(file)
@@ -165,7 +176,10 @@ def open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
 
 
 def find_bundle(config: Config, path: Path | None) -> Path:
-    """Return where the bundle is; that there is none ends the command."""
+    """Return the path of the bundle: a given path, or the path in the configuration.
+
+    If the path does not exist, end the command.
+    """
     bundle = path or config.policies.path
     if not bundle.exists():
         raise WrongUsageError(
@@ -175,7 +189,7 @@ def find_bundle(config: Config, path: Path | None) -> Path:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file; that it cannot be written ends the command."""
+    """Write a text to a file. If the file cannot be written, end the command."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -188,5 +202,5 @@ def print_json(value: Any) -> None:
 
 
 def count(things: Sized, name: str) -> str:
-    """Return `1 rule`, `2 rules`."""
+    """Return the number of things and their name, such as `1 rule` or `2 rules`."""
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The demo: a gateway before the built-in emulator, and what to try on it."""
+"""The demo: a gateway that forwards calls to the built-in emulator, and printed examples of calls."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ Ctrl-C stops it.
 async def run_demo(
     config: Config, environment: Mapping[str, str], delay_s: float, write: Callable[[str], None]
 ) -> None:
-    """Run a gateway whose upstreams are all one emulator, until a signal.
+    """Run a gateway until a signal stops it. All its upstreams are one emulator.
 
     Args:
-        config: the gateway's configuration; the addresses of its upstreams are not used.
-        environment: the environment for telemetry's variables.
-        delay_s: time that an emulated operation takes.
-        write: shows a text to the user.
+        config: the configuration of the gateway. The settings of its upstreams are not used.
+        environment: the environment variables, which configure telemetry.
+        delay_s: the duration of an emulated operation, in seconds.
+        write: the function that shows a text to the user.
 
     Raises:
         FaultsError: the gateway cannot start.
@@ -58,7 +58,10 @@ async def run_demo(
 
 
 def _with_bundle(config: Config) -> Config:
-    """Point at the bundle that the package ships when the operator has none yet."""
+    """Return a configuration whose bundle exists.
+
+    If the configuration names no bundle and the default path does not exist, use the bundle of the package.
+    """
     policies = config.policies
     if "path" in policies.model_fields_set or policies.path.exists():
         return config

@@ -1,4 +1,4 @@
-"""The line of a fault, prepared for a terminal: secrets redacted, one column for each character."""
+"""Prepares the line of a fault for a terminal: redacts secrets, and replaces unprintable characters."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Excerpt:
     """A line of a file.
 
     Attributes:
-        text: the text of the line, redacted and cut to a readable length.
-        offset: terminal columns before the position of the fault.
+        text: the text of the line, redacted and shortened.
+        offset: the number of terminal columns before the position of the fault.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Excerpt:
 
 
 def make_excerpt(position: Position) -> Excerpt | None:
-    """Return the line of a position; None when it has none, or when the position is within a secret."""
+    """Return the excerpt for a position; None if the position has no line or is inside a secret."""
     if not position.source.strip() or position.column < 1:
         return None
     before = position.source[: position.column - 1]
@@ -45,12 +45,12 @@ def make_excerpt(position: Position) -> Excerpt | None:
 
 
 def _printable(text: str) -> str:
-    """Return a text without characters that move the cursor; a tab becomes one space."""
+    """Return a text in which each tab is one space, and each unprintable character is replaced."""
     return "".join(" " if char == "\t" else char if char.isprintable() else _UNPRINTABLE for char in text)
 
 
 def _width(text: str) -> int:
-    """Return the number of terminal columns of a text."""
+    """Return the number of terminal columns that a text needs."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text

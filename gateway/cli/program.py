@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class _Program(Commands):
-    """The command `baremetal-gateway`; it reserves closed standard streams before anything is opened."""
+    """The command `baremetal-gateway`.
+
+    It reserves the descriptors of closed standard streams before the process opens files or sockets.
+    """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command."""
@@ -100,8 +103,8 @@ main.add_command(policy)
 
 
 def _start_logs(level: str) -> None:
-    # For a bad OTEL_PYTHON_CONTEXT, the OpenTelemetry API prints a traceback when it is imported. The
-    # start reports the variable as a fault instead.
+    # If OTEL_PYTHON_CONTEXT is invalid, the OpenTelemetry API logs a traceback when it is imported. The
+    # gateway reports the variable as a fault later, so this log line is not needed.
     api_log = logging.getLogger("opentelemetry.context")
     api_log.disabled = True
     from gateway.telemetry import capture_other_output, configure_logs

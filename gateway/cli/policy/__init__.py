@@ -1,4 +1,4 @@
-"""The commands of the group `policy`, each group of them in a module of its own."""
+"""The commands of the group `policy`. Related commands share a module."""
 
 from gateway.cli.policy.files import print_hash, sign
 from gateway.cli.policy.records import replay
@@ -7,6 +7,6 @@ from gateway.cli.policy.starter import init
 from gateway.cli.policy.suites import test
 
 COMMANDS = (evaluate, explain, init, print_hash, replay, sign, test)
-"""All of them; they are added to the group `policy`."""
+"""The commands in the modules of this package. The module `group` adds them to the group `policy`."""
 
 __all__ = ["COMMANDS"]

@@ -1,4 +1,4 @@
-"""The commands for the files of a bundle: hash and sign them."""
+"""The commands that hash and sign the files of a bundle."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def sign(path: Path | None, file: Path | None, key: Path) -> None:
 
 
 def _check_form(files: BundleFiles) -> None:
-    """Check the form of the documents, so that emptied or truncated files are not signed.
+    """Parse the documents of a bundle, so that an empty or truncated file is not signed or listed.
 
     Raises:
-        FaultsError: with all faults in the form of the documents.
+        FaultsError: a document is invalid. The error contains all faults that were found.
     """
     from gateway.faults import FaultsError
     from gateway.policy.reader import read_documents

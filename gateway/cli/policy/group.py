@@ -1,4 +1,7 @@
-"""The commands about policies. Exit codes: 0 fine, 1 a check found faults, 2 wrong usage or configuration."""
+"""The group `policy` of commands.
+
+Exit codes: 0 success, 1 a check found faults, 2 wrong usage or configuration.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def init(folder: Path) -> None:
 
 
 def _files(folder: Traversable, within: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every file of the starter bundle, from a wheel or a folder."""
+    """Yield the path and the text of every file of the starter bundle. The path is relative to the bundle."""
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         if entry.is_dir():
             yield from _files(entry, f"{within}{entry.name}/")
