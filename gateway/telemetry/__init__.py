@@ -1,7 +1,7 @@
-"""Telemetry: traces, metrics, logs, health.
+"""Telemetry: traces, metrics, logs and health.
 
-Names follow the semantic conventions of OpenTelemetry,
-https://opentelemetry.io/docs/specs/semconv/, where they have one.
+If the semantic conventions of OpenTelemetry define a name, the gateway uses this name:
+https://opentelemetry.io/docs/specs/semconv/.
 """
 
 from gateway.telemetry.health import Condition, Health, Status

@@ -1,8 +1,9 @@
-"""Sums and histograms that are aggregated where they are recorded, as the SDK would aggregate them.
+"""Sums and histograms that the gateway aggregates itself. The results are the same as the SDK's results.
 
-A record looks its point up by the values of the labels and changes it: no lock, no copies,
-no thread but one may record. Whoever collects meanwhile may see a value in one part of a
-point and not yet in another; the next collection shows it in both.
+To record a value, an aggregate finds the point of the label values and changes the point.
+It uses no lock and no copies, so only one thread may record. Another thread may collect the
+points at the same time. It can then see a value in the count of a point but not in the sum.
+The next collection contains the value in both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
 
 MAX_POINTS = 2000
-"""Points of an instrument; what has further labels is counted in one more, as in the SDK."""
+"""The maximum number of points of an instrument.
+
+Values with any further labels are counted in one additional point, as in the SDK.
+"""
 
 _OVERFLOW = ("otel.metric.overflow",)
 _CUMULATIVE = export.AggregationTemporality.CUMULATIVE
@@ -33,10 +37,10 @@ class Identity:
     """The name and description of an instrument.
 
     Attributes:
-        name: the name, by OpenTelemetry's conventions.
-        description: the description for people.
-        unit: the unit of its values; empty for counts.
-        keys: the keys of the labels that each record has.
+        name: the name of the instrument, which follows OpenTelemetry's conventions.
+        description: the human-readable description of the instrument.
+        unit: the unit of the values; empty for counts.
+        keys: the keys of the labels of each recorded value.
     """
 
     name: str
@@ -67,14 +71,14 @@ P = TypeVar("P", _SumPoint, _HistogramPoint)
 
 
 class Aggregate(ABC, Generic[P]):
-    """The points of one instrument, by the values of their labels."""
+    """The points of one instrument. Each point belongs to one combination of label values."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._points: dict[tuple[str | int, ...], P] = {}
 
     def collect(self, now_ns: int) -> Metric | None:
-        """Return all points as the SDK does; None before the first record."""
+        """Return all points in the SDK's format, or None if nothing was recorded yet."""
         points = list(self._points.items())
         if not points:
             return None
@@ -91,7 +95,10 @@ class Aggregate(ABC, Generic[P]):
     def _make_point(self) -> P: ...
 
     def _add_point(self, labels: tuple[str | int, ...]) -> P:
-        """Return the point of labels that have none yet."""
+        """Create and return the point for new label values.
+
+        If the maximum number of points is reached, return the additional point.
+        """
         if len(self._points) >= MAX_POINTS:
             labels = _OVERFLOW
         return self._points.setdefault(labels, self._make_point())
@@ -103,14 +110,14 @@ class Aggregate(ABC, Generic[P]):
 
 
 class SumAggregate(Aggregate[_SumPoint]):
-    """A sum for each set of labels."""
+    """A sum for each combination of label values."""
 
     def __init__(self, identity: Identity, *, is_monotonic: bool) -> None:
         super().__init__(identity)
         self._is_monotonic = is_monotonic
 
     def add(self, amount: int, *labels: str | int) -> None:
-        """Add an amount."""
+        """Add an amount to the sum of the label values."""
         point = self._points.get(labels) or self._add_point(labels)
         point.value += amount
 
@@ -128,14 +135,14 @@ class SumAggregate(Aggregate[_SumPoint]):
 
 
 class HistogramAggregate(Aggregate[_HistogramPoint]):
-    """A histogram for each set of labels."""
+    """A histogram for each combination of label values."""
 
     def __init__(self, identity: Identity, bounds: Sequence[float]) -> None:
         super().__init__(identity)
         self._bounds = tuple(bounds)
 
     def record(self, value: float, *labels: str | int) -> None:
-        """Count a value."""
+        """Record a value in the histogram of the label values."""
         point = self._points.get(labels) or self._add_point(labels)
         point.counts[bisect_left(self._bounds, value)] += 1
         point.sum += value
@@ -170,7 +177,13 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
 
 
 def add_metrics(data: MetricsData, scope: str, aggregates: Sequence[Aggregate[Any]]) -> MetricsData:
-    """Return the metrics of the SDK, with further metrics in one of its scopes."""
+    """Return the metrics of the SDK together with the metrics of aggregates.
+
+    Args:
+        data: the metrics of the SDK.
+        scope: the name of the SDK's instrumentation scope that the metrics of the aggregates are added to.
+        aggregates: the aggregates whose metrics are added.
+    """
     now_ns = time_ns()
     metrics = [metric for one in aggregates if (metric := one.collect(now_ns)) is not None]
     (resource_metrics,) = data.resource_metrics

@@ -1,7 +1,7 @@
 """Validation of the standard OTEL_* variables.
 
-For some bad values the SDK raises an exception that does not name the variable, others it logs or ignores.
-Here all of them are faults, reported together, before any part of the SDK is created.
+For some invalid values, the SDK raises an exception that does not name the variable. It logs or ignores
+other invalid values. This module returns a fault for each invalid value before the SDK is set up.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _GRPC = "grpc"
 def find_faults(environment: Mapping[str, str]) -> list[Fault]:
     """Return a fault for each OTEL_* variable with an invalid value.
 
-    Faults show values, but not those of headers: they hold credentials.
+    Faults never show the values of headers, because headers contain credentials.
     """
     faults = []
     for variable, check in _CHECKS.items():
@@ -54,7 +54,10 @@ def find_faults(environment: Mapping[str, str]) -> list[Fault]:
 
 
 def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the faults of values that are invalid only in combination with another variable."""
+    """Yield the variable name and the error message for each value that is checked with another variable.
+
+    Such a value is invalid only in combination with the value of the other variable.
+    """
     queue = _number(environment.get(_QUEUE, ""), _DEFAULT_QUEUE)
     batch = _number(environment.get(_BATCH, ""), _DEFAULT_BATCH)
     if batch > queue > 0:
@@ -136,7 +139,10 @@ def _sampler(text: str) -> None:
 
 
 def _context(text: str) -> None:
-    """Load a context as the OpenTelemetry API does when it is imported; the API only logs a failure."""
+    """Load a context like the OpenTelemetry API.
+
+    The API loads the context when it is imported, and only logs a failure.
+    """
     if not text:
         return
     try:

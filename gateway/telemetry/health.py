@@ -1,4 +1,4 @@
-"""Health of the gateway: named conditions, which any part can set, and facts that are shown with them."""
+"""The health of the gateway: named conditions that parts of the gateway set, and additional facts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Status(StrEnum):
     """The status of a part of the gateway.
 
     Attributes:
-        OK: as it should.
-        DEGRADED: worse than it should; the gateway can still be sent calls.
-        FAILED: the gateway must not be sent calls.
+        OK: the part works.
+        DEGRADED: the part has a problem, but the gateway can still handle calls.
+        FAILED: the part does not work, and the gateway must not receive calls.
     """
 
     OK = "ok"
@@ -27,13 +27,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """The health of one part.
+    """The condition of one part of the gateway.
 
     Attributes:
         name: the name of the part.
-        status: how it works.
-        reason: why it does not work as it should; empty while it does.
-        since: when the status changed last.
+        status: the status of the part.
+        reason: the text that describes the problem of the part; usually empty for the status OK.
+        since: the time of the last change of the status.
     """
 
     name: str
@@ -52,7 +52,8 @@ class Health:
     """The conditions of all parts, in the order in which they were first set.
 
     Attributes:
-        facts: what the readiness page shows with the status, such as version and bundle.
+        facts: the additional values that the readiness page shows, such as the version and the bundle.
+        now: the function that returns the current time.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -66,12 +67,12 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the gateway may be sent calls: some part has reported, and none has failed."""
+        """Whether the gateway can handle calls: a condition is set, and none is FAILED."""
         conditions = self._conditions.values()
         return bool(conditions) and all(one.status is not Status.FAILED for one in conditions)
 
     def set(self, name: str, status: Status, reason: str = "") -> None:
-        """Set the condition of a part. The time is kept as long as the status stays the same."""
+        """Set the condition of a part. If the status is unchanged, the time `since` is also unchanged."""
         known = self._conditions.get(name)
         since = known.since if known is not None and known.status is status else self.now()
         self._conditions[name] = Condition(name=name, status=status, reason=reason, since=since)

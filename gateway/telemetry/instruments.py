@@ -1,7 +1,7 @@
-"""Instruments that every call records in: aggregated by the gateway itself, or by the SDK.
+"""Instruments that every call records in. The gateway itself or the SDK aggregates the values.
 
-Both show the same metrics. The SDK's own do more than the gateway's: other temporalities,
-exponential histograms, exemplars.
+The gateway's instruments and the SDK's instruments produce the same metrics. Only the SDK's
+instruments support other temporalities, exponential histograms and exemplars.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 Record: TypeAlias = Callable[..., None]
-"""Records a value, followed by the values of its labels."""
+"""A function that records a value. The arguments are the value and the values of its labels."""
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -34,17 +34,17 @@ _SECONDS = "s"
 _DEFAULTS = {
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": ("", "cumulative"),
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ("", "explicit_bucket_histogram"),
-    "OTEL_METRICS_EXEMPLAR_FILTER": ("", "trace_based", "always_off"),  # no span is ever the current one
+    "OTEL_METRICS_EXEMPLAR_FILTER": ("", "trace_based", "always_off"),  # no span is ever the current span
 }
 
 
 def need_sdk(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment asks for what only the SDK's instruments do."""
+    """Return whether the environment requires a feature that only the SDK's instruments have."""
     return any(environment.get(name, "").strip().lower() not in done for name, done in _DEFAULTS.items())
 
 
 class Instruments(Protocol):
-    """Makes instruments; each is a function that records."""
+    """Creates instruments. An instrument is a function that records a value."""
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
         """Return a function that adds to a new counter."""
@@ -57,7 +57,7 @@ class Instruments(Protocol):
 
 
 class SdkInstruments:
-    """Instruments of the SDK."""
+    """Creates instruments that the SDK aggregates."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -79,10 +79,10 @@ class SdkInstruments:
 
 
 class OwnInstruments:
-    """Instruments that the gateway aggregates itself.
+    """Creates instruments that the gateway aggregates itself.
 
     Attributes:
-        aggregates: the aggregates of the instruments, in the order in which they were created.
+        aggregates: the aggregates of the instruments, in the order of creation.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class OwnInstruments:
 
 
 class PrometheusReader(PrometheusMetricReader):
-    """Shows the SDK's metrics and the gateway's own to Prometheus."""
+    """Exports the metrics of the SDK and the metrics that the gateway aggregates to Prometheus."""
 
     def __init__(self, own: OwnInstruments, registry: CollectorRegistry) -> None:
         super().__init__(registry=registry, scope_info_enabled=False)
@@ -123,10 +123,10 @@ class PrometheusReader(PrometheusMetricReader):
 
 
 class ExportingReader(PeriodicExportingMetricReader):
-    """Exports the SDK's metrics and the gateway's own."""
+    """Exports the metrics of the SDK and the metrics that the gateway aggregates."""
 
     def __init__(self, own: OwnInstruments, exporter: MetricExporter) -> None:
-        self._own = own  # first: the library starts a thread
+        self._own = own  # set first, because the library starts a thread that reads it
         super().__init__(exporter)
 
     def _receive_metrics(

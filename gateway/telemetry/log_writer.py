@@ -1,7 +1,7 @@
-"""Writes log lines in a thread of its own, because their reader can be slow or stop reading.
+"""Writes log lines in a separate thread, because the reader of the log can be slow or stop reading.
 
-Otherwise a blocked write to standard error would block the event loop, and so all
-calls, the health checks and the signal handlers.
+Without this thread, a blocked write to standard error would block the event loop. All
+calls, the health checks and the signal handlers would then wait.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CAPACITY_BYTES = 4 * 1024 * 1024
-"""Maximum size of the queue, in bytes; further lines are dropped."""
+"""The maximum size of the queue, in bytes. If the queue is full, new lines are dropped."""
 
 GATHER_S = 0.02
-"""Time for which lines are collected before they are written together, in seconds."""
+"""The time for which lines are collected before they are written together, in seconds."""
 
 CLOSE_S = 2.0
-"""Time for writing the queued lines when the process ends, in seconds."""
+"""The time for writing the queued lines when the process ends, in seconds."""
 
 _BATCH_BYTES = 65536
 
@@ -32,8 +32,8 @@ class LogWriter:
     """A bounded queue of lines, and the thread that writes them to a file descriptor.
 
     While lines arrive, the thread reads the queue every GATHER_S. Only the first line after
-    a pause has to wake it, so other lines cost neither a system call nor a switch of the
-    interpreter lock.
+    a pause has to wake the thread. All other lines need neither a system call nor a switch
+    of the interpreter lock.
     """
 
     def __init__(
@@ -46,33 +46,37 @@ class LogWriter:
         """Start the thread.
 
         Args:
-            descriptor: the file descriptor that lines are written to; the writer does not close it.
-            notice: returns the line that reports how many lines were dropped.
-            capacity_bytes: maximum size of the queue.
-            gather_s: time for which lines are collected, in seconds.
+            descriptor: the file descriptor that lines are written to. The writer does not close it.
+            notice: the function that takes the number of dropped lines, and returns the log line that
+                reports this number.
+            capacity_bytes: the maximum size of the queue, in bytes.
+            gather_s: the time for which lines are collected, in seconds.
         """
         self._descriptor = descriptor
         self._notice = notice
         self._capacity_bytes = capacity_bytes
         self._gather_s = gather_s
         self._lines: deque[bytes] = deque()
-        # Each counter is changed either by callers of put() or by the thread, so none needs a lock.
+        # Each counter is changed only by callers of put(), or only by the thread. No counter needs a lock.
         self._put_bytes = self._overflowed = 0
         self._taken_bytes = self._failed = self._reported = 0
         self._is_idle = self._is_torn = False
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._closing = threading.Event()
-        # A daemon thread: when it is blocked in a write, the process can still end.
+        # The process can end even if a daemon thread is blocked in a write.
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
     @property
     def dropped(self) -> int:
-        """Number of lines dropped since the start: the queue was full, or writing failed."""
+        """The number of lines that were dropped because the queue was full or writing failed."""
         return self._overflowed + self._failed
 
     def put(self, line: bytes) -> None:
-        """Queue a line, or drop it when the queue is full. Callers hold a lock, such as the handler's."""
+        """Add a line to the queue, or drop the line if the queue is full.
+
+        Callers must hold a lock, such as the lock of the log handler.
+        """
         waiting = self._put_bytes - self._taken_bytes
         if waiting + len(line) > self._capacity_bytes or self._closing.is_set():
             self._overflowed += 1
@@ -84,14 +88,14 @@ class LogWriter:
             self._wake.put(None)
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Write the queued lines within the timeout; later lines are dropped."""
+        """Write the queued lines within the timeout. Lines that are added later are dropped."""
         self._closing.set()
         self._wake.put(None)
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while True:
-            self._is_idle = True  # set before the queue is read: a line added after that wakes the thread
+            self._is_idle = True  # set before the queue is read, so that a line added later wakes the thread
             if not self._lines and not self._closing.is_set():
                 self._wake.get()
             self._is_idle = False
@@ -117,15 +121,15 @@ class LogWriter:
                 self._reported = dropped
 
     def _write(self, data: bytes) -> bool:
-        """Write whole lines; return whether all of them were written."""
-        # After a partly written line, the next one starts on a new line.
+        """Write complete lines. Return whether all lines were written."""
+        # If the last line was only partly written, a line break separates it from the new lines.
         data = b"\n" + data if self._is_torn else data
         written = 0
         try:
             while written < len(data):
                 try:
                     written += os.write(self._descriptor, memoryview(data)[written:])
-                except BlockingIOError:  # another process with the same descriptor has made it non-blocking
+                except BlockingIOError:  # another process that shares the descriptor made it non-blocking
                     select.select([], [self._descriptor], [])
                 else:
                     self._is_torn = data[written - 1 : written] != b"\n"

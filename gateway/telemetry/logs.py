@@ -1,9 +1,9 @@
-"""Structured logs: one JSON object a line, secrets redacted.
+"""Structured logs. Each line is one JSON object, in which secrets are redacted.
 
-A line about a call has `call_id`, `trace_id` and `method`; `logging`'s `extra`
-has all other fields. Lines are formatted by the thread that logs them: their values
-are those of that moment, and with one interpreter lock another thread would not format
-them faster. Only the writing is done by another thread.
+A line about a call contains the fields `call_id`, `trace_id` and `method`. Callers of
+`logging` pass these and all other fields as `extra`. The thread that logs a line also
+formats the line, because the values could change later. Another thread would not be faster,
+because of the interpreter lock. Only the writing is done by another thread.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Libraries whose lines about a request would repeat ours, or quote data of a caller.
+# The loggers whose lines about a request would repeat the gateway's lines, or contain data of a caller.
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
 _STANDARD_ERROR = 2
-# The attributes of every record; all others were passed as `extra`.
+# The attributes of every record. All other attributes of a record were passed as `extra`.
 _OWN = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
 
 _log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON; all texts are redacted, also those of exceptions."""
+    """Formats a record as one line of JSON. All texts, including the texts of exceptions, are redacted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,11 +42,11 @@ class JsonFormatter(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line without a line break at its end."""
         return self.encode(record).decode()
 
     def encode(self, record: logging.LogRecord) -> bytes:
-        """Return the line in UTF-8, without its end."""
+        """Return the line in UTF-8, without a line break at its end."""
         fields: dict[str, Any] = {
             "time": self._time(record.created),
             "level": record.levelname,
@@ -70,21 +70,21 @@ class JsonFormatter(logging.Formatter):
 
 
 class LogHandler(logging.Handler):
-    """Formats records and queues their lines."""
+    """Formats records and adds the lines to the queue of a LogWriter."""
 
     def __init__(self, descriptor: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
         """Start the writer.
 
         Args:
             descriptor: the file descriptor that lines are written to.
-            capacity_bytes: maximum size of the queue.
+            capacity_bytes: the maximum size of the queue, in bytes.
         """
         super().__init__()
         self.formatter: JsonFormatter = JsonFormatter()
         self.writer = LogWriter(descriptor, self._notice, capacity_bytes)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a record's line. It neither blocks nor raises."""
+        """Add the line of a record to the queue. The method neither blocks nor raises an exception."""
         try:
             line = self.formatter.encode(record)
         except Exception as error:  # noqa: BLE001 - an incorrect call of the logger must not end a call
@@ -102,15 +102,15 @@ class LogHandler(logging.Handler):
 
 
 def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> LogHandler:
-    """Write all log lines to a file descriptor; return the handler.
+    """Configure `logging` to write all lines to a file descriptor, and return the handler.
 
     Args:
-        level: name of the lowest level that is written.
+        level: the name of the lowest level that is written.
         descriptor: the file descriptor that lines are written to.
     """
     handler = LogHandler(descriptor)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # No line has them, and each costs a look-up for every record.
+    # No log line contains these values, and `logging` would look up each of them for every record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -118,11 +118,11 @@ def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> Lo
 
 
 def capture_other_output() -> None:
-    """Log the plain text that Python writes to standard error, and turn that of gRPC off.
+    """Log the warnings and uncaught exceptions of Python, and turn off the log of gRPC.
 
-    Python's warnings and uncaught exceptions become lines of the log. gRPC's core writes
-    plain lines itself, from any of its threads, and blocks when they are not read: they
-    are off unless the environment variable GRPC_VERBOSITY is set.
+    Python would write the warnings and exceptions as plain text to standard error. The core of
+    gRPC writes plain lines from its own threads, and blocks if nobody reads them. Its log is
+    therefore off, unless the environment variable GRPC_VERBOSITY is set.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.captureWarnings(capture=True)
@@ -132,7 +132,7 @@ def capture_other_output() -> None:
 
 
 def dropped_lines() -> int:
-    """Return how many log lines this process has dropped since its start."""
+    """Return the number of log lines that this process has dropped since its start."""
     handlers = logging.getLogger().handlers
     return sum(one.writer.dropped for one in handlers if isinstance(one, LogHandler))
 
@@ -156,13 +156,13 @@ def _record(message: str, fields: dict[str, Any]) -> logging.LogRecord:
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    """Return the record that replaces one that cannot be formatted."""
+    """Return the record that is logged instead of a record that cannot be formatted."""
     place = f"{record.pathname}:{record.lineno}"
     return _record("log line cannot be formatted", {"place": place, "error": type(error).__name__})
 
 
 def _to_json(value: Any) -> Any:
-    """Return a copy of a field's value that JSON can hold."""
+    """Return a copy of a field's value that JSON can represent."""
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""The instruments, and their text for Prometheus.
+"""The instruments of the gateway, and their export to Prometheus.
 
-Attributes hold only names that the gateway knows, never text of a caller: their
-number is bounded whatever is sent.
+The attributes of metrics contain only names that the gateway defines, and no text of a
+caller. Therefore callers cannot increase the number of attribute sets without limit.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Metrics:
     """The gateway's instruments.
 
     Args:
-        resource: what describes this process.
-        exporter: exports the metrics, in addition to `/metrics`.
-        by_sdk: whether the SDK aggregates all of them; else the gateway does where calls record.
+        resource: the resource that describes this process.
+        exporter: the exporter of the metrics; None if the metrics are only available at `/metrics`.
+        by_sdk: whether the SDK aggregates all metrics. If it is false, the gateway itself aggregates the
+            metrics that every call records.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Metrics:
         self._create_for_bundles(meter)
 
     def _create_for_calls(self, instruments: Instruments) -> None:
-        """Create what calls record in."""
+        """Create the instruments that calls record in."""
         self._requests = instruments.create_histogram(
             "http.server.request.duration",
             "Time from the request's head to the end of its response.",
@@ -88,7 +89,7 @@ class Metrics:
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
 
     def _create_for_bundles(self, meter: Meter) -> None:
-        """Create the instruments that are recorded seldom, or by several threads."""
+        """Create the instruments that are used rarely or by several threads."""
         self._shadows = meter.create_counter(
             "gateway.shadow.decisions", description="Decisions that the shadow bundle evaluated too."
         )
@@ -111,23 +112,23 @@ class Metrics:
         )
 
     def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
-        """Count an HTTP request that was responded to; the route is empty when none matched."""
+        """Record an HTTP request that got a response. If no route matched, the route is empty."""
         self._requests(duration_s, http_method, route, status)
 
     def record_call(self, duration_s: float, method: str, code: str) -> None:
-        """Count a gRPC call that was responded to."""
+        """Record a gRPC call that got a response."""
         self._calls(duration_s, method, code)
 
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
-        """Count a call to an upstream that has ended."""
+        """Record a call to an upstream, after the end of the call."""
         self._upstream(duration_s, method, code)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
-        """Count a decision."""
+        """Record a decision."""
         self._decisions(duration_s, method, "allow" if is_allowed else "deny")
 
     def record_violation(self, rule: str, action: str) -> None:
-        """Count a broken rule, `<policy>/<rule>`."""
+        """Count a broken rule. Its name is `<policy>/<rule>`."""
         self._violations(1, rule, action)
 
     def record_waiver(self, waiver: str) -> None:
@@ -139,7 +140,7 @@ class Metrics:
         self._mutations(1, policy)
 
     def record_shadow(self, outcome: str) -> None:
-        """Count a decision of the shadow bundle; its outcomes are in docs/policies.md."""
+        """Count a decision of the shadow bundle. The possible outcomes are described in docs/policies.md."""
         self._shadows.add(1, {"outcome": outcome})
 
     def record_lost_records(self, count: int) -> None:
@@ -147,27 +148,32 @@ class Metrics:
         self._lost_records.add(count)
 
     def show_stale(self, *, is_stale: bool) -> None:
-        """Set whether the bundle on disk differs from the active one."""
+        """Set whether the bundle on disk differs from the active bundle."""
         self._stale.set(int(is_stale))
 
     def record_reload(self, *, is_good: bool) -> None:
-        """Count a reload of a changed bundle: accepted or refused."""
+        """Count a reload of a changed bundle, which was accepted or refused."""
         self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
 
     def record_removal(self, kind: str) -> None:
-        """Count what a reload removed: a `rule`, a `binding`, or the last denying binding of a `method`."""
+        """Count a removal by a reload.
+
+        Args:
+            kind: the kind of what was removed: `rule`, `binding`, or `method` for the last denying binding
+                of a method.
+        """
         self._removals.add(1, {"kind": kind})
 
     def change_active(self, by: int) -> None:
-        """Follow the number of calls under way."""
+        """Change the number of active calls by an amount, which may be negative."""
         self._active(by)
 
     def expose(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def shutdown(self, timeout_s: float = 30.0) -> None:
-        """Export the last figures within the timeout, and stop."""
+        """Export the latest metrics within the timeout, and stop."""
         self._provider.shutdown(timeout_s * 1e3)
 
 

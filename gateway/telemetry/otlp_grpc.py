@@ -1,4 +1,4 @@
-"""The official exporter of spans by OTLP over gRPC, for spans that are encoded already."""
+"""The official OTLP exporter over gRPC, changed so that it exports spans that are already encoded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ if TYPE_CHECKING:
 
 
 class GrpcSpanExporter(OTLPSpanExporter):
-    """Exports encoded spans. Endpoint, headers, TLS, compression, retries and timeouts are the library's."""
+    """Exports encoded spans.
+
+    The library handles the endpoint, headers, TLS, compression, retries and timeouts.
+    """
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
-        """Prepare by the standard variables.
+        """Create the exporter. The library reads its settings from the standard variables.
 
         Args:
-            requests: makes a request of encoded spans.
-            timeout_s: the timeout of an export, in seconds; None when the exporter's own variable decides.
+            requests: the encoder that creates a request from encoded spans.
+            timeout_s: the timeout of an export, in seconds. None means that the library reads the timeout
+                from the standard variables.
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
     def _translate_data(self, data: Any) -> ExportTraceServiceRequest:
-        # The library calls this for each attempt. Its stub serializes messages only.
+        # The library calls this method for each attempt. The library's stub accepts only protobuf messages.
         return ExportTraceServiceRequest.FromString(self._requests.encode(data))

@@ -1,4 +1,4 @@
-"""The official exporter of spans by OTLP over HTTP, for spans that are encoded already."""
+"""The official OTLP exporter over HTTP, changed so that it exports spans that are already encoded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ if TYPE_CHECKING:
 
 
 class HttpSpanExporter(OTLPSpanExporter):
-    """Exports encoded spans. Endpoint, headers, TLS, compression, retries and timeouts are the library's."""
+    """Exports encoded spans.
+
+    The library handles the endpoint, headers, TLS, compression, retries and timeouts.
+    """
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
-        """Prepare by the standard variables.
+        """Create the exporter. The library reads its settings from the standard variables.
 
         Args:
-            requests: makes a request of encoded spans.
-            timeout_s: the timeout of an export, in seconds; None when the exporter's own variable decides.
+            requests: the encoder that creates a request from encoded spans.
+            timeout_s: the timeout of an export, in seconds. None means that the library reads the timeout
+                from the standard variables.
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
     def export(self, spans: Any) -> SpanExportResult:
-        """Send encoded spans; a failure is logged."""
-        # The library encodes spans in this very method, so only its client can be used.
+        """Send encoded spans. The library logs a failure."""
+        # The library's export method also encodes spans. Therefore this method uses the library's client.
         is_sent = self._client.export(self._requests.encode(spans)).success
         return SpanExportResult.SUCCESS if is_sent else SpanExportResult.FAILURE

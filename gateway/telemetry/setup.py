@@ -1,4 +1,4 @@
-"""Sets telemetry up by the standard OTEL_* variables; without them it is off.
+"""Sets up telemetry from the standard OTEL_* variables. Without these variables, nothing is exported.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
-"""Time for sending spans and metrics when the gateway stops, in seconds."""
+"""The time for sending spans and metrics when the gateway stops, in seconds."""
 
-_ABORT_S = 0.5  # later, exporters are ended: they would try on for as long as their timeouts say
+# An exporter is ended this time after SHUTDOWN_S. Otherwise it could retry until its own timeout.
+_ABORT_S = 0.5
 _SERVICE = "baremetal-gateway"
 _OTLP_TIMEOUT_S = 10.0
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -39,12 +40,12 @@ _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_htt
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Tracing and metrics, as the environment configures them.
+    """The tracing and the metrics that the environment configures.
 
     Attributes:
-        tracing: starts spans.
-        metrics: the gateway's own.
-        spans: exports ended spans; None when tracing is off.
+        tracing: the object that starts spans.
+        metrics: the metrics of the gateway.
+        spans: the processor that exports ended spans; None when tracing is off.
     """
 
     tracing: Tracing
@@ -52,10 +53,11 @@ class Telemetry:
     spans: SpanProcessor[Any] | None = None
 
     def shutdown(self) -> None:
-        """Send the remaining spans and metrics within SHUTDOWN_S. Blocks.
+        """Send the remaining spans and metrics within SHUTDOWN_S. Block until then.
 
-        An exporter waits for a collector, and retries, until its own timeout, regardless of the timeout
-        of the shutdown. So each has a thread, which may run longer than this method.
+        If the collector does not respond, an exporter waits and retries until its own timeout. It can ignore
+        the timeout of the shutdown. Therefore each exporter is shut down in its own thread, which may run
+        longer than this method.
         """
         shutdowns: list[Callable[[float], None]] = [self.metrics.shutdown]
         if self.spans is not None:
@@ -74,10 +76,11 @@ class Telemetry:
 
 
 def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
-    """Set telemetry up.
+    """Set up telemetry and return it.
 
     Raises:
-        FaultsError: with each variable whose value is invalid, and the accepted values.
+        FaultsError: the value of a variable is invalid, or the SDK cannot be set up. The error contains a
+            fault for each invalid variable.
     """
     if _is_disabled(environment):
         return Telemetry(Tracing(None), Metrics(Resource({"service.name": _SERVICE})))
@@ -86,7 +89,7 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     try:
         return _start(environment, version)
     except Exception as error:
-        # The SDK and its exporters read further variables, and raise exceptions of any type.
+        # The SDK and its exporters also read other variables, and can raise exceptions of any type.
         text = f"telemetry cannot be set up: {redact_text(str(error)) or type(error).__name__}"
         raise FaultsError([Fault(Position("environment"), "OTEL_*", text)]) from error
 
@@ -120,7 +123,7 @@ def _start_tracing(
 def _span_exporter(
     name: str, environment: Mapping[str, str], resource: Resource
 ) -> tuple[Callable[[RecordedSpan], Any], Any]:
-    """Return an exporter of spans, and what makes of a span what it exports."""
+    """Return a function that encodes a span, and an exporter of the encoded spans."""
     if name not in _OTLP_BY_PROTOCOL.values():
         return RecordedSpan.to_readable, _load("opentelemetry_traces_exporter", name)
     from gateway.telemetry.span_encoder import RequestEncoder, encode_span  # noqa: PLC0415 - only for OTLP
@@ -136,7 +139,11 @@ def _span_exporter(
 
 
 def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
-    """Return the lower one of both timeouts of an export; None when only the exporter's own may be set."""
+    """Return the timeout of an export in seconds, or None.
+
+    If the timeout of the span processor is set, return the lower of this timeout and the exporter's timeout.
+    None means that the exporter reads the variable of its own timeout itself.
+    """
     if "OTEL_BSP_EXPORT_TIMEOUT" not in environment:
         return None
     own = environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or environment.get(
@@ -152,7 +159,7 @@ def _start_metrics(environment: Mapping[str, str], resource: Resource) -> Metric
 
 
 def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:
-    """Return the name of the exporter that the environment asks for, or None."""
+    """Return the name of the exporter that the environment selects, or None."""
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     endpoint = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
     has_endpoint = environment.get(endpoint) or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")

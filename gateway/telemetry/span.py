@@ -1,7 +1,7 @@
-"""A span that costs little to make: it has no locks, and copies attributes that are plain as they are.
+"""A span implementation with a low cost. It has no locks, and copies simple attributes without conversion.
 
-It records what the SDK's own span records, within the SDK's limits. One thread changes
-a span; once it has ended, any thread may read it.
+It records the same data as the SDK's span and has the same limits. Only one thread may
+change a span. After the span has ended, any thread may read it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class SpanSettings:
     """The common settings of all spans of a tracer.
 
     Attributes:
-        resource: what describes this process.
-        limits: the limits of attributes and events.
-        on_end: receives each span that has ended.
+        resource: the resource that describes this process.
+        limits: the limits for attributes and events.
+        on_end: the function that is called with each span that has ended.
     """
 
     resource: Resource
@@ -57,15 +57,17 @@ class RecordedSpan(trace.Span):
 
     Attributes:
         name: the name of the span.
-        context: its identifiers, flags and state.
-        parent: the context of its parent, or None.
+        context: the identifiers, flags and state of the span.
+        parent: the context of the parent span, or None.
         kind: the kind of the span.
-        attributes: a dict while they are plain and within the limits; else the SDK's BoundedAttributes.
-        events: the last ones, as many as the limits allow: time in nanoseconds, name, attributes.
-        dropped_events: how many more there were.
-        status: the status that was set.
-        start_time: the time of the start, in nanoseconds since the epoch.
-        end_time: the same; None before the end.
+        attributes: the attributes of the span. They are a dict if all values are simple and the limits are
+            not exceeded; otherwise they are the SDK's BoundedAttributes.
+        events: the latest events, as tuples of the time in nanoseconds, the name and the attributes. The
+            limits define how many events are kept.
+        dropped_events: the number of events that were dropped because of the limits.
+        status: the status of the span.
+        start_time: the start time, in nanoseconds since the epoch.
+        end_time: the end time, in nanoseconds since the epoch; None before the end.
     """
 
     __slots__ = (
@@ -124,7 +126,7 @@ class RecordedSpan(trace.Span):
             self.set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        """Add an event; the oldest one is dropped when there are too many."""
+        """Add an event. If there are too many events, drop the oldest event."""
         if self.end_time is not None:
             self._warn()
             return
@@ -161,7 +163,7 @@ class RecordedSpan(trace.Span):
         self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """Set the status, unless it is OK already."""
+        """Set the status, unless the status is already OK."""
         if self.end_time is not None:
             self._warn()
             return
@@ -170,7 +172,7 @@ class RecordedSpan(trace.Span):
             self.status = new
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span and hand it over."""
+        """End the span and call `on_end` with it."""
         if self.end_time is not None:
             self._warn()
             return
@@ -178,7 +180,7 @@ class RecordedSpan(trace.Span):
         self._settings.on_end(self)
 
     def to_readable(self) -> ReadableSpan:
-        """Return the span as processors and exporters of the SDK read it."""
+        """Return the span as a ReadableSpan for the exporters of the SDK."""
         events: Any = BoundedList(self._settings.limits.max_events)
         events.extend([Event(name, attributes, time) for time, name, attributes in self.events])
         events.dropped = self.dropped_events
@@ -201,7 +203,11 @@ class RecordedSpan(trace.Span):
 
 
 def _bound(attributes: Attributes, count: int | None, length: int | None) -> MutableMapping[str, Any]:
-    """Return attributes within the limits: a dict when they are plain and fit, as nearly always."""
+    """Return attributes within the limits.
+
+    The result is a dict if all values are simple and within the limits, which is nearly always true.
+    Otherwise the result is the SDK's BoundedAttributes.
+    """
     if not attributes:
         return {}
     if length is None and (count is None or len(attributes) <= count):

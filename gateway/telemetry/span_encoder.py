@@ -1,9 +1,10 @@
-"""Encodes spans for OTLP: the bytes of an ExportTraceServiceRequest, without making its messages.
+"""Encodes spans for OTLP as the bytes of an ExportTraceServiceRequest.
 
 https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
 
-The encoding of names, and of attributes that spans have in common, is kept. Numbers of
-fields and their wire types are written out as the bytes that begin each field.
+For speed, the module creates no protobuf messages for spans. It caches the encoding of names
+and of attributes that many spans have in common. In the code, each field starts with its
+tag: the bytes that encode the number and the wire type of the field.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CACHED = 1024  # entries of each cache
-_MAX_CACHED_LENGTH = 256  # characters of a text that is kept
+_CACHED = 1024  # maximum number of entries in each cache
+_MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
 _TIMES = struct.Struct("<BQBQ")
 _TIME = struct.Struct("<BQ")
 _DOUBLE = struct.Struct("<Bd")
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = 1 << 64
 _GROUP = 0x7F
-# Field 16, fixed32: bit 8 tells that bit 9 is known, bit 9 that the parent is remote.
+# Field 16 (flags) is a fixed32. Bit 8 means that bit 9 is valid. Bit 9 means that the parent is remote.
 _LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 
 
 def encode_span(span: RecordedSpan) -> bytes:
-    """Return an ended span as a field of ScopeSpans."""
+    """Return the encoding of an ended span, as the field `spans` of the message ScopeSpans."""
     context, parent = span.context, span.parent
     parts = [
         b"\x0a\x10", context.trace_id.to_bytes(16, "big"),
@@ -66,10 +67,10 @@ def encode_span(span: RecordedSpan) -> bytes:
 
 
 class RequestEncoder:
-    """Makes requests of encoded spans that have one resource and one scope."""
+    """Creates requests from encoded spans. All spans have the same resource and the same scope."""
 
     def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
-        """Encode what the spans have in common."""
+        """Encode the resource and the scope of all spans."""
         context = SpanContext(trace_id=1, span_id=1, is_remote=False)
         sample = ReadableSpan("", context, resource=resource, instrumentation_scope=scope)
         (resource_spans,) = encode_spans([sample]).resource_spans
@@ -80,7 +81,7 @@ class RequestEncoder:
         self._resource = resource_spans.SerializeToString()
 
     def encode(self, spans: Sequence[bytes]) -> bytes:
-        """Return an ExportTraceServiceRequest with encoded spans."""
+        """Return the bytes of an ExportTraceServiceRequest that contains the encoded spans."""
         scope_spans = _field(b"\x12", b"".join([self._scope, *spans]))
         return _field(b"\x0a", self._resource + scope_spans)
 
@@ -104,7 +105,7 @@ def _add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any
 
 
 def _pair(key: str, value: Any) -> bytes:
-    """Return a KeyValue, after its length."""
+    """Return the length of an encoded KeyValue message, followed by the message."""
     return _delimited(_field(b"\x0a", key.encode()) + _field(b"\x12", _encode_value(value)))
 
 
@@ -130,7 +131,7 @@ def _encode_status(code: StatusCode, description: str | None) -> bytes:
 
 
 def _encode_value(value: Any) -> bytes:
-    """Return an AnyValue."""
+    """Return the encoding of a value as an AnyValue message."""
     if value is None:
         return b""
     encode = _ENCODERS.get(type(value)) or _find_encoder(value)
@@ -138,7 +139,7 @@ def _encode_value(value: Any) -> bytes:
 
 
 def _find_encoder(value: Any) -> Callable[[Any], bytes]:
-    """Return the encoder of a value whose type is derived from a known one."""
+    """Return the encoder of a value whose type is a subclass of a type in _ENCODERS."""
     for kind, encode in _ENCODERS.items():
         if isinstance(value, kind):
             return encode
@@ -175,7 +176,7 @@ def _encode_mapping(values: Mapping[str, Any]) -> bytes:
     return _field(b"\x32", b"".join(b"\x0a" + _pair(key, one) for key, one in values.items()))
 
 
-# In this order: a bool is an int too, a text and bytes are sequences too.
+# The order is important: a bool is also an int, and str and bytes are also sequences.
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     str: _encode_text,
     bool: _encode_bool,
@@ -203,7 +204,11 @@ def _delimited(data: bytes) -> bytes:
 
 @lru_cache(_CACHED)
 def _varint(number: int) -> bytes:
-    """Return a number in groups of seven bits, the lowest first; bit 8 tells that another one follows."""
+    """Return the encoding of a number as a protobuf varint.
+
+    Each byte contains seven bits of the number, the lowest bits first. The eighth bit of a byte means that
+    another byte follows.
+    """
     groups = bytearray()
     while number > _GROUP:
         groups.append(number & _GROUP | 0x80)

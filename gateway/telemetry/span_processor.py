@@ -1,6 +1,7 @@
-"""Hands ended spans to an exporter in batches, from a thread of its own.
+"""Passes ended spans to an exporter in batches, in a separate thread.
 
-A collector may be slow or away: spans wait in a bounded queue, and further ones are dropped.
+A collector may be slow or unavailable. Spans wait in a bounded queue; if the queue is full,
+new spans are dropped.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LOOK_S = 0.2  # between two looks at an idle queue
-_BUSY_S = 0.02  # the same while spans keep coming
-_PAUSE_S = 0.001  # between two chunks: others may run
-_CHUNK = 64  # spans that are encoded at once: less than half a millisecond
+_LOOK_S = 0.2  # the pause between two checks of the queue if no spans arrive
+_BUSY_S = 0.02  # the pause between two checks of the queue while spans arrive
+_PAUSE_S = 0.001  # the pause between two chunks, in which other threads can run
+_CHUNK = 64  # the number of spans that are encoded without a pause; this takes less than 0.5 ms
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """The sizes and the delay of a batch of spans.
+    """The size of the queue, and the size and the delay of a batch of spans.
 
     Attributes:
-        queue_size: spans that may wait; further ones are dropped.
-        batch_size: spans of one export.
-        delay_s: the longest time that a span waits for others of its batch, in seconds.
+        queue_size: the maximum number of spans in the queue.
+        batch_size: the maximum number of spans in one export.
+        delay_s: the maximum time before a batch that is not full is exported, in seconds.
     """
 
     queue_size: int = 2048
@@ -43,7 +44,7 @@ class BatchSettings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> BatchSettings:
-        """Return the settings of the standard variables."""
+        """Return the settings from the standard OTEL_BSP_* variables."""
         return cls(
             queue_size=int(environment.get("OTEL_BSP_MAX_QUEUE_SIZE", cls().queue_size)),
             batch_size=int(environment.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", cls().batch_size)),
@@ -54,8 +55,9 @@ class BatchSettings:
 class SpanProcessor(Generic[T]):
     """A bounded queue of ended spans, and the thread that encodes and exports them.
 
-    The thread looks at the queue by itself, so a span costs no system call and no hand-over
-    of the interpreter lock. It is woken only when the queue has become half full meanwhile.
+    The thread checks the queue at regular intervals. Therefore adding a span needs no system
+    call and no switch of the interpreter lock. The thread is woken only if the queue becomes
+    half full between two checks.
     """
 
     def __init__(
@@ -68,10 +70,10 @@ class SpanProcessor(Generic[T]):
         """Start the thread.
 
         Args:
-            encode: makes of a span what is exported.
-            export: exports a batch. It may block.
-            close: ends the exporter, also while it exports.
-            settings: how spans are gathered.
+            encode: the function that encodes a span.
+            export: the function that exports a batch of encoded spans. It may block.
+            close: the function that ends the exporter, even during an export.
+            settings: the sizes of the queue and of a batch, and the delay.
         """
         self._encode = encode
         self._export = export
@@ -79,22 +81,22 @@ class SpanProcessor(Generic[T]):
         self._settings = settings
         self._queue: deque[RecordedSpan] = deque()
         self._batch: list[T] = []
-        self._due = 0.0  # when the batch is exported even though it is not full
-        # Each counter has one writer, so none needs a lock: those who end spans, or the thread.
+        self._due = 0.0  # the time at which the batch is exported even if it is not full
+        # Each counter is changed only by callers of put(), or only by the thread. No counter needs a lock.
         self._overflowed = self._failed = self._reported = 0
         self._wake = threading.Event()
         self._is_closing = False
-        # A daemon: one that is blocked in an export does not keep the process from ending.
+        # The process can end even if a daemon thread is blocked in an export.
         self._thread = threading.Thread(target=self._run, name="span processor", daemon=True)
         self._thread.start()
 
     @property
     def dropped(self) -> int:
-        """Spans that were dropped since the start: the queue was full, or they could not be encoded."""
+        """The number of spans that were dropped because the queue was full or encoding failed."""
         return self._overflowed + self._failed
 
     def put(self, span: RecordedSpan) -> None:
-        """Queue an ended span if it is sampled, or drop it when the queue is full."""
+        """Add an ended span to the queue if the span is sampled. If the queue is full, drop the span."""
         if not span.context.trace_flags.sampled:
             return
         waiting = len(self._queue)
@@ -106,7 +108,7 @@ class SpanProcessor(Generic[T]):
             self._wake.set()
 
     def shutdown(self, timeout_s: float) -> None:
-        """Export what waits, as far as that takes no longer than the timeout; later spans are dropped."""
+        """Export the queued spans within the timeout, and end the exporter. Spans added later are dropped."""
         self._is_closing = True
         self._wake.set()
         self._thread.join(timeout_s)
@@ -152,7 +154,7 @@ class SpanProcessor(Generic[T]):
             self._reported = dropped
 
     def _pause(self, *, is_busy: bool) -> None:
-        """Let others run, and spans come; a queue that fills up ends the wait."""
+        """Wait, so that other threads can run and add spans. If the queue becomes half full, stop waiting."""
         if self._queue:
             self._wake.clear()
             time.sleep(_PAUSE_S)

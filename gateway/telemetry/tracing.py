@@ -1,8 +1,8 @@
-"""Spans: one SERVER span for a call, one CLIENT span for each call of an upstream.
+"""Starts spans: one SERVER span for each call, and one CLIENT span for each call to an upstream.
 
-The decision is an event on the SERVER span: it contains as much as a span of its
-own and costs a tenth. Spans are handed on explicitly and never made current,
-which is most of a span's price.
+The decision is an event of the SERVER span. The event contains the same data as a separate
+span, but has only a tenth of the cost. Spans are passed as arguments and are never made the
+current span, because making a span current is most of its cost.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _FLAGS = {
 
 
 class Tracer:
-    """Makes spans as the SDK's tracer does, with the sampler, identifiers and resource of a provider."""
+    """Creates spans like the SDK's tracer, and uses the sampler, ID generator and resource of a provider."""
 
     def __init__(self, provider: TracerProvider, on_end: Callable[[RecordedSpan], None]) -> None:
-        """Prepare.
+        """Create the tracer.
 
         Args:
-            provider: the provider of the SDK. Its processors are not called.
-            on_end: receives each span that has ended.
+            provider: the tracer provider of the SDK. Its span processors are not called.
+            on_end: the function that is called with each span that has ended.
         """
         self._sampler = provider.sampler
         self._ids = provider.id_generator
@@ -63,7 +63,7 @@ class Tracer:
     def start_span(
         self, name: str, parent: SpanContext | None, kind: SpanKind, attributes: Attributes
     ) -> Span:
-        """Start a span, which records if the sampler says so."""
+        """Start a span. The sampler decides whether the span is recorded."""
         if parent is None:
             trace_id, is_random, context = (
                 self._ids.generate_trace_id(),
@@ -104,27 +104,30 @@ class Tracer:
 
 
 class Tracing:
-    """Starts spans; without a tracer they record nothing, but still carry a trace ID."""
+    """Starts spans. Without a tracer, the spans are not recorded, but still have a trace ID."""
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
-        """Start the SERVER span of a call; its parent comes from the headers, if any."""
+        """Start the SERVER span of a call. If the headers contain a trace context, it is the parent."""
         known = _remote_parent(headers) if "traceparent" in headers else None
         if self._tracer is None:
             return NonRecordingSpan(known or _fresh_context())
         return self._tracer.start_span(name, known, SpanKind.SERVER, attributes)
 
     def start_client(self, name: str, parent: Span, attributes: Attributes) -> Span:
-        """Start the span of a call of an upstream."""
+        """Start the CLIENT span of a call to an upstream."""
         if self._tracer is None:
             return parent
         return self._tracer.start_child(name, parent, SpanKind.CLIENT, attributes)
 
 
 def to_headers(span: Span) -> dict[str, str]:
-    """Return the W3C headers that make a span the parent of a remote span, https://www.w3.org/TR/trace-context/."""
+    """Return the W3C trace context headers that make a span the parent of a span in an upstream.
+
+    The headers are defined in https://www.w3.org/TR/trace-context/.
+    """
     context = span.get_span_context()
     if not context.is_valid:
         return {}
@@ -134,7 +137,7 @@ def to_headers(span: Span) -> dict[str, str]:
 
 
 def trace_id_of(span: Span) -> str:
-    """Return the trace ID, 32 hexadecimal digits."""
+    """Return the trace ID of a span, as 32 hexadecimal digits."""
     return trace.format_trace_id(span.get_span_context().trace_id)
 
 
