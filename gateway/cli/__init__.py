@@ -1,1 +1,1 @@
-"""The commands. A command imports the modules that it needs when it runs, so that `--help` is fast."""
+"""The commands. A command imports its modules only when the command runs, so that `--help` is fast."""

@@ -40,7 +40,7 @@ Ctrl-C stops it.
 async def run_demo(
     config: Config, environment: Mapping[str, str], delay_s: float, write: Callable[[str], None]
 ) -> None:
-    """Run a gateway until a signal stops it. All its upstreams are one emulator.
+    """Run a gateway until a signal stops the gateway. All upstreams of the gateway are the same emulator.
 
     Args:
         config: the configuration of the gateway. The settings of its upstreams are not used.
@@ -58,9 +58,9 @@ async def run_demo(
 
 
 def _with_bundle(config: Config) -> Config:
-    """Return a configuration whose bundle exists.
+    """Return the configuration, with the bundle of the package if the operator has no bundle.
 
-    If the configuration names no bundle and the default path does not exist, use the bundle of the package.
+    The operator has no bundle if the configuration names no bundle and the default path does not exist.
     """
     policies = config.policies
     if "path" in policies.model_fields_set or policies.path.exists():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class _Program(Commands):
     """The command `baremetal-gateway`.
 
-    It reserves the descriptors of closed standard streams before the process opens files or sockets.
+    The command reserves the descriptors of closed standard streams before it opens files or sockets.
     """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """Loads the configuration from a file and the environment, and reports all faults together.
 
 A key in the file overrides the default value of the key. An environment variable overrides
-both.
+both values.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values, with the default upstreams and services added.
 
-    The keys of both maps are names that the operator chooses. A map in the configuration would otherwise
-    replace all default entries.
+    The keys of both maps are names that the operator chooses. Without this step, a map in the configuration
+    would replace all default entries.
     """
     defaults = Config()
     values = dict(values)

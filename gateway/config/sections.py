@@ -45,7 +45,9 @@ class Address(BaseModel):
 
 
 def parse_address(text: Any) -> Any:
-    """Parse an address of the form `host:port`, `[::1]:port` or `:port`; the last one means every interface.
+    """Parse an address of the form `host:port`, `[::1]:port` or `:port`.
+
+    An address without a host means every interface.
 
     Raises:
         ValueError: the text has another form.
@@ -133,7 +135,7 @@ class Grpc(Section):
 
 
 class Admin(Section):
-    """The admin listener: health and metrics. Callers should not reach it."""
+    """The admin listener, which serves health and metrics. Callers should have no access to this listener."""
 
     listen: ListenAddress = _listen(9090)
     """Address to listen on."""

@@ -33,9 +33,9 @@ class InjectedFault:
         message: the error message of the status.
         details: the detail messages of the status, each packed in an Any. A RequestInfo follows them.
         delay_s: the delay before the fault takes effect, in seconds.
-        drop: whether the call gets no response. It then lasts until its deadline or its cancellation.
-        after_effect: whether the call is carried out before the fault is applied. The caller then gets an
-            error for a change that was made.
+        drop: whether the call gets no response. The call then lasts until its deadline or cancellation.
+        after_effect: whether the call is carried out before the fault is applied. The caller can then get
+            an error although the change was made.
         nth: the number of the first call that the fault applies to, counted from 1.
         times: the number of calls that the fault applies to; None means every call from the nth call on.
 

@@ -1,7 +1,7 @@
 """The values that the emulator stores: images and operations.
 
-Values are immutable. The result of an operation therefore stays the image at the end of
-the operation, even if a later operation changes the image.
+Values are immutable. Therefore a later operation does not change the result of an earlier
+operation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ID_LENGTH = 20
 
 
 def make_id(prefix: str) -> str:
-    """Return a new ID in the form of the cloud's IDs: a prefix, then letters and digits; 20 characters."""
+    """Return a new ID of 20 characters: a prefix, followed by lower-case letters and digits."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH - len(prefix)))
 
 

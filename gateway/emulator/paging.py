@@ -2,8 +2,8 @@
 
 A page token contains the sort key of the last entry of the previous page, not a number of
 entries. Therefore no entry is skipped or repeated if entries are added or removed between
-two requests. A page token also identifies its listing: it is refused in a request that has
-another filter or order.
+two requests. A page token also identifies its listing. A request that has the token but
+another filter or order is refused.
 """
 
 from __future__ import annotations

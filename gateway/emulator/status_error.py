@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StatusError(Exception):
-    """A gRPC status that ends the call.
+    """An exception that ends the call with a gRPC status.
 
     Attributes:
         code: the canonical status code; never OK.

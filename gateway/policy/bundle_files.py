@@ -17,7 +17,7 @@ class BundleFiles:
     """The files of a bundle.
 
     Attributes:
-        texts: the text of every YAML file, by its path relative to the root of the bundle.
+        texts: the text of every YAML file, by the path of the file relative to the root of the bundle.
         signature: the text of the detached signature; None if the bundle has no signature.
         sums: the text of the file that lists the expected files and their hashes; None if the bundle has no
             such file.

@@ -166,7 +166,10 @@ class _Compilation:
         return CompiledMutation(name=f"set[{index}]", target=target, value=value, when=when)
 
     def _checks(self, rules: tuple[CompiledRule, ...]) -> list[Executable]:
-        """Return expressions that are all true when every rule is met. Each expression combines rules."""
+        """Return expressions that are all true when every rule is met.
+
+        Each expression combines the assertions of several rules.
+        """
         groups: list[list[CompiledRule]] = [[]] if rules else []
         for rule in rules:
             length = sum(len(one.assertion.text) for one in groups[-1])

@@ -111,13 +111,14 @@ def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Vio
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
     """Return whether a binding has no broken rule and every evaluation succeeds.
 
-    For most requests this is true, and it needs fewer evaluations than rule by rule.
+    The result is true for most requests. The function needs few evaluations, because each check combines
+    several rules.
     """
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
         return all(check.is_true(activation) for check in binding.checks)
-    except EvaluationError:  # or the budget of the check is used up; each single rule has its own budget
+    except EvaluationError:  # also if the budget of the check is used up; each single rule has its own budget
         return False
 
 

@@ -113,7 +113,7 @@ class MutatedRequest(NamedTuple):
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
         """Return the violations; if a policy set the field of a violation, the description names the policy.
 
-        The caller did not write this value and cannot fix it.
+        The caller did not set the field and cannot fix the problem.
         """
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [
@@ -184,7 +184,7 @@ class Decision:
         return tuple(dict.fromkeys(one.waiver for one in self.waived))
 
     def by_action(self, action: str) -> tuple[Violation, ...]:
-        """Return the violations of the bindings that have an action."""
+        """Return the violations of all bindings with a given action."""
         return tuple(one for one in self.violations if one.action == action)
 
     def warnings(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Finds requests that are too large for policies.
 
 The constraints of the API limit the size of most fields. This module limits the size of
-all other fields. Therefore no request can exceed the estimated cost of a bundle (see
-gateway/expressions/cost_estimator.py).
+all other fields. Therefore the evaluation of a request never costs more than the estimated
+cost of the bundle (see gateway/expressions/cost_estimator.py).
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ TOO_LARGE = "TOO_LARGE_FOR_POLICIES"
 
 Violations: TypeAlias = Iterator[FieldViolation]
 Check: TypeAlias = Callable[[Any, str], Violations]
-"""A function that takes a value and the path of the value, and returns a violation for each part that is
-too large."""
+"""A function that checks the size of a value.
+
+It takes the value and the path of the value, and returns a violation for each part that is too large.
+"""
 
 
 class InputSize:

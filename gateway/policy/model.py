@@ -99,7 +99,7 @@ def _check_assertion(value: Any) -> Any:
 def _impossible_date(text: str) -> str:
     """Return the reason why a date does not exist, or an empty text if the date exists.
 
-    A text that starts with a date, such as a time, is also checked. All other texts are not checked.
+    The text can be a date or a time. For any other text, the result is empty.
     """
     match = _DATE.match(text)
     if match is None:

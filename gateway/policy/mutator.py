@@ -48,10 +48,10 @@ class _Mutator:
         )
 
     def _note(self, binding: CompiledBinding) -> bool:
-        """Return whether a binding applies, and record the result.
+        """Return whether a binding applies, and record each binding that applies.
 
-        If the condition cannot be evaluated, return false and record the binding as applied. A binding that
-        applied once remains recorded, even if its condition is false after a later mutation.
+        If the condition cannot be evaluated, the result is false, but the binding is recorded. A recorded
+        binding remains recorded, even if its condition is false after a later mutation.
         """
         applies, doubt = read_condition(binding, self._activation)
         if applies:

@@ -27,7 +27,7 @@ _EMPTY = "contains no documents; restore its content, or delete the file"
 
 @dataclass(slots=True)
 class Documents:
-    """The documents of a bundle, by document name; the tests are by file name.
+    """The documents of a bundle. The keys of `suites` are file names; other keys are document names.
 
     Attributes:
         refused: the contents of the documents that have faults. Another document may refer to a name in a
@@ -53,8 +53,8 @@ class Documents:
 def read_documents(texts: Mapping[str, str]) -> tuple[Documents, list[Fault]]:
     """Return the documents of a bundle, and the faults that were found while the documents were parsed.
 
-    A file without documents is a fault. A full disk or a crashed editor can leave an empty file, and its
-    rules would be removed without notice.
+    A file without documents is a fault. A full disk or a crashed editor can leave an empty file. Without
+    the fault, nobody would notice that the rules of the file are missing.
     """
     reader = _BundleReader()
     for name in sorted(texts):

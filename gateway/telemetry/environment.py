@@ -1,7 +1,7 @@
 """Validation of the standard OTEL_* variables.
 
-For some invalid values, the SDK raises an exception that does not name the variable. It logs or ignores
-other invalid values. This module returns a fault for each invalid value before the SDK is set up.
+For some invalid values, the SDK raises an exception that does not name the variable. The SDK only logs or
+ignores other invalid values. This module returns a fault for each invalid value before the SDK is set up.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def find_faults(environment: Mapping[str, str]) -> list[Fault]:
 
 
 def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the variable name and the error message for each value that is checked with another variable.
+    """Yield the name and the error message of each variable that conflicts with another variable.
 
-    Such a value is invalid only in combination with the value of the other variable.
+    The value of such a variable is invalid only in combination with the value of the other variable.
     """
     queue = _number(environment.get(_QUEUE, ""), _DEFAULT_QUEUE)
     batch = _number(environment.get(_BATCH, ""), _DEFAULT_BATCH)
@@ -139,9 +139,9 @@ def _sampler(text: str) -> None:
 
 
 def _context(text: str) -> None:
-    """Load a context like the OpenTelemetry API.
+    """Check that a context can be loaded.
 
-    The API loads the context when it is imported, and only logs a failure.
+    The OpenTelemetry API loads the context when the API is imported, and only logs a failure.
     """
     if not text:
         return

@@ -62,7 +62,7 @@ class Health:
 
     @property
     def conditions(self) -> list[Condition]:
-        """The condition of each part that has set one."""
+        """The conditions of all parts."""
         return list(self._conditions.values())
 
     @property

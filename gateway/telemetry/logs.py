@@ -121,8 +121,8 @@ def capture_other_output() -> None:
     """Log the warnings and uncaught exceptions of Python, and turn off the log of gRPC.
 
     Python would write the warnings and exceptions as plain text to standard error. The core of
-    gRPC writes plain lines from its own threads, and blocks if nobody reads them. Its log is
-    therefore off, unless the environment variable GRPC_VERBOSITY is set.
+    gRPC writes plain lines from its own threads, and blocks if nobody reads them. The log of
+    gRPC is therefore off, unless the environment variable GRPC_VERBOSITY is set.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.captureWarnings(capture=True)

@@ -40,8 +40,8 @@ class Metrics:
     Args:
         resource: the resource that describes this process.
         exporter: the exporter of the metrics; None if the metrics are only available at `/metrics`.
-        by_sdk: whether the SDK aggregates all metrics. If it is false, the gateway itself aggregates the
-            metrics that every call records.
+        by_sdk: whether the SDK aggregates all metrics. If not, the gateway itself aggregates the metrics
+            that every call records.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Metrics:
         self._decisions(duration_s, method, "allow" if is_allowed else "deny")
 
     def record_violation(self, rule: str, action: str) -> None:
-        """Count a broken rule. Its name is `<policy>/<rule>`."""
+        """Count a broken rule. The name of the rule is `<policy>/<rule>`."""
         self._violations(1, rule, action)
 
     def record_waiver(self, waiver: str) -> None:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 SHUTDOWN_S = 3.0
 """The time for sending spans and metrics when the gateway stops, in seconds."""
 
-# An exporter is ended this time after SHUTDOWN_S. Otherwise it could retry until its own timeout.
+# An exporter is ended _ABORT_S seconds after SHUTDOWN_S. Otherwise it could retry until its own timeout.
 _ABORT_S = 0.5
 _SERVICE = "baremetal-gateway"
 _OTLP_TIMEOUT_S = 10.0
@@ -53,11 +53,11 @@ class Telemetry:
     spans: SpanProcessor[Any] | None = None
 
     def shutdown(self) -> None:
-        """Send the remaining spans and metrics within SHUTDOWN_S. Block until then.
+        """Send the remaining spans and metrics within SHUTDOWN_S. This method blocks.
 
-        If the collector does not respond, an exporter waits and retries until its own timeout. It can ignore
-        the timeout of the shutdown. Therefore each exporter is shut down in its own thread, which may run
-        longer than this method.
+        If the collector does not respond, an exporter waits and retries until its own timeout, even if the
+        timeout of the shutdown is shorter. Therefore each exporter is shut down in its own thread. The thread
+        may run longer than this method.
         """
         shutdowns: list[Callable[[float], None]] = [self.metrics.shutdown]
         if self.spans is not None:
@@ -141,8 +141,8 @@ def _span_exporter(
 def _export_timeout_s(environment: Mapping[str, str]) -> float | None:
     """Return the timeout of an export in seconds, or None.
 
-    If the timeout of the span processor is set, return the lower of this timeout and the exporter's timeout.
-    None means that the exporter reads the variable of its own timeout itself.
+    If OTEL_BSP_EXPORT_TIMEOUT is set, the result is the lower of this timeout and the exporter's timeout.
+    If the variable is not set, the result is None, and the exporter reads its own timeout.
     """
     if "OTEL_BSP_EXPORT_TIMEOUT" not in environment:
         return None

@@ -1,7 +1,7 @@
-"""A span implementation with a low cost. It has no locks, and copies simple attributes without conversion.
+"""A span implementation with a low cost. It has no locks, and stores simple attributes in a dict.
 
-It records the same data as the SDK's span and has the same limits. Only one thread may
-change a span. After the span has ended, any thread may read it.
+The implementation records the same data as the SDK's span, and has the same limits. Only one
+thread may change a span. After the span has ended, any thread may read the span.
 """
 
 from __future__ import annotations

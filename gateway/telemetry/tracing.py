@@ -1,8 +1,8 @@
 """Starts spans: one SERVER span for each call, and one CLIENT span for each call to an upstream.
 
 The decision is an event of the SERVER span. The event contains the same data as a separate
-span, but has only a tenth of the cost. Spans are passed as arguments and are never made the
-current span, because making a span current is most of its cost.
+span, but has only a tenth of the cost. Spans are passed as arguments. No span is ever made
+the current span, because this step would be most of the cost of a span.
 """
 
 from __future__ import annotations
