@@ -25,7 +25,7 @@ class IdempotencyKeys:
         """Return the ID of the operation that was started with a key, or None for a new key.
 
         Raises:
-            StatusError: INVALID_ARGUMENT; the key belongs to another request.
+            StatusError: with the code INVALID_ARGUMENT, because the key belongs to another request.
         """
         if key not in self._bound:
             return None

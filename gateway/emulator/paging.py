@@ -69,7 +69,7 @@ def parse_order(text: str) -> Order:
     """Parse `order_by`, which consists of a column and a direction. An empty text means `id asc`.
 
     Raises:
-        StatusError: INVALID_ARGUMENT; the text has another form.
+        StatusError: with the code INVALID_ARGUMENT, because the text has another form.
     """
     words = (text or DEFAULT_ORDER).split()
     if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
@@ -85,7 +85,7 @@ def paginate(
     """Sort the entries and return the requested page.
 
     Raises:
-        StatusError: INVALID_ARGUMENT; the size or the token is invalid.
+        StatusError: with the code INVALID_ARGUMENT, because the size or the token is invalid.
     """
     size = _size(request.size)
     ordered = sorted(entries, key=key, reverse=descending)

@@ -89,7 +89,7 @@ class Store:
         """Return the image that has an ID.
 
         Raises:
-            StatusError: NOT_FOUND; no image has the ID.
+            StatusError: with the code NOT_FOUND, because no image has the ID.
         """
         self._settle()
         try:
@@ -101,7 +101,7 @@ class Store:
         """Return the operation that has an ID, in its current state.
 
         Raises:
-            StatusError: NOT_FOUND; no operation has the ID.
+            StatusError: with the code NOT_FOUND, because no operation has the ID.
         """
         self._settle()
         try:
@@ -113,7 +113,7 @@ class Store:
         """Return the operations of an image, the earliest first. The image may be deleted.
 
         Raises:
-            StatusError: NOT_FOUND; no image ever had the ID.
+            StatusError: with the code NOT_FOUND, because no image ever had the ID.
         """
         self._settle()
         found = tuple(one for one in self._operations.values() if one.image_id == image_id)
@@ -125,7 +125,7 @@ class Store:
         """Start the creation of an image.
 
         Raises:
-            StatusError: ALREADY_EXISTS; another image in the folder has the name.
+            StatusError: with the code ALREADY_EXISTS, because another image in the folder has the name.
         """
         self._settle()
         image = Image(
@@ -180,7 +180,7 @@ class Store:
         image has the status ERROR. After any other cancellation, the image is as it was before the operation.
 
         Raises:
-            StatusError: NOT_FOUND; no operation has the ID.
+            StatusError: with the code NOT_FOUND, because no operation has the ID.
         """
         operation = self.operation(operation_id)
         work = self._under_way.pop(operation_id, None)

@@ -86,7 +86,7 @@ class MutatedRequest(NamedTuple):
     """A request after all mutations.
 
     Attributes:
-        input: the input of the policies. Its request is the request before any mutation.
+        input: the input of the policies, which contains the request before any mutation.
         request: the request message after all mutations; the original object if no mutation was made.
         mutations: the mutations in the order in which they were made.
         errors: the violations for mutations, and for conditions of bindings, that could not be evaluated.
@@ -107,7 +107,7 @@ class MutatedRequest(NamedTuple):
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """The input of the rules. Its request is the mutated request."""
+        """The input of the rules, which contains the mutated request."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
@@ -150,7 +150,7 @@ class Decision:
 
     @property
     def input(self) -> PolicyInput:
-        """The input of the policies. Its request is the request before any mutation."""
+        """The input of the policies, which contains the request before any mutation."""
         return self.mutated_request.input
 
     @property

@@ -47,10 +47,10 @@ class Instruments(Protocol):
     """Creates instruments. An instrument is a function that records a value."""
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter."""
+        """Return a function that adds an amount to a new counter."""
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter, or subtracts from it."""
+        """Return a function that adds a positive or negative amount to a new counter."""
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
         """Return a function that records a duration, in seconds, in a new histogram."""
@@ -63,11 +63,11 @@ class SdkInstruments:
         self._meter = meter
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter."""
+        """Return a function that adds an amount to a new counter."""
         return _with_keys(self._meter.create_counter(name, "", description).add, keys)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter, or subtracts from it."""
+        """Return a function that adds a positive or negative amount to a new counter."""
         return _with_keys(self._meter.create_up_down_counter(name, "", description).add, keys)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
@@ -89,11 +89,11 @@ class OwnInstruments:
         self.aggregates: list[Aggregate[Any]] = []
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter."""
+        """Return a function that adds an amount to a new counter."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=True)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds to a new counter, or subtracts from it."""
+        """Return a function that adds a positive or negative amount to a new counter."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=False)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
