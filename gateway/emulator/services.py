@@ -1,6 +1,7 @@
-"""The methods of both services. Each takes a request message and returns a reply message.
+"""The methods of the ImageService and the OperationService.
 
-The functions do not wait. Therefore each call is completed before the next call starts.
+A method takes a request message and returns a response message. The methods do not wait.
+Therefore each call is completed before the next call starts.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class SumAggregate(Aggregate[_SumPoint]):
         self._is_monotonic = is_monotonic
 
     def add(self, amount: int, *labels: str | int) -> None:
-        """Add an amount to the sum of the label values."""
+        """Add an amount to the sum that belongs to the label values."""
         point = self._points.get(labels) or self._add_point(labels)
         point.value += amount
 
@@ -142,7 +142,7 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
         self._bounds = tuple(bounds)
 
     def record(self, value: float, *labels: str | int) -> None:
-        """Record a value in the histogram of the label values."""
+        """Record a value in the histogram that belongs to the label values."""
         point = self._points.get(labels) or self._add_point(labels)
         point.counts[bisect_left(self._bounds, value)] += 1
         point.sum += value

@@ -172,7 +172,7 @@ class RecordedSpan(trace.Span):
             self.status = new
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span and call `on_end` with it."""
+        """End the span and pass the span to `on_end`."""
         if self.end_time is not None:
             self._warn()
             return
