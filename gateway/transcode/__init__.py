@@ -1,7 +1,7 @@
-"""Conversion between HTTP and messages: templates, routing, parameters, JSON, status.
+"""Conversion between HTTP and protobuf messages: templates, routing, parameters, JSON, status.
 
-Pure: bytes and text in, values out. The specifications are google.api.http,
-https://github.com/googleapis/googleapis/blob/master/google/api/http.proto, and
+The package is pure: it reads bytes and text, and returns values. There are two specifications:
+google.api.http, https://github.com/googleapis/googleapis/blob/master/google/api/http.proto, and
 the JSON mapping, https://protobuf.dev/programming-guides/json/.
 """
 

@@ -1,8 +1,8 @@
-"""Path, query and body of a request → the request message, by one HTTP rule.
+"""Conversion of the path, query and body of a request to the request message, by one HTTP rule.
 
-Each part of a request sets fields of its own. A field that the path sets cannot be
-set by the query or the body as well, or policies could evaluate one value and the
-upstream receive another.
+Path, query and body set different fields. If the path sets a field, the query and the body
+must not set the field too. Otherwise, policies could evaluate one value while the upstream
+receives another value.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _NO_BODY = object()
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
-# Deeper JSON may become a message of more than the 100 levels that peers accept: a Struct has three for each
-# level of JSON.
+# Deeper JSON may become a protobuf message with more than 100 levels, which peers do not accept. A Struct has
+# three message levels for each level of JSON.
 _SAFE_DEPTH = 30
 
 
 class RuleError(ValueError):
-    """An HTTP rule names a field that the request or response does not have."""
+    """An HTTP rule does not fit the request type or the response type of the method."""
 
 
 class Binder:
@@ -52,10 +52,10 @@ class Binder:
         """Check the rule.
 
         Args:
-            method: the one to call.
-            rule: one of the method's.
-            template: the rule's path.
-            reader: the one of the method's schema.
+            method: the method to call.
+            rule: the HTTP rule of the method.
+            template: the parsed path template of the rule.
+            reader: the JSON reader of the method's schema.
         """
         self._request = method.request
         self._rule = rule
@@ -83,13 +83,14 @@ class Binder:
         """Return the request message.
 
         Args:
-            captures: the path's variables and their texts, percent-encoded.
-            query: decoded names and values.
-            body: as received; empty when there was none.
-            content_type: the content type of the body, for rules that take bytes of any type.
+            captures: the variables of the path and their percent-encoded texts.
+            query: the decoded names and values of the query parameters.
+            body: the body as received; empty if the request has no body.
+            content_type: the content type of the body; used only if the rule's body is an HttpBody.
 
         Raises:
-            GatewayError: INVALID_ARGUMENT with every violation of path, query and body.
+            GatewayError: the request is malformed. The code is INVALID_ARGUMENT. The error lists the
+                violations of path, query and body.
         """
         context = self._reader.start()
         value = self._parse_body(body, content_type)
@@ -116,19 +117,27 @@ class Binder:
         return message
 
     def _make(self, tree: dict[str, Any], *, is_deep: bool) -> Message:
-        """Return the message of a tree; refuse one that no peer could parse."""
+        """Return the message of a tree.
+
+        Args:
+            tree: the tree of arguments for the constructor of the message.
+            is_deep: whether to check that the message is not nested too deeply for other parsers.
+
+        Raises:
+            GatewayError: INVALID_ARGUMENT, because the message is nested too deeply or cannot be built.
+        """
         try:
             message = self._message.to_message(tree)
             if is_deep:
                 type(message)().MergeFromString(message.SerializePartialToString())
         except DecodeError as error:
             raise invalid_request("the request is nested too deeply") from error
-        except (TypeError, ValueError) as error:  # the reader accepted what the message refuses
+        except (TypeError, ValueError) as error:  # the reader accepted a value that the constructor refuses
             raise invalid_request("the request does not fit the method's message") from error
         return message
 
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
-        """Check a path variable and return its fields."""
+        """Check a path variable, and return the readers of the fields on its field path."""
         path, name = ".".join(field_path), self._message.descriptor.full_name
         fields = find_readers(self._reader, self._message, field_path)
         if fields is None:
@@ -139,7 +148,7 @@ class Binder:
         return fields
 
     def _parse_body(self, body: bytes, content_type: str) -> Any:
-        """Return the JSON value of the body, or nothing when there is none."""
+        """Return the JSON value of the body, or `_NO_BODY` if the request has no body."""
         if self._takes_raw_body:
             return raw_value(body, content_type)
         if not body:
@@ -159,7 +168,10 @@ class Binder:
 
 
 def _decode_capture(variable: Variable, text: str) -> str:
-    """Decode a variable's text; an encoded slash stays encoded where the variable may have slashes."""
+    """Decode the text of a path variable.
+
+    If the variable can match several segments, an encoded slash in the text stays encoded.
+    """
     if not variable.is_multi:
         return decode(text, "the path")
     parts = _ENCODED_SLASH.split(text)

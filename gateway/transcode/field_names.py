@@ -1,6 +1,7 @@
-"""Field paths with the names of the .proto file → field paths with JSON names.
+"""Conversion of field paths from the names of the .proto file to JSON names.
 
-Needed only when a request is refused: the path's text is parsed along the request's type.
+The conversion is needed only when a request is refused. The text of a path is parsed, and each
+name is looked up in the message type that the path has reached.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from gateway.schema.well_known import ANY, FREE_FORM, SPECIAL_IN_JSON
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-# A name, with the dot before it, or the index or key that follows one: `.labels`, `[0]`, `["a.b"]`, `[true]`.
+# One step of a path: a name with an optional dot before it, or an index or a map key in brackets.
+# Examples: `.labels`, `[0]`, `["a.b"]`, `[true]`.
 _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"\\]|\\.)*")\])', re.ASCII)
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
-    """Return a field path with JSON names; the part that leads to no field is unchanged.
+    """Return a field path with JSON names. An unknown field and the path after it are not changed.
 
     Args:
-        path: the path with the names of the .proto file, as `network.ip_addresses[0]` or `labels["a_b"]`.
-        descriptor: type of the message where the path starts.
+        path: the path with the names of the .proto file, such as `network.addresses[0]` or `labels["a_b"]`.
+        descriptor: the type of the message where the path starts.
     """
     parts: list[str] = []
     here: Descriptor | None = descriptor
@@ -42,10 +44,15 @@ def to_json_path(path: str, descriptor: Descriptor) -> str:
 
 
 def _rest(rest: str, here: Descriptor | None) -> str:
-    """Return the end of a path, after the last field that is a field in JSON."""
+    """Return the JSON form of the rest of a path.
+
+    Args:
+        rest: the part of the path after the last field that exists in JSON.
+        here: the message type of that field; None if the field is not a message.
+    """
     if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest
-    # A type that is a scalar in JSON has no fields there: ts.seconds is ts.
+    # A message type that is a scalar in JSON has no fields in JSON: `ts.seconds` becomes `ts`.
     if here.full_name not in FREE_FORM:
         return ""
     return "".join(match[2] for match in _STEP.finditer(rest) if match[2])

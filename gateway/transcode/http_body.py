@@ -1,4 +1,4 @@
-"""google.api.HttpBody: bytes of any media type, without the JSON mapping.
+"""Conversion of google.api.HttpBody: bytes of any media type, without the JSON mapping.
 
 https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto
 """
@@ -28,17 +28,20 @@ def takes_raw_body(method: Method, rule: HttpRule) -> bool:
 
 
 def returns_raw_body(method: Method, rule: HttpRule) -> bool:
-    """Return whether a rule's response is an HttpBody."""
+    """Return whether a rule's response body is an HttpBody."""
     return _is_raw(descriptor_of(method.reply), rule.response_body or "*")
 
 
 def raw_value(body: bytes, content_type: str) -> dict[str, Any]:
-    """Return the JSON value of an HttpBody."""
+    """Return the JSON value of the HttpBody for a request body."""
     return {"contentType": content_type, "data": base64.b64encode(body).decode()}
 
 
 def read_raw(message: Message, field_name: str) -> tuple[bytes, str]:
-    """Return the bytes of a response, and a media type that a header can have."""
+    """Return the bytes and the media type of a response.
+
+    A media type that is not valid in a header is replaced by `application/octet-stream`.
+    """
     body: Any = getattr(message, field_name) if field_name else message
     return body.data, body.content_type if _MEDIA_TYPE.fullmatch(body.content_type) else _BYTES
 

@@ -1,4 +1,7 @@
-"""Path to a value in a request: cheap to extend while reading, formatted only for a violation."""
+"""The path to a value in a request.
+
+It is cheap to extend a path while a request is read. The text of a path is made only for a violation.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ class FieldStep(Protocol):
     """A field on a path.
 
     Attributes:
-        name: as the .proto file has it.
-        json_name: as JSON has it.
-        holds_any: the field's values are of the type google.protobuf.Any.
+        name: the name of the field in the .proto file.
+        json_name: the name of the field in JSON.
+        holds_any: whether the values of the field are of the type google.protobuf.Any.
     """
 
     name: str
@@ -27,16 +30,16 @@ class FieldStep(Protocol):
 
 
 Step: TypeAlias = "FieldStep | tuple[str] | int | str"
-"""A field, the key of a map in a tuple, the index in a list, or a name that is no field."""
+"""A field, a map key (as a tuple with one text), a list index, or a name that is not a field."""
 JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
-"""The path to the enclosing value, and the last step; None is the request itself."""
+"""The path to the enclosing value, and the last step. None is the path of the request itself."""
 
 
 def show_path(path: JsonPath) -> str:
-    """Return the text of a path, as `inner.labels["env"]`; empty for the request itself.
+    """Return the text of a path, such as `inner.labels["env"]`. It is empty for the request itself.
 
-    Fields have the names of the .proto file. Within an Any they have their JSON names: code
-    that converts names does not know the type in an Any.
+    The text has the field names of the .proto file. Inside an Any, the text has JSON names instead:
+    the code that later converts names to JSON names does not know the type in an Any.
     """
     text = ""
     in_any = False
@@ -53,7 +56,7 @@ def show_path(path: JsonPath) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as paths show it: quoted if it does not look like the name of a field."""
+    """Return a name for the text of a path, in quotes if the name does not look like a field name."""
     is_plain = len(name) <= _MAX_NAME and name.isascii() and name.replace("_", "").isalnum()
     return name if is_plain or name == "@type" else quote(name)
 

@@ -1,12 +1,13 @@
-"""JSON values → messages, with every violation found.
+"""Conversion of JSON values to protobuf messages. All violations of a request are found.
 
-json_format stops at the first fault and accepts some: an array for a message, a field
-under both of its names, lax numbers, bad base64. It also takes ten times as long as the
-constructor of a message. So the readers check the JSON, and build the tree of arguments
-for the constructor, keyed by the names of the .proto file.
+The json_format module of protobuf is not used. It stops at the first error, and it accepts some
+invalid JSON: an array for a message, a field under both of its names, lax numbers, bad base64.
+It also takes ten times as long as the constructor of a message. Instead, the readers check the
+JSON and build a tree of arguments for the constructor. The keys of the tree are the names of
+the .proto file.
 
-A JsonReader has a reader for each message type. It belongs to one schema: nothing here
-keeps the descriptors of a schema that is no longer used.
+A JsonReader has a reader for each message type. Each JsonReader belongs to one schema, so no
+global cache keeps the descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ class FieldReader:
     """A field, and the reader of its values.
 
     Attributes:
-        holds_any: its values, or elements, are of the type google.protobuf.Any.
-        oneof: name of the oneof of the field; empty if it has none.
-        skips_null: null means not set.
-        read: reads the value of the whole field.
+        holds_any: whether the field's value, or each element of its list or map, is a google.protobuf.Any.
+        oneof: the name of the oneof that contains the field; empty if the field is in no oneof.
+        skips_null: whether null in JSON means that the field is not set.
+        read: the reader of the whole value of the field.
     """
 
     __slots__ = ("descriptor", "holds_any", "json_name", "name", "oneof", "read", "skips_null")
@@ -69,9 +70,10 @@ class MessageReader:
     """A message type, and the reader of its JSON.
 
     Attributes:
-        make: the class of its messages.
-        fields: JSON name, and name of the .proto file, → field; the latter has precedence.
-        read: reads a value of the type.
+        make: the class of the type's messages.
+        fields: the fields by JSON name and by name of the .proto file. If two fields have the same key,
+            the field with that name in the .proto file is used.
+        read: the reader of a value of the type.
     """
 
     __slots__ = ("descriptor", "fields", "make", "read")
@@ -79,7 +81,8 @@ class MessageReader:
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
         self.make: type[Message] = message_factory.GetMessageClass(descriptor)
-        # Not the descriptor's mapping: it reads a name only up to a NUL, and crashes on a lone surrogate.
+        # The mapping of the descriptor is not used: it reads a name only up to a NUL, and crashes if a name
+        # has a lone surrogate.
         self.fields: dict[str, FieldReader] = {}
         self.read: ValueReader = self._read_object
 
@@ -89,7 +92,7 @@ class MessageReader:
         return self.read_fields(context, value, path)
 
     def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
-        """Return the tree of an object with the names of fields."""
+        """Return the tree of a JSON object whose names are field names."""
         context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
@@ -100,7 +103,7 @@ class MessageReader:
                 own = (path, plain_name(name))
                 context.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
                 continue
-            if field.name in seen:  # also when one of the two is null
+            if field.name in seen:  # a violation even if one of the two values is null
                 names = f"{field.json_name} and as {field.name}"
                 context.refuse((path, field), f"is given as {names}; keep one")
             elif one is None and field.skips_null:
@@ -113,15 +116,15 @@ class MessageReader:
         return tree
 
     def to_message(self, tree: Any) -> Message:
-        """Return the message of a tree without violations.
+        """Return the message of a tree. The tree must have no violations.
 
         Raises:
-            DecodeError: it is nested too deeply.
+            DecodeError: the message is nested too deeply.
         """
         return tree if isinstance(tree, Message) else self.make(**tree)
 
     def step(self, name: str) -> Step:
-        """Return the step of a path for a name in the type's JSON."""
+        """Return the step that a path needs for a name in the JSON of the type."""
         return self.fields.get(name) or plain_name(name)
 
     def _names(self) -> str:
@@ -135,7 +138,8 @@ class JsonReader:
         """Create a reader.
 
         Args:
-            max_elements: number that all lists and maps of one request may have; None for no limit.
+            max_elements: the maximum number of elements in all lists and maps of one request together; None
+                for no limit.
         """
         self._types: dict[str, MessageReader] = {}
         self._packed: dict[str, MessageReader] = {}
@@ -146,7 +150,7 @@ class JsonReader:
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
-        """Return the reader of a message type and its fields, compiled lazily."""
+        """Return the reader of a message type. The reader is compiled lazily, with its fields."""
         known = self._types.get(descriptor.full_name)
         if known is None:
             # Stored before its fields are compiled: a type may contain itself.
@@ -160,7 +164,7 @@ class JsonReader:
         return known
 
     def find_field(self, descriptor: Descriptor, name: str) -> FieldReader | None:
-        """Return the field of a JSON name, or of a name of the .proto file."""
+        """Return the field with a JSON name or a name of the .proto file, or None for unknown names."""
         return self.message_reader(descriptor).fields.get(name)
 
     def _field(self, field: FieldDescriptor) -> ValueReader:
@@ -169,7 +173,7 @@ class JsonReader:
         return list_reader(field, self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueReader:
-        """Return the reader of one value of a field: itself, an element, or a value of a map."""
+        """Return the reader of one value of a field: the field itself, a list element or a map value."""
         kind = field.message_type
         if kind is not None:
             return self.message_reader(kind).read
@@ -209,7 +213,11 @@ class JsonReader:
     def _packed_type(
         self, pool: DescriptorPool, context: ReadContext, value: dict[str, Any], path: JsonPath
     ) -> MessageReader | None:
-        """Return the reader of the type in an Any; None, with a violation, if there is none."""
+        """Return the reader of the type in an Any, or None.
+
+        The result is None for an empty Any. For a missing or unknown type, the result is None too, and a
+        violation is added.
+        """
         url = value.get("@type")
         match = _TYPE_URL.fullmatch(url) if isinstance(url, str) else None
         if match is None:
@@ -228,7 +236,11 @@ class JsonReader:
 
 
 def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, Any], path: JsonPath) -> Any:
-    """Read the content of an Any: its fields, or "value" for a type with a special JSON form."""
+    """Read the content of an Any.
+
+    If the type in the Any has a special JSON form, the content is the value of "value". Otherwise, the
+    content is all fields except "@type".
+    """
     if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}
         return inner.read_fields(context, rest, path)

@@ -1,8 +1,8 @@
-"""JSON text → values, without what parsers read differently.
+"""A strict parser of JSON text.
 
-https://www.rfc-editor.org/rfc/rfc8259: parsers differ about duplicate names, NaN and
-numbers out of range, so none of them is accepted. Duplicate names and the range of a
-number are checked by the reader of the field.
+JSON parsers read duplicate names, NaN and numbers out of range in different ways, see
+https://www.rfc-editor.org/rfc/rfc8259. The gateway accepts none of these. This module refuses
+NaN. The reader of a field refuses duplicate names and numbers out of range.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 from gateway.errors import invalid_request
 
 MAX_DEPTH = 100
-_MAX_INT_DIGITS = 40  # more than any integer type has; int() takes quadratic time
+_MAX_INT_DIGITS = 40  # more digits than any integer type has; the limit exists because int() is quadratic
 
 
 class JsonObject(dict[str, Any]):
-    """An object with duplicate names; any other object is a plain dict.
+    """A JSON object with duplicate names. An object without duplicate names is a plain dict.
 
     Attributes:
-        duplicates: names that occur more than once.
+        duplicates: the names that occur more than once.
     """
 
     __slots__ = ("duplicates",)
@@ -29,9 +29,9 @@ class JsonObject(dict[str, Any]):
 
 
 class JsonNumber:
-    """A number with a fraction, an exponent or very many digits, as it is written.
+    """The text of a JSON number that has a fraction, an exponent or very many digits.
 
-    Its type, and so its range, depends on its field.
+    The number is converted later, because the type and the range depend on the field that it is for.
     """
 
     __slots__ = ("text",)
@@ -47,7 +47,7 @@ def parse_json(data: bytes) -> Any:
     """Parse a JSON text; numbers become int or JsonNumber.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT, with the position of the first fault.
+        GatewayError: INVALID_ARGUMENT. The text is not UTF-8, is not JSON or is nested too deeply.
     """
     try:
         text = data.decode()
@@ -68,14 +68,14 @@ def parse_json(data: bytes) -> Any:
 
 
 def is_deeper(value: Any, levels: int, data: bytes) -> bool:
-    """Return whether a parsed value has more levels of objects and arrays.
+    """Return whether a parsed value has too many levels of nested objects and arrays.
 
     Args:
         value: the parsed value.
-        levels: the number to exceed.
+        levels: the number of levels that are allowed.
         data: the text that the value was parsed from.
     """
-    if data.count(b"{") + data.count(b"[") <= levels:  # true of most texts, and cheap to find
+    if data.count(b"{") + data.count(b"[") <= levels:  # a cheap check that is sufficient for most texts
         return False
     level = [value]
     for _ in range(levels):

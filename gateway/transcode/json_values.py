@@ -1,7 +1,8 @@
-"""Readers of JSON values other than objects of fields: scalars, lists, maps, well-known types.
+"""Readers of JSON values: scalars, lists, maps and well-known types.
 
-Each reader returns an argument for the constructor of a message. If a value does not
-fit, the reader adds a violation and returns None; then no message is built.
+Each reader returns an argument for the constructor of a protobuf message. If a value does not
+fit, the reader adds a violation and returns None. No message is built from a request that has a
+violation.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MALFORMED = "MALFORMED"
 
 
 class ReadContext:
-    """The violations found while one request is read, and the number of elements that it may still have.
+    """The state of reading one request: the violations, and the number of elements that are still allowed.
 
     Attributes:
         violations: the violations found so far.
@@ -58,23 +59,24 @@ class ReadContext:
         """Add the violation of a value that does not fit.
 
         Raises:
-            EnoughViolationsError: to stop reading.
+            EnoughViolationsError: the maximum number of violations is reached, so reading stops.
         """
         self.violations.add(show_path(path), description, MALFORMED)
 
     def refuse_unknown(
         self, path: JsonPath, message: str, description: str, names: Callable[[], str]
     ) -> None:
-        """Add the violation of a name that is not a field's.
+        """Add the violation of a name that is not the name of a field.
 
         Args:
-            path: the path with the name.
-            message: full name of the message type without such a field.
+            path: the path that ends with the unknown name.
+            message: the full name of the message type that does not have the field.
             description: the description of the violation.
-            names: returns the valid names; listed once for each type, to keep the response small.
+            names: the function that returns the valid names. The names are added to the description only
+                once for each message type, to keep the response small.
 
         Raises:
-            EnoughViolationsError: to stop reading.
+            EnoughViolationsError: the maximum number of violations is reached, so reading stops.
         """
         if message not in self._described:
             self._described.add(message)
@@ -82,7 +84,16 @@ class ReadContext:
         self.refuse(path, description)
 
     def refuse_duplicates(self, value: Any, path: JsonPath, step: Callable[[str], Step]) -> None:
-        """Refuse the duplicate names of an object; step returns the last step of the path to a name."""
+        """Add a violation for each duplicate name of an object.
+
+        Args:
+            value: the JSON value, which may be an object.
+            path: the path of the value.
+            step: the function that returns the last step of the path to a name.
+
+        Raises:
+            EnoughViolationsError: the maximum number of violations is reached, so reading stops.
+        """
         if type(value) is JsonObject:
             for name in value.duplicates:
                 self.refuse((path, step(name)), "is given more than once; keep one")
@@ -91,12 +102,13 @@ class ReadContext:
         """Count the elements of a list or a map, before they are read.
 
         Args:
-            elements: their number.
-            path: path of the list or map.
-            field: the list or map, whose own size constraint is described if it is violated too.
+            elements: the number of elements.
+            path: the path of the list or map.
+            field: the field of the list or map. If the size constraint of the field is violated too, the
+                description of the violation names this constraint.
 
         Raises:
-            EnoughViolationsError: to stop reading: the request has too many elements.
+            EnoughViolationsError: the request has too many elements, so reading stops.
         """
         if self._remaining is None or self._limit is None:
             return
@@ -113,11 +125,14 @@ class ReadContext:
 
 
 ValueReader: TypeAlias = Callable[[ReadContext, Any, JsonPath], Any]
-"""The context, a JSON value, its path → an argument for the constructor of a message."""
+"""A function from a context, a JSON value and the value's path to an argument for a message constructor."""
 
 
 def converting(convert: Callable[[Any], Any]) -> ValueReader:
-    """Return a reader that converts values with a function, which raises UnfitError."""
+    """Return a reader that converts values with a function.
+
+    If the function raises UnfitError, the reader adds a violation.
+    """
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         try:
@@ -129,12 +144,12 @@ def converting(convert: Callable[[Any], Any]) -> ValueReader:
 
 
 def or_null(inner: ValueReader) -> ValueReader:
-    """Return a reader that reads null as 0, the number of NULL_VALUE."""
+    """Return a reader that reads null as 0, the number of NULL_VALUE, and other values with `inner`."""
     return lambda context, value, path: 0 if value is None else inner(context, value, path)
 
 
 def text_type_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a message type that is a text in JSON."""
+    """Return the reader of a message type whose JSON form is a text."""
     parse, form = TEXT_TYPES[descriptor.full_name]
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -142,7 +157,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
             text = read_string(value)
         except UnfitError as error:
             return context.refuse(path, str(error))
-        if "," in text:  # a field mask: its paths are elements
+        if "," in text:  # a field mask: each path counts as an element
             context.count(text.count(",") + 1, path)
         tree = parse(text)
         return context.refuse(path, f"{show(text)} is not {form}") if tree is None else tree
@@ -151,7 +166,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def wrapper_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a wrapper, which JSON writes as the value inside it."""
+    """Return the reader of a wrapper type. In JSON, a wrapper is only the value that it contains."""
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:

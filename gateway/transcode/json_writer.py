@@ -1,12 +1,12 @@
-"""Messages → JSON as the cloud writes it.
+"""Conversion of protobuf messages to JSON, in the form that the cloud writes.
 
-Fields in lowerCamelCase, defaults left out, 64-bit integers as text, enums by
-name, an Any expanded, with its "@type". An Any of an unknown type keeps its type
-URL, and has its value as base64.
+Field names are in lowerCamelCase. Fields with default values are left out. 64-bit integers are
+text. Enum values are names. An Any is expanded and has its "@type". If the type of an Any is
+unknown, the JSON has the type URL, and the value as base64.
 
-A JsonWriter has a writer for each message type, as json_format does all of its work
-by reflection, for each message again. It belongs to one schema: nothing here keeps the
-descriptors of a schema that is no longer used.
+A JsonWriter compiles a writer for each message type once. The json_format module of protobuf
+is not used, because it repeats its reflection for each message. Each JsonWriter belongs to one
+schema, so no global cache keeps the descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
@@ -42,17 +42,20 @@ _MAX_NESTED = 32
 
 
 class UnprintableError(ValueError):
-    """A message has a value without a JSON form, such as a Timestamp out of range."""
+    """A protobuf message has a value without a JSON form, such as a Timestamp out of range."""
 
 
 def request_types(schema: Schema) -> Iterator[Descriptor]:
-    """Yield the types of the requests of a schema's methods."""
+    """Yield the request types of a schema's methods."""
     for method in schema.methods.values():
         yield descriptor_of(method.request)
 
 
 def reply_types(schema: Schema) -> Iterator[Descriptor]:
-    """Yield the types of the replies of a schema's methods, and of what their operations carry."""
+    """Yield the types of the replies of a schema's methods.
+
+    For a long-running method, the metadata type and the response type of its operation are included.
+    """
     for method in schema.methods.values():
         yield descriptor_of(method.reply)
         if method.operation is not None:
@@ -61,7 +64,7 @@ def reply_types(schema: Schema) -> Iterator[Descriptor]:
 
 
 class JsonWriter:
-    """Writes messages; types in Any fields are those of one pool."""
+    """A writer of protobuf messages as JSON. The types in Any fields are looked up in one pool."""
 
     def __init__(
         self,
@@ -74,24 +77,24 @@ class JsonWriter:
         """Create a writer.
 
         Args:
-            pool: the types that an Any can have.
-            types: message types to compile now, with the types of their fields; other types are compiled on
-                first use.
-            prints_defaults: write fields without presence that have their default value.
-            refuses_unknown: an Any of an unknown type, or with malformed content, has no JSON form. Otherwise
-                its content is written as base64.
+            pool: the pool of the types that an Any can contain.
+            types: the message types to compile now. The types of their fields are compiled too. Other types
+                are compiled on first use.
+            prints_defaults: whether a field without presence is written when it has its default value.
+            refuses_unknown: whether to raise UnprintableError for an Any with an unknown type or malformed
+                content. If false, the content of such an Any is written as base64.
         """
         self._pool = pool
         self._prints_defaults = prints_defaults
         self._refuses_unknown = refuses_unknown
-        # By descriptor, not by name: a message may be of another pool than the types in Any fields.
+        # The key is the descriptor, not the name: a message and the types in Any fields may be of two pools.
         self._types: dict[Descriptor, _MessageWriter] = {}
         self._packed: dict[str, _MessageWriter] = {}
         for descriptor in types:
             self._writer_of(descriptor)
 
     def write(self, message: Message, field_name: str = "") -> bytes:
-        """Return the JSON text of a message, or of one field of it.
+        """Return the JSON text of a message, or of one field of the message.
 
         Raises:
             UnprintableError: the message has no JSON form.
@@ -102,11 +105,14 @@ class JsonWriter:
             tree = tree.get(field.json_name, _empty(field))
         try:
             return orjson.dumps(tree)
-        except TypeError as error:  # too many levels
+        except TypeError as error:  # the tree has too many levels
             raise _unprintable(descriptor_of(message), error) from error
 
     def write_status(self, status: Status) -> bytes:
-        """Return a Status as JSON; a detail without a JSON form becomes its type URL and bytes in base64."""
+        """Return the JSON text of a Status.
+
+        A detail without a JSON form is written as its type URL and its bytes in base64.
+        """
         try:
             return self.write(status)
         except UnprintableError:
@@ -123,7 +129,7 @@ class JsonWriter:
         return tree
 
     def to_tree(self, message: Message) -> Any:
-        """Return the JSON value of a message, not to be modified.
+        """Return the JSON value of a message. The caller must not modify the value.
 
         Raises:
             UnprintableError: the message has no JSON form.
@@ -146,14 +152,14 @@ class JsonWriter:
         return known
 
     def _field(self, field: FieldDescriptor) -> ValueWriter | None:
-        """Return the writer of a field; None if JSON has its value as it is."""
+        """Return the writer of a field, or None if JSON has the field's value unchanged."""
         if is_map(field):
             key, value = entry_of(field)
             return map_writer(key, self._one(value))
         return list_writer(self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueWriter | None:
-        """Return the writer of one value of a field: itself, an element, or a value of a map."""
+        """Return the writer of one value of a field: the field itself, a list element or a map value."""
         return self._writer_of(field.message_type).write if field.message_type else scalar_writer(field)
 
     def _write_any(self, packed: Any, depth: int) -> dict[str, Any]:
@@ -182,11 +188,11 @@ class JsonWriter:
 
 
 class _MessageWriter:
-    """A message type, and the writer of its messages.
+    """The writer of one message type.
 
     Attributes:
-        is_special: the JSON of the type is not an object of its fields.
-        write: writes a message.
+        is_special: whether the JSON form of the type is special, that is, not an object of the type's fields.
+        write: the function that writes a message.
     """
 
     __slots__ = ("_defaults", "_fields", "_make", "is_special", "write")
@@ -208,7 +214,7 @@ class _MessageWriter:
             )
 
     def parse(self, data: bytes) -> Message | None:
-        """Return the message of the bytes in an Any, or None if they are malformed."""
+        """Return the message that the bytes of an Any contain, or None if the bytes are malformed."""
         try:
             return self._make.FromString(data)  # type: ignore[no-any-return]
         except DecodeError:
@@ -232,7 +238,10 @@ _FieldCompiler: TypeAlias = "Callable[[FieldDescriptor], ValueWriter | None]"
 
 
 class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
-    """Field → its name in JSON, and its writer; a field that is an extension is compiled on first use."""
+    """A mapping from each field to the field's name in JSON and the field's writer.
+
+    The writer of an extension field is compiled on first use.
+    """
 
     def __init__(self, compile_field: _FieldCompiler) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""The field mask of a PATCH request that sets none.
+"""The field mask for a PATCH request that has no field mask.
 
-If the body is one field of the request, the mask lists the fields in the body,
-https://google.aip.dev/134. If the body is the whole request, the cloud's own rule
-applies: without a mask every field is written.
+If the body is one field of the request, the mask lists the fields that the body sets, see
+https://google.aip.dev/134. If the body is the whole request, the gateway sets no mask. The cloud
+writes every field if a request has no mask.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MaskRule:
-    """Sets the field mask in the requests of one HTTP rule; most rules need none."""
+    """Sets the field mask in the requests of one HTTP rule. Most rules need no field mask."""
 
     def __init__(self, method: Method, rule: HttpRule, reader: JsonReader) -> None:
         self._reader = reader
@@ -39,11 +39,11 @@ class MaskRule:
             self._mask, self._target = masks[0].name, target
 
     def infer(self, message: Message, body: Any) -> None:
-        """Set the mask of a request, unless it is set.
+        """Set the field mask of a request, unless the request already has a field mask.
 
         Args:
             message: the request.
-            body: its JSON, which has no violations.
+            body: the JSON value of the request's body. It must have no violations.
         """
         if self._mask and isinstance(body, dict) and not message.HasField(self._mask):
             getattr(message, self._mask).paths.extend(self._paths(self._target, body, ""))

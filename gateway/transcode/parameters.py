@@ -1,4 +1,4 @@
-"""Parameters of path and query → the tree of a request."""
+"""Conversion of the path and query parameters of a request to values in the request's tree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 
 class Parameters:
-    """Sets the parameters of path and query in the tree of one request."""
+    """Sets the path and query parameters in the tree of one request."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Parameters:
         """Start with no parameters.
 
         Args:
-            context: the context for the violations.
-            reader: the one of the schema.
-            message: the request's type.
-            tree: the tree of the request, as its body sets it.
-            body: the body of the rule: `*`, the name of the field that the body sets, or empty.
+            context: the context that collects the violations.
+            reader: the JSON reader of the schema.
+            message: the reader of the request's type.
+            tree: the tree of the request, with the values that the body sets.
+            body: the body of the HTTP rule: `*`, the name of the field that the body sets, or empty.
         """
         self._context = context
         self._reader = reader
@@ -54,7 +54,7 @@ class Parameters:
         self._tree = tree
         self._body = body
         self._bound: set[tuple[FieldReader, ...]] = set()
-        # fields → the node of the tree that has the value of the last one
+        # The fields of a path → the node of the tree that contains the value of the path's last field.
         self._nodes: dict[tuple[FieldReader, ...], dict[str, Any]] = {}
 
     def set_from_path(self, fields: tuple[FieldReader, ...], text: str) -> None:
@@ -90,7 +90,7 @@ class Parameters:
             self._put(fields, text, key)
 
     def convert(self) -> None:
-        """Check and convert each text that was set, with the reader of its field."""
+        """Check and convert the text of each parameter, with the reader of the parameter's field."""
         for fields, node in self._nodes.items():
             field = fields[-1]
             node[field.name] = field.read(self._context, node[field.name], _path_to(fields))
@@ -116,7 +116,10 @@ class Parameters:
         self._nodes[fields] = node
 
     def _descend(self, fields: tuple[FieldReader, ...]) -> dict[str, Any] | None:
-        """Return the node of the last field; None, with a violation, if the field cannot be set."""
+        """Return the node of the tree that contains the last field.
+
+        If the field cannot be set, return None. The request then has a violation.
+        """
         node: Any = self._tree
         for depth, field in enumerate(fields):
             if other := _other_member(field, node):
@@ -125,12 +128,15 @@ class Parameters:
             if depth == len(fields) - 1:
                 break
             node = node.setdefault(field.name, {})
-            if not isinstance(node, dict):  # set by the body, and refused already
+            if not isinstance(node, dict):  # the body set an invalid value, which has a violation already
                 return None
         return node  # type: ignore[no-any-return]
 
     def _resolve(self, name: str) -> tuple[tuple[FieldReader, ...], str | None]:
-        """Return the fields of a name, and the rest of the name that leads to no field, or None."""
+        """Return the fields that a dotted name leads to, and the unknown rest of the name.
+
+        The rest is None if every part of the name is a field.
+        """
         fields: list[FieldReader] = []
         message: MessageReader | None = self._message
         parts = name.split(".")
@@ -163,12 +169,12 @@ def find_readers(
 
 
 def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
-    """Return the JSON name of another member of a field's oneof in a node, or None."""
+    """Return the JSON name of another member of the field's oneof that a node contains, or None."""
     return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 
 def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> JsonPath:
-    """Return the path to a field, to the entry of a map, or to a name that is not a field's."""
+    """Return the path to a field, to an entry of a map, or to a name that is not the name of a field."""
     path: JsonPath = None
     for field in fields:
         path = (path, field)

@@ -1,7 +1,7 @@
-"""The target of an HTTP request: its path in segments, and its query in pairs.
+"""The target of an HTTP request: the segments of the path, and the parameters of the query.
 
-Parsed from the raw text: nothing decodes or normalises it first, so the gateway
-routes what was sent.
+The raw text of the target is parsed. No code decodes or normalises the text before, so the gateway
+routes exactly what the client sent.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class RequestTarget:
     """A request's target.
 
     Attributes:
-        path: as it was sent, without scheme and host.
+        path: the path as received, without scheme and host.
         segments: the segments of the path, percent-encoded as received.
-        query: decoded names and values, in order.
+        query: the decoded names and values of the query parameters, in their order.
     """
 
     path: str
@@ -69,7 +69,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
             f"{what} has a '%' without two hexadecimal digits after it; write '%25' for '%'"
         )
     try:
-        # The server passes undecodable bytes as surrogates: they fail here too.
+        # The HTTP server passes bytes that are not UTF-8 as surrogates, which cause an error here too.
         decoded = unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error

@@ -1,8 +1,8 @@
 """A trie of path templates.
 
-At each segment a literal is tried before `*`, and `*` before `**`. A look-up
-visits no node twice, so its cost is bounded by the number of templates, whatever
-the path.
+At each segment, a literal is tried before `*`, and `*` is tried before `**`. A search visits each
+node of the trie at most once. The number of templates therefore limits the number of visited nodes,
+for every path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RouteConflictError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[RouteT]):
-    """The route of a request, and the texts of its path's variables, still percent-encoded."""
+    """The route of a request, and the percent-encoded texts of the path variables."""
 
     route: RouteT
     captures: tuple[tuple[Variable, str], ...]
@@ -35,7 +35,11 @@ class Match(Generic[RouteT]):
 
 @dataclass(frozen=True, slots=True)
 class WrongHttpMethod:
-    """The path has routes, but none for this HTTP method."""
+    """The path has routes, but no route for the HTTP method of the request.
+
+    Attributes:
+        allowed: the HTTP methods of the routes that the path has.
+    """
 
     allowed: tuple[str, ...]
 
@@ -65,12 +69,12 @@ class Router(Generic[RouteT]):
         """Add a route.
 
         Args:
-            http_method: HTTP method; `*` for any.
-            template: its path.
-            route: what `find` returns.
+            http_method: the HTTP method of the route; `*` for any HTTP method.
+            template: the path template of the route.
+            route: the object that `find` returns for the route.
 
         Raises:
-            RouteConflictError: another route has the same http_method and matches the same paths.
+            RouteConflictError: another route has the same HTTP method and matches the same paths.
         """
         node = self._root
         for segment in template.segments:
@@ -81,10 +85,13 @@ class Router(Generic[RouteT]):
         leaves[http_method] = _Leaf(template, route)
 
     def find(self, http_method: str, segments: Sequence[str]) -> Match[RouteT] | WrongHttpMethod | None:
-        """Return the route of a request, the HTTP methods that its path has instead, or None.
+        """Return the route of a request.
+
+        If the path has routes only for other HTTP methods, return a WrongHttpMethod. If the path has no
+        route, return None.
 
         Args:
-            http_method: HTTP method.
+            http_method: the HTTP method of the request.
             segments: the segments of the path, percent-encoded as received.
         """
         search = _Search[RouteT](http_method)
@@ -103,15 +110,23 @@ class Router(Generic[RouteT]):
 
 
 class _Search(Generic[RouteT]):
-    """One look-up: its HTTP method, and the HTTP methods of the routes that match the path."""
+    """One look-up of a route.
+
+    Attributes:
+        allowed: the HTTP methods of the routes that match the path.
+    """
 
     def __init__(self, http_method: str) -> None:
         self._http_method = http_method
         self.allowed: set[str] = set()
 
     def run(self, root: _Node[RouteT], segments: Sequence[str], custom_verb: str) -> _Leaf[RouteT] | None:
-        """Visit candidates depth first, without recursion: a path may have any number of segments."""
-        # Index of the last empty segment: `*` does not match it, and `**` matches no range that contains it.
+        """Return the leaf that matches a path, or None.
+
+        The search is depth first. It does not use recursion, because a path may have any number of segments.
+        """
+        # The index of the last empty segment: `*` does not match an empty segment, and `**` does not match a
+        # range that contains an empty segment.
         last_empty = max((index for index, segment in enumerate(segments) if not segment), default=-1)
         todo = [(root, 0)]
         while todo:
@@ -119,7 +134,7 @@ class _Search(Generic[RouteT]):
             at_end = index == len(segments)
             if at_end and (leaf := self._leaf(node, custom_verb)):
                 return leaf
-            # What is appended last is visited first.
+            # The node that is appended last is visited first.
             if node.rest and index > last_empty:
                 todo.append((node.rest, len(segments)))
             if at_end:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One HTTP rule of a method, with its compiled binder."""
+    """One HTTP rule of a method, with the binder of the rule."""
 
     method: Method
     rule: HttpRule
@@ -27,12 +27,12 @@ class Route:
 
     @property
     def takes_raw_body(self) -> bool:
-        """Whether the body is bytes of any media type."""
+        """Whether the request body is bytes of any media type."""
         return takes_raw_body(self.method, self.rule)
 
     @property
     def returns_raw_body(self) -> bool:
-        """Whether the response is bytes of any media type."""
+        """Whether the response body is bytes of any media type."""
         return returns_raw_body(self.method, self.rule)
 
     def __str__(self) -> str:
@@ -43,11 +43,13 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
     """Return the router of all methods.
 
     Args:
-        schema: the methods.
-        max_elements: number that all lists and maps of one request may have; None for no limit.
+        schema: the schema with the methods.
+        max_elements: the maximum number of elements in all lists and maps of one request together; None for
+            no limit.
 
     Raises:
-        SchemaError: with every bad template, every rule that does not fit its types and every conflict.
+        SchemaError: templates are malformed, rules do not fit the types of their methods, or routes conflict.
+            The error lists all of these faults.
     """
     router: Router[Route] = Router()
     reader = JsonReader(max_elements)

@@ -1,7 +1,8 @@
-"""JSON values → scalar field values, exactly as the JSON mapping allows.
+"""Conversion of JSON values to the values of scalar fields.
 
-https://protobuf.dev/programming-guides/json/. Each reader returns the value that
-the field has, or raises UnfitError. Its cost is linear in the text of the value.
+The readers accept exactly the values that the JSON mapping allows, see
+https://protobuf.dev/programming-guides/json/. Each reader returns the value for the field, or
+raises UnfitError. The cost of a reader is linear in the length of the value's text.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ENUM_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})", re.ASCII)
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
 _NON_FINITE = {"NaN", "Infinity", "-Infinity"}
-_MAX_DIGITS = 40  # more than any integer type holds
+_MAX_DIGITS = 40  # more digits than any integer type has
 _MAX_SHOWN = 32
 _MAX_NAMES = 20
 _MAX_EXPONENT_DIGITS = 9
@@ -37,7 +38,7 @@ _FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 class UnfitError(ValueError):
-    """A JSON value does not fit its field; the text says what does."""
+    """A JSON value does not fit the field. The text of the error describes the values that fit."""
 
 
 def show(value: Any) -> str:
@@ -55,7 +56,10 @@ def show(value: Any) -> str:
 
 
 def list_names(names: Iterable[str]) -> str:
-    """Return names for an error text; of very many names, the rest is counted."""
+    """Return names as text for an error message.
+
+    If there are very many names, the text has the first names, and the number of the other names.
+    """
     every = list(names)
     more = len(every) - _MAX_NAMES
     return ", ".join([*every[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])])
@@ -77,7 +81,10 @@ def read_integer(low: int, high: int) -> Callable[[Any], int]:
 
 
 def _whole(value: Any) -> int | None:
-    """Return a whole number, one beyond every range if it has too many digits; None if it is not whole."""
+    """Return a JSON value as a whole number, or None if the value is not a whole number.
+
+    If the value has too many digits, the result is a number that is out of range for every type.
+    """
     text = _text_of(value)
     match = _NUMBER.fullmatch(text) if text is not None else None
     if match is None:
@@ -97,7 +104,10 @@ def _whole(value: Any) -> int | None:
 
 
 def _exponent(text: str) -> int:
-    """Return an exponent, limited to more than any number of digits in a request."""
+    """Return the number of an exponent.
+
+    A very large exponent is limited. The limit is greater than the number of digits that a request can have.
+    """
     digits = text.lstrip("+-").lstrip("0")
     size = int(digits or "0") if len(digits) <= _MAX_EXPONENT_DIGITS else 10**_MAX_EXPONENT_DIGITS
     return -size if text.startswith("-") else size
@@ -118,7 +128,8 @@ def read_float(value: Any) -> float:
     """Read a 32-bit floating point number."""
     number = _read_real(value, _FLOAT_MAX)
     try:
-        # Rounded as the field will hold it: the shortest text of the largest float lies above it.
+        # The number is rounded to 32 bits, as in the field. Without rounding, a range check would refuse the
+        # shortest text of the largest float, because that text is a slightly greater number.
         return float(struct.unpack("<f", struct.pack("<f", number))[0])
     except OverflowError as error:
         raise _out_of_range(value, _FLOAT_MAX) from error
@@ -177,9 +188,9 @@ def read_bytes(value: Any) -> bytes:
 
 
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
-    """Return a reader of an enum's values: by name, or by number."""
+    """Return a reader of an enum's values. A value is written as its name or its number."""
     by_number = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
-    # Not the descriptor's mapping: it reads a name only up to a NUL.
+    # The mapping of the descriptor is not used, because it reads a name only up to a NUL.
     numbers = {one.name: one.number for one in enum.values}
     known = frozenset(numbers.values())
     is_closed, names = enum.is_closed, list_names(numbers)
@@ -219,19 +230,19 @@ SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
     FieldDescriptor.TYPE_STRING: read_string,
     FieldDescriptor.TYPE_BYTES: read_bytes,
 }
-"""Type of a field → its reader; enums have read_enum."""
+"""The type of a field → the reader of its values. For enum fields, see `read_enum`."""
 
 
 def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
     """Return the reader of the values of a scalar or enum field.
 
-    It raises UnfitError for a value that does not fit the field.
+    The reader raises UnfitError for a value that does not fit the field.
     """
     return read_enum(field.enum_type) if field.enum_type is not None else SCALAR_READERS[field.type]
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Return the text of a parameter as a JSON value, for the reader of its field."""
+    """Return the text of a parameter as a JSON value that the reader of the field accepts."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

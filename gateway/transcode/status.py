@@ -1,6 +1,6 @@
-"""Canonical codes → HTTP status, as the cloud maps them.
+"""The HTTP status of each canonical code, as in the cloud.
 
-Source: the annotations in
+The source of the mapping are the annotations in
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
 """
 

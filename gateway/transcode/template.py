@@ -19,14 +19,17 @@ _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 class Wildcard(Enum):
-    """A segment of any text: one segment, or all remaining ones, if there are any."""
+    """A part of a template that matches any text.
+
+    ONE matches one segment. REST matches all remaining segments, also if there are none.
+    """
 
     ONE = "*"
     REST = "**"
 
 
 Segment: TypeAlias = str | Wildcard
-"""Literal text, decoded, or a wildcard."""
+"""The decoded text of a literal, or a wildcard."""
 
 
 class TemplateError(ValueError):
@@ -38,10 +41,10 @@ class Variable:
     """A part of the path that sets a field.
 
     Attributes:
-        field_path: names from the request to the field.
-        start: index of its first segment.
-        end: index after its last segment; None if it extends to the end of the path.
-        is_multi: it may have slashes, so an encoded slash stays encoded in its value.
+        field_path: the names of the fields on the way from the request to the field.
+        start: the index of the variable's first segment.
+        end: the index after the variable's last segment; None if the variable extends to the end of the path.
+        is_multi: whether the value may have slashes. If it may, an encoded slash in the value stays encoded.
     """
 
     field_path: tuple[str, ...]
@@ -55,8 +58,8 @@ class Template:
     """A parsed template.
 
     Attributes:
-        segments: what the path's segments must match.
-        custom_verb: text after the last colon; empty if there is none.
+        segments: the literals and wildcards that the segments of a path must match.
+        custom_verb: the custom verb, without the colon; empty if the template has no custom verb.
         variables: the variables in the order of the template.
     """
 
@@ -69,7 +72,7 @@ def parse_template(text: str) -> Template:
     """Parse a template.
 
     Raises:
-        TemplateError: with the fault and its position.
+        TemplateError: the template does not follow the grammar. The error has the fault and its position.
     """
     return _TemplateParser(text).parse()
 
@@ -117,7 +120,10 @@ class _TemplateParser:
             self._segments.append(self._take_literal())
 
     def _take_literal(self) -> str:
-        """Take a literal; a colon belongs to it unless it is the one that starts the custom verb."""
+        """Take a literal.
+
+        A colon is part of the literal, except at the end of the template: there it starts the custom verb.
+        """
         match = _LITERAL_WITH_COLON.match(self._text, self._at)
         is_custom_verb_next = match is None or match.end() == len(self._text)
         return self._take_text(
@@ -125,7 +131,7 @@ class _TemplateParser:
         )
 
     def _take_text(self, pattern: re.Pattern[str], what: str) -> str:
-        """Take text and decode it; it must be UTF-8, as the paths of requests are."""
+        """Take a text, and decode it. The decoded text must be UTF-8, because request paths are UTF-8."""
         at = self._at
         try:
             return unquote(self._take(pattern, what), errors="strict")

@@ -1,7 +1,7 @@
-"""Values of fields → JSON values, for all fields but those of message types with fields of their own.
+"""Writers of field values as JSON values: scalars, enums, lists, maps and well-known types.
 
-Each writer takes a value, and how many Any values enclose it. It raises ValueError
-for a value that has no JSON form.
+Each writer takes a value, and the number of Any values that enclose the value. A writer raises
+ValueError for a value that has no JSON form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 ValueWriter: TypeAlias = Callable[[Any, int], Any]
-"""A value, the number of Any values around it → a JSON value."""
+"""A function from a value, and the number of Any values that enclose the value, to a JSON value."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - written with a Z
 _FIRST_S, _LAST_S = -62135596800, 253402300799  # years 1 to 9999
@@ -41,7 +41,7 @@ _FLOAT = struct.Struct("<f")
 
 
 def scalar_writer(field: FieldDescriptor) -> ValueWriter | None:
-    """Return the writer of one value of a scalar or enum field; None if JSON has the value as it is."""
+    """Return the writer of one value of a scalar or enum field, or None if JSON has the value unchanged."""
     if field.enum_type is not None:
         return _enum_writer(field.enum_type)
     if is_64_bit(field):
@@ -50,7 +50,10 @@ def scalar_writer(field: FieldDescriptor) -> ValueWriter | None:
 
 
 def special_writer(descriptor: Descriptor) -> ValueWriter | None:
-    """Return the writer of a message type whose JSON is not an object of fields; None if there is none."""
+    """Return the writer of a message type with a special JSON form.
+
+    Return None for any other message type.
+    """
     if descriptor.full_name in WRAPPERS:
         inner = scalar_writer(descriptor.fields_by_name["value"])
         return (lambda value, depth: inner(value.value, depth)) if inner else (lambda value, _: value.value)
@@ -75,7 +78,7 @@ def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
 
 
 def base64_text(value: bytes) -> str:
-    """Return bytes as JSON has them."""
+    """Return bytes as base64 text, which is their form in JSON."""
     return b64encode(value).decode()
 
 
@@ -92,7 +95,7 @@ def _write_double(value: float, _: int) -> float | str:
 
 
 def _write_float(value: float, _: int) -> float | str:
-    """Write the shortest number that is read as the same 32 bits."""
+    """Return the shortest number that a reader converts to the same 32-bit float."""
     if not math.isfinite(value):
         return _not_finite(value)
     for digits in (6, 7, 8):
@@ -111,7 +114,7 @@ def _not_finite(value: float) -> str:
 def _enum_writer(enum: EnumDescriptor) -> ValueWriter:
     if enum.full_name == NULL_VALUE:
         return lambda _, __: None
-    # Looked up one by one: when several values have a number, its name is that of the first.
+    # Each number is looked up. If several values have one number, the first of them is found.
     names = {number: enum.values_by_number[number].name for number in enum.values_by_number}
     if not enum.is_closed:
         return lambda number, _: names.get(number, number)
@@ -132,7 +135,7 @@ def _write_time(value: Any, _: int) -> str:
 
 
 def _write_well_known(value: Any, _: int) -> str:
-    """Write a Duration or a FieldMask, whose classes have the method."""
+    """Write a Duration or a FieldMask. Both classes have the method ToJsonString."""
     return value.ToJsonString()  # type: ignore[no-any-return]
 
 

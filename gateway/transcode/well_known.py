@@ -1,6 +1,7 @@
-"""JSON of well-known types → the values of their fields.
+"""Conversion of the JSON of well-known types to the values of their fields.
 
-Stricter than the parsers of the protobuf library, which accept "1_0s", "+1s" and full-width digits.
+The parsers here are stricter than the parsers of the protobuf library. The library accepts "1_0s",
+"+1s" and full-width digits.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def parse_time(text: str) -> dict[str, Any] | None:
     year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
     try:
         since = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second)) - _EPOCH  # noqa: DTZ001 - as _EPOCH
-    except ValueError:  # 30 February
+    except ValueError:  # for example, 30 February
         return None
     seconds = since.days * _DAY_S + since.seconds
     if sign:
@@ -72,11 +73,11 @@ TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
     DURATION: (parse_duration, "a duration as 3.5s"),
     FIELD_MASK: (parse_mask, "a field mask as name,description"),
 }
-"""Message type → the parser of its text, and the form of the text, for error texts."""
+"""Message type → the parser of the type's text, and a description of the text for error messages."""
 
 
 def fill_value(message: Any, value: Any) -> None:
-    """Fill a google.protobuf.Value with JSON of any form, whose numbers are float."""
+    """Fill a google.protobuf.Value with any JSON value. Its numbers must be float."""
     if value is None:
         message.null_value = 0
     elif isinstance(value, bool):
