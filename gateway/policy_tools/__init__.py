@@ -1,6 +1,6 @@
 """Tools for bundles: check, test, explain, replay, compare.
 
-Pure, with the same decider as in service.
+The package has no side effects. It uses the same decider as the gateway in service.
 """
 
 from gateway.policy_tools.caller_fields import find_absent_caller_fields

@@ -1,6 +1,6 @@
-"""Finds fields of callers that a bundle reads and that are never set.
+"""Finds fields of callers that a bundle reads but that are never set.
 
-Such an expression compiles, and passes tests that define a caller. In service
+An expression with such a field compiles, and passes tests that define a caller. In service,
 the field is empty for every caller.
 """
 
@@ -27,7 +27,7 @@ _ADVICE = (
 
 
 def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[Finding]:
-    """Return a warning for each place that reads a field of `caller` that is never set.
+    """Return a warning for each position where an expression reads a `caller` field that is never set.
 
     Args:
         bundle: the compiled bundle.

@@ -24,13 +24,14 @@ _NAMED_LISTS = {"rules", "cases"}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference.
+    """One difference between two bundles.
 
     Attributes:
-        sign: `+` only the new bundle has it, `-` only the old one, `~` their values differ.
-        what: the document, `Policy approved-source`, and the key in it.
-        before: the value in the old one, as JSON; empty when it has none.
-        after: the value in the new one.
+        sign: the kind of the difference: `+` for a value only in the new bundle, `-` for a value only in the
+            old bundle, `~` for a changed value.
+        what: the name of the document, such as `Policy approved-source`, and the key in the document.
+        before: the value in the old bundle, as JSON; empty if the old bundle has no value.
+        after: the value in the new bundle, as JSON; empty if the new bundle has no value.
     """
 
     sign: Literal["+", "-", "~"]
@@ -42,7 +43,8 @@ class Difference:
 def compare_bundles(old: Bundle, new: Bundle) -> list[Difference]:
     """Return every difference between two bundles.
 
-    Comments and the order of documents do not count, except for the order in which bindings set fields.
+    Comments and the order of documents are ignored. A change of the order in which bindings set fields is
+    a difference.
     """
     found: list[Difference] = []
     for kind in ("policies", "bindings", "params", "waivers", "suites"):
@@ -88,7 +90,7 @@ def _compare_values(title: str, old: dict[str, str], new: dict[str, str]) -> Ite
 
 
 def _show(before: str, after: str) -> tuple[str, str]:
-    """Return two values redacted; long ones are cut to where they start to differ."""
+    """Return two values as redacted texts. Long texts are cut to the part around the first difference."""
     shown, other = redact_text(before), redact_text(after)
     if shown == other:
         return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a redacted part differs)"
@@ -106,7 +108,10 @@ def _cut(text: str, start: int) -> str:
 
 
 def _flat(document: BaseModel) -> dict[str, str]:
-    """Return every value by its key, with defaults; empty ones only where they were written."""
+    """Return every key of a document with its value. Default values are included.
+
+    An empty list or an empty object is included only if it is not the default value.
+    """
     written = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     whole = document.model_dump(mode="json", by_alias=True)
     empty = {key: value for key, value in _flatten("", written) if value in {"{}", "[]"}}

@@ -33,8 +33,8 @@ class Evaluation:
     """The value of an expression.
 
     Attributes:
-        value: as JSON values, secrets redacted.
-        type: the name of its type in CEL.
+        value: the value as JSON values, with secrets redacted.
+        type: the CEL name of the value's type.
     """
 
     value: Any
@@ -48,11 +48,11 @@ def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, ho
         text: the text of the expression, in CEL.
         policy_input: the request, with the method, the caller and the time.
         schema: the schema that the expression is checked against.
-        hosts: the hosts of Object Storage.
+        hosts: the host names of Object Storage.
 
     Raises:
-        FaultsError: the expression does not compile; with the position of every problem.
-        EvaluationError: it has no value for this request.
+        FaultsError: the expression does not compile. The error has the position of every problem.
+        EvaluationError: the expression has no value for this request.
     """
     environment = _make_environment(policy_input, schema, hosts)
     expression = _compile(environment, text)
@@ -106,13 +106,16 @@ def _explain(message: str) -> str:
 
 
 def _name_type(kind: cel.Type) -> str:
-    """Return the name of a type in CEL: `list(string)` for `LIST<STRING>` of the engine."""
+    """Return the CEL name of a type. For example, `LIST<STRING>` of the engine is `list(string)` in CEL."""
     name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
     return name.replace("<", "(").replace(">", ")")
 
 
 def _encode(value: Any) -> Any:
-    """Encode values that JSON cannot express like protobuf: bytes in base64, infinity and NaN as text."""
+    """Encode values that JSON cannot express.
+
+    The encoding is the encoding of protobuf: bytes become base64 text, and infinity and NaN become text.
+    """
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
     if isinstance(value, float) and not isfinite(value):

@@ -43,14 +43,15 @@ LEFT = "left as it was"
 
 @dataclass(frozen=True, slots=True)
 class PartTrace:
-    """A sub-expression with its value, or why it has none.
+    """A sub-expression with its value, or with the reason why there is no value.
 
-    Each one is listed once: a part that occurs twice in an expression has the same value in both places.
+    A sub-expression that occurs twice in an expression is listed once, because its value is the same.
 
     Attributes:
-        depth: how deeply it is nested in the expression.
-        value: as JSON; `error: …` when there is none, `not needed (error: …)` when the whole has one all the
-            same, as `false && …` has.
+        depth: the nesting depth of the sub-expression in the expression.
+        text: the text of the sub-expression.
+        value: the value as JSON. It is `error: …` if the sub-expression has no value. It is
+            `not needed (error: …)` if the enclosing expression has a value anyway, as in `false && …`.
     """
 
     depth: int
@@ -63,10 +64,10 @@ class RuleTrace:
     """The result of a rule.
 
     Attributes:
-        outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` when its binding does not apply.
-        parts: the value of each part of the assertion, outer parts before inner ones.
-        description: the description of a broken rule, as the caller receives it.
-        waivers: the reason why each waiver of the rule is used or not, by the waiver's name.
+        outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` if the binding does not apply.
+        parts: the parts of the assertion with their values. Each part is before the parts inside it.
+        description: the description of the violation, as the caller receives it; empty without a violation.
+        waivers: the name of each waiver of the rule → the reason why the waiver applies or does not apply.
     """
 
     name: str
@@ -82,7 +83,7 @@ class MutationTrace:
 
     Attributes:
         outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
-        description: the values before and after, or why it could not be set.
+        description: the values before and after the mutation, or the reason why the mutation failed.
     """
 
     name: str
@@ -96,9 +97,11 @@ class BindingTrace:
     """The result of a binding.
 
     Attributes:
-        when: parts of its condition; empty without one.
-        variables: the variables of its policy, each with its value.
-        mutations: fields that its policy sets.
+        applies: whether the binding applies to the request.
+        when: the parts of the binding's condition; empty if the binding has no condition.
+        variables: the variables of the binding's policy, with their values.
+        mutations: the results of the policy's mutations.
+        rules: the results of the policy's rules.
     """
 
     name: str
@@ -116,7 +119,8 @@ class Explanation:
     """A decision with the results of all bindings.
 
     Attributes:
-        refused: why the API rejects the values that policies set; the gateway responds with 400.
+        refused: the reasons why the API rejects values that policies set. If there are any reasons, the
+            gateway responds with status 400.
     """
 
     decision: Decision
@@ -125,12 +129,12 @@ class Explanation:
 
 
 def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
-    """Decide, and return the decision with the result of each binding.
+    """Decide on a request, and return the decision with the results of all bindings.
 
     Args:
         decider: the decider with the bundle.
-        policy_input: what a policy is given.
-        schema: the schema with the types that messages may carry, and their constraints.
+        policy_input: the input of the policies.
+        schema: the schema with the message types and the constraints of the API.
     """
     decision = decider.decide(policy_input)
     program = decider.bundle.programs.get(policy_input.method)
@@ -155,7 +159,7 @@ def _variables(binding: CompiledBinding, activation: Activation) -> dict[str, An
 
 
 class _Tracer:
-    """Traces one binding."""
+    """Builds the trace of one binding."""
 
     def __init__(
         self,
@@ -254,7 +258,7 @@ class _Tracer:
         part = PartTrace(outer.depth + 1, text, value)
         yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
-            inner = [node.comprehension_expr.iter_range]  # its other parts read the loop's own variable
+            inner = [node.comprehension_expr.iter_range]  # the other parts read the variable of the loop
         else:
             inner = list(children_of(node))
         for one in inner:
@@ -264,8 +268,9 @@ class _Tracer:
     def _is_informative(self, node: Node) -> bool:
         """Return whether the value of a part is informative.
 
-        The values of constants are not; those of variables are at the head of the
-        binding, and those of `request`, `method` and `now` with the question.
+        The value of a constant is not informative, because its text is the value. The value of a single
+        name is informative only for a parameter. The explanation lists the variables separately, and the
+        user already has `request`, `method` and `now`.
         """
         match node.WhichOneof("expr_kind"):
             case "const_expr":
@@ -282,7 +287,7 @@ class _Tracer:
 
 
 def show_time(time: datetime) -> str:
-    """Return a time as people write it, UTC as `Z`."""
+    """Return a time in ISO 8601 format. UTC is written as `Z`."""
     return time.isoformat().replace("+00:00", "Z")
 
 
@@ -292,7 +297,7 @@ def _show(value: Any, pool: DescriptorPool) -> str:
 
 
 def to_json_value(value: Any, pool: DescriptorPool) -> Any:
-    """Return a value of the engine as JSON values."""
+    """Return a value of the CEL engine as JSON values."""
     if isinstance(value, Message):
         return _message_to_json(value, pool)
     if isinstance(value, list):
@@ -309,5 +314,5 @@ def to_json_value(value: Any, pool: DescriptorPool) -> Any:
 def _message_to_json(message: Message, pool: DescriptorPool) -> Any:
     try:
         return MessageToDict(message, descriptor_pool=pool, preserving_proto_field_name=True)
-    except (SerializeToJsonError, TypeError, DecodeError):  # not every message can be written as JSON
+    except (SerializeToJsonError, TypeError, DecodeError):  # not every protobuf message has a JSON form
         return f"a {message.DESCRIPTOR.full_name} that JSON has no form for"

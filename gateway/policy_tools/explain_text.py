@@ -24,7 +24,7 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
 
     Args:
         explanation: the explanation of a decision.
-        recorded: the earlier decision that the request was read from.
+        recorded: the recorded decision that the request was read from; None if there is no record.
     """
     decision = explanation.decision
     earlier = recorded and {
@@ -53,11 +53,11 @@ def _to_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
-    """Return an explanation as lines for a terminal: the decision, then each binding.
+    """Return an explanation as text for a terminal: first the decision, and after it each binding.
 
     Args:
         explanation: the explanation of a decision.
-        recorded: the earlier decision that the request was read from.
+        recorded: the recorded decision that the request was read from; None if there is no record.
     """
     lines = [*_head(explanation.decision)]
     if recorded is not None:

@@ -1,4 +1,4 @@
-"""Lists every expression of a bundle, with its position."""
+"""Lists every expression of a bundle, with the position of the expression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WrittenExpression(NamedTuple):
-    """A compiled expression with its position."""
+    """A compiled expression with its document and the path of its key in the document."""
 
     expression: Expression
     document: Document
@@ -23,7 +23,10 @@ class WrittenExpression(NamedTuple):
 
 
 def expressions_of(bundle: Bundle) -> Iterator[WrittenExpression]:
-    """Yield every compiled expression; one that is compiled for several bindings or methods, for each."""
+    """Yield every compiled expression of a bundle.
+
+    An expression that is compiled for several bindings or methods is yielded once for each of them.
+    """
     for program in bundle.programs.values():
         for binding in program.bindings:
             yield from _expressions(bundle, binding)

@@ -16,10 +16,11 @@ Level: TypeAlias = Literal["warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in a bundle that should be reviewed.
+    """A part of a bundle that should be reviewed.
 
     Attributes:
-        level: `warning` should be fixed; `note` may be intended.
+        level: the level of the finding. A `warning` should be fixed. A `note` may be intended.
+        fault: the position, the key and the message of the finding.
     """
 
     level: Level

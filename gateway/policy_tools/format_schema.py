@@ -1,4 +1,4 @@
-"""The format of a bundle's documents as a JSON Schema, for completion and checks in editors."""
+"""The JSON Schema of a bundle's documents. Editors use the schema for completion and for checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def format_schema() -> dict[str, Any]:
 
 
 def _for_editors(value: Any) -> Any:
-    """Remove what editors should not show: titles made of names, lists of attributes."""
+    """Remove parts that editors should not show: titles that are made from names, and lists of attributes."""
     if isinstance(value, list):
         return [_for_editors(one) for one in value]
     if not isinstance(value, dict):
@@ -35,4 +35,4 @@ def _for_editors(value: Any) -> Any:
 
 
 def _is_made_up(key: str, value: Any) -> bool:
-    return key == "title" and isinstance(value, str)  # a property that is called so has a schema, not a text
+    return key == "title" and isinstance(value, str)  # a property named title has a schema as its value

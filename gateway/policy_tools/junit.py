@@ -1,4 +1,4 @@
-"""Results of a bundle's tests as JUnit XML, for CI systems."""
+"""The results of a bundle's tests as JUnit XML, for CI systems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def to_junit(results: Sequence[CaseResult]) -> str:
-    """Return a report with a suite for each file."""
+    """Return a JUnit report with one test suite for each file."""
     root = ET.Element("testsuites", name="policies")
     _count(root, results)
     for file, cases in groupby(results, key=attrgetter("file")):

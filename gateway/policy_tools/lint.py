@@ -28,12 +28,12 @@ _CREATE_WORDS = ("Create", "Add", "Import", "Register", "Clone", "Copy", "Restor
 
 
 def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Finding]:
-    """Return every finding, in the order of the files.
+    """Return every finding. The findings are sorted by file and position.
 
     Args:
         bundle: the compiled bundle.
         schema: the schema with the methods that are served.
-        now: the time for expired waivers.
+        now: the time that decides whether a waiver has expired.
     """
     linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]
@@ -166,7 +166,7 @@ class _Linter:
 def _find_overwriting(
     mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
 ) -> tuple[CompiledBinding, CompiledMutation] | None:
-    """Return the first mutation of the same field that is made without a condition."""
+    """Return the first later mutation that sets the same field without a condition, and its binding."""
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None
         if is_unconditional and other.target.path == mutation.target.path:
@@ -182,7 +182,7 @@ def _constant_when(compiled: list[CompiledBinding], document: Document) -> Itera
 def _constant_condition(
     values: set[bool | str | None], document: Document, path: Path, without_effect: str
 ) -> Iterator[Finding]:
-    """Report a condition that selects no requests, or all of them."""
+    """Report a condition that is true, is false or fails for every request."""
     if values == {True}:
         yield make_finding("warning", document, path, "is true for every request; leave it out")
     elif values == {False}:
@@ -193,7 +193,11 @@ def _constant_condition(
 
 
 def _constant_rule(compiled: list[CompiledBinding], index: int, document: Document) -> Iterator[Finding]:
-    """Report a rule that is always true; one that is always false may be meant to forbid everything."""
+    """Report a rule whose assertion is true, is false or fails for every request.
+
+    If the assertion is false and does not read the request, the finding is only a note: the author may
+    want to forbid every request.
+    """
     values = {find_truth(one, one.rules[index].assertion) for one in compiled}
     path = ("spec", "rules", index, "assert")
     if values == {True}:

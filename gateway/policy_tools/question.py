@@ -1,4 +1,4 @@
-"""A request to decide on: one that a person wrote, or a line of the decision log."""
+"""A request to decide on: a request that a person wrote, or a record of the decision log."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Question:
     """A request to decide on.
 
     Attributes:
-        input: what a policy is given.
-        recorded: the record that it was read from; None when somebody wrote the request.
+        input: the input of the policies.
+        recorded: the record that the request was read from; None if a person wrote the request.
     """
 
     input: PolicyInput
@@ -34,10 +34,10 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
 
     Args:
         text: the text in JSON or YAML.
-        name: the name of the text, for messages.
-        schema: the schema that knows the methods.
-        method: the method of the request, when the text does not name it.
-        now: the time, with its zone, when the text does not say it; None is the present.
+        name: the name of the text, for error messages.
+        schema: the schema with the methods.
+        method: the method of the request. It is used if the text does not name a method.
+        now: the time with a time zone. It is used if the text has no time. None is the present time.
 
     Raises:
         FaultsError: the text, the time or the request cannot be used.

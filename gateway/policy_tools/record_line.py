@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class NotJsonError(RecordError):
-    """A line is not JSON at all."""
+    """A line is not JSON."""
 
 
 def read_line(line: str, schema: Schema) -> Recorded | None:
-    """Return the record of a decision; None for other JSON.
+    """Return the record of a decision; None if the line is other JSON.
 
     Raises:
-        NotJsonError: it is not JSON.
-        RecordError: it is a record that cannot be evaluated again.
+        NotJsonError: the line is not JSON.
+        RecordError: the line is a record that cannot be evaluated again.
     """
     try:
         value = json.loads(line)

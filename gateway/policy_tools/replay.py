@@ -1,4 +1,4 @@
-"""Replays recorded decisions with another bundle: which of them would change."""
+"""Replays recorded decisions with another bundle, and reports the decisions that would change."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ class Change:
 
     Attributes:
         id: the ID of the recorded decision.
-        before: recorded result.
-        after: new result.
-        newly_broken: `<action> <policy>/<rule>`: description, of rules that were met.
-        newly_met: `<action> <policy>/<rule>` of rules that were broken.
-        set_otherwise: fields that policies would set to another value → `before → after`.
-        is_altered: the recorded request has redacted parts; they may cause the change.
+        method: the full name of the method.
+        before: the recorded outcome.
+        after: the new outcome.
+        newly_broken: the rules that were met and would be broken: `<action> <policy>/<rule>` → description.
+        newly_met: the rules that were broken and would be met: `<action> <policy>/<rule>`.
+        set_otherwise: the fields that would have another value: path of the field → `before → after`.
+        is_altered: whether parts of the recorded request are redacted or left out. These parts may be the
+            cause of the change.
     """
 
     id: str
@@ -45,7 +47,10 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """`allow → deny`, `deny → allow`; `rules` or `mutations` when only those differ."""
+        """The kind of the change: `allow → deny`, `deny → allow`, `rules` or `mutations`.
+
+        The kind is `rules` or `mutations` if the outcome does not change.
+        """
         if self.before != self.after:
             return f"{self.before} → {self.after}"
         return "rules" if self.newly_broken or self.newly_met else "mutations"
@@ -56,9 +61,10 @@ class Replay:
     """The result of a replay.
 
     Attributes:
-        replayed: records evaluated again.
-        passed_over: lines that are no records of decisions.
-        unreadable: `line <number>: why` of records that could not be evaluated again.
+        replayed: the number of records that were evaluated again.
+        passed_over: the number of lines that are not records of decisions.
+        changes: the decisions that would change.
+        unreadable: the records that could not be evaluated again: `line <number>: <reason>`.
     """
 
     replayed: int = 0
@@ -73,7 +79,7 @@ class Replay:
 
     @property
     def rules(self) -> Counter[str]:
-        """The number of decisions that each rule, or field that is set, changes."""
+        """The number of changed decisions for each rule and for each field that policies set."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
@@ -83,12 +89,12 @@ class Replay:
 
 
 def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
-    """Evaluate every record again.
+    """Evaluate every record of a decision log again.
 
     Args:
-        lines: a decision log; other JSON lines are skipped.
+        lines: the lines of the decision log. Lines with other JSON are skipped.
         bundle: the bundle to evaluate with.
-        schema: the schema that knows the methods.
+        schema: the schema with the methods.
     """
     decider, result = Decider(bundle), Replay()
     for number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""Runs the tests of a bundle, with the same decider as in service and a fixed time."""
+"""Runs the tests of a bundle. The tests use the same decider as the gateway in service, and a fixed time."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class CaseResult:
     """The result of one case.
 
     Attributes:
-        differences: between what was expected and what was decided, a line each; empty when it passed.
-        decision: None when the request could not be evaluated.
-        touched: what the case covers: rules that it breaks, mutations and waivers.
+        file: the name of the file that contains the case.
+        case: the name of the case.
+        differences: the differences between the expected and the actual decision; empty if the case passed.
+        decision: the actual decision; None if the request could not be evaluated.
+        touched: the parts of the bundle that the case covers: broken rules, mutations, waivers, bindings.
     """
 
     file: str
@@ -38,7 +40,7 @@ class CaseResult:
 
     @property
     def has_passed(self) -> bool:
-        """Whether the decision was the expected one."""
+        """Whether the decision was as expected."""
         return not self.differences
 
 
@@ -47,9 +49,9 @@ class Coverage:
     """The part of a bundle that its tests cover.
 
     Attributes:
-        wanted: `<policy>/<rule>` of every rule, `<policy>/set[<index>]` of every mutation, `waiver <name>`,
-            `binding <name>`.
-        reached: those of them that some case covers.
+        wanted: the names of the parts to cover: `<policy>/<rule>` for every rule, `<policy>/set[<index>]` for
+            every mutation, `waiver <name>` for every waiver, `binding <name>` for every binding.
+        reached: the names of the parts that at least one case covers.
     """
 
     wanted: frozenset[str]
@@ -57,12 +59,12 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """The rules and variables that no case covers."""
+        """The sorted names of the parts that no case covers."""
         return sorted(self.wanted - self.reached)
 
     @property
     def percent(self) -> float:
-        """The part that is covered; 100 for a bundle with nothing to cover."""
+        """The percentage of the parts that are covered. It is 100 for a bundle without parts to cover."""
         return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 
@@ -71,8 +73,8 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
     Args:
         bundle: the bundle with its suites.
-        schema: the schema that knows the methods.
-        containing: a text that the name of a case, of its suite or of its file has to contain.
+        schema: the schema with the methods.
+        containing: the text that the name of the case, its suite or its file must contain.
     """
     runner = _Runner(bundle, schema)
     return [
@@ -84,7 +86,7 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
-    """Report which parts of a bundle its tests have covered."""
+    """Return the coverage of a bundle by the results of its tests."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
@@ -154,7 +156,7 @@ class _Runner:
             yield f"{what} {violation.reason}: not expected: {violation.description}"
 
     def _hint(self, name: str, wanted: str, decision: Decision) -> str:
-        """Report that what a case names does not exist."""
+        """Return a hint if the case expects a waiver or a field that does not exist."""
         if name == "waiver":
             return self._names.explain_waiver(wanted)
         return self._names.explain_field(wanted, decision) if name == "field" else ""

@@ -22,7 +22,7 @@ _GROUPS = {"deny": "violation", "warn": "warning", "audit": "audit"}
 
 
 class SuiteNames:
-    """The names that a bundle gives to policies, rules and waivers."""
+    """The names of the policies, rules and waivers of a bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._programs = bundle.programs
@@ -36,12 +36,12 @@ class SuiteNames:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")
 
     def explain_absent(self, what: str, rule: str, decision: Decision) -> str:
-        """Return why a rule is not among the broken ones of a group, or not as often as expected.
+        """Return the reason why a decision does not have a violation that a case expects.
 
         Args:
-            what: the group, as `violation`.
-            rule: the rule that the case expects there.
-            decision: the decision that was made.
+            what: the group of the expected violation, such as `violation` or `warning`.
+            rule: the name of the rule that the case expects in the group.
+            decision: the actual decision.
         """
         if rule not in self._rules:
             return self._explain_unknown(rule)
@@ -57,7 +57,7 @@ class SuiteNames:
             return "expected more often than the rule was broken"
         if groups:
             return f"expected, but the rule was broken as {' and as '.join(groups)}"
-        if rule.endswith((f"/{CONDITION}", "]")):  # these are expected to fail
+        if rule.endswith((f"/{CONDITION}", "]")):  # the case expects an evaluation error
             return "expected, but it could be evaluated"
         if not self._applies(bindings, decision):
             return "expected, but no binding of its policy applies to the request: see their when"
@@ -85,7 +85,7 @@ class SuiteNames:
         return f"there is no such rule{self._suggest_rule(rule)}"
 
     def _suggest_rule(self, rule: str) -> str:
-        """Suggest a rule of the policy that is named, or else any."""
+        """Return a hint with a similar rule or, if no rule is similar, with the rules of the named policy."""
         policy = rule.partition("/")[0]
         own = [one for one in self._rules if one.startswith(f"{policy}/")]
         near = get_close_matches(rule, own, n=1) or get_close_matches(rule, list(self._rules), n=1)
@@ -94,13 +94,13 @@ class SuiteNames:
         return f"; rules of {policy}: {', '.join(sorted(own))}" if own else ""
 
     def explain_waiver(self, name: str) -> str:
-        """Return `; …` when there is no waiver of a name; or nothing."""
+        """Return the hint `; …` if there is no waiver with this name; otherwise an empty text."""
         if not name or name in self._waivers:
             return ""
         return f"; there is no waiver {name!r}{suggest(name, self._waivers)}"
 
     def explain_field(self, path: str, decision: Decision) -> str:
-        """Return `; …` when the request has no such field; or nothing."""
+        """Return the hint `; …` if the request has no field with this path; otherwise an empty text."""
         try:
             compile_field_path(path, descriptor_of(type(decision.request)))
         except FieldPathError as error:
@@ -109,5 +109,5 @@ class SuiteNames:
 
 
 def _group_of(violation: Violation) -> str:
-    """Return the group of a case in which a violation is expected."""
+    """Return the name of the group that a violation belongs to."""
     return "waived" if violation.waiver else _GROUPS[violation.action]

@@ -1,4 +1,4 @@
-"""Finds conditions that have the same value for every request, from their form."""
+"""Finds conditions that have the same value for every request, by analysing the expression."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ ERROR = "error"
 _OPPOSITES = {"_==_": "_!=_", "_!=_": "_==_", "_<_": "_>=_", "_>=_": "_<_", "_>_": "_<=_", "_<=_": "_>_"}
 _SAME = {"_==_": True, "_!=_": False}
 _NEVER_NEGATIVE = {"_>=_": True, "_<_": False}
-"""Of the comparison of a size with zero."""
+"""Operator → the result of its comparison of a size with zero: a size is never negative."""
 _JUNCTIONS = {"_||_": True, "_&&_": False}
-"""Of `||` and `&&`: the operand that decides the result."""
+"""Operator → the value of an operand that alone decides the result."""
 
 
 def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | None:
-    """Return the value of a condition for every request: true, false or ERROR; None when it depends on it."""
+    """Return the value that a condition has for every request: true, false or ERROR.
+
+    Return None if the value depends on the request, or if the value cannot be found.
+    """
     if not binding.environment.is_constant(condition):
         return _Folder(binding, condition).fold(condition.checked.expr)
     try:
@@ -34,7 +37,7 @@ def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | 
 
 
 class _Folder:
-    """Folds a condition that reads the request, by laws that hold for every request."""
+    """Folds a condition that reads the request to a constant, by laws that are true for every request."""
 
     def __init__(self, binding: CompiledBinding, condition: Expression) -> None:
         self._binding = binding
@@ -45,7 +48,7 @@ class _Folder:
         }
 
     def fold(self, node: Node) -> bool | None:
-        """Return the value of a part, if it has the same one for every request."""
+        """Return the value that a part has for every request, or None if no such value is found."""
         match node.WhichOneof("expr_kind"):
             case "const_expr":
                 is_truth = node.const_expr.WhichOneof("constant_kind") == "bool_value"
@@ -83,7 +86,7 @@ class _Folder:
         return decisive if any(self._negate(one) in texts for one in operands) else None
 
     def _negate(self, node: Node) -> str:
-        """Return the text of the opposite of a condition."""
+        """Return the text of the negation of a condition."""
         call = node.call_expr
         if call.function == "!_":
             return to_text(call.args[0])
@@ -107,7 +110,7 @@ class _Folder:
         return first if first == second else None
 
     def _evaluate(self, node: Node) -> bool | None:
-        """Evaluate a part that reads nothing but parameters."""
+        """Return the value of a part that reads only parameters; None for any other part."""
         if not names_in(node) <= self._parameters.keys():
             return None
         environment = self._binding.environment
@@ -119,7 +122,7 @@ class _Folder:
 
 
 def _operands(node: Node, function: str) -> list[Node]:
-    """Return the operands of a chain of one junction, however it is grouped."""
+    """Return all operands of a chain of `||` or of `&&`. Parentheses in the chain make no difference."""
     if node.call_expr.function != function:
         return [node]
     return [one for argument in node.call_expr.args for one in _operands(argument, function)]
@@ -135,6 +138,9 @@ def _is_zero(node: Node) -> bool:
 
 
 def _may_be_nan(condition: Expression, node: Node) -> bool:
-    """Return whether a value may be NaN, which is not equal to itself, or has no known type."""
+    """Return whether a value may be NaN, which is not equal to itself.
+
+    A value with an unknown type may be NaN.
+    """
     kind = condition.checked.type_map.get(node.id)
     return kind is None or kind.WhichOneof("type_kind") is None or "DOUBLE" in str(kind)

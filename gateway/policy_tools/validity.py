@@ -1,4 +1,7 @@
-"""Values that policies set and the API does not accept: in service such a call gets 400."""
+"""Finds values that policies set but that the API does not accept.
+
+In service, the gateway responds to such a call with status 400.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find_refused_mutations(validator: Validator, decision: Decision) -> list[str]:
-    """Return why the API does not accept the values that were set, a text for each field."""
+    """Return the reasons why the API does not accept values that policies set, one text for each reason."""
     made = {one.field: one.policy for one in decision.mutations if one.is_made}
     if not made:
         return []
