@@ -1,6 +1,7 @@
 """The OpenAPI document of the methods that are served, built from their descriptors.
 
-Pure: a schema in, a document out. https://spec.openapis.org/oas/v3.1.1
+The package is pure: it reads a schema and returns a document. The specification of the document is
+https://spec.openapis.org/oas/v3.1.1.
 """
 
 from gateway.openapi.comments import read_comments

@@ -1,6 +1,7 @@
-"""Comments of .proto files → descriptions, for sets that were compiled with source info.
+"""Reads the comments of .proto files, which become descriptions in the OpenAPI document.
 
-A pool drops them, so they are read from the sets themselves.
+A descriptor pool does not keep comments, so the comments are read from the descriptor sets. A set has
+comments only if it was compiled with source info.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def read_comments(descriptor_sets: Iterable[bytes]) -> Mapping[str, str]:
-    """Return the comment before each definition: its full name → text.
+    """Return the comments of all definitions: full name of the definition → text of the comment.
 
     Args:
-        descriptor_sets: serialized FileDescriptorSets; for a name in several sets, the first one counts.
+        descriptor_sets: the serialized FileDescriptorSets. If several sets define a name, the comment in the
+            first of these sets is used.
     """
     comments: dict[str, str] = {}
     for data in descriptor_sets:
@@ -38,7 +40,12 @@ def _comments_of(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
 
 
 def _names_at(node: Any, path: list[int]) -> list[str] | None:
-    """Return the names on a path of field numbers and indexes; None if it leads to an unnamed element."""
+    """Return the names of the definitions on a path, or None if the path leads to an element without a name.
+
+    Args:
+        node: the descriptor message where the path starts.
+        path: the field numbers and indexes of the path.
+    """
     names = []
     while path:
         field = node.DESCRIPTOR.fields_by_number.get(path[0])

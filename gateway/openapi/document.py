@@ -48,14 +48,14 @@ character in the path or the query."""
 def build_document(schema: Schema, comments: Mapping[str, str], *, version: str, server: str) -> Definition:
     """Return the OpenAPI document of the methods that a schema serves.
 
-    A method that takes a stream of requests is left out: no listener serves it. So is a rule for an
-    HTTP method that OpenAPI does not know.
+    A method that takes a stream of requests is left out, because no listener serves such a method. An
+    HTTP rule is left out if OpenAPI does not support its HTTP method.
 
     Args:
-        schema: the schema of the methods.
-        comments: full name → description.
+        schema: the schema with the methods.
+        comments: the full name of each definition → the text of its comment.
         version: the version of the document.
-        server: the default address of the gateway, as http://127.0.0.1:8080.
+        server: the default address of the gateway, such as http://127.0.0.1:8080.
     """
     return _Builder(schema, comments).build(version, server)
 
@@ -91,7 +91,10 @@ class _Builder:
         }
 
     def _directions(self, served: Iterable[Method]) -> tuple[MessageSchemas, MessageSchemas]:
-        """Return the schemas of requests and of responses; a type that is in both has one of each."""
+        """Return the component schemas for requests, and the component schemas for responses.
+
+        A message type that both requests and responses contain has two component schemas.
+        """
         reply_types = reachable_types(descriptor_of(method.reply) for method in served)
         inputs = MessageSchemas(
             self.comments, lambda name: f"{name}-Input" if name in reply_types else name, is_input=True
@@ -134,7 +137,11 @@ class _Builder:
 
 
 def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
-    """Yield each method and a unique name, which starts with its service's short name if that is unique."""
+    """Yield each method and a unique name for the method.
+
+    The name starts with the short name of the service if the short name is unique. Otherwise, the name
+    starts with the full name of the service.
+    """
     shorts = Counter(service.rpartition(".")[2] for service in {method.service for method in methods})
     for method in methods:
         short = method.service.rpartition(".")[2]

@@ -1,7 +1,7 @@
-"""The constraints of one value → keywords of JSON Schema.
+"""Conversion of the constraints of one value to keywords of JSON Schema.
 
-A field without presence that has its default value is not set, and can only violate
-`required`: so the keywords have to accept it.
+A field without presence is not set when it has its default value. A field that is not set can only
+violate `required`. The keywords must therefore accept the default value of an optional field.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 JsonSchema: TypeAlias = dict[str, Any]
 Definition: TypeAlias = dict[str, Any]
-"""An object of the document other than a schema: a parameter, a header, a response, an operation."""
+"""An object of the document that is not a schema: a parameter, a header, a response, an operation."""
 
-# Parts of RE2 patterns that ECMA 262, the dialect of JSON Schema, does not have, or reads differently.
+# Parts of RE2 patterns that do not exist, or have another meaning, in ECMA 262 patterns. JSON Schema uses
+# ECMA 262 patterns.
 _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
@@ -34,7 +35,7 @@ class Empty(Enum):
 
 
 def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> JsonSchema:
-    """Return the keywords of a text."""
+    """Return the keywords for a text."""
     keywords = length_keywords(length, "minLength", "maxLength", empty)
     if pattern is not None and is_portable(pattern):
         keywords["pattern"] = _anchored(pattern, empty)
@@ -42,7 +43,7 @@ def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> Js
 
 
 def is_portable(pattern: str) -> bool:
-    """Return whether an RE2 pattern means the same in JSON Schema."""
+    """Return whether an RE2 pattern has the same meaning in JSON Schema."""
     if _NOT_PORTABLE.search(pattern):
         return False
     try:
@@ -58,7 +59,14 @@ def _anchored(pattern: str, empty: Empty) -> str:
 
 
 def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> JsonSchema:
-    """Return the bounds of a count, by two keywords, as minLength and maxLength."""
+    """Return the keywords for the minimum and maximum of a length or of a number of elements.
+
+    Args:
+        length: the allowed range; None if every length is allowed.
+        low: the name of the keyword for the minimum, such as `minLength`.
+        high: the name of the keyword for the maximum, such as `maxLength`.
+        empty: the treatment of an empty value.
+    """
     least = 1 if empty is Empty.REFUSED else 0
     if length is None:
         return {low: least} if least else {}
@@ -80,7 +88,7 @@ def _length_interval(interval: Interval, low: str, high: str, least: int) -> Jso
 
 
 def number_keywords(allowed: Range | None, empty: Empty) -> JsonSchema:
-    """Return the keywords of a number."""
+    """Return the keywords for a number."""
     nonzero: JsonSchema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
     if allowed is None:
         return nonzero
@@ -105,7 +113,11 @@ def _number(bound: float | Fraction) -> float:
 
 
 def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
-    """Return the options as one schema; a common upper bound is outside too, where tools look first."""
+    """Return one schema that accepts a value if at least one option accepts the value.
+
+    If every option has an upper bound, the greatest bound is also outside of `anyOf`, because many tools
+    read only the keywords there.
+    """
     if len(options) == 1:
         return options[0]
     bounds = [option[high] for option in options if high in option]
@@ -114,7 +126,7 @@ def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
 
 
 def join(*parts: JsonSchema) -> JsonSchema:
-    """Return a schema that requires what each of the parts requires."""
+    """Return a schema that accepts a value only if all parts accept the value."""
     joined: JsonSchema = {}
     for part in parts:
         for key, value in part.items():

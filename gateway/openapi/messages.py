@@ -1,4 +1,4 @@
-"""Message types → component schemas, of requests or of responses."""
+"""Conversion of message types to component schemas for requests or for responses."""
 
 from __future__ import annotations
 
@@ -32,25 +32,29 @@ if TYPE_CHECKING:
     from gateway.schema import FieldConstraints
 
 FieldNames: TypeAlias = tuple[str, ...]
-"""Path from a message to a field within it."""
+"""The names of the fields on the path from a message to a field inside the message."""
 
 _STATUS_DETAILS = "google.rpc.Status.details"
 ERROR_DETAIL = "ErrorDetail"
 
 
 class MessageSchemas:
-    """Component schemas of requests or of responses, added when they are first referenced.
+    """The component schemas for requests or for responses. A schema is added when it is first referenced.
 
-    Requests must satisfy the constraints and have no other fields; responses may get more fields.
+    A request must satisfy the constraints, and must not have unknown fields. The schema of a response
+    has no constraints, and allows unknown fields, because later versions may add fields to a response.
+
+    Attributes:
+        schemas: the name of each component → its schema.
     """
 
     def __init__(self, comments: Mapping[str, str], name: Callable[[str], str], *, is_input: bool) -> None:
         """Start without schemas.
 
         Args:
-            comments: full name → description.
-            name: returns the component's name for a message type's full name.
-            is_input: whether the schema is for requests, not for responses.
+            comments: the full name of each definition → the text of its comment.
+            name: the function that returns the name of a component for the full name of a message type.
+            is_input: whether the schemas are for requests; if false, the schemas are for responses.
         """
         self.schemas: dict[str, JsonSchema] = {}
         self._comments = comments
@@ -58,7 +62,10 @@ class MessageSchemas:
         self._is_input = is_input
 
     def message(self, descriptor: Descriptor) -> JsonSchema:
-        """Return the schema of a message: a reference, except for types with a special JSON form."""
+        """Return the schema of a message type.
+
+        The schema is a reference to a component, except for a type with a special JSON form.
+        """
         special = special_form(descriptor.full_name)
         if special is not None:
             return special
@@ -69,7 +76,7 @@ class MessageSchemas:
         return reference(name)
 
     def packed(self, descriptor: Descriptor) -> JsonSchema:
-        """Return a reference to the schema of a message in an Any, with its "@type"."""
+        """Return a reference to the schema of a message type in an Any. This schema includes "@type"."""
         name = f"{self._name(descriptor.full_name)}-Packed"
         if name not in self.schemas:
             is_special = special_form(descriptor.full_name) is not None
@@ -85,11 +92,12 @@ class MessageSchemas:
         return reference(name)
 
     def object(self, descriptor: Descriptor, omitted: Iterable[FieldNames] = ()) -> JsonSchema:
-        """Return the schema of a message with its properties.
+        """Return the schema of a message type, with all properties.
 
         Args:
-            descriptor: its type.
-            omitted: fields that another part of the request sets.
+            descriptor: the message type.
+            omitted: the paths of the fields that the schema leaves out, because another part of the request
+                sets these fields.
         """
         omitted = set(omitted)
         set_elsewhere = {path[0] for path in omitted}
@@ -166,7 +174,13 @@ class MessageSchemas:
         return _and(schema, at_most_one(names)) if len(names) > 1 else schema
 
     def described(self, schema: JsonSchema, name: str, sentences: Iterable[str] = ()) -> JsonSchema:
-        """Return a schema with a description: the comment of a definition, then sentences."""
+        """Return a schema with a description: the comment of a definition, followed by sentences.
+
+        Args:
+            schema: the schema without the description.
+            name: the full name of the definition.
+            sentences: the sentences that follow the comment.
+        """
         text = "\n".join(filter(None, [self._comments.get(name, ""), *sentences]))
         return {**schema, "description": text} if text else schema
 
@@ -177,21 +191,21 @@ def reference(name: str) -> JsonSchema:
 
 
 def enum_lines(field: FieldDescriptor, comments: Mapping[str, str]) -> Iterable[str]:
-    """Yield the comment of each value of a field's enum, as an item of a list."""
+    """Yield the comments of the values of a field's enum, each as an item of a Markdown list."""
     for one in field.enum_type.values if field.enum_type is not None else ():
         if text := comments.get(f"{one.type.full_name}.{one.name}"):
             yield f"- `{one.name}`: {text}"
 
 
 def emptiness(field: FieldDescriptor, constraints: FieldConstraints | None) -> Empty:
-    """Return how an empty value of a field is treated."""
+    """Return the treatment of an empty value of a field."""
     if field.has_presence:
         return Empty.CHECKED
     return Empty.REFUSED if constraints and constraints.required else Empty.ALLOWED
 
 
 def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return the keywords of a list."""
+    """Return the keywords for a list."""
     keywords = size_keywords(field, constraints, "minItems", "maxItems")
     if constraints and constraints.unique:
         keywords["uniqueItems"] = True
@@ -201,14 +215,14 @@ def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) 
 def size_keywords(
     field: FieldDescriptor, constraints: FieldConstraints | None, low: str, high: str
 ) -> JsonSchema:
-    """Return the bounds of the number of elements."""
+    """Return the keywords for the number of elements of a list or a map."""
     return length_keywords(
         constraints.size if constraints else None, low, high, emptiness(field, constraints)
     )
 
 
 def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return the keywords of a map's keys."""
+    """Return the keywords for the keys of a map."""
     key_field = entry_of(field)[0]
     if key_field.type == key_field.TYPE_BOOL:
         return {"enum": ["true", "false"]}
@@ -224,7 +238,7 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
 
 
 def _other_members(descriptor: Descriptor, omitted: Iterable[FieldNames]) -> Iterable[str]:
-    """Yield the other members of each oneof with an omitted member."""
+    """Yield the names of the other members of each oneof that has an omitted member."""
     for path in omitted:
         yield from (one.name for one in other_members(descriptor.fields_by_name[path[0]]))
 

@@ -1,4 +1,4 @@
-"""Parameters of operations: of the path, the query and the headers."""
+"""The parameters of operations: path parameters, query parameters and header parameters."""
 
 from __future__ import annotations
 
@@ -62,17 +62,21 @@ HEADERS: Mapping[str, Definition] = {
         "^[0-9]{1,8}[HMSmun]$",
     ),
 }
-"""Component name → header parameter; the first one is for changes only."""
+"""Component name → header parameter. The first parameter is only for methods that change something."""
 
 
 def header_parameters(*, is_read: bool) -> list[Definition]:
-    """Return references to the headers of an operation."""
+    """Return references to the header parameters of an operation."""
     names = list(HEADERS)[1:] if is_read else list(HEADERS)
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDescriptor, ...]:
-    """Return the fields on the path of a template's variable, which a served rule always has."""
+    """Return the fields on the path of a template variable.
+
+    Raises:
+        KeyError: the path leads to no field. This is impossible for a rule that is served.
+    """
     fields = find_fields(descriptor, path)
     if fields is None:
         raise KeyError(path)
@@ -85,7 +89,10 @@ def query_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
 
 
 def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
-    """Return the name of the path parameter of a nested field; many tools accept no dots there."""
+    """Return the name of the path parameter of a nested field.
+
+    The name has no dots, because many tools do not accept dots in path parameters.
+    """
     return "_".join(field.json_name for field in fields)
 
 
@@ -115,20 +122,20 @@ def _whole_segment(
 ) -> JsonSchema:
     if field.cpp_type != field.CPPTYPE_STRING or is_rest:
         return textual_schema(field, constraints, emptiness(field, constraints), is_text=True)
-    # A segment is never empty.
+    # A path segment is never empty.
     return join(textual_schema(field, constraints, Empty.CHECKED, is_text=True), {"minLength": 1})
 
 
 def query_parameters(
     descriptor: Descriptor, body: str, bound: Sequence[FieldNames], comments: Mapping[str, str]
 ) -> list[Definition]:
-    """Return the parameters of the query.
+    """Return the query parameters of an HTTP rule.
 
     Args:
-        descriptor: type of the request.
-        body: the body of the rule; with `*` there are no parameters.
-        bound: fields that the path sets.
-        comments: full name → description.
+        descriptor: the type of the request.
+        body: the body of the HTTP rule. If it is `*`, there are no query parameters.
+        bound: the paths of the fields that the path of the request sets.
+        comments: the full name of each definition → the text of its comment.
     """
     if body == "*":
         return []
@@ -139,7 +146,15 @@ def query_parameters(
 def _leaves(
     descriptor: Descriptor, above: tuple[FieldDescriptor, ...], excluded: set[FieldNames]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
-    """Yield the path to every field that text can set; a type that contains itself is entered once."""
+    """Yield the path to every field that the text of a parameter can set.
+
+    A message type that contains itself is entered only once on each path.
+
+    Args:
+        descriptor: the message type to search.
+        above: the fields from the request to the message type.
+        excluded: the paths of the fields to leave out.
+    """
     for field in descriptor.fields:
         path = (*above, field)
         if tuple(one.name for one in path) in excluded or _has_excluded_sibling(path, excluded):
@@ -152,7 +167,7 @@ def _leaves(
 
 
 def _has_excluded_sibling(path: tuple[FieldDescriptor, ...], excluded: set[FieldNames]) -> bool:
-    """Return whether another member of the last field's oneof, or a field in it, is excluded."""
+    """Return whether another member of the last field's oneof, or a field in such a member, is excluded."""
     prefix = tuple(one.name for one in path[:-1])
     siblings = {(*prefix, one.name) for one in other_members(path[-1])}
     return any(names[: len(path)] in siblings for names in excluded)

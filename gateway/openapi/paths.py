@@ -1,4 +1,7 @@
-"""Path templates of google.api.http → paths of OpenAPI, whose variables are one segment each."""
+"""Conversion of path templates of google.api.http to paths of OpenAPI.
+
+A variable of OpenAPI is always one segment.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,20 @@ if TYPE_CHECKING:
 _PATH_SAFE = "-._~!$&'()*+,;=@:"
 ANY_METHOD = "*"
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-"""The HTTP methods that OpenAPI 3.1 has operations for."""
+"""The HTTP methods that OpenAPI 3.1 supports."""
 _METHODS_FOR_ANY = ("get", "put", "post", "delete", "patch")
 
 
 @dataclass(frozen=True, slots=True)
 class PathParameter:
-    """A parameter of a path: a segment that a wildcard matches.
+    """A parameter of an OpenAPI path. It is one segment, which is a wildcard in the template.
 
     Attributes:
-        name: the name in the path.
-        variable: the one that the segment belongs to; None for a wildcard outside of variables.
-        form: the form of that variable if the segment is only a part of it, as `shelves/*`; empty otherwise.
-        is_rest: it matches any number of segments.
+        name: the name of the parameter in the path.
+        variable: the template variable that contains the segment; None if no variable contains the segment.
+        form: the form of the whole variable, such as `shelves/*`, if the variable has several segments;
+            empty otherwise.
+        is_rest: whether the wildcard matches any number of segments.
     """
 
     name: str
@@ -39,7 +43,12 @@ class PathParameter:
 
 @dataclass(frozen=True, slots=True)
 class PathTemplate:
-    """A path of the document, and its parameters."""
+    """A path of the document, and the parameters of the path.
+
+    Attributes:
+        key: the text of the path, with the names of the parameters in braces.
+        parameters: the parameters in the order of the path.
+    """
 
     key: str
     parameters: tuple[PathParameter, ...]
@@ -49,11 +58,11 @@ PathSegment: TypeAlias = str | PathParameter
 
 
 def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]) -> list[PathSegment]:
-    """Return the segments of a template, literals percent-encoded.
+    """Return the segments of a template, with percent-encoded literals.
 
     Args:
-        template: parsed.
-        name_of: returns the parameter name of a field path.
+        template: the parsed template.
+        name_of: the function that returns the name of the parameter for a field path.
     """
     segments: list[PathSegment] = []
     for index, segment in enumerate(template.segments):
@@ -85,7 +94,11 @@ def _parameter(
 class PathItems:
     """The paths of the document.
 
-    Paths that differ only in the names of their parameters are one path in OpenAPI; the first names are used.
+    In OpenAPI, paths that differ only in the names of parameters are one path. The names of the path that
+    was added first are used.
+
+    Attributes:
+        items: the text of each path → the operations of the path, by HTTP method.
     """
 
     def __init__(self) -> None:
@@ -95,7 +108,7 @@ class PathItems:
     def add(
         self, http_method: str, template: Template, segments: list[PathSegment]
     ) -> Iterator[tuple[str, PathTemplate]]:
-        """Yield the HTTP method, in lower case, and the path of each operation of a rule."""
+        """Yield the HTTP method and the path of each operation of a rule. HTTP methods are in lower case."""
         suffix = f":{quote(template.custom_verb, safe=_PATH_SAFE)}" if template.custom_verb else ""
         for one in _METHODS_FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
             if one not in HTTP_METHODS:
@@ -103,11 +116,11 @@ class PathItems:
             path = self._path(segments, suffix)
             if one not in self.items.get(path.key, {}):
                 yield one, path
-            elif http_method != ANY_METHOD:  # `*` and `**` at the same path
+            elif http_method != ANY_METHOD:  # for example, templates with `*` and with `**`
                 yield one, _join(_renamed(segments), suffix)
 
     def put(self, http_method: str, path: PathTemplate, operation: Definition) -> None:
-        """Add an operation."""
+        """Add the operation of an HTTP method and a path."""
         self.items.setdefault(path.key, {})[http_method] = operation
 
     def _path(self, segments: list[PathSegment], suffix: str) -> PathTemplate:

@@ -1,4 +1,4 @@
-"""Responses of operations: replies, errors, and their headers."""
+"""The responses of operations: replies, errors, and the headers of both."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 def header_components() -> dict[str, Definition]:
-    """Return the headers of every response."""
+    """Return the components for the headers that every response has."""
     return {
         name: {"description": text, "required": is_required, "schema": {"type": "string"}}
         for name, (_, text, is_required) in _HEADERS.items()
@@ -54,7 +54,7 @@ def header_components() -> dict[str, Definition]:
 
 
 def error_components() -> dict[str, Definition]:
-    """Return the error responses."""
+    """Return the components for the error responses."""
     return {
         _error_name(status): _response(description, {JSON: {"schema": reference(STATUS)}})
         for status, description in ERRORS.items()
@@ -62,7 +62,7 @@ def error_components() -> dict[str, Definition]:
 
 
 def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
-    """Return the schema of a Status detail: of a known type, or of any other."""
+    """Return the schema of a Status detail, whose type may be known or unknown."""
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
     other = {**ANY_SCHEMA, "properties": {"@type": {"type": "string", "not": {"enum": urls}}}}
@@ -75,10 +75,10 @@ def responses(
     """Return the responses of an operation.
 
     Args:
-        method: the one to call.
-        rule: one of the method's.
-        schema: the schema of the methods, for the types of a long-running operation.
-        outputs: the schemas of responses.
+        method: the method to call.
+        rule: the HTTP rule of the method.
+        schema: the schema with the types of long-running operations.
+        outputs: the component schemas for responses.
         name: the name of the operation.
     """
     success = _response("The response.", _content(method, rule, schema, outputs, name))
@@ -111,7 +111,7 @@ def _content(
 
 
 def _stream(each: JsonSchema) -> Definition:
-    """Return a stream as text: OpenAPI 3.1 has no schema for its elements."""
+    """Return the content of a stream as text, because OpenAPI 3.1 cannot describe a stream's elements."""
     text = {"type": "string", "contentMediaType": JSON, "contentSchema": each}
     return {
         "schema": {
@@ -129,7 +129,10 @@ def _part(method: Method, rule: HttpRule, outputs: MessageSchemas) -> JsonSchema
 
 
 def _operation(method: Method, schema: Schema, outputs: MessageSchemas, name: str) -> JsonSchema:
-    """Return the schema of a long-running operation of the method's own types."""
+    """Return the schema of the long-running operation that a method returns.
+
+    The schema has the metadata type and the response type of the method.
+    """
     reply = descriptor_of(method.reply)
     if method.operation is None or not {"metadata", "response"} <= set(reply.fields_by_name):
         return outputs.message(reply)
