@@ -1,4 +1,4 @@
-"""Bundles on disk: their files, checksums and signatures, and the last good bundle."""
+"""Bundles on disk: files, checksums, signatures, and the last good bundle."""
 
 from gateway.bundles.files import Stamp, read_bundle, signature_path, stamp_bundle, stamp_files, sums_path
 from gateway.bundles.last_good import LastGood

@@ -18,25 +18,29 @@ SIGNATURE_NAME = "bundle.sig"
 _SUFFIXES = {".yaml", ".yml"}
 
 Stamp: TypeAlias = tuple[str, int, int, int]
-"""Path of a file; its inode, its size in bytes, the time of its last change in ns: 0 when there is none."""
+"""The path, the inode, the size in bytes and the modification time in ns of a file.
+
+The three numbers are 0 if the file cannot be read.
+"""
 
 
 def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
-    """Return every YAML file of a folder, or the one file, with its sums and its signature.
+    """Return the files of a bundle, with the checksums and the signature.
 
-    Hidden files and folders are skipped: Kubernetes keeps the files of a mounted
-    ConfigMap in a hidden folder, with links to them in the visible one.
+    A bundle is all YAML files of a folder, or a single file. Hidden files and hidden folders are skipped.
+    The reason is Kubernetes: a mounted ConfigMap has its files in a hidden folder, and links to these
+    files in the visible folder.
 
     Args:
-        path: the path of the folder, or of the one file.
-        has_sums: whether the list of checksums is read; not when it is written next.
+        path: the path of the folder or of the single file.
+        has_sums: whether to read the list of checksums. It is false if the list will be written anew.
 
     Raises:
-        FaultsError: there is no bundle, a file cannot be read, or the sums are malformed.
+        FaultsError: there is no bundle, a file cannot be read, or the list of checksums is malformed.
     """
     try:
         return _read_bundle(path, has_sums=has_sums)
-    except OSError as error:  # no permission for a parent folder, or a name that is too long
+    except OSError as error:  # for example, no permission for a parent folder, or a name that is too long
         at = Position(_shown(Path(error.filename or path)))
         raise FaultsError([Fault(at, "", f"cannot be read: {error.strerror}")]) from error
 
@@ -63,30 +67,31 @@ def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
 
 
 def signature_path(bundle: Path) -> Path:
-    """Return the path of the signature of a bundle: in its folder, or next to its one file."""
+    """Return the path of a bundle's signature: in the bundle's folder, or next to a bundle of one file."""
     return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
 
 
 def sums_path(bundle: Path) -> Path:
-    """Return the path of the checksums of a bundle: in its folder, or next to its one file."""
+    """Return the path of a bundle's checksums: in the bundle's folder, or next to a bundle of one file."""
     return bundle / SUMS_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sum")
 
 
 def stamp_bundle(path: Path) -> frozenset[Stamp]:
     """Return the stamps of every file and folder of a bundle.
 
-    They change when a file is written, created, moved or deleted, even if its content stays the same.
+    The stamps change when a file is written, created, moved or deleted, even if the content of the file
+    stays the same.
     """
     try:
         walk = _walk(path)
         beside = [signature_path(path), sums_path(path)]
-    except OSError:  # what cannot be read counts as unchanged
+    except OSError:  # a bundle that cannot be read counts as unchanged
         return stamp_files([path])
     return stamp_files([*walk.files, *walk.folders, *beside])
 
 
 def stamp_files(paths: Iterable[Path]) -> frozenset[Stamp]:
-    """Return the stamps of files, in no order."""
+    """Return the stamps of files, as a set without order."""
     return frozenset(map(_stamp, paths))
 
 
@@ -100,7 +105,13 @@ def _stamp(path: Path) -> Stamp:
 
 @dataclass(slots=True)
 class _Walk:
-    """Finds the files of a bundle; links are followed, and a folder that cannot be read is a fault."""
+    """A search for the files of a bundle. Links are followed. A folder that cannot be read is a fault.
+
+    Attributes:
+        files: the files that were found.
+        folders: the folders that were searched.
+        faults: the faults that were found.
+    """
 
     files: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
@@ -153,7 +164,10 @@ def _read_optional(file: Path, faults: list[Fault]) -> str | None:
 
 
 def _read(file: Path, faults: list[Fault]) -> str:
-    """Return the text of a file with its line ends unchanged, as they are part of the hash."""
+    """Return the text of a file, or add a fault if the file cannot be read.
+
+    The line ends are not changed, because the hash includes the line ends.
+    """
     reason = "not a regular file"  # reading a pipe could block forever
     try:
         if file.is_file() or not file.exists():

@@ -1,4 +1,7 @@
-"""The last good bundle: a copy of the active bundle, to fall back to at a start with an invalid one."""
+"""The last good bundle: a copy of the active bundle on disk.
+
+If the configured bundle is invalid at start-up, the gateway falls back to the copy.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class _SavedBundle(BaseModel):
-    """The file's content."""
+    """The content of the file with the last good bundle."""
 
     model_config = ConfigDict(strict=True)
 
     hash: str
     files: dict[str, str]
     signature: str | None
-    sums: str | None = None  # files of earlier versions have none
+    sums: str | None = None  # files of earlier versions have no checksums
 
 
 class LastGood:
-    """A file with one complete bundle; it is replaced atomically."""
+    """A file with one complete bundle. The file is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,7 +39,7 @@ class LastGood:
         """Save a bundle.
 
         Raises:
-            OSError: it cannot be written; the bundle saved before stays.
+            OSError: the bundle cannot be written. The previously saved bundle stays in the file.
         """
         saved = _SavedBundle(
             hash=files.hash, files=dict(files.texts), signature=files.signature, sums=files.sums
@@ -55,7 +58,7 @@ class LastGood:
         self._sync_folder()
 
     def _sync_folder(self) -> None:
-        """Make the new name survive a loss of power."""
+        """Write the folder to the disk, so that the new file name is not lost if the power fails."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -66,7 +69,7 @@ class LastGood:
         """Return the saved bundle.
 
         Raises:
-            FaultsError: there is none, or it was altered.
+            FaultsError: there is no saved bundle, or the saved bundle cannot be read or was altered.
         """
         try:
             saved = _SavedBundle.model_validate_json(self._path.read_bytes())

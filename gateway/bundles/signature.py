@@ -1,8 +1,8 @@
 """Detached signatures of bundles.
 
-A signature is Ed25519 (https://www.rfc-editor.org/rfc/rfc8032) over the text of
-the bundle's hash, `sha256:…`, written in base64. The hash is over every file, so
-a file that is added, removed, renamed or changed makes the signature invalid.
+A signature is an Ed25519 signature (https://www.rfc-editor.org/rfc/rfc8032) in base64. The signed text
+is the hash of the bundle, `sha256:…`. The hash covers every file. If a file is added, removed, renamed
+or changed, the signature is therefore invalid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PublicKey:
-    """Verifies the signatures of bundles."""
+    """A public key, which verifies the signatures of bundles."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
@@ -32,17 +32,17 @@ class PublicKey:
         """Verify the signature of a bundle.
 
         Args:
-            files: the files of the bundle, with its signature.
-            name: the name of the bundle, for messages.
+            files: the files and the signature of the bundle.
+            name: the name of the bundle, for error messages.
 
         Raises:
-            FaultsError: there is no signature, or it is invalid for this bundle and key.
+            FaultsError: there is no signature, or the signature is invalid for the bundle and the key.
         """
         if files.signature is None:
             raise _refuse(name, "the bundle is not signed, and policies.public_key requires a signature")
         try:
             self._key.verify(base64.b64decode(files.signature.strip(), validate=True), files.hash.encode())
-        except ValueError as error:  # binascii.Error among them
+        except ValueError as error:  # includes binascii.Error
             raise _refuse(name, "the signature is not base64") from error
         except InvalidSignature as error:
             reason = "the signature does not match: the bundle was altered, or signed with another key"
@@ -50,10 +50,10 @@ class PublicKey:
 
 
 def load_public_key(path: Path) -> PublicKey:
-    """Read a public key from its PEM file.
+    """Read a public key from a PEM file.
 
     Raises:
-        FaultsError: it cannot be read, or is no Ed25519 public key.
+        FaultsError: the file cannot be read, or is not an Ed25519 public key.
     """
     try:
         key = load_pem_public_key(path.read_bytes())
@@ -71,7 +71,7 @@ def sign_bundle(files: BundleFiles, private_key: Path) -> str:
 
     Args:
         files: the files of the bundle.
-        private_key: PEM file of an Ed25519 private key, without a password.
+        private_key: the path of a PEM file with an Ed25519 private key that has no password.
 
     Raises:
         FaultsError: the key cannot be read or used.

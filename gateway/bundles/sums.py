@@ -1,8 +1,9 @@
-"""`bundle.sum`: the list of the files of a bundle, with the hash of each.
+"""`bundle.sum`: the list of the files of a bundle, with the hash of each file.
 
-The form is that of sha256sum (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html),
-so that `sha256sum --check bundle.sum` reads it: 64 hex digits, two spaces, the name of the file. A line
-starts with a backslash when the backslashes and line breaks in its name are escaped.
+The list has the format of sha256sum, so `sha256sum --check bundle.sum` can read the list. See
+https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html. A line has 64 hex
+digits, two spaces and the name of a file. If backslashes or line breaks in the name are escaped, the
+line starts with a backslash.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def write_sums(texts: Mapping[str, str]) -> str:
 
 
 def check_sums(files: BundleFiles) -> None:
-    """Check that the files of a bundle are exactly those of its list; a bundle without a list passes.
+    """Check that the files of a bundle are exactly the files in its list. A bundle needs no list.
 
     Raises:
-        FaultsError: with each file that is missing, altered, or not listed; or with the faults of the list.
+        FaultsError: a file is missing, altered or not listed, or the list is malformed.
     """
     if files.sums is None:
         return
@@ -44,18 +45,18 @@ def check_sums(files: BundleFiles) -> None:
 
 
 def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
-    """Read a list.
+    """Read a list of checksums.
 
     Args:
         text: the text of the list.
-        file: its name, for messages.
+        file: the name of the list, for error messages.
 
     Returns:
-        name of a file → its hash in hex, and every line that cannot be read.
+        The name of each file → the hash of the file in hex, and the faults of the list.
     """
     sums: dict[str, str] = {}
     faults: list[Fault] = []
-    # Not splitlines(): names may contain other characters that end lines.
+    # splitlines() is not used: it would also split at other characters, which the names may contain.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         at = Position(file, number, 1)
         match = _LINE.fullmatch(line.removesuffix("\r"))
