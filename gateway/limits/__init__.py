@@ -1,4 +1,4 @@
-"""Limits on the calls that the gateway takes."""
+"""Limits on the calls that the gateway accepts."""
 
 from gateway.limits.concurrency import ConcurrencyLimit, Slot
 

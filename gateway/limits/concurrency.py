@@ -14,28 +14,32 @@ if TYPE_CHECKING:
 
 
 class ConcurrencyLimit:
-    """Counts the calls under way, over both listeners and every snapshot.
+    """The limit of concurrent calls, for both listeners and all snapshots together.
 
-    A call takes its slot before its request message is received. At the limit a new
-    call takes the slot of the call that has waited longest for its message: a caller
-    that does not send its message must not keep others out.
+    A call takes a slot before the request message is received. When the limit is reached, a new call
+    takes the slot of the call that has waited longest for its request message. Otherwise, callers that
+    do not send a request message could block other callers.
 
     Attributes:
-        forwarding: changes that were forwarded; they end independently of caller and snapshot.
+        forwarding: the tasks of the changes that were forwarded. A task completes even if the caller
+            disconnects or the snapshot is replaced.
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit = limit
         self._metrics = metrics
         self._active = 0
-        self._receiving: dict[Slot, asyncio.Timeout] = {}  # the slot that has waited longest comes first
+        self._receiving: dict[Slot, asyncio.Timeout] = {}  # the first slot has waited longest
         self.forwarding: set[asyncio.Task[Any]] = set()
 
     def acquire(self) -> Slot:
-        """Return a slot. It is taken until its block ends, or longer when it is held for a task.
+        """Return a slot for a new call.
+
+        The slot is taken until the `with` block of the slot ends. If the slot is held for a task, the slot
+        is also taken until the task is done.
 
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED when the limit is reached.
+            GatewayError: RESOURCE_EXHAUSTED, because the limit is reached and no slot can be taken over.
         """
         if self._active >= self._limit and not self._evict():
             message = f"{self._limit} calls are under way; try again later"
@@ -45,20 +49,26 @@ class ConcurrencyLimit:
         return Slot(self)
 
     def release(self) -> None:
-        """Return a slot; only a Slot calls this."""
+        """Release one slot. Only a Slot calls this method."""
         self._active -= 1
         self._metrics.change_active(-1)
 
     def add_receiving(self, slot: Slot, timeout: asyncio.Timeout) -> None:
-        """Note that a call waits for its request message; only a Slot calls this."""
+        """Register a call that waits for its request message. Only a Slot calls this method."""
         self._receiving[slot] = timeout
 
     def remove_receiving(self, slot: Slot) -> bool:
-        """Return whether a call still waited: no other call has taken its slot; only a Slot calls this."""
+        """Remove a call that no longer waits for its request message. Only a Slot calls this method.
+
+        Return whether the call still had its slot. If not, another call has taken the slot.
+        """
         return self._receiving.pop(slot, None) is not None
 
     def _evict(self) -> bool:
-        """End the call that has waited longest for its message; return whether there was one."""
+        """End the call that has waited longest for its request message, and release the call's slot.
+
+        Return whether there was such a call.
+        """
         for slot, timeout in self._receiving.items():
             if not timeout.expired():
                 del self._receiving[slot]
@@ -101,13 +111,13 @@ class Receiving:
         else:
             if kind is not None:
                 return
-        if not is_waiting:  # also when the message arrived at the last moment: the slot is another call's
+        if not is_waiting:  # even if the message arrived: another call has the slot
             message = "too many calls wait for their request messages; send it with the head of the call"
             raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
 
 
 class Slot:
-    """The slot of one active call. A context manager; enter it once."""
+    """The slot of one active call. A slot is a context manager that can be entered only once."""
 
     __slots__ = ("_is_released", "_limit", "_task")
 
@@ -117,21 +127,21 @@ class Slot:
         self._is_released = False
 
     def receiving(self, deadline: float) -> Receiving:
-        """Return the context manager in whose block the request message is received.
+        """Return a context manager. The caller receives the request message in the `with` block.
 
         Args:
-            deadline: the deadline by the event loop's clock, in seconds.
+            deadline: the time of the event loop's clock, in seconds, when the block is cancelled.
         """
         return Receiving(self._limit, self, deadline)
 
     def hold_for(self, task: asyncio.Task[Any]) -> None:
-        """Keep the slot until a task is done, even when the block ends before: its work still goes on."""
+        """Keep the slot until a task is done, even if the `with` block of the slot ends earlier."""
         self._task = task
         self._limit.forwarding.add(task)
         task.add_done_callback(self._limit.forwarding.discard)
 
     def release(self) -> None:
-        """Return the slot, once."""
+        """Release the slot. Further calls have no effect."""
         if not self._is_released:
             self._is_released = True
             self._limit.release()
