@@ -1,6 +1,7 @@
-"""Host names of Object Storage, such that each link names exactly one bucket.
+"""The host names of Object Storage.
 
-Sources: https://yandex.cloud/en/docs/storage/concepts/bucket#bucket-url,
+The host names are checked, so that each link names exactly one bucket. Sources:
+https://yandex.cloud/en/docs/storage/concepts/bucket#bucket-url,
 https://yandex.cloud/en/docs/storage/operations/hosting/setup.
 """
 
@@ -11,24 +12,25 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label is not a number: a name that ends in one is an address to browsers
+# The last label starts with a letter. If the last label is a number, browsers read the name as an IP address
 # (https://url.spec.whatwg.org/#ends-in-a-number-checker).
 _NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
 _LONGEST_NAME = 253
-# Labels such as xn--… encode other names (https://www.rfc-editor.org/rfc/rfc5890#section-2.3.1).
+# A label such as xn--… is the encoded form of another label
+# (https://www.rfc-editor.org/rfc/rfc5890#section-2.3.1).
 _RESERVED_LABEL = re.compile(r"(?:^|\.)[a-z0-9-]{2}--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """Host names of the service; each may have the name of a bucket before it.
+    """The host names of the service. In a link, the name of a bucket may precede the host name.
 
     Attributes:
-        storage: hosts that serve an object's bytes.
-        website: hosts of published sites, which may redirect instead.
+        storage: the hosts that serve the bytes of objects.
+        website: the hosts of published websites. A website may respond with a redirect instead of an object.
 
     Raises:
-        ValueError: a name is not a plain host name, or two names make a link ambiguous.
+        ValueError: a name is not a plain host name, two names make a link ambiguous, or `storage` is empty.
     """
 
     storage: tuple[str, ...] = ("storage.yandexcloud.net", "s3.yandexcloud.net", "storage.cloud.yandex.net")
@@ -49,9 +51,10 @@ class Hosts:
         )
 
     def find(self, host: str) -> tuple[str, bool] | None:
-        """Return the bucket in a host name, or "", and whether the host is a site's.
+        """Return the bucket in a host name, and whether the host serves websites.
 
-        None means that the host does not belong to the service.
+        The bucket is empty if the host name contains no bucket. The result is None if the host does not
+        belong to the service.
         """
         is_website = self._websites.get(host)
         if is_website is not None:
@@ -63,7 +66,10 @@ class Hosts:
 
 
 def has_reserved_label(name: str) -> bool:
-    """Return whether a label has '--' in third and fourth place, as the encoded form of another name has."""
+    """Return whether a label of a name has '--' as its third and fourth characters.
+
+    Such a label can be the encoded form of another label.
+    """
     return _RESERVED_LABEL.search(name) is not None
 
 

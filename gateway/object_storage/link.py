@@ -1,8 +1,8 @@
-"""Links to Object Storage, parsed so strictly that no two parsers can differ.
+"""A strict parser of links to Object Storage.
 
-A link that a lenient parser could read as another host, bucket or key is
-refused, not fixed: the upstream receives the text that policies evaluated, and
-reads it with a parser of its own. Forms:
+A link is refused if a lenient parser could read another host, bucket or key in the link. The gateway
+does not fix such a link. The upstream receives exactly the text that policies evaluated, and reads the
+text with its own parser. The forms of links are described in
 https://yandex.cloud/en/docs/storage/concepts/object#object-url.
 """
 
@@ -20,11 +20,13 @@ from gateway.object_storage.signature import parse_signature
 if TYPE_CHECKING:
     from datetime import datetime
 
-# The API's own limit for `uri`, in code points. No key longer than the service's 1024 bytes fits.
+# The limit of the API for `uri`, in code points. A link of this length cannot have a key of more than 1024
+# bytes, which is the limit of the service for keys.
 MAX_LENGTH = 1024
 
-# https://www.rfc-editor.org/rfc/rfc3986#appendix-A, without '[', ']' and '#', which no link has, and
-# without ';', where some parsers end a path or a parameter, and '+', which some read as a space.
+# The characters of https://www.rfc-editor.org/rfc/rfc3986#appendix-A, except '[', ']', '#', ';' and '+'.
+# No valid link has '[', ']' or '#'. Some parsers end a path or a parameter at ';'. Some parsers read '+' as a
+# space.
 _CHARACTER = r"A-Za-z0-9\-._~:/@!$&'()*,=%"
 _CHARACTERS = re.compile(rf"[{_CHARACTER}?]+")
 _FORM = re.compile(
@@ -42,11 +44,14 @@ class Link:
     """A link to an object.
 
     Attributes:
-        host: as written.
-        key: percent-decoded once.
-        style: whether the bucket is in the path or in the host name; `website` for a published site, with
-            the bucket in either.
-        expires: when the signature of a pre-signed link expires.
+        scheme: the scheme of the link.
+        host: the host name, as written in the link.
+        bucket: the name of the bucket.
+        key: the key of the object, percent-decoded once.
+        style: the style of the link: `path` for a bucket in the path, `virtual-hosted` for a bucket in the
+            host name, `website` for a published website. The bucket of a website may be in the path or in
+            the host name.
+        expires: the time when the signature of a pre-signed link expires; None without a signature.
     """
 
     scheme: Literal["https", "http"]
@@ -63,13 +68,13 @@ class Link:
 
     @property
     def extension(self) -> str:
-        """The text after the last dot of the key's last segment, in lower case."""
+        """The text after the last dot in the last segment of the key, in lower case; empty without a dot."""
         _, dot, extension = self.key.rpartition("/")[2].rpartition(".")
         return extension.lower() if dot else ""
 
 
 def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
-    """Parse a link of any style. The result is for policies only: the text itself is forwarded.
+    """Parse a link of any style. Only policies use the result. The gateway forwards the original text.
 
     Raises:
         LinkError: the text is not a link, or can be read in more than one way.
@@ -96,7 +101,7 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:
-    """Return scheme, host, path and query, as written; the query is None without a `?`."""
+    """Return the scheme, host, path and query of a link, as written. Without a `?`, the query is None."""
     if len(text) > MAX_LENGTH:
         raise LinkError(f"the link is longer than {MAX_LENGTH} characters; shorten the key")
     match = _FORM.fullmatch(text)
@@ -107,7 +112,7 @@ def _split(text: str) -> tuple[str, str, str, str | None]:
 
 
 def _find_fault_in_text(text: str) -> str:
-    """Return why a text does not have the form of a link."""
+    """Return the reason why a text does not have the form of a link."""
     if "#" in text:
         return "the link has a fragment; leave out '#' and what follows"
     if "+" in text or ";" in text:
@@ -129,7 +134,10 @@ def _find_fault_in_authority(authority: str) -> str:
 
 
 def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
-    """Return the bucket in the host, or "", and whether it is a site's host."""
+    """Return the bucket in a host name, and whether the host serves websites.
+
+    The bucket is empty if the host name contains no bucket.
+    """
     found = hosts.find(host)
     if found is None:
         raise LinkError(f"the host is not Object Storage; links start with https://{hosts.storage[0]}/")
@@ -137,7 +145,7 @@ def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
 
 
 def _split_path(path: str) -> tuple[str, str]:
-    """Return the bucket and the encoded key of a path in path style."""
+    """Return the bucket and the percent-encoded key that a path in path style contains."""
     bucket, _, rest = path[1:].partition("/")
     return bucket, rest
 
@@ -166,17 +174,18 @@ def _check_host_bucket(bucket: str, scheme: str) -> None:
 
 
 def _check_bucket_is_given_once(bucket: str, key: str) -> None:
-    """Refuse a bucket that is in the host and again before the key.
+    """Refuse a link that has the bucket both in the host name and at the start of the path.
 
-    The service reads the second one as a folder, which is probably not intended, and a parser that knows
-    only the path style removes it from the key.
+    The service reads the bucket in the path as a folder of the key, which is probably not intended. A
+    parser that supports only the path style does not read the bucket in the path as a part of the key.
     """
     if key == bucket or key.startswith(f"{bucket}/"):
         raise LinkError("the bucket is in the host and in the path; put it in the path only")
 
 
 def _check_website(key: str, query: str | None) -> None:
-    # https://yandex.cloud/en/docs/storage/operations/hosting/setup: a folder's response is its index page.
+    # For a folder, a website responds with the index page of the folder, see
+    # https://yandex.cloud/en/docs/storage/operations/hosting/setup.
     if key.endswith("/"):
         raise LinkError("a site serves another object for a key that ends in '/'; name that object")
     if query is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LinkError(ValueError):
-    """A text is not a link to Object Storage; the message says why, and how to fix it.
+    """A text is not a link to Object Storage. The error message describes the fault and the fix.
 
-    The message never shows a part of the text, which may have a signature or a password.
+    The error message never contains a part of the text, because the text may have a signature or a password.
     """

@@ -1,8 +1,9 @@
-"""The path of a link, and the object's key in it, decoded once and never normalised.
+"""The path of a link, and the key of the object in the path. A key is decoded once and never normalised.
 
-Text that the service reads as part of a key, and a careless parser as a delimiter,
-is refused. A careless parser decodes before it splits, or decodes twice (often
-because it builds a link from a decoded key), or drops or folds characters. Keys: https://yandex.cloud/en/docs/storage/concepts/object#key.
+The service may read a text as part of a key, while a careless parser reads the text as a delimiter. The
+gateway refuses such a text. A careless parser makes one of these errors: it decodes the path before it
+splits the path, it decodes the path twice, it drops characters, or it replaces characters by similar
+characters. Keys are described in https://yandex.cloud/en/docs/storage/concepts/object#key.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from urllib.parse import unquote_to_bytes
 from gateway.object_storage.link_error import LinkError
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Encoded: # . / ? \ and control characters.
+# The percent-encoded forms of # . / ? \ and of control characters.
 _FORBIDDEN_ESCAPE = re.compile(r"%(?:2[3eEfF]|3[fF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _DELIMITERS = r"./\?#%"
-# What str.isprintable accepts of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point.
+# The characters of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point for which
+# str.isprintable returns true.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -28,7 +30,7 @@ def check_path(path: str) -> None:
     """Refuse a path that a parser could read as another path.
 
     Raises:
-        LinkError: the path is refused.
+        LinkError: a parser could read the path as another path.
     """
     if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
         raise LinkError("the path has a segment '.' or '..'; leave it out")
@@ -44,10 +46,10 @@ def check_path(path: str) -> None:
 
 
 def parse_key(encoded: str) -> str:
-    """Decode the key in a path that check_path accepted.
+    """Decode the key in a path that `check_path` has accepted.
 
     Raises:
-        LinkError: it is empty, or a parser could read it as another key.
+        LinkError: the key is empty, or a parser could read the key as another key.
     """
     if not encoded:
         raise LinkError("the link names no object; write its key after the bucket")
@@ -67,7 +69,10 @@ def parse_key(encoded: str) -> str:
 
 
 def _check_letters(key: str) -> None:
-    """Refuse a key with invisible or look-alike characters, or that a parser could normalise to another."""
+    """Refuse a key that has invisible characters, or characters that look like delimiters.
+
+    Refuse also a key that a parser could change to another key by Unicode normalisation.
+    """
     if not key.isprintable() or _INVISIBLE.search(key):
         raise LinkError("the object's key has a control character or an invisible one; rename the object")
     # https://www.rfc-editor.org/rfc/rfc3987#section-5.3.2.2

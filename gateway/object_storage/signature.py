@@ -1,8 +1,9 @@
-"""The query of a pre-signed link: one complete signature, and nothing that selects other bytes.
+"""The query of a pre-signed link: one complete signature, and no parameter that selects other bytes.
 
-Form: https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls. The
-signature itself is not verified: the gateway does not have its key. Parsers differ
-about duplicate names, names in another case and encoded names, so these are refused.
+The form of the query is described in https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls. The
+signature is not verified, because the gateway does not have the signing key. The gateway refuses
+duplicate names, names in another case and percent-encoded names, because parsers read such names in
+different ways.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from gateway.object_storage.link_error import LinkError
 _MAX_EXPIRES_S = 2_592_000
 
 _SLASH = "(?:/|%2[Ff])"
-# Free text, without encoded delimiters (& # %), where a parser that decodes first would split, and without
-# the apostrophe, which browsers rewrite.
+# Free text. Encoded delimiters (& # %) are not allowed: a parser that decodes the text first would split the
+# text at a delimiter. An apostrophe is not allowed, because browsers rewrite an apostrophe.
 _TEXT = re.compile(
     r"(?:[A-Za-z0-9\-._~:/@!$()*,]|%(?:2[0-247-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
 )
@@ -31,7 +32,7 @@ _REQUIRED = {
     "X-Amz-SignedHeaders": re.compile("(?:[a-z0-9-]+%3[Bb])*host(?:%3[Bb][a-z0-9-]+)*"),
     "X-Amz-Signature": re.compile("[0-9a-f]{64}"),
 }
-# Parameters that SDKs add, and overrides of headers that do not change the bytes.
+# Parameters that SDKs add, and parameters that override response headers without changing the bytes.
 _OPTIONAL = {
     "X-Amz-Security-Token": _TEXT,
     "X-Amz-Content-Sha256": re.compile("UNSIGNED-PAYLOAD"),
@@ -45,18 +46,19 @@ _OPTIONAL = {
 }
 _FORMS = _REQUIRED | _OPTIONAL
 _IN_LOWER_CASE = {name.lower(): name for name in _FORMS}
-# They select an older version, a part, or bytes that a client decompresses before it checks them.
+# These parameters select an older version or a part of the object, or make a client decompress the bytes
+# before the client checks the bytes.
 _SELECT_OTHER_BYTES = ("partNumber", "response-content-encoding", "versionId")
 
 
 def parse_signature(query: str) -> datetime:
-    """Return when the signature of a pre-signed link expires.
+    """Return the time when the signature of a pre-signed link expires.
 
     Args:
-        query: the text after '?', as written, with characters that links may have.
+        query: the text after '?' in the link, as written. It may contain only the characters of a link.
 
     Raises:
-        LinkError: it is not exactly one complete signature.
+        LinkError: the query is not exactly one complete signature.
     """
     values = _read_parameters(query)
     missing = _REQUIRED.keys() - values.keys()
