@@ -1,4 +1,4 @@
-"""Sinks: where the records of calls are kept. Each has its configuration keys in its own module."""
+"""The sinks, which store the records of calls. Each sink's module defines its configuration keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SINKS", "FileSection", "Sink", "SinkError", "SinkName", "open_sink"]
 
 
 class SinkName(StrEnum):
-    """The names of all sinks, as the configuration has them."""
+    """The names of all sinks in the configuration."""
 
     STDOUT = "stdout"
     FILE = "file"
@@ -28,17 +28,17 @@ SINKS: Mapping[SinkName, Callable[[Any], Sink | None]] = {
     SinkName.FILE: open_file,
     SinkName.NONE: lambda _section: None,
 }
-"""Each sink by its name: a function that opens it, given the section of the configuration."""
+"""The name of each sink → the function that opens the sink, given the section of the configuration."""
 
 
 def open_sink(name: SinkName, section: object) -> Sink | None:
-    """Open a sink; None keeps no records.
+    """Open a sink, or return None for the sink that stores no records.
 
     Args:
         name: the name of the sink.
-        section: the section of the configuration, with the keys of every sink.
+        section: the section of the configuration that has the keys of all sinks.
 
     Raises:
-        SinkError: it cannot be opened.
+        SinkError: the sink cannot be opened.
     """
     return SINKS[name](section)

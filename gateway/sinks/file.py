@@ -1,4 +1,4 @@
-"""A file as a sink: JSON lines, opened again after log rotation."""
+"""A sink that writes to a file of JSON lines. After log rotation, the sink opens a new file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FileSection(BaseModel):
 
 
 def open_file(section: FileSection) -> FileSink:
-    """Return the sink.
+    """Return a sink that writes to the configured file.
 
     Raises:
         SinkError: the file cannot be opened.
@@ -40,22 +40,26 @@ def open_file(section: FileSection) -> FileSink:
 
 
 class FileSink:
-    """Appends records to a file of JSON lines. After log rotation has moved it, it opens a new one."""
+    """Appends records to a file of JSON lines. If log rotation has moved the file, a new file is opened."""
 
     is_durable = True
 
     def __init__(self, path: Path, *, survives_power_loss: bool) -> None:
-        """Open the file; a character device, such as /dev/null, is accepted.
+        """Open the file. A character device, such as /dev/null, is accepted too.
+
+        Args:
+            path: the path of the file.
+            survives_power_loss: whether each write waits until the records are on the disk.
 
         Raises:
-            OSError: it cannot be opened, or is neither a file nor a character device.
+            OSError: the file cannot be opened, or is neither a regular file nor a character device.
         """
         self._path = path
         self._survives_power_loss = survives_power_loss
         self._descriptor = self._open()
 
     def write(self, records: bytes) -> None:
-        """Append all; when a part cannot be written, the file is cut back to where it was."""
+        """Append records. If a part of the records cannot be written, the file gets its former size again."""
         self._reopen_if_moved()
         start = os.fstat(self._descriptor).st_size
         left = memoryview(records)
@@ -74,7 +78,10 @@ class FileSink:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        """Open the file; without O_NONBLOCK, opening a FIFO would wait for its reader."""
+        """Open the file, and return the file descriptor.
+
+        O_NONBLOCK is needed, because otherwise the opening of a FIFO waits until another process reads it.
+        """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         try:
             descriptor = os.open(self._path, flags, _MODE)
@@ -92,7 +99,7 @@ class FileSink:
         return descriptor
 
     def _reopen_if_moved(self) -> None:
-        """Open the file that has the name now, if it is another file."""
+        """Open the file at the path again, if the path no longer leads to the open file."""
         try:
             named, own = self._path.stat(), os.fstat(self._descriptor)
             is_own = (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
@@ -104,12 +111,12 @@ class FileSink:
 
 
 def _is_torn(path: Path) -> bool:
-    """Return whether a file ends in the middle of a record, as after a crash."""
+    """Return whether the last record of a file is incomplete, for example after a crash."""
     try:
         with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) == 0:
                 return False
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
-    except OSError:  # it may only be written to
+    except OSError:  # no permission to read the file
         return False

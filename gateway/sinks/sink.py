@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class Sink(Protocol):
-    """A place that keeps records.
+    """A store of records.
 
     Attributes:
-        is_durable: what was written outlives this process.
+        is_durable: whether written records are still stored after this process ends.
     """
 
     is_durable: bool
 
     def write(self, records: bytes) -> None:
-        """Keep whole records, all of them or none; runs in a thread.
+        """Store complete records: all records, or none if there is an error. The method runs in a thread.
 
         Raises:
-            OSError: they cannot be kept.
+            OSError: the records cannot be stored.
         """
 
     def close(self) -> None:
@@ -29,9 +29,9 @@ class SinkError(Exception):
     """A sink cannot be opened.
 
     Attributes:
-        place: the file, or what else cannot be used.
-        key: the key of the configuration section that has to change.
-        reason: why it cannot be used.
+        place: the file or stream that cannot be used.
+        key: the key in the configuration section whose value has to change.
+        reason: the reason why the file or stream cannot be used.
     """
 
     def __init__(self, place: str, key: str, reason: str) -> None:

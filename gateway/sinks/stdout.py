@@ -1,4 +1,4 @@
-"""Standard output as a sink: whoever runs the gateway collects it."""
+"""A sink that writes to standard output. The environment of the gateway collects the output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StdoutSink:
         self._is_torn = False
 
     def write(self, records: bytes) -> None:
-        """Write all; where a pipe takes only a part, the rest follows when the pipe takes more."""
+        """Write all records. If a pipe accepts only a part, write the rest when the pipe accepts more."""
         # After a failure in the middle of a record, the next record starts on a new line.
         left = memoryview(b"\n" + records if self._is_torn else records)
         while left:
@@ -38,11 +38,11 @@ class StdoutSink:
                 left = left[written:]
 
     def close(self) -> None:
-        """Keep standard output open."""
+        """Do nothing, because standard output stays open."""
 
 
 def open_stdout(_section: object) -> StdoutSink:
-    """Return the sink.
+    """Return a sink that writes to standard output.
 
     Raises:
         SinkError: standard output was closed before the process started.
