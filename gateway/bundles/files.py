@@ -28,8 +28,8 @@ def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
     """Return the files of a bundle, with the checksums and the signature.
 
     A bundle is all YAML files of a folder, or a single file. Hidden files and hidden folders are skipped.
-    The reason is Kubernetes: a mounted ConfigMap has its files in a hidden folder, and links to these
-    files in the visible folder.
+    In a mounted ConfigMap, Kubernetes stores the files in a hidden folder, and links to these files in the
+    visible folder.
 
     Args:
         path: the path of the folder or of the single file.
@@ -91,7 +91,7 @@ def stamp_bundle(path: Path) -> frozenset[Stamp]:
 
 
 def stamp_files(paths: Iterable[Path]) -> frozenset[Stamp]:
-    """Return the stamps of files, as a set without order."""
+    """Return the stamps of files."""
     return frozenset(map(_stamp, paths))
 
 

@@ -31,7 +31,9 @@ def write_sums(texts: Mapping[str, str]) -> str:
 
 
 def check_sums(files: BundleFiles) -> None:
-    """Check that the files of a bundle are exactly the files in its list. A bundle needs no list.
+    """Check the files of a bundle against the bundle's list of checksums.
+
+    A bundle without a list is accepted.
 
     Raises:
         FaultsError: a file is missing, altered or not listed, or the list is malformed.

@@ -60,7 +60,7 @@ class ConcurrencyLimit:
     def remove_receiving(self, slot: Slot) -> bool:
         """Remove a call that no longer waits for its request message. Only a Slot calls this method.
 
-        Return whether the call still had its slot. If not, another call has taken the slot.
+        Return true if the call still had its slot, and false if another call has taken the slot.
         """
         return self._receiving.pop(slot, None) is not None
 
