@@ -28,12 +28,12 @@ def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
     """Return the files of a bundle, with the checksums and the signature.
 
     A bundle is all YAML files of a folder, or a single file. Hidden files and hidden folders are skipped.
-    In a mounted ConfigMap, Kubernetes stores the files in a hidden folder, and links to these files in the
-    visible folder.
+    In a ConfigMap that Kubernetes mounts, the visible folder has only links. The files are in a hidden
+    folder.
 
     Args:
         path: the path of the folder or of the single file.
-        has_sums: whether to read the list of checksums. It is false if the list will be written anew.
+        has_sums: whether to read the list of checksums. A caller that will write a new list passes false.
 
     Raises:
         FaultsError: there is no bundle, a file cannot be read, or the list of checksums is malformed.
@@ -67,12 +67,18 @@ def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
 
 
 def signature_path(bundle: Path) -> Path:
-    """Return the path of a bundle's signature: in the bundle's folder, or next to a bundle of one file."""
+    """Return the path of the signature of a bundle.
+
+    The signature of a folder is in the folder. The signature of a single file is next to the file.
+    """
     return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
 
 
 def sums_path(bundle: Path) -> Path:
-    """Return the path of a bundle's checksums: in the bundle's folder, or next to a bundle of one file."""
+    """Return the path of the list of checksums of a bundle.
+
+    The list of a folder is in the folder. The list of a single file is next to the file.
+    """
     return bundle / SUMS_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sum")
 
 
@@ -159,7 +165,7 @@ def _name(path: Path, faults: list[Fault]) -> str:
 
 
 def _read_optional(file: Path, faults: list[Fault]) -> str | None:
-    """Return the text of an optional file; a broken link is a fault."""
+    """Return the text of an optional file, or None if there is no file. A broken link is a fault."""
     return _read(file, faults) if file.is_symlink() or file.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""The last good bundle: a copy of the active bundle on disk.
+"""The last good bundle: a file with a copy of the active bundle.
 
 If the configured bundle is invalid at start-up, the gateway falls back to the copy.
 """

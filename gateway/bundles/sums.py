@@ -58,7 +58,7 @@ def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
     """
     sums: dict[str, str] = {}
     faults: list[Fault] = []
-    # splitlines() is not used: it would also split at other characters, which the names may contain.
+    # splitlines() is not used, because names may contain other characters at which splitlines() splits.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         at = Position(file, number, 1)
         match = _LINE.fullmatch(line.removesuffix("\r"))

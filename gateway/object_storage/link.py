@@ -177,7 +177,7 @@ def _check_bucket_is_given_once(bucket: str, key: str) -> None:
     """Refuse a link that has the bucket both in the host name and at the start of the path.
 
     The service reads the bucket in the path as a folder of the key, which is probably not intended. A
-    parser that supports only the path style does not read the bucket in the path as a part of the key.
+    parser that supports only the path style reads the bucket in the path as the bucket, not as a folder.
     """
     if key == bucket or key.startswith(f"{bucket}/"):
         raise LinkError("the bucket is in the host and in the path; put it in the path only")

@@ -2,7 +2,7 @@
 
 The service may read a text as part of a key, while a careless parser reads the text as a delimiter. The
 gateway refuses such a text. A careless parser makes one of these errors: it decodes the path before it
-splits the path, it decodes the path twice, it drops characters, or it replaces characters by similar
+splits the path, it decodes the path twice, it drops characters, or it replaces characters with similar
 characters. Keys are described in https://yandex.cloud/en/docs/storage/concepts/object#key.
 """
 
@@ -71,7 +71,7 @@ def parse_key(encoded: str) -> str:
 def _check_letters(key: str) -> None:
     """Refuse a key that has invisible characters, or characters that look like delimiters.
 
-    Refuse also a key that a parser could change to another key by Unicode normalisation.
+    Also refuse a key that a parser could change to another key by Unicode normalisation.
     """
     if not key.isprintable() or _INVISIBLE.search(key):
         raise LinkError("the object's key has a control character or an invisible one; rename the object")

@@ -55,7 +55,7 @@ def parse_signature(query: str) -> datetime:
     """Return the time when the signature of a pre-signed link expires.
 
     Args:
-        query: the text after '?' in the link, as written. It may contain only the characters of a link.
+        query: the text after '?' in the link, as written. All its characters must be allowed in links.
 
     Raises:
         LinkError: the query is not exactly one complete signature.

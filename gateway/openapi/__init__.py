@@ -1,6 +1,7 @@
-"""The OpenAPI document of the methods that are served, built from their descriptors.
+"""The OpenAPI document of the methods that are served.
 
-The package is pure: it reads a schema and returns a document. The specification of the document is
+The document is built from the descriptors of the methods. The package is pure: it reads a schema and
+returns a document. The specification of the document is
 https://spec.openapis.org/oas/v3.1.1.
 """
 

@@ -1,7 +1,7 @@
 """Reads the comments of .proto files, which become descriptions in the OpenAPI document.
 
 A descriptor pool does not keep comments, so the comments are read from the descriptor sets. A set has
-comments only if it was compiled with source info.
+comments only if the set was compiled with source info.
 """
 
 from __future__ import annotations

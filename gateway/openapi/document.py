@@ -49,7 +49,7 @@ def build_document(schema: Schema, comments: Mapping[str, str], *, version: str,
     """Return the OpenAPI document of the methods that a schema serves.
 
     A method that takes a stream of requests is left out, because no listener serves such a method. An
-    HTTP rule is left out if OpenAPI does not support its HTTP method.
+    HTTP rule is left out if OpenAPI does not support the HTTP method of the rule.
 
     Args:
         schema: the schema with the methods.

@@ -1,6 +1,6 @@
 """Conversion of the constraints of one value to keywords of JSON Schema.
 
-A field without presence is not set when it has its default value. A field that is not set can only
+A field without presence that has the default value counts as not set. A field that is not set can only
 violate `required`. The keywords must therefore accept the default value of an optional field.
 """
 
@@ -27,7 +27,7 @@ _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
 class Empty(Enum):
-    """The treatment of an empty value: an empty text or list, or zero."""
+    """The treatment of an empty value. An empty value is an empty text, an empty list or zero."""
 
     ALLOWED = "it is the same as not set"
     CHECKED = "it is a value like any other"
@@ -116,7 +116,7 @@ def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
     """Return one schema that accepts a value if at least one option accepts the value.
 
     If every option has an upper bound, the greatest bound is also outside of `anyOf`, because many tools
-    read only the keywords there.
+    read only keywords outside of `anyOf`.
     """
     if len(options) == 1:
         return options[0]

@@ -45,7 +45,7 @@ class MessageSchemas:
     has no constraints, and allows unknown fields, because later versions may add fields to a response.
 
     Attributes:
-        schemas: the name of each component → its schema.
+        schemas: the name of each component → the schema of the component.
     """
 
     def __init__(self, comments: Mapping[str, str], name: Callable[[str], str], *, is_input: bool) -> None:
@@ -76,7 +76,7 @@ class MessageSchemas:
         return reference(name)
 
     def packed(self, descriptor: Descriptor) -> JsonSchema:
-        """Return a reference to the schema of a message type in an Any. This schema includes "@type"."""
+        """Return a reference to the schema of a message type in an Any. The schema includes "@type"."""
         name = f"{self._name(descriptor.full_name)}-Packed"
         if name not in self.schemas:
             is_special = special_form(descriptor.full_name) is not None

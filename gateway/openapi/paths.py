@@ -25,7 +25,7 @@ _METHODS_FOR_ANY = ("get", "put", "post", "delete", "patch")
 
 @dataclass(frozen=True, slots=True)
 class PathParameter:
-    """A parameter of an OpenAPI path. It is one segment, which is a wildcard in the template.
+    """A parameter of an OpenAPI path. The parameter is one segment that a wildcard matches.
 
     Attributes:
         name: the name of the parameter in the path.
@@ -116,7 +116,7 @@ class PathItems:
             path = self._path(segments, suffix)
             if one not in self.items.get(path.key, {}):
                 yield one, path
-            elif http_method != ANY_METHOD:  # for example, templates with `*` and with `**`
+            elif http_method != ANY_METHOD:  # another template has the same path
                 yield one, _join(_renamed(segments), suffix)
 
     def put(self, http_method: str, path: PathTemplate, operation: Definition) -> None:

@@ -1,4 +1,4 @@
-"""The responses of operations: replies, errors, and the headers of both."""
+"""The responses of operations: replies, errors and response headers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 def header_components() -> dict[str, Definition]:
-    """Return the components for the headers that every response has."""
+    """Return the components for the response headers."""
     return {
         name: {"description": text, "required": is_required, "schema": {"type": "string"}}
         for name, (_, text, is_required) in _HEADERS.items()

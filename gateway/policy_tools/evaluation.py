@@ -114,7 +114,7 @@ def _name_type(kind: cel.Type) -> str:
 def _encode(value: Any) -> Any:
     """Encode values that JSON cannot express.
 
-    The encoding is the encoding of protobuf: bytes become base64 text, and infinity and NaN become text.
+    The result is as in the JSON of protobuf: bytes become base64 text, and infinity and NaN become text.
     """
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()

@@ -45,12 +45,12 @@ LEFT = "left as it was"
 class PartTrace:
     """A sub-expression with its value, or with the reason why there is no value.
 
-    A sub-expression that occurs twice in an expression is listed once, because its value is the same.
+    A sub-expression that occurs twice in an expression is listed once, because both have the same value.
 
     Attributes:
         depth: the nesting depth of the sub-expression in the expression.
         text: the text of the sub-expression.
-        value: the value as JSON. It is `error: …` if the sub-expression has no value. It is
+        value: the value as JSON, or `error: …` if the sub-expression has no value. The text is
             `not needed (error: …)` if the enclosing expression has a value anyway, as in `false && …`.
     """
 
@@ -268,9 +268,9 @@ class _Tracer:
     def _is_informative(self, node: Node) -> bool:
         """Return whether the value of a part is informative.
 
-        The value of a constant is not informative, because its text is the value. The value of a single
-        name is informative only for a parameter. The explanation lists the variables separately, and the
-        user already has `request`, `method` and `now`.
+        The value of a constant is not informative, because the text of a constant shows the value. The
+        value of a single name is informative only for a parameter: the explanation lists variables
+        separately, and the user already has the values of `request`, `method` and `now`.
         """
         match node.WhichOneof("expr_kind"):
             case "const_expr":

@@ -53,7 +53,7 @@ def _to_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
-    """Return an explanation as text for a terminal: first the decision, and after it each binding.
+    """Return an explanation as text for a terminal. The decision is followed by the bindings.
 
     Args:
         explanation: the explanation of a decision.

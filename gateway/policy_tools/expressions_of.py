@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class WrittenExpression(NamedTuple):
-    """A compiled expression with its document and the path of its key in the document."""
+    """A compiled expression with its position.
+
+    Attributes:
+        expression: the compiled expression.
+        document: the document that contains the expression.
+        path: the path of the expression's key in the document.
+    """
 
     expression: Expression
     document: Document
@@ -25,7 +31,7 @@ class WrittenExpression(NamedTuple):
 def expressions_of(bundle: Bundle) -> Iterator[WrittenExpression]:
     """Yield every compiled expression of a bundle.
 
-    An expression that is compiled for several bindings or methods is yielded once for each of them.
+    An expression that is compiled for several bindings or methods is yielded several times.
     """
     for program in bundle.programs.values():
         for binding in program.bindings:

@@ -1,4 +1,4 @@
-"""A finding: a problem in a bundle that does not stop its compilation."""
+"""A finding: a problem in a bundle that does not prevent the compilation of the bundle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Finding:
     """A part of a bundle that should be reviewed.
 
     Attributes:
-        level: the level of the finding. A `warning` should be fixed. A `note` may be intended.
+        level: the level of the finding. A `warning` is a mistake that should be fixed. A `note` reports
+            something that the author may have intended.
         fault: the position, the key and the message of the finding.
     """
 

@@ -28,7 +28,9 @@ _CREATE_WORDS = ("Create", "Add", "Import", "Register", "Clone", "Copy", "Restor
 
 
 def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Finding]:
-    """Return every finding. The findings are sorted by file and position.
+    """Return every finding.
+
+    The findings in documents are sorted by file and position. The findings about methods are at the end.
 
     Args:
         bundle: the compiled bundle.
@@ -166,7 +168,11 @@ class _Linter:
 def _find_overwriting(
     mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
 ) -> tuple[CompiledBinding, CompiledMutation] | None:
-    """Return the first later mutation that sets the same field without a condition, and its binding."""
+    """Return the first later mutation that sets the same field without a condition.
+
+    The mutation is returned together with the binding of the mutation. Return None if there is no such
+    mutation.
+    """
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None
         if is_unconditional and other.target.path == mutation.target.path:

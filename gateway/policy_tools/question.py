@@ -36,8 +36,8 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
         text: the text in JSON or YAML.
         name: the name of the text, for error messages.
         schema: the schema with the methods.
-        method: the method of the request. It is used if the text does not name a method.
-        now: the time with a time zone. It is used if the text has no time. None is the present time.
+        method: the method of the request, if the text does not name a method.
+        now: the time with a time zone, if the text does not have a time; None for the present time.
 
     Raises:
         FaultsError: the text, the time or the request cannot be used.

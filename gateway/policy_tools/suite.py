@@ -1,4 +1,4 @@
-"""Runs the tests of a bundle. The tests use the same decider as the gateway in service, and a fixed time."""
+"""Runs the tests of a bundle. The decider is the same as in service. The time is fixed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
-    """Return the coverage of a bundle by the results of its tests."""
+    """Return the coverage of a bundle, measured from the results of the bundle's tests."""
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}

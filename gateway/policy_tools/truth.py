@@ -1,4 +1,4 @@
-"""Finds conditions that have the same value for every request, by analysing the expression."""
+"""Finds conditions that have the same value for every request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | 
 
 
 class _Folder:
-    """Folds a condition that reads the request to a constant, by laws that are true for every request."""
+    """Finds the value of a condition that reads the request, by laws that are true for every request."""
 
     def __init__(self, binding: CompiledBinding, condition: Expression) -> None:
         self._binding = binding
@@ -138,9 +138,9 @@ def _is_zero(node: Node) -> bool:
 
 
 def _may_be_nan(condition: Expression, node: Node) -> bool:
-    """Return whether a value may be NaN, which is not equal to itself.
+    """Return whether a value may be NaN. A value with an unknown type may be NaN.
 
-    A value with an unknown type may be NaN.
+    NaN is special, because NaN is not equal to itself.
     """
     kind = condition.checked.type_map.get(node.id)
     return kind is None or kind.WhichOneof("type_kind") is None or "DOUBLE" in str(kind)

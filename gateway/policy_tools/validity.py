@@ -1,6 +1,6 @@
 """Finds values that policies set but that the API does not accept.
 
-In service, the gateway responds to such a call with status 400.
+In service, the gateway responds with status 400 to a call with such a value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find_refused_mutations(validator: Validator, decision: Decision) -> list[str]:
-    """Return the reasons why the API does not accept values that policies set, one text for each reason."""
+    """Return the reasons why the API does not accept values that policies set."""
     made = {one.field: one.policy for one in decision.mutations if one.is_made}
     if not made:
         return []

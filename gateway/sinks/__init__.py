@@ -1,4 +1,4 @@
-"""The sinks, which store the records of calls. Each sink's module defines its configuration keys."""
+"""The sinks, which store the records of calls. The configuration keys of a sink are in the sink's module."""
 
 from __future__ import annotations
 

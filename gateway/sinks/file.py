@@ -59,7 +59,7 @@ class FileSink:
         self._descriptor = self._open()
 
     def write(self, records: bytes) -> None:
-        """Append records. If a part of the records cannot be written, the file gets its former size again."""
+        """Append records. If not all records can be written, truncate the file to its previous size."""
         self._reopen_if_moved()
         start = os.fstat(self._descriptor).st_size
         left = memoryview(records)
@@ -80,7 +80,7 @@ class FileSink:
     def _open(self) -> int:
         """Open the file, and return the file descriptor.
 
-        O_NONBLOCK is needed, because otherwise the opening of a FIFO waits until another process reads it.
+        Without O_NONBLOCK, opening a FIFO would wait for a process that reads the FIFO.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         try:

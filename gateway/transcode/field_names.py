@@ -21,7 +21,7 @@ _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
-    """Return a field path with JSON names. An unknown field and the path after it are not changed.
+    """Return a field path with JSON names. From an unknown field on, the path is not changed.
 
     Args:
         path: the path with the names of the .proto file, such as `network.addresses[0]` or `labels["a_b"]`.
@@ -48,7 +48,7 @@ def _rest(rest: str, here: Descriptor | None) -> str:
 
     Args:
         rest: the part of the path after the last field that exists in JSON.
-        here: the message type of that field; None if the field is not a message.
+        here: the message type of this last field; None if the last field is not a message.
     """
     if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest

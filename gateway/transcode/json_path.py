@@ -36,7 +36,7 @@ JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
 
 
 def show_path(path: JsonPath) -> str:
-    """Return the text of a path, such as `inner.labels["env"]`. It is empty for the request itself.
+    """Return the text of a path, such as `inner.labels["env"]`. The text is empty for the request itself.
 
     The text has the field names of the .proto file. Inside an Any, the text has JSON names instead:
     the code that later converts names to JSON names does not know the type in an Any.

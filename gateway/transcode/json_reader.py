@@ -1,10 +1,10 @@
 """Conversion of JSON values to protobuf messages. All violations of a request are found.
 
-The json_format module of protobuf is not used. It stops at the first error, and it accepts some
-invalid JSON: an array for a message, a field under both of its names, lax numbers, bad base64.
-It also takes ten times as long as the constructor of a message. Instead, the readers check the
-JSON and build a tree of arguments for the constructor. The keys of the tree are the names of
-the .proto file.
+The json_format module of protobuf is not used, because json_format stops at the first error and
+accepts some invalid JSON: an array for a message, a field under both of its names, invalid numbers,
+invalid base64. The module also takes ten times as long as the constructor of a message. Instead,
+the readers check the JSON and build a tree of arguments for the constructor. The keys of the tree
+are the names of the .proto file.
 
 A JsonReader has a reader for each message type. Each JsonReader belongs to one schema, so no
 global cache keeps the descriptors of a schema that is no longer used.
@@ -72,7 +72,7 @@ class MessageReader:
     Attributes:
         make: the class of the type's messages.
         fields: the fields by JSON name and by name of the .proto file. If two fields have the same key,
-            the field with that name in the .proto file is used.
+            the field whose name in the .proto file is the key is used.
         read: the reader of a value of the type.
     """
 
@@ -153,7 +153,7 @@ class JsonReader:
         """Return the reader of a message type. The reader is compiled lazily, with its fields."""
         known = self._types.get(descriptor.full_name)
         if known is None:
-            # Stored before its fields are compiled: a type may contain itself.
+            # The reader is stored before the fields are compiled, because a type may contain itself.
             known = self._types[descriptor.full_name] = MessageReader(descriptor)
             if descriptor.full_name in SPECIAL_IN_JSON:
                 known.read = self._special(descriptor)
@@ -164,7 +164,7 @@ class JsonReader:
         return known
 
     def find_field(self, descriptor: Descriptor, name: str) -> FieldReader | None:
-        """Return the field with a JSON name or a name of the .proto file, or None for unknown names."""
+        """Return the field with a JSON name or a name of the .proto file, or None if the name is unknown."""
         return self.message_reader(descriptor).fields.get(name)
 
     def _field(self, field: FieldDescriptor) -> ValueReader:

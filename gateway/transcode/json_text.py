@@ -1,8 +1,8 @@
 """A strict parser of JSON text.
 
 JSON parsers read duplicate names, NaN and numbers out of range in different ways, see
-https://www.rfc-editor.org/rfc/rfc8259. The gateway accepts none of these. This module refuses
-NaN. The reader of a field refuses duplicate names and numbers out of range.
+https://www.rfc-editor.org/rfc/rfc8259. The gateway refuses such JSON. This module refuses NaN. The
+reader of a field refuses duplicate names and numbers out of range.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class JsonObject(dict[str, Any]):
 class JsonNumber:
     """The text of a JSON number that has a fraction, an exponent or very many digits.
 
-    The number is converted later, because the type and the range depend on the field that it is for.
+    The number is converted later, because the type and the range depend on the field.
     """
 
     __slots__ = ("text",)

@@ -99,7 +99,7 @@ class ReadContext:
                 self.refuse((path, step(name)), "is given more than once; keep one")
 
     def count(self, elements: int, path: JsonPath, field: FieldDescriptor | None = None) -> None:
-        """Count the elements of a list or a map, before they are read.
+        """Count the elements of a list or a map before the elements are read.
 
         Args:
             elements: the number of elements.
@@ -166,7 +166,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def wrapper_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a wrapper type. In JSON, a wrapper is only the value that it contains."""
+    """Return the reader of a wrapper type. The JSON form of a wrapper is the value inside the wrapper."""
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:

@@ -5,7 +5,7 @@ text. Enum values are names. An Any is expanded and has its "@type". If the type
 unknown, the JSON has the type URL, and the value as base64.
 
 A JsonWriter compiles a writer for each message type once. The json_format module of protobuf
-is not used, because it repeats its reflection for each message. Each JsonWriter belongs to one
+is not used, because json_format uses reflection again for each message. Each JsonWriter belongs to one
 schema, so no global cache keeps the descriptors of a schema that is no longer used.
 """
 
@@ -54,7 +54,7 @@ def request_types(schema: Schema) -> Iterator[Descriptor]:
 def reply_types(schema: Schema) -> Iterator[Descriptor]:
     """Yield the types of the replies of a schema's methods.
 
-    For a long-running method, the metadata type and the response type of its operation are included.
+    For a long-running method, the metadata type and the response type of the operation are included.
     """
     for method in schema.methods.values():
         yield descriptor_of(method.reply)
@@ -143,7 +143,7 @@ class JsonWriter:
     def _writer_of(self, descriptor: Descriptor) -> _MessageWriter:
         known = self._types.get(descriptor)
         if known is None:
-            # Stored before its fields are compiled: a type may contain itself.
+            # The writer is stored before the fields are compiled, because a type may contain itself.
             known = self._types[descriptor] = _MessageWriter(descriptor, self._field)
             if special := self._write_any if descriptor.full_name == ANY else special_writer(descriptor):
                 known.write, known.is_special = special, True

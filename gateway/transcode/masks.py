@@ -43,7 +43,7 @@ class MaskRule:
 
         Args:
             message: the request.
-            body: the JSON value of the request's body. It must have no violations.
+            body: the JSON value of the request's body. The value must have no violations.
         """
         if self._mask and isinstance(body, dict) and not message.HasField(self._mask):
             getattr(message, self._mask).paths.extend(self._paths(self._target, body, ""))

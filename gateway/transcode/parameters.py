@@ -169,7 +169,7 @@ def find_readers(
 
 
 def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
-    """Return the JSON name of another member of the field's oneof that a node contains, or None."""
+    """Return the JSON name of a set field in a node that shares a oneof with the given field, or None."""
     return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 

@@ -1,7 +1,7 @@
 """The target of an HTTP request: the segments of the path, and the parameters of the query.
 
-The raw text of the target is parsed. No code decodes or normalises the text before, so the gateway
-routes exactly what the client sent.
+The raw text of the target is parsed. The text is not decoded or normalised before, so the gateway
+routes exactly the path that the client sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RequestTarget:
     Attributes:
         path: the path as received, without scheme and host.
         segments: the segments of the path, percent-encoded as received.
-        query: the decoded names and values of the query parameters, in their order.
+        query: the decoded names and values of the query parameters, in the order of the query.
     """
 
     path: str

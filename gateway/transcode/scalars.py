@@ -66,7 +66,7 @@ def list_names(names: Iterable[str]) -> str:
 
 
 def read_integer(low: int, high: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from low to high, written as a number or as text."""
+    """Return a reader of whole numbers from `low` to `high`. The JSON value may be a number or a text."""
 
     def read(value: Any) -> int:
         # bool is a subclass of int, but not a number in JSON
@@ -104,7 +104,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _exponent(text: str) -> int:
-    """Return the number of an exponent.
+    """Return the text of an exponent as an int.
 
     A very large exponent is limited. The limit is greater than the number of digits that a request can have.
     """
@@ -174,7 +174,7 @@ def read_string(value: Any) -> str:
 
 
 def read_bytes(value: Any) -> bytes:
-    """Read base64 of either alphabet, padded or not."""
+    """Read base64 text. Both base64 alphabets are accepted. Padding is optional."""
     if not isinstance(value, str) or not _BASE64.fullmatch(value):
         raise UnfitError(f"{show(value)} is not base64 text")
     digits = value.rstrip("=").replace("-", "+").replace("_", "/")
@@ -190,7 +190,7 @@ def read_bytes(value: Any) -> bytes:
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
     """Return a reader of an enum's values. A value is written as its name or its number."""
     by_number = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
-    # The mapping of the descriptor is not used, because it reads a name only up to a NUL.
+    # The mapping of the descriptor is not used, because the mapping reads a name only up to a NUL.
     numbers = {one.name: one.number for one in enum.values}
     known = frozenset(numbers.values())
     is_closed, names = enum.is_closed, list_names(numbers)
@@ -242,7 +242,7 @@ def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Return the text of a parameter as a JSON value that the reader of the field accepts."""
+    """Convert the text of a parameter to a JSON value for the reader of the field."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

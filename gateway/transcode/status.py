@@ -1,6 +1,6 @@
-"""The HTTP status of each canonical code, as in the cloud.
+"""The HTTP status of each canonical gRPC code. The cloud uses the same mapping.
 
-The source of the mapping are the annotations in
+The mapping is documented in the comments of
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
 """
 

@@ -21,7 +21,7 @@ _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 class Wildcard(Enum):
     """A part of a template that matches any text.
 
-    ONE matches one segment. REST matches all remaining segments, also if there are none.
+    ONE matches one segment. REST matches all remaining segments, even if there are no remaining segments.
     """
 
     ONE = "*"
@@ -41,10 +41,10 @@ class Variable:
     """A part of the path that sets a field.
 
     Attributes:
-        field_path: the names of the fields on the way from the request to the field.
+        field_path: the names of the fields on the path from the request to the field.
         start: the index of the variable's first segment.
         end: the index after the variable's last segment; None if the variable extends to the end of the path.
-        is_multi: whether the value may have slashes. If it may, an encoded slash in the value stays encoded.
+        is_multi: whether the value may have slashes. An encoded slash in such a value stays encoded.
     """
 
     field_path: tuple[str, ...]
@@ -72,7 +72,7 @@ def parse_template(text: str) -> Template:
     """Parse a template.
 
     Raises:
-        TemplateError: the template does not follow the grammar. The error has the fault and its position.
+        TemplateError: the template does not follow the grammar. The error has the position of the fault.
     """
     return _TemplateParser(text).parse()
 
@@ -122,7 +122,8 @@ class _TemplateParser:
     def _take_literal(self) -> str:
         """Take a literal.
 
-        A colon is part of the literal, except at the end of the template: there it starts the custom verb.
+        A colon is part of the literal, except at the end of the template, where a colon starts the custom
+        verb.
         """
         match = _LITERAL_WITH_COLON.match(self._text, self._at)
         is_custom_verb_next = match is None or match.end() == len(self._text)

@@ -78,7 +78,7 @@ def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
 
 
 def base64_text(value: bytes) -> str:
-    """Return bytes as base64 text, which is their form in JSON."""
+    """Return bytes as base64 text, the JSON form of bytes."""
     return b64encode(value).decode()
 
 

@@ -77,7 +77,7 @@ TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
 
 
 def fill_value(message: Any, value: Any) -> None:
-    """Fill a google.protobuf.Value with any JSON value. Its numbers must be float."""
+    """Fill a google.protobuf.Value with any JSON value. Numbers in the JSON value must be float."""
     if value is None:
         message.null_value = 0
     elif isinstance(value, bool):
