@@ -92,7 +92,7 @@ class MessageSchemas:
         return reference(name)
 
     def object(self, descriptor: Descriptor, omitted: Iterable[FieldNames] = ()) -> JsonSchema:
-        """Return the schema of a message type, with all properties.
+        """Return the schema of a message type as an object with properties.
 
         Args:
             descriptor: the message type.

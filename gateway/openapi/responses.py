@@ -62,7 +62,7 @@ def error_components() -> dict[str, Definition]:
 
 
 def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
-    """Return the schema of a Status detail, whose type may be known or unknown."""
+    """Return the schema of a detail of a Status. The type of the detail may be known or unknown."""
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
     other = {**ANY_SCHEMA, "properties": {"@type": {"type": "string", "not": {"enum": urls}}}}

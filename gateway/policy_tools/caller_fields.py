@@ -47,7 +47,7 @@ def _place(fault: Fault) -> tuple[str, int, int]:
 
 
 def _absent(expression: Expression, present: frozenset[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield each absent field that an expression reads, with its line and column in the expression."""
+    """Yield each absent field that an expression reads, and the line and column in the expression."""
     checked = expression.checked
     for node in walk(checked.expr):
         if node.WhichOneof("expr_kind") != "select_expr":

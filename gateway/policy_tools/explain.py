@@ -64,7 +64,7 @@ class RuleTrace:
     """The result of a rule.
 
     Attributes:
-        outcome: `met`, `broken`, `waived`, `error`, or `not evaluated` if the binding does not apply.
+        outcome: the text `met`, `broken`, `waived` or `error`; `not evaluated` if the binding does not apply.
         parts: the parts of the assertion with their values. Each part is before the parts inside it.
         description: the description of the violation, as the caller receives it; empty without a violation.
         waivers: the name of each waiver of the rule → the reason why the waiver applies or does not apply.
@@ -82,7 +82,7 @@ class MutationTrace:
     """The result of a mutation.
 
     Attributes:
-        outcome: `set`, `would be set` under an auditing binding, `left as it was`, or `error`.
+        outcome: the text `set`, `left as it was` or `error`; `would be set` for an auditing binding.
         description: the values before and after the mutation, or the reason why the mutation failed.
     """
 

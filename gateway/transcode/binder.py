@@ -1,8 +1,8 @@
-"""Conversion of the path, query and body of a request to the request message, by one HTTP rule.
+"""Conversion of the path, query and body of a request to the request message.
 
-Path, query and body set different fields. If the path sets a field, the query and the body
-must not set the field too. Otherwise, policies could evaluate one value while the upstream
-receives another value.
+An HTTP rule describes the conversion. Path, query and body set different fields. If the path sets a
+field, the query and the body must not set the field too. Otherwise, policies could evaluate one
+value while the upstream receives another value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Conversion of google.api.HttpBody: bytes of any media type, without the JSON mapping.
 
-https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto
+See https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto.
 """
 
 from __future__ import annotations

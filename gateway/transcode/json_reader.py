@@ -150,7 +150,7 @@ class JsonReader:
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
-        """Return the reader of a message type. The reader is compiled lazily, with its fields."""
+        """Return the reader of a message type. The readers of a type and its fields are compiled lazily."""
         known = self._types.get(descriptor.full_name)
         if known is None:
             # The reader is stored before the fields are compiled, because a type may contain itself.

@@ -56,7 +56,7 @@ class ReadContext:
         self._remaining = max_elements
 
     def refuse(self, path: JsonPath, description: str) -> None:
-        """Add the violation of a value that does not fit.
+        """Add a violation for a value that does not fit.
 
         Raises:
             EnoughViolationsError: the maximum number of violations is reached, so reading stops.
@@ -66,7 +66,7 @@ class ReadContext:
     def refuse_unknown(
         self, path: JsonPath, message: str, description: str, names: Callable[[], str]
     ) -> None:
-        """Add the violation of a name that is not the name of a field.
+        """Add a violation for a name that is not the name of a field.
 
         Args:
             path: the path that ends with the unknown name.

@@ -64,7 +64,7 @@ def reply_types(schema: Schema) -> Iterator[Descriptor]:
 
 
 class JsonWriter:
-    """A writer of protobuf messages as JSON. The types in Any fields are looked up in one pool."""
+    """A writer of protobuf messages as JSON. The types in Any fields are looked up in one descriptor pool."""
 
     def __init__(
         self,
