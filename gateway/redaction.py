@@ -113,7 +113,7 @@ def redact_text(text: str, max_length: int | None = None) -> str:
         text: the text to redact.
         max_length: the maximum length of the redacted text; a longer text is cut, and REDACTED is appended.
     """
-    redacted = text if _is_clean(text) else _repeat(_redact, text)
+    redacted = text if not text or _is_clean(text) else _repeat(_redact, text)
     if max_length is None or len(redacted) <= max_length:
         return redacted
     return redacted[:max_length] + REDACTED
@@ -134,17 +134,19 @@ def redact_value(value: Any, name: str = "") -> Any:
         name: the name of the field, or the key in a map. If the name shows that the value is a secret, as
             `password` does, the whole text is removed.
     """
+    if not value:
+        return value
     if isinstance(value, str):
         return _redact_field_text(value, name)
     if isinstance(value, dict):
-        return {redact_text(key): redact_value(one, key) for key, one in value.items()}
+        return {_redact_name(key): redact_value(one, key) for key, one in value.items()}
     if isinstance(value, list):
         return [redact_value(one, name) for one in value]
     return value
 
 
 def _redact_field_text(text: str, name: str) -> str:
-    if name and text and _is_secret_name(name):
+    if name and _is_secret_name(name):
         return REDACTED
     if _is_clean(text):
         return text
@@ -169,7 +171,13 @@ def _matches_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and _PAGE_TOKEN.search(name) is None
 
 
+def _redact_name(name: str) -> str:
+    """Return the name of a field, or a key in a map, without secrets."""
+    return _cached_redacted(name) if len(name) <= _MAX_CACHED_NAME else redact_text(name)
+
+
 _cached_is_secret = lru_cache(maxsize=4096)(_matches_secret_name)
+_cached_redacted = lru_cache(maxsize=4096)(redact_text)
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:

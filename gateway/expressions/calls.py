@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.expressions.activation import Activation
-    from gateway.expressions.code import Names
     from gateway.expressions.functions import Toolbox
+    from gateway.expressions.python_code import Names
     from gateway.expressions.readers import Read, ValueSource
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema

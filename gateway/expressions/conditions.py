@@ -1,7 +1,7 @@
 """Conditions that the gateway evaluates without the engine.
 
 A condition that only compares texts, numbers and truth values, or looks for one in a list or a map,
-is written as Python code (see code.py), which takes a fraction of the time of the engine. The code
+is written as Python code (see python_code.py), which takes a fraction of the time of the engine. The code
 decides only where no part of it fails. Everything else is left to the engine: other functions and
 types, loops, and errors, whose rules in CEL depend on the order of nothing.
 """
@@ -11,16 +11,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.expressions.code import MAX_LENGTH, Bound, Code, to_function, write_literal
 from gateway.expressions.errors import EvaluationError
+from gateway.expressions.python_code import MAX_LENGTH, Bound, PythonCode, to_function, write_literal
 from gateway.expressions.syntax import is_variable_binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.expressions.activation import Activation
-    from gateway.expressions.code import CodeWriter, Names
     from gateway.expressions.editing import Editor
+    from gateway.expressions.python_code import CodeWriter, Names
     from gateway.expressions.syntax import Node
 
 Test: TypeAlias = "Callable[[Activation], bool | None]"
@@ -33,7 +33,7 @@ _SIGNS = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=
 _MEMBERS = {"startsWith": "{}.startswith({})", "endsWith": "{}.endswith({})", "contains": "({1} in {0})"}
 # No result of a function, no entry of a map, or a value of another type than was checked.
 _UNDECIDABLE = (EvaluationError, KeyError, AttributeError, TypeError)
-_UNDECIDED = Code("undecided()")
+_UNDECIDED = PythonCode("undecided()")
 
 
 class ConditionCompiler:
@@ -42,8 +42,8 @@ class ConditionCompiler:
     def __init__(self, editor: Editor, writer: CodeWriter) -> None:
         self._editor = editor
         self._writer = writer
-        self._bound: dict[int, Code | None] = {}  # as in CodeWriter
-        self._writers: dict[str, Callable[..., Code | None]] = {
+        self._bound: dict[int, PythonCode | None] = {}  # as in CodeWriter
+        self._writers: dict[str, Callable[..., PythonCode | None]] = {
             "_&&_": self._both,
             "_||_": self._either,
             "!_": self._negation,
@@ -67,7 +67,7 @@ class ConditionCompiler:
 
         return test
 
-    def _condition(self, node: Node, names: Names) -> Code | None:
+    def _condition(self, node: Node, names: Names) -> PythonCode | None:
         """Return the code of a part that is true or false; None if most calls would need the engine."""
         if self._primitive(node) != _BOOL:
             return None
@@ -85,7 +85,7 @@ class ConditionCompiler:
                 return self._call(node, names)
         return self._writer.write_value(node, names)
 
-    def _call(self, node: Node, names: Names) -> Code | None:
+    def _call(self, node: Node, names: Names) -> PythonCode | None:
         call = node.call_expr
         write = self._writers.get(call.function)
         if write is not None:
@@ -98,34 +98,34 @@ class ConditionCompiler:
             return None
         return _join(form, *(self._value(one, names) for one in texts))
 
-    def _both(self, left: Node, right: Node, *, names: Names) -> Code | None:
+    def _both(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
         """Return the code of `left && right`. Most calls meet a condition, so both sides need code."""
         return _join("({} and {})", self._condition(left, names), self._condition(right, names))
 
-    def _either(self, left: Node, right: Node, *, names: Names) -> Code | None:
+    def _either(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
         """Return the code of `left || right`, which is decided by the side that the gateway can evaluate."""
         one, other = self._condition(left, names), self._condition(right, names)
         if one is None and other is None:
             return None
         return _join("({} or {})", one or other, other if one and other else _UNDECIDED)
 
-    def _negation(self, operand: Node, *, names: Names) -> Code | None:
+    def _negation(self, operand: Node, *, names: Names) -> PythonCode | None:
         return _join("(not {})", self._condition(operand, names))
 
-    def _choice(self, test: Node, then: Node, other: Node, *, names: Names) -> Code | None:
+    def _choice(self, test: Node, then: Node, other: Node, *, names: Names) -> PythonCode | None:
         branches = [self._condition(one, names) for one in (then, other)]
         if branches == [None, None]:
             return None
         chosen = [one or _UNDECIDED for one in branches]
         return _join("({1} if {0} else {2})", self._condition(test, names), *chosen)
 
-    def _comparison(self, sign: str, left: Node, right: Node, *, names: Names) -> Code | None:
+    def _comparison(self, sign: str, left: Node, right: Node, *, names: Names) -> PythonCode | None:
         kind = self._primitive(left)
         if kind != self._primitive(right) or kind not in (_EQUAL if sign in {"==", "!="} else _ORDERED):
             return None
         return _join(f"({{}} {sign} {{}})", self._value(left, names), self._value(right, names))
 
-    def _membership(self, element: Node, whole: Node, *, names: Names) -> Code | None:
+    def _membership(self, element: Node, whole: Node, *, names: Names) -> PythonCode | None:
         kind = self._editor.type_of(whole)
         if self._primitive(element) != _STRING or kind is None:
             return None
@@ -135,30 +135,34 @@ class ConditionCompiler:
         values = self._literals(whole) or self._writer.write_value(whole, names)
         return _join("({} in {})", self._value(element, names), values)
 
-    def _literals(self, node: Node) -> Code | None:
+    def _literals(self, node: Node) -> PythonCode | None:
         """Return the code of a list of literals."""
         elements = node.list_expr.elements
         if not elements or not all(one.HasField("const_expr") for one in elements):
             return None
         codes = [write_literal(one.const_expr) for one in elements]
-        return Code("".join(["(", *(f"{one.text}, " for one in codes if one), ")"])) if all(codes) else None
+        return (
+            PythonCode("".join(["(", *(f"{one.text}, " for one in codes if one), ")"]))
+            if all(codes)
+            else None
+        )
 
-    def _presence(self, select: Any, names: Names) -> Code | None:
+    def _presence(self, select: Any, names: Names) -> PythonCode | None:
         """Return the code of `has(operand.field)`."""
         whole = self._writer.write_value(select.operand, names)
         kind, name = self._editor.type_of(select.operand), str(select.field)
         if whole is None or kind is None:
             return None
         if kind.HasField("map_type"):
-            return Code(f"({name!r} in {whole.text})", whole.turns)
+            return PythonCode(f"({name!r} in {whole.text})", whole.turns)
         field = self._writer.field_of(select)
         if field is None or field.has_presence:
-            return None if field is None else Code(f"{whole.text}.HasField({name!r})", whole.turns)
+            return None if field is None else PythonCode(f"{whole.text}.HasField({name!r})", whole.turns)
         if field.is_repeated or field.cpp_type == field.CPPTYPE_STRING:
-            return Code(f"(len({whole.text}.{name}) > 0)", whole.turns)
+            return PythonCode(f"(len({whole.text}.{name}) > 0)", whole.turns)
         return None
 
-    def _value(self, node: Node, names: Names) -> Code | None:
+    def _value(self, node: Node, names: Names) -> PythonCode | None:
         """Return the code of a value that is compared."""
         call = node.call_expr
         if call.function == "size":
@@ -179,10 +183,10 @@ class ConditionCompiler:
         return 0 if kind is None else int(kind.primitive)
 
 
-def _join(form: str, *parts: Code | None) -> Code | None:
+def _join(form: str, *parts: PythonCode | None) -> PythonCode | None:
     """Return the code of an operation; None if a part has no code, or if the code is too long."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(len(part.text) for part in known) > MAX_LENGTH:
         return None
     turns = frozenset[str]().union(*(part.turns for part in known))
-    return Code(form.format(*(part.text for part in known)), turns)
+    return PythonCode(form.format(*(part.text for part in known)), turns)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.checked import add_binding, rename
-from gateway.expressions.code import Bound
 from gateway.expressions.editing import Editor
+from gateway.expressions.python_code import Bound
 from gateway.expressions.syntax import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.expressions.calls import Loop
-    from gateway.expressions.code import Names
+    from gateway.expressions.python_code import Names
     from gateway.expressions.syntax import Node
 
 

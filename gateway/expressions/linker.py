@@ -18,12 +18,12 @@ from gateway.expressions.cel_types import (
     shape_of,
 )
 from gateway.expressions.checked import add_binding, pack, part_of, rename
-from gateway.expressions.code import Bound, CodeWriter
 from gateway.expressions.conditions import ConditionCompiler
 from gateway.expressions.errors import DYNAMIC, EvaluationError, ExpressionError, Problem
 from gateway.expressions.expression import Executable, read_value
 from gateway.expressions.functions import OVERLOADS
 from gateway.expressions.gathering import bound_among, gather, turn_names
+from gateway.expressions.python_code import Bound, CodeWriter
 from gateway.expressions.readers import ValueSource, compile_reader
 from gateway.expressions.syntax import arguments_of, children_of, is_variable_binding, names_in, walk
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.calls import Calls, ExternalCall
-    from gateway.expressions.code import Names
     from gateway.expressions.editing import Editor
+    from gateway.expressions.python_code import Names
     from gateway.expressions.readers import Read
     from gateway.expressions.syntax import Node
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.expressions.code import to_function
 from gateway.expressions.errors import EvaluationError
+from gateway.expressions.python_code import to_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.expressions.activation import Activation
-    from gateway.expressions.code import CodeWriter, Names
+    from gateway.expressions.python_code import CodeWriter, Names
     from gateway.expressions.syntax import Node
 
 Read: TypeAlias = "Callable[[Activation], Any]"

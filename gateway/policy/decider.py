@@ -117,9 +117,12 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
             return True
-        return all(check.is_true(activation) for check in binding.checks)
+        for check in binding.checks:
+            if not check.is_true(activation):
+                return False
     except EvaluationError:  # also if the budget of the check is used up; each single rule has its own budget
         return False
+    return True
 
 
 def _evaluate_binding(

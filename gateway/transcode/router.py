@@ -64,6 +64,8 @@ class Router(Generic[RouteT]):
 
     def __init__(self) -> None:
         self._root: _Node[RouteT] = _Node()
+        # The routes of paths without variables, by HTTP method and segments: found without a search.
+        self._fixed: dict[tuple[str, tuple[object, ...]], Match[RouteT]] = {}
 
     def add(self, http_method: str, template: Template, route: RouteT) -> None:
         """Add a route.
@@ -83,8 +85,10 @@ class Router(Generic[RouteT]):
         if http_method in leaves:
             raise RouteConflictError(f"{leaves[http_method].route} and {route} match the same requests")
         leaves[http_method] = _Leaf(template, route)
+        if not template.custom_verb and not template.variables and all(map(_is_plain, template.segments)):
+            self._fixed[http_method, template.segments] = Match(route, ())
 
-    def find(self, http_method: str, segments: Sequence[str]) -> Match[RouteT] | WrongHttpMethod | None:
+    def find(self, http_method: str, segments: tuple[str, ...]) -> Match[RouteT] | WrongHttpMethod | None:
         """Return the route of a request.
 
         If the path has routes only for other HTTP methods, return a WrongHttpMethod. If the path has no
@@ -94,6 +98,9 @@ class Router(Generic[RouteT]):
             http_method: the HTTP method of the request.
             segments: the segments of the path, percent-encoded as received.
         """
+        fixed = self._fixed.get((http_method, segments))
+        if fixed is not None and ":" not in segments[-1]:
+            return fixed
         search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
@@ -149,6 +156,11 @@ class _Search(Generic[RouteT]):
         leaves = node.leaves.get(custom_verb, {})
         self.allowed |= leaves.keys()
         return leaves.get(self._http_method) or leaves.get(ANY_METHOD)
+
+
+def _is_plain(segment: Segment) -> bool:
+    """Return whether a segment is a literal that looks the same in a path and after decoding."""
+    return isinstance(segment, str) and "%" not in segment
 
 
 def _child(node: _Node[RouteT], segment: Segment) -> _Node[RouteT]:

@@ -49,7 +49,7 @@ class DetachedCall:
             GatewayError: the error that the forwarder raised.
         """
         try:
-            return await asyncio.shield(self._reply)
+            return await self._reply
         except asyncio.CancelledError:
             self._abandon()
             raise
@@ -63,15 +63,19 @@ class DetachedCall:
                 self._reply.exception()  # marks it as read, even if no caller waits
             raise
         if isinstance(reply, Reply):
-            self._reply.set_result(reply)
+            self._answer(reply)
             return
-        self._reply.set_result(ReplyStream(self._read(), self._abandon))
+        self._answer(ReplyStream(self._read(), self._abandon))
         try:
             async with aclosing(reply):
                 async for message in reply:
                     await self._hand_over(message)
         finally:
             await self._hand_over(None)
+
+    def _answer(self, reply: Reply | ReplyStream) -> None:
+        if not self._reply.cancelled():  # the caller still waits
+            self._reply.set_result(reply)
 
     async def _read(self) -> AsyncGenerator[Message, None]:
         """Yield each message of the stream, and raise the error that ends the stream."""

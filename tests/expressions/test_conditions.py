@@ -115,8 +115,9 @@ def test_a_decision_is_that_of_the_engine(environment: Environment, text: str, r
     before = request.SerializeToString(deterministic=True)
     try:
         executable = compose(environment, text)
-    except ExpressionError as error:  # only for the reason that it costs too much
-        assert "takes too long" in str(error)
+    except ExpressionError as error:
+        if "takes too long" not in str(error):
+            raise
         reject()
     own, by_engine = decide(environment, executable, request)
     assert own in {None, by_engine}

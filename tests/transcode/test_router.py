@@ -21,7 +21,7 @@ def make_router(*routes: str) -> Router[str]:
 
 def look_up(router: Router[str], request_line: str) -> tuple[str, dict[str, str]] | WrongHttpMethod | None:
     http_method, _, path = request_line.partition(" ")
-    found = router.find(http_method, path[1:].split("/"))
+    found = router.find(http_method, tuple(path[1:].split("/")))
     if not isinstance(found, Match):
         return found
     return found.route, {".".join(variable.field_path): text for variable, text in found.captures}
@@ -204,3 +204,18 @@ def test_many_templates_that_nearly_match_are_quick() -> None:
     for _ in range(100):
         assert look_up(router, f"GET {'/x' * width}/other") is None
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("request_line", "route"),
+    [
+        ("GET /a%2541", "GET /a%2541"),
+        ("GET /a%41", None),
+        ("GET /a%2541:x", None),
+        ("GET /%62", "GET /b"),
+        ("GET /b", "GET /b"),
+    ],
+)
+def test_a_literal_is_compared_after_decoding(request_line: str, route: str | None) -> None:
+    found = look_up(make_router("GET /a%2541", "GET /b"), request_line)
+    assert found == (None if route is None else (route, {}))

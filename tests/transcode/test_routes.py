@@ -41,18 +41,18 @@ if TYPE_CHECKING:
 )
 def test_routes_say_what_they_are(router: Router[Route], request_line: str, route: str) -> None:
     http_method, path = request_line.split(" ")
-    found = router.find(http_method, path[1:].split("/"))
+    found = router.find(http_method, tuple(path[1:].split("/")))
     assert isinstance(found, Match)
     assert str(found.route) == route
 
 
 def test_cancel_is_a_get_in_the_cloud_s_own_schema() -> None:
     router = build_router(load_schema(["yandex.cloud.operation.OperationService"]))
-    found = router.find("GET", ["operations", "x:cancel"])
+    found = router.find("GET", ("operations", "x:cancel"))
     assert isinstance(found, Match)
     assert found.route.method.name == "yandex.cloud.operation.OperationService/Cancel"
     assert [text for _, text in found.captures] == ["x"]
-    assert isinstance(router.find("DELETE", ["operations", "x"]), WrongHttpMethod)
+    assert isinstance(router.find("DELETE", ("operations", "x")), WrongHttpMethod)
 
 
 def _refused(folder: Path, body: str) -> tuple[str, ...]:

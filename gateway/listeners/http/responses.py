@@ -28,12 +28,16 @@ def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, s
         response: the response; its headers must not have been sent yet.
         identifiers: the headers that identify the request.
     """
-    response.headers["Server"] = _SERVER
-    response.headers.update(identifiers)
+    headers = response.headers
+    headers["Server"] = _SERVER
+    for name, value in identifiers.items():
+        headers[name] = value
 
 
 def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> None:
     """Add a Warning header for each warning."""
+    if not warnings:
+        return
     for text in to_warning_headers(warnings):
         response.headers.add("Warning", text)
 

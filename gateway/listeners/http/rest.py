@@ -83,7 +83,8 @@ class RestListener:
             if not isinstance(reply, Reply):
                 return await self._stream(request, exchange, reply)
             response = _to_response(reply.message, route, exchange.snapshot.writer)
-            response.headers.update(reply.metadata)
+            if reply.metadata:
+                response.headers.update(reply.metadata)
             set_warnings(response, exchange.rename_fields(reply.warnings))
             return response
 

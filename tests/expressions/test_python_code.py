@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.expressions import EvaluationError
-from gateway.expressions.code import MAX_LENGTH, Code, entry, to_function, undecided
+from gateway.expressions.python_code import MAX_LENGTH, PythonCode, entry, to_function, undecided
 
 
 def test_code_reads_variables_iterations_and_entries() -> None:
-    evaluate = to_function(Code("(entry(v['m'], t['k']), len(v['m']))"))
+    evaluate = to_function(PythonCode("(entry(v['m'], t['k']), len(v['m']))"))
     assert evaluate is not None
     assert evaluate({"m": {"a": 1}}, {"k": "a"}) == (1, 1)
     with pytest.raises(KeyError):
@@ -20,7 +20,7 @@ def test_code_reads_variables_iterations_and_entries() -> None:
 
 @pytest.mark.parametrize("name", ["open", "__import__", "print", "eval"])
 def test_code_has_no_builtin_functions(name: str) -> None:
-    evaluate = to_function(Code(name))
+    evaluate = to_function(PythonCode(name))
     assert evaluate is not None
     with pytest.raises(NameError):
         evaluate({}, {})
@@ -30,7 +30,7 @@ def test_code_has_no_builtin_functions(name: str) -> None:
     "text", ["1 + " * MAX_LENGTH + "1", "(" * 300 + "1" + ")" * 300], ids=["long", "nested"]
 )
 def test_code_that_is_too_long_or_nested_is_not_used(text: str) -> None:
-    assert to_function(Code(text)) is None
+    assert to_function(PythonCode(text)) is None
 
 
 @pytest.mark.parametrize("key", ["b", 1, None, [], "\ud800"])

@@ -36,7 +36,7 @@ _LITERALS = {"int64_value", "string_value", "bool_value"}
 _NO_TURNS = frozenset[str]()
 
 
-class Code(NamedTuple):
+class PythonCode(NamedTuple):
     """Python code for a part of an expression.
 
     Attributes:
@@ -71,9 +71,11 @@ class CodeWriter:
     def __init__(self, editor: Editor, schema: Schema) -> None:
         self._editor = editor
         self._schema = schema
-        self._bound: dict[int, Code | None] = {}  # variables that others use several times are written once
+        self._bound: dict[
+            int, PythonCode | None
+        ] = {}  # variables that others use several times are written once
 
-    def write_value(self, node: Node, names: Names) -> Code | None:
+    def write_value(self, node: Node, names: Names) -> PythonCode | None:
         """Return the code of a value, or None if only the engine can evaluate the value."""
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
@@ -86,28 +88,28 @@ class CodeWriter:
                 return self._index(*node.call_expr.args, names=names)
         return None
 
-    def _name(self, name: str, names: Names) -> Code | None:
+    def _name(self, name: str, names: Names) -> PythonCode | None:
         found = names.get(name)
         if isinstance(found, Bound):
             if found.node.id not in self._bound:
                 self._bound[found.node.id] = self.write_value(found.node, found.names)
             return self._bound[found.node.id]
         if found is not None:
-            return Code(f"t[{found!r}]", frozenset({found}))
-        return Code(f"v[{name!r}]")
+            return PythonCode(f"t[{found!r}]", frozenset({found}))
+        return PythonCode(f"v[{name!r}]")
 
-    def _select(self, select: Any, names: Names) -> Code | None:
+    def _select(self, select: Any, names: Names) -> PythonCode | None:
         whole = self.write_value(select.operand, names)
         kind = self._editor.type_of(select.operand)
         if whole is None or kind is None:
             return None
         name = str(select.field)
         if kind.HasField("map_type"):
-            return _entry(whole, Code(repr(name)))
+            return _entry(whole, PythonCode(repr(name)))
         field = self.field_of(select)
         if field is None or _is_well_known(field):
             return None
-        return Code(f"{whole.text}.{name}", whole.turns)
+        return PythonCode(f"{whole.text}.{name}", whole.turns)
 
     def field_of(self, select: Any) -> FieldDescriptor | None:
         """Return the field that a selection reads; None if the code cannot read it."""
@@ -122,7 +124,7 @@ class CodeWriter:
             return None
         return descriptor_of(self._schema.message(kind.message_type)).fields_by_name.get(name)
 
-    def _index(self, node: Node, key: Node, *, names: Names) -> Code | None:
+    def _index(self, node: Node, key: Node, *, names: Names) -> PythonCode | None:
         kind = self._editor.type_of(node)
         if kind is None or not kind.HasField("map_type"):
             return None
@@ -130,13 +132,13 @@ class CodeWriter:
         return None if whole is None or index is None else _entry(whole, index)
 
 
-def write_literal(constant: Any) -> Code | None:
+def write_literal(constant: Any) -> PythonCode | None:
     """Return the code of a literal; None for a literal whose Python value differs from its CEL value."""
     kind = constant.WhichOneof("constant_kind")
-    return Code(repr(getattr(constant, kind))) if kind in _LITERALS else None
+    return PythonCode(repr(getattr(constant, kind))) if kind in _LITERALS else None
 
 
-def to_function(code: Code) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None:
+def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None:
     """Return a function of `v` and `t` that evaluates the code; None if the code is too long or nested."""
     if len(code.text) > MAX_LENGTH:
         return None
@@ -174,10 +176,10 @@ def undecided() -> bool:
     raise EvaluationError("only the engine can evaluate this")
 
 
-def _entry(whole: Code, index: Code) -> Code | None:
+def _entry(whole: PythonCode, index: PythonCode) -> PythonCode | None:
     if len(whole.text) + len(index.text) > MAX_LENGTH:
         return None
-    return Code(f"entry({whole.text}, {index.text})", whole.turns | index.turns)
+    return PythonCode(f"entry({whole.text}, {index.text})", whole.turns | index.turns)
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
