@@ -1,14 +1,14 @@
 """Writes records to the sink.
 
 One thread writes the records in groups. A group holds the records that arrived while
-the previous group was written. If a record cannot be kept, its call is not forwarded,
+the previous group was being written. If a record cannot be kept, its call is not forwarded,
 unless the configuration allows the gateway to drop records. If records must not be
 dropped and the sink is durable, a call waits until its own record is written.
 
-A call does not always wait for its record. While records keep coming, a record without
-a waiting call does not wake the thread: the thread checks the queue after GATHER_S, or
-when the queue is half full. So such a record needs no system call, and no hand-over of
-the interpreter lock.
+While records keep coming, a record for which no call waits does not wake the thread,
+unless the record makes the queue half full. Instead, the thread reads the queue again
+GATHER_S after the previous group. For most of these records, this saves a system call
+and a hand-over of the interpreter lock.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ class RecordWriter:
     def offer(self, record: Mapping[str, Any]) -> None:
         """Write the record of a call that has ended. No call waits for this record.
 
-        If half of the queue is in use, the record is lost. Otherwise malformed requests could fill the queue
-        and make valid calls fail.
+        If at least half of the queue is in use, the record is lost. Without this limit, malformed requests
+        could fill the queue and make valid calls fail.
         """
         if self._sink is None:
             return

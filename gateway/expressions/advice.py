@@ -189,7 +189,7 @@ def _line(text: str, line: int) -> str:
 def _start_of(text: str, problem: Problem, name: str) -> int:
     """Return the column where a name starts.
 
-    The engine reports a problem with a name at the end of the name, or within the name.
+    If a name has a problem, the engine reports the position of the end of the name, or a position within it.
     """
     line, offset = _line(text, problem.line), problem.column - 1
     if line[offset : offset + 1] == "(":
@@ -201,7 +201,7 @@ def _start_of(text: str, problem: Problem, name: str) -> int:
 def _start_of_field(text: str, problem: Problem, name: str) -> int:
     """Return the column where the name of a field starts.
 
-    The engine reports a problem with a field at the dot before the name.
+    If a field has a problem, the engine reports the position of the dot before its name.
     """
     start = _line(text, problem.line).find(name, problem.column - 1)
     return start + 1 if start >= 0 else problem.column

@@ -167,7 +167,10 @@ class Linker:
         return lambda activation: read_value(compiled, activation.engine(), may_hold_null=False)
 
     def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
-        """Return the source of an argument. A dynamic value with another shape is an error at evaluation."""
+        """Return the source of the value of an argument.
+
+        If a dynamic value does not have the shape `shape`, its evaluation fails.
+        """
         found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
             return found

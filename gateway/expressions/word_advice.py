@@ -54,7 +54,10 @@ _WORDS = {
 
 
 def find_word_advice(text: str) -> WordAdvice | None:
-    """Return advice on the first word or operator of another language, or None if there is none."""
+    """Return advice on the first word or operator in a text that belongs to another language.
+
+    Return None if the text has no such word or operator.
+    """
     tokens = list(_tokens(text))
     for index, (kind, word, start) in enumerate(tokens):
         message = (_SIGNS if kind == "sign" else _WORDS).get(word.casefold())

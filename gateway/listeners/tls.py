@@ -6,7 +6,6 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from gateway.config.certificates import read_certificates, read_key_pair
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 
 if TYPE_CHECKING:
@@ -59,6 +58,11 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
     Raises:
         FaultsError: a file cannot be used; the error lists all such files.
     """
+    from gateway.config.certificates import (  # noqa: PLC0415 - 9 MB of memory, only for TLS
+        read_certificates,
+        read_key_pair,
+    )
+
     faults = FaultCollector()
     chain, key, roots = b"", b"", None
     with faults.part():

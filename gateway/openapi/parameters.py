@@ -134,7 +134,7 @@ def query_parameters(
     Args:
         descriptor: the type of the request.
         body: the body of the HTTP rule. If it is `*`, there are no query parameters.
-        bound: the paths of the fields that the path of the request sets.
+        bound: the field paths of the fields that the URL path sets.
         comments: the full name of each definition → the text of its comment.
     """
     if body == "*":

@@ -11,7 +11,7 @@ from gateway.policy.model import Metadata, Moment, Part
 
 
 class CallerFacts(Part):
-    """The caller in a test or in a request to explain; the fields of baremetal_gateway.v1.Caller."""
+    """The caller in a test or an explained request, with the fields of baremetal_gateway.v1.Caller."""
 
     id: str = ""
     kind: str = "none"

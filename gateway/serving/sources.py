@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gateway import __version__
 from gateway.bundles import (
     check_sums,
-    load_public_key,
     read_bundle,
     shipped_bundle,
     stamp_bundle,
@@ -204,6 +203,8 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
     """
     check_sums(files)  # before the signature: an invalid signature does not show which file was altered
     if config.policies.public_key is not None:
+        from gateway.bundles.signature import load_public_key  # noqa: PLC0415 - see gateway/bundles
+
         load_public_key(config.policies.public_key).check(files, name)
     return compile_bundle(config, schema, files)
 

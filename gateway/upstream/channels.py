@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from gateway.config.certificates import read_certificates
 from gateway.faults import FaultCollector
 from gateway.upstream.failure_log import FailureLog
 
@@ -72,6 +71,8 @@ def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.Chann
         path, roots = upstream.root_certificates, None
         with faults.part():
             if path is not None:
+                from gateway.config.certificates import read_certificates  # noqa: PLC0415 - 9 MB of memory
+
                 roots = read_certificates(path, f"upstreams.{name}.root_certificates")
             credentials[name] = grpc.ssl_channel_credentials(roots)
     faults.check()

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from gateway.bundles import load_public_key, read_bundle, sign_bundle, signature_path
+from gateway.bundles import read_bundle, signature_path
+from gateway.bundles.signature import load_public_key, sign_bundle
 from gateway.faults import FaultsError
 from gateway.policy.bundle_files import BundleFiles
 

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from gateway.bundles import LastGood, read_bundle, sign_bundle, signature_path
+from gateway.bundles import LastGood, read_bundle, signature_path
+from gateway.bundles.signature import sign_bundle
 from gateway.faults import FaultsError
 from gateway.policy import Bundle, load_bundle
 from gateway.policy.bundle_files import BundleFiles

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bundles import read_bundle, sign_bundle, signature_path
+from gateway.bundles import read_bundle, signature_path
+from gateway.bundles.signature import sign_bundle
 from gateway.faults import FaultsError
 from tests.bundles.test_signature import write_keys
 from tests.conftest import ROOT, Start

@@ -51,7 +51,8 @@ def print_hash(path: Path | None, file: Path | None, *, is_written: bool) -> Non
 @click.option("--key", required=True, type=_KEY, help="PEM file of an Ed25519 private key.")
 def sign(path: Path | None, file: Path | None, key: Path) -> None:
     """Sign the bundle at PATH and write bundle.sig."""
-    from gateway.bundles import check_sums, read_bundle, sign_bundle, signature_path
+    from gateway.bundles import check_sums, read_bundle, signature_path
+    from gateway.bundles.signature import sign_bundle
 
     bundle = path or find_bundle(load_configuration(file), None)
     with exit_on_faults(FOUND_FAULTS):
