@@ -7,6 +7,7 @@ until the connection is closed.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -74,6 +75,7 @@ class UnreadReplies:
         self.close(*peer_address(context.peer()))
 
 
+@lru_cache(maxsize=1024)  # each call asks, and all calls of a connection have the same peer
 def peer_address(peer: str) -> tuple[str, int]:
     """Return the IP address and the port of a peer; an empty text and 0 if the peer has no IP address.
 
