@@ -1,8 +1,9 @@
 """Conversion between HTTP and protobuf messages: templates, routing, parameters, JSON, status.
 
-The package is pure: it reads bytes and text, and returns values. There are two specifications:
-google.api.http, https://github.com/googleapis/googleapis/blob/master/google/api/http.proto, and
-the JSON mapping, https://protobuf.dev/programming-guides/json/.
+The package has no input, no output and no side effects. It implements two specifications:
+
+- google.api.http: https://github.com/googleapis/googleapis/blob/master/google/api/http.proto
+- the JSON mapping of protobuf: https://protobuf.dev/programming-guides/json/
 """
 
 from gateway.transcode.binder import Binder

@@ -1,8 +1,8 @@
 """Conversion of the path, query and body of a request to the request message.
 
-An HTTP rule describes the conversion. Path, query and body set different fields. If the path sets a
-field, the query and the body must not set the field too. Otherwise, policies could evaluate one
-value while the upstream receives another value.
+An HTTP rule describes the conversion. The path, the query and the body set different fields. A request
+that sets one field in two of these parts is refused. If such a request was accepted, policies could
+evaluate one of the two values, and the upstream could receive the other value.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _NO_BODY = object()
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
-# Deeper JSON may become a protobuf message with more than 100 levels, which peers do not accept. A Struct has
-# three message levels for each level of JSON.
+# JSON with more levels may become a protobuf message with more than 100 levels. Other protobuf parsers do not
+# accept such a message. A Struct has three message levels for each level of JSON.
 _SAFE_DEPTH = 30
 
 
@@ -42,17 +42,17 @@ class RuleError(ValueError):
 
 
 class Binder:
-    """Builds the request messages of one HTTP rule.
+    """Builds request messages from the HTTP requests of one HTTP rule.
 
     Raises:
-        RuleError: on construction, if the rule does not fit the method's types.
+        RuleError: on construction, if the rule does not fit the types of the method.
     """
 
     def __init__(self, method: Method, rule: HttpRule, template: Template, reader: JsonReader) -> None:
-        """Check the rule.
+        """Create a binder, and check the HTTP rule.
 
         Args:
-            method: the method to call.
+            method: the method that the HTTP rule belongs to.
             rule: the HTTP rule of the method.
             template: the parsed path template of the rule.
             reader: the JSON reader of the method's schema.
@@ -80,17 +80,17 @@ class Binder:
         body: bytes,
         content_type: str = "",
     ) -> Message:
-        """Return the request message.
+        """Build the request message from the parts of an HTTP request.
 
         Args:
-            captures: the variables of the path and their percent-encoded texts.
+            captures: the variables of the path template, each with its percent-encoded text in the path.
             query: the decoded names and values of the query parameters.
             body: the body as received; empty if the request has no body.
-            content_type: the content type of the body; used only if the rule's body is an HttpBody.
+            content_type: the content type of the body. It is used only if the body is read as an HttpBody.
 
         Raises:
-            GatewayError: the request is malformed. The code is INVALID_ARGUMENT. The error lists the
-                violations of path, query and body.
+            GatewayError: INVALID_ARGUMENT. The request is malformed. The error lists the violations in the
+                path, the query and the body.
         """
         context = self._reader.start()
         value = self._parse_body(body, content_type)
@@ -117,14 +117,15 @@ class Binder:
         return message
 
     def _make(self, tree: dict[str, Any], *, is_deep: bool) -> Message:
-        """Return the message of a tree.
+        """Build the request message from a tree.
 
         Args:
             tree: the tree of arguments for the constructor of the message.
-            is_deep: whether to check that the message is not nested too deeply for other parsers.
+            is_deep: whether the message may be nested too deeply for other protobuf parsers. If true, the
+                nesting is checked.
 
         Raises:
-            GatewayError: INVALID_ARGUMENT, because the message is nested too deeply or cannot be built.
+            GatewayError: INVALID_ARGUMENT. The message is nested too deeply, or cannot be built.
         """
         try:
             message = self._message.to_message(tree)
@@ -132,12 +133,16 @@ class Binder:
                 type(message)().MergeFromString(message.SerializePartialToString())
         except DecodeError as error:
             raise invalid_request("the request is nested too deeply") from error
-        except (TypeError, ValueError) as error:  # the reader accepted a value that the constructor refuses
+        except (TypeError, ValueError) as error:  # the constructor refuses a value that the reader accepted
             raise invalid_request("the request does not fit the method's message") from error
         return message
 
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
-        """Check a path variable, and return the readers of the fields on its field path."""
+        """Check the field path of a path variable. Return the readers of the fields on the field path.
+
+        Raises:
+            RuleError: the request type has no such field, or the field is not a single value.
+        """
         path, name = ".".join(field_path), self._message.descriptor.full_name
         fields = find_readers(self._reader, self._message, field_path)
         if fields is None:
@@ -148,7 +153,7 @@ class Binder:
         return fields
 
     def _parse_body(self, body: bytes, content_type: str) -> Any:
-        """Return the JSON value of the body, or `_NO_BODY` if the request has no body."""
+        """Return the JSON value of the body. If the request has no body, return `_NO_BODY`."""
         if self._takes_raw_body:
             return raw_value(body, content_type)
         if not body:
@@ -170,7 +175,7 @@ class Binder:
 def _decode_capture(variable: Variable, text: str) -> str:
     """Decode the text of a path variable.
 
-    If the variable can match several segments, an encoded slash in the text stays encoded.
+    If the variable can match several segments, the text `%2F` is not decoded to a slash.
     """
     if not variable.is_multi:
         return decode(text, "the path")

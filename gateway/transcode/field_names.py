@@ -1,7 +1,7 @@
 """Conversion of field paths from the names of the .proto file to JSON names.
 
-The conversion is needed only when a request is refused. The text of a path is parsed, and each
-name is looked up in the message type that the path has reached.
+The conversion is needed only when a request is refused. The text of the field path is parsed. Each
+name is looked up in the message type of the field before the name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
-    """Return a field path with JSON names. From an unknown field on, the path is not changed.
+    """Return a field path with JSON names. The part after the last known field is not converted.
 
     Args:
         path: the path with the names of the .proto file, such as `network.addresses[0]` or `labels["a_b"]`.
-        descriptor: the type of the message where the path starts.
+        descriptor: the message type where the path starts.
     """
     parts: list[str] = []
     here: Descriptor | None = descriptor
@@ -44,15 +44,15 @@ def to_json_path(path: str, descriptor: Descriptor) -> str:
 
 
 def _rest(rest: str, here: Descriptor | None) -> str:
-    """Return the JSON form of the rest of a path.
+    """Return the JSON form of the rest of a field path.
 
     Args:
-        rest: the part of the path after the last field that exists in JSON.
-        here: the message type of this last field; None if the last field is not a message.
+        rest: the part of the path that follows the last field with a known JSON name.
+        here: the message type of that last field; None if the last field is not a message.
     """
     if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest
-    # A message type that is a scalar in JSON has no fields in JSON: `ts.seconds` becomes `ts`.
+    # If a message type is a scalar in JSON, its fields do not exist in JSON: `ts.seconds` becomes `ts`.
     if here.full_name not in FREE_FORM:
         return ""
     return "".join(match[2] for match in _STEP.finditer(rest) if match[2])

@@ -1,4 +1,6 @@
-"""Conversion of google.api.HttpBody: bytes of any media type, without the JSON mapping.
+"""Conversion of google.api.HttpBody, a message type for bytes of any media type.
+
+If an HTTP rule uses this type for a body, the HTTP body is not JSON. It is the bytes in the HttpBody.
 
 See https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto.
 """
@@ -23,24 +25,33 @@ _BYTES = "application/octet-stream"
 
 
 def takes_raw_body(method: Method, rule: HttpRule) -> bool:
-    """Return whether a rule's request body is an HttpBody."""
+    """Return whether the request body of an HTTP rule is an HttpBody."""
     return _is_raw(descriptor_of(method.request), rule.body)
 
 
 def returns_raw_body(method: Method, rule: HttpRule) -> bool:
-    """Return whether a rule's response body is an HttpBody."""
+    """Return whether the response body of an HTTP rule is an HttpBody."""
     return _is_raw(descriptor_of(method.reply), rule.response_body or "*")
 
 
 def raw_value(body: bytes, content_type: str) -> dict[str, Any]:
-    """Return the JSON value of the HttpBody for a request body."""
+    """Return the JSON form of the HttpBody that contains a request body.
+
+    Args:
+        body: the bytes of the request body.
+        content_type: the content type of the request body.
+    """
     return {"contentType": content_type, "data": base64.b64encode(body).decode()}
 
 
 def read_raw(message: Message, field_name: str) -> tuple[bytes, str]:
-    """Return the bytes and the media type of a response.
+    """Return the bytes and the media type of the HttpBody in a response.
 
-    A media type that is not valid in a header is replaced by `application/octet-stream`.
+    If the media type is not valid in an HTTP header, return `application/octet-stream` as the media type.
+
+    Args:
+        message: the response message.
+        field_name: the name of the field with the HttpBody; empty if the response message is the HttpBody.
     """
     body: Any = getattr(message, field_name) if field_name else message
     return body.data, body.content_type if _MEDIA_TYPE.fullmatch(body.content_type) else _BYTES

@@ -1,6 +1,7 @@
-"""The path to a value in a request.
+"""The path to a value in the JSON of a request.
 
-It is cheap to extend a path while a request is read. The text of a path is made only for a violation.
+While a request is read, a path is a nested tuple, which can be extended in constant time. The text of a
+path is built only for a violation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class FieldStep(Protocol):
     Attributes:
         name: the name of the field in the .proto file.
         json_name: the name of the field in JSON.
-        holds_any: whether the values of the field are of the type google.protobuf.Any.
+        holds_any: whether the field is a google.protobuf.Any, or a list or a map of google.protobuf.Any.
     """
 
     name: str
@@ -30,16 +31,17 @@ class FieldStep(Protocol):
 
 
 Step: TypeAlias = "FieldStep | tuple[str] | int | str"
-"""A field, a map key (as a tuple with one text), a list index, or a name that is not a field."""
+"""One step of a path: a field, a map key (in a tuple), a list index, or a name that is not a field name."""
 JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
-"""The path to the enclosing value, and the last step. None is the path of the request itself."""
+"""A path: the path to the enclosing value, and the last step. None is the path of the whole request."""
 
 
 def show_path(path: JsonPath) -> str:
-    """Return the text of a path, such as `inner.labels["env"]`. The text is empty for the request itself.
+    """Return the text of a path, such as `inner.labels["env"]`. For the whole request, the text is empty.
 
-    The text has the field names of the .proto file. Inside an Any, the text has JSON names instead:
-    the code that later converts names to JSON names does not know the type in an Any.
+    The text has the field names of the .proto file. For fields inside an Any, the text has JSON names. The
+    function `to_json_path` later converts the .proto names to JSON names, but it cannot find the type of the
+    content of an Any.
     """
     text = ""
     in_any = False
@@ -56,7 +58,7 @@ def show_path(path: JsonPath) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name for the text of a path, in quotes if the name does not look like a field name."""
+    """Return an unknown name for use in a path. The name is quoted if it does not look like a field name."""
     is_plain = len(name) <= _MAX_NAME and name.isascii() and name.replace("_", "").isalnum()
     return name if is_plain or name == "@type" else quote(name)
 

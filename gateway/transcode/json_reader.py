@@ -1,13 +1,14 @@
 """Conversion of JSON values to protobuf messages. All violations of a request are found.
 
-The json_format module of protobuf is not used, because json_format stops at the first error and
-accepts some invalid JSON: an array for a message, a field under both of its names, invalid numbers,
-invalid base64. The module also takes ten times as long as the constructor of a message. Instead,
-the readers check the JSON and build a tree of arguments for the constructor. The keys of the tree
-are the names of the .proto file.
+The json_format module of protobuf is not used. That module stops at the first error, and takes ten
+times as long as the constructor of a message. It also accepts some invalid JSON: an array for a
+message, a field under both of its names, invalid numbers, invalid base64.
 
-A JsonReader has a reader for each message type. Each JsonReader belongs to one schema, so no
-global cache keeps the descriptors of a schema that is no longer used.
+Instead, the readers here check the JSON, and build a tree of arguments for the constructor of the
+message. The keys of the tree are the field names of the .proto file.
+
+A JsonReader has a reader for each message type. Each JsonReader belongs to one schema. There is no
+global cache that could keep the descriptors of a schema after its use.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ _TYPE_URL = re.compile(r"[!-~]*/([A-Za-z0-9_.]+)", re.ASCII)
 
 
 class FieldReader:
-    """A field, and the reader of its values.
+    """A field of a message type, and the reader of the field's values.
 
     Attributes:
-        holds_any: whether the field's value, or each element of its list or map, is a google.protobuf.Any.
+        holds_any: whether the field is a google.protobuf.Any, or a list or a map of google.protobuf.Any.
         oneof: the name of the oneof that contains the field; empty if the field is in no oneof.
         skips_null: whether null in JSON means that the field is not set.
         read: the reader of the whole value of the field.
@@ -67,13 +68,13 @@ class FieldReader:
 
 
 class MessageReader:
-    """A message type, and the reader of its JSON.
+    """A message type, and the reader of the JSON form of the type.
 
     Attributes:
-        make: the class of the type's messages.
-        fields: the fields by JSON name and by name of the .proto file. If two fields have the same key,
-            the field whose name in the .proto file is the key is used.
-        read: the reader of a value of the type.
+        make: the Python class of the message type.
+        fields: a mapping from names to fields. Each field has two keys: its JSON name and its .proto name.
+            If a key is the JSON name of one field and the .proto name of a second field, the second is used.
+        read: the function that reads a JSON value of the type.
     """
 
     __slots__ = ("descriptor", "fields", "make", "read")
@@ -81,8 +82,8 @@ class MessageReader:
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
         self.make: type[Message] = message_factory.GetMessageClass(descriptor)
-        # The mapping of the descriptor is not used: it reads a name only up to a NUL, and crashes if a name
-        # has a lone surrogate.
+        # The mapping `fields_by_name` of the descriptor is not used. That mapping reads a name only up to a
+        # NUL, and crashes if a name has a lone surrogate.
         self.fields: dict[str, FieldReader] = {}
         self.read: ValueReader = self._read_object
 
@@ -92,7 +93,7 @@ class MessageReader:
         return self.read_fields(context, value, path)
 
     def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
-        """Return the tree of a JSON object whose names are field names."""
+        """Return the tree of a JSON object. The names in the object must be field names of the type."""
         context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
@@ -116,7 +117,7 @@ class MessageReader:
         return tree
 
     def to_message(self, tree: Any) -> Message:
-        """Return the message of a tree. The tree must have no violations.
+        """Build the message from a tree. The tree must come from JSON without violations.
 
         Raises:
             DecodeError: the message is nested too deeply.
@@ -124,7 +125,7 @@ class MessageReader:
         return tree if isinstance(tree, Message) else self.make(**tree)
 
     def step(self, name: str) -> Step:
-        """Return the step that a path needs for a name in the JSON of the type."""
+        """Return the step of a JSON path that stands for a name in the JSON of the type."""
         return self.fields.get(name) or plain_name(name)
 
     def _names(self) -> str:
@@ -132,14 +133,14 @@ class MessageReader:
 
 
 class JsonReader:
-    """Reads the JSON of one schema's requests."""
+    """Reads the JSON of the requests of one schema."""
 
     def __init__(self, max_elements: int | None = None) -> None:
         """Create a reader.
 
         Args:
-            max_elements: the maximum number of elements in all lists and maps of one request together; None
-                for no limit.
+            max_elements: the maximum total number of elements in the lists and maps of one request; None for
+                no limit.
         """
         self._types: dict[str, MessageReader] = {}
         self._packed: dict[str, MessageReader] = {}
@@ -150,7 +151,7 @@ class JsonReader:
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
-        """Return the reader of a message type. The readers of a type and its fields are compiled lazily."""
+        """Return the reader of a message type. The reader is created on first use."""
         known = self._types.get(descriptor.full_name)
         if known is None:
             # The reader is stored before the fields are compiled, because a type may contain itself.
@@ -164,7 +165,12 @@ class JsonReader:
         return known
 
     def find_field(self, descriptor: Descriptor, name: str) -> FieldReader | None:
-        """Return the field with a JSON name or a name of the .proto file, or None if the name is unknown."""
+        """Return the field of a message type, or None if the type has no such field.
+
+        Args:
+            descriptor: the message type.
+            name: the name of the field in JSON or in the .proto file.
+        """
         return self.message_reader(descriptor).fields.get(name)
 
     def _field(self, field: FieldDescriptor) -> ValueReader:
@@ -173,7 +179,7 @@ class JsonReader:
         return list_reader(field, self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueReader:
-        """Return the reader of one value of a field: the field itself, a list element or a map value."""
+        """Return the reader of a single value of a field, of a list element, or of a map value."""
         kind = field.message_type
         if kind is not None:
             return self.message_reader(kind).read
@@ -213,10 +219,9 @@ class JsonReader:
     def _packed_type(
         self, pool: DescriptorPool, context: ReadContext, value: dict[str, Any], path: JsonPath
     ) -> MessageReader | None:
-        """Return the reader of the type in an Any, or None.
+        """Return the reader of the type in an Any.
 
-        The result is None for an empty Any. For a missing or unknown type, the result is None too, and a
-        violation is added.
+        Return None for an empty Any. If the type is missing or unknown, add a violation and return None.
         """
         url = value.get("@type")
         match = _TYPE_URL.fullmatch(url) if isinstance(url, str) else None
@@ -236,10 +241,10 @@ class JsonReader:
 
 
 def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, Any], path: JsonPath) -> Any:
-    """Read the content of an Any.
+    """Read the content of an Any from the JSON object of the Any.
 
-    If the type in the Any has a special JSON form, the content is the value of "value". Otherwise, the
-    content is all fields except "@type".
+    If the type in the Any has a special JSON form, the content is the value of the key "value". If the type
+    has the usual JSON form, the content is all keys except "@type".
     """
     if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}

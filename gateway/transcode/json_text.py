@@ -1,8 +1,8 @@
 """A strict parser of JSON text.
 
-JSON parsers read duplicate names, NaN and numbers out of range in different ways, see
-https://www.rfc-editor.org/rfc/rfc8259. The gateway refuses such JSON. This module refuses NaN. The
-reader of a field refuses duplicate names and numbers out of range.
+Different JSON parsers read duplicate names, NaN and numbers out of range in different ways. See
+https://www.rfc-editor.org/rfc/rfc8259. The gateway therefore refuses such JSON. This module refuses NaN.
+The JSON readers refuse duplicate names and numbers out of range.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from gateway.errors import invalid_request
 
 MAX_DEPTH = 100
-_MAX_INT_DIGITS = 40  # more digits than any integer type has; the limit exists because int() is quadratic
+# The limit is more digits than any integer type has. The limit is needed because int() takes quadratic time.
+_MAX_INT_DIGITS = 40
 
 
 class JsonObject(dict[str, Any]):
@@ -31,7 +32,7 @@ class JsonObject(dict[str, Any]):
 class JsonNumber:
     """The text of a JSON number that has a fraction, an exponent or very many digits.
 
-    The number is converted later, because the type and the range depend on the field.
+    The reader of the field converts the number later, because the field defines the type and the range.
     """
 
     __slots__ = ("text",)
@@ -44,7 +45,7 @@ class JsonNumber:
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse a JSON text; numbers become int or JsonNumber.
+    """Parse a JSON text. Numbers are returned as int or JsonNumber.
 
     Raises:
         GatewayError: INVALID_ARGUMENT. The text is not UTF-8, is not JSON or is nested too deeply.
@@ -68,14 +69,14 @@ def parse_json(data: bytes) -> Any:
 
 
 def is_deeper(value: Any, levels: int, data: bytes) -> bool:
-    """Return whether a parsed value has too many levels of nested objects and arrays.
+    """Return whether a JSON value has more levels of nested objects and arrays than allowed.
 
     Args:
-        value: the parsed value.
-        levels: the number of levels that are allowed.
-        data: the text that the value was parsed from.
+        value: the parsed JSON value.
+        levels: the maximum number of levels.
+        data: the JSON text of the value.
     """
-    if data.count(b"{") + data.count(b"[") <= levels:  # a cheap check that is sufficient for most texts
+    if data.count(b"{") + data.count(b"[") <= levels:  # this fast check is enough for most texts
         return False
     level = [value]
     for _ in range(levels):

@@ -1,8 +1,8 @@
 """Readers of JSON values: scalars, lists, maps and well-known types.
 
-Each reader returns an argument for the constructor of a protobuf message. If a value does not
-fit, the reader adds a violation and returns None. No message is built from a request that has a
-violation.
+Each reader returns an argument for the constructor of a protobuf message. If a value does not fit the
+field, the reader adds a violation and returns None. No protobuf message is built from a request that
+has a violation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MALFORMED = "MALFORMED"
 
 
 class ReadContext:
-    """The state of reading one request: the violations, and the number of elements that are still allowed.
+    """The state while one request is read: the violations, and the number of elements still allowed.
 
     Attributes:
         violations: the violations found so far.
@@ -45,10 +45,11 @@ class ReadContext:
     __slots__ = ("_described", "_limit", "_remaining", "violations")
 
     def __init__(self, max_elements: int | None = None) -> None:
-        """Start with no violations.
+        """Create a context without violations.
 
         Args:
-            max_elements: the maximum number of elements in all lists and maps together; None for no limit.
+            max_elements: the maximum total number of elements in the lists and maps of the request; None for
+                no limit.
         """
         self.violations = Violations()
         self._described: set[str] = set()
@@ -56,7 +57,11 @@ class ReadContext:
         self._remaining = max_elements
 
     def refuse(self, path: JsonPath, description: str) -> None:
-        """Add a violation for a value that does not fit.
+        """Add a violation for a value that does not fit the field.
+
+        Args:
+            path: the path of the value.
+            description: the description of the violation.
 
         Raises:
             EnoughViolationsError: the maximum number of violations is reached, so reading stops.
@@ -72,8 +77,8 @@ class ReadContext:
             path: the path that ends with the unknown name.
             message: the full name of the message type that does not have the field.
             description: the description of the violation.
-            names: the function that returns the valid names. The names are added to the description only
-                once for each message type, to keep the response small.
+            names: the function that returns a text with the valid names. This text is added to the
+                description only once for each message type, to keep the response small.
 
         Raises:
             EnoughViolationsError: the maximum number of violations is reached, so reading stops.
@@ -87,9 +92,9 @@ class ReadContext:
         """Add a violation for each duplicate name of an object.
 
         Args:
-            value: the JSON value, which may be an object.
+            value: the JSON value. A value that is not an object has no duplicate names.
             path: the path of the value.
-            step: the function that returns the last step of the path to a name.
+            step: the function that converts a name in the object to a step of a path.
 
         Raises:
             EnoughViolationsError: the maximum number of violations is reached, so reading stops.
@@ -104,8 +109,8 @@ class ReadContext:
         Args:
             elements: the number of elements.
             path: the path of the list or map.
-            field: the field of the list or map. If the size constraint of the field is violated too, the
-                description of the violation names this constraint.
+            field: the field of the list or map. If the list or map also violates the size constraint of the
+                field, the violation describes the size constraint.
 
         Raises:
             EnoughViolationsError: the request has too many elements, so reading stops.
@@ -125,13 +130,16 @@ class ReadContext:
 
 
 ValueReader: TypeAlias = Callable[[ReadContext, Any, JsonPath], Any]
-"""A function from a context, a JSON value and the value's path to an argument for a message constructor."""
+"""A function that takes a context, a JSON value and the value's path.
+
+The function returns an argument for the constructor of a protobuf message.
+"""
 
 
 def converting(convert: Callable[[Any], Any]) -> ValueReader:
-    """Return a reader that converts values with a function.
+    """Return a reader that converts values with the function `convert`.
 
-    If the function raises UnfitError, the reader adds a violation.
+    If `convert` raises UnfitError, the reader adds a violation.
     """
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -144,12 +152,16 @@ def converting(convert: Callable[[Any], Any]) -> ValueReader:
 
 
 def or_null(inner: ValueReader) -> ValueReader:
-    """Return a reader that reads null as 0, the number of NULL_VALUE, and other values with `inner`."""
+    """Return a reader that accepts null.
+
+    The reader converts null to 0, the number of the enum value NULL_VALUE. The function `inner` reads all
+    other values.
+    """
     return lambda context, value, path: 0 if value is None else inner(context, value, path)
 
 
 def text_type_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a message type whose JSON form is a text."""
+    """Return the reader of a message type whose JSON form is a string."""
     parse, form = TEXT_TYPES[descriptor.full_name]
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -157,7 +169,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
             text = read_string(value)
         except UnfitError as error:
             return context.refuse(path, str(error))
-        if "," in text:  # a field mask: each path counts as an element
+        if "," in text:  # the text is a field mask, and each path in the mask counts as an element
             context.count(text.count(",") + 1, path)
         tree = parse(text)
         return context.refuse(path, f"{show(text)} is not {form}") if tree is None else tree
@@ -166,7 +178,7 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def wrapper_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a wrapper type. The JSON form of a wrapper is the value inside the wrapper."""
+    """Return the reader of a wrapper type. The JSON form of a wrapper is the wrapped value."""
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -179,7 +191,12 @@ def wrapper_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def list_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
-    """Return the reader of a repeated field."""
+    """Return the reader of a repeated field.
+
+    Args:
+        field: the repeated field.
+        element: the reader of one element.
+    """
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, list):
@@ -191,7 +208,12 @@ def list_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
 
 
 def map_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
-    """Return the reader of a map."""
+    """Return the reader of a map field.
+
+    Args:
+        field: the map field.
+        element: the reader of one value of the map.
+    """
     read_key = _key_reader(entry_of(field)[0])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
@@ -226,7 +248,10 @@ def _key_step(name: str) -> tuple[str]:
 
 
 def any_json_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a Struct (an object), a ListValue (an array) or a Value (any JSON)."""
+    """Return the reader of a type for free-form JSON.
+
+    The types are Struct (a JSON object), ListValue (a JSON array) and Value (any JSON value).
+    """
     kind = descriptor.full_name
     new = message_factory.GetMessageClass(descriptor)
     needed: type
@@ -251,7 +276,7 @@ def any_json_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def _read_json(context: ReadContext, value: Any, path: JsonPath) -> Any:
-    """Read JSON of any form; numbers become float."""
+    """Read any JSON value. Numbers are converted to float."""
     if isinstance(value, dict):
         context.count(len(value), path)
         context.refuse_duplicates(value, path, _key_step)

@@ -1,12 +1,13 @@
-"""Conversion of protobuf messages to JSON, in the form that the cloud writes.
+"""Conversion of protobuf messages to JSON. The JSON has the form that the cloud writes.
 
-Field names are in lowerCamelCase. Fields with default values are left out. 64-bit integers are
-text. Enum values are names. An Any is expanded and has its "@type". If the type of an Any is
-unknown, the JSON has the type URL, and the value as base64.
+Field names are written in lowerCamelCase. Fields with default values are left out. 64-bit integers
+are written as text. Enum values are written as names. An Any is written as an object with "@type" and
+the content of the Any. If the type of an Any is unknown, the object has "@type", and the bytes of the
+content as base64.
 
 A JsonWriter compiles a writer for each message type once. The json_format module of protobuf
 is not used, because json_format uses reflection again for each message. Each JsonWriter belongs to one
-schema, so no global cache keeps the descriptors of a schema that is no longer used.
+schema. There is no global cache that could keep the descriptors of a schema after its use.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _MAX_NESTED = 32
 
 
 class UnprintableError(ValueError):
-    """A protobuf message has a value without a JSON form, such as a Timestamp out of range."""
+    """A protobuf message contains a value that has no JSON form, such as a Timestamp out of range."""
 
 
 def request_types(schema: Schema) -> Iterator[Descriptor]:
@@ -52,9 +53,9 @@ def request_types(schema: Schema) -> Iterator[Descriptor]:
 
 
 def reply_types(schema: Schema) -> Iterator[Descriptor]:
-    """Yield the types of the replies of a schema's methods.
+    """Yield the reply types of a schema's methods.
 
-    For a long-running method, the metadata type and the response type of the operation are included.
+    For a long-running method, also yield the metadata type and the response type of the operation.
     """
     for method in schema.methods.values():
         yield descriptor_of(method.reply)
@@ -64,7 +65,7 @@ def reply_types(schema: Schema) -> Iterator[Descriptor]:
 
 
 class JsonWriter:
-    """A writer of protobuf messages as JSON. The types in Any fields are looked up in one descriptor pool."""
+    """Writes protobuf messages as JSON. The types of Any contents are looked up in one descriptor pool."""
 
     def __init__(
         self,
@@ -77,24 +78,29 @@ class JsonWriter:
         """Create a writer.
 
         Args:
-            pool: the pool of the types that an Any can contain.
-            types: the message types to compile now. The types of their fields are compiled too. Other types
-                are compiled on first use.
-            prints_defaults: whether a field without presence is written when it has its default value.
+            pool: the descriptor pool with the types that an Any can contain.
+            types: the message types to compile now. The types of the messages' fields are compiled too. All
+                remaining types are compiled on first use.
+            prints_defaults: whether to write a field without presence if it has its default value.
             refuses_unknown: whether to raise UnprintableError for an Any with an unknown type or malformed
                 content. If false, the content of such an Any is written as base64.
         """
         self._pool = pool
         self._prints_defaults = prints_defaults
         self._refuses_unknown = refuses_unknown
-        # The key is the descriptor, not the name: a message and the types in Any fields may be of two pools.
+        # The key is the descriptor and not the name of the type, because a message and the content of an Any
+        # may come from two descriptor pools.
         self._types: dict[Descriptor, _MessageWriter] = {}
         self._packed: dict[str, _MessageWriter] = {}
         for descriptor in types:
             self._writer_of(descriptor)
 
     def write(self, message: Message, field_name: str = "") -> bytes:
-        """Return the JSON text of a message, or of one field of the message.
+        """Return the JSON text of a protobuf message, or of one field of the message.
+
+        Args:
+            message: the protobuf message.
+            field_name: the name of the field to write; empty to write the whole message.
 
         Raises:
             UnprintableError: the message has no JSON form.
@@ -111,7 +117,7 @@ class JsonWriter:
     def write_status(self, status: Status) -> bytes:
         """Return the JSON text of a Status.
 
-        A detail without a JSON form is written as its type URL and its bytes in base64.
+        If a detail has no JSON form, write the type URL of the detail, and the bytes of the detail as base64.
         """
         try:
             return self.write(status)
@@ -129,7 +135,7 @@ class JsonWriter:
         return tree
 
     def to_tree(self, message: Message) -> Any:
-        """Return the JSON value of a message. The caller must not modify the value.
+        """Return the JSON value of a protobuf message. The caller must not modify the value.
 
         Raises:
             UnprintableError: the message has no JSON form.
@@ -152,14 +158,14 @@ class JsonWriter:
         return known
 
     def _field(self, field: FieldDescriptor) -> ValueWriter | None:
-        """Return the writer of a field, or None if JSON has the field's value unchanged."""
+        """Return the writer of a field, or None if the field's value is the same in JSON."""
         if is_map(field):
             key, value = entry_of(field)
             return map_writer(key, self._one(value))
         return list_writer(self._one(field)) if field.is_repeated else self._one(field)
 
     def _one(self, field: FieldDescriptor) -> ValueWriter | None:
-        """Return the writer of one value of a field: the field itself, a list element or a map value."""
+        """Return the writer of a single value of a field, of a list element, or of a map value."""
         return self._writer_of(field.message_type).write if field.message_type else scalar_writer(field)
 
     def _write_any(self, packed: Any, depth: int) -> dict[str, Any]:
@@ -191,8 +197,8 @@ class _MessageWriter:
     """The writer of one message type.
 
     Attributes:
-        is_special: whether the JSON form of the type is special, that is, not an object of the type's fields.
-        write: the function that writes a message.
+        is_special: whether the type has a special JSON form. All other types have an object with the fields.
+        write: the function that converts a message of the type to a JSON value.
     """
 
     __slots__ = ("_defaults", "_fields", "_make", "is_special", "write")
@@ -205,7 +211,12 @@ class _MessageWriter:
         self.write: ValueWriter = self._write_fields
 
     def compile(self, fields: Iterable[FieldDescriptor], *, prints_defaults: bool) -> None:
-        """Compile the writers of the fields."""
+        """Compile the writers of the type's fields.
+
+        Args:
+            fields: the fields of the type.
+            prints_defaults: whether to write a field without presence if it has its default value.
+        """
         for field in fields:
             self._fields.add(field)
         if prints_defaults:
@@ -214,7 +225,7 @@ class _MessageWriter:
             )
 
     def parse(self, data: bytes) -> Message | None:
-        """Return the message that the bytes of an Any contain, or None if the bytes are malformed."""
+        """Return the message in the bytes of an Any, or None if the bytes are malformed."""
         try:
             return self._make.FromString(data)  # type: ignore[no-any-return]
         except DecodeError:
@@ -238,7 +249,7 @@ _FieldCompiler: TypeAlias = "Callable[[FieldDescriptor], ValueWriter | None]"
 
 
 class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
-    """A mapping from each field to the field's name in JSON and the field's writer.
+    """A mapping with the fields as keys. A value is the JSON name and the writer of the field.
 
     The writer of an extension field is compiled on first use.
     """
@@ -248,7 +259,7 @@ class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
         self._compile = compile_field
 
     def add(self, field: FieldDescriptor) -> tuple[str, ValueWriter | None]:
-        """Compile a field."""
+        """Compile the writer of a field, and add the field to the mapping."""
         name = f"[{field.full_name}]" if field.is_extension else field.json_name
         self[field] = found = name, self._compile(field)
         return found

@@ -1,8 +1,8 @@
-"""The field mask for a PATCH request that has no field mask.
+"""The field mask that the gateway adds to a PATCH request without a field mask.
 
-If the body is one field of the request, the mask lists the fields that the body sets, see
-https://google.aip.dev/134. If the body is the whole request, the gateway sets no mask. The cloud
-writes every field if a request has no mask.
+If the body is one field of the request, the field mask lists the fields that the body sets. See
+https://google.aip.dev/134. If the body is the whole request, the gateway adds no field mask. The cloud
+writes every field if a request has no field mask.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MaskRule:
-    """Sets the field mask in the requests of one HTTP rule. Most rules need no field mask."""
+    """Sets the field mask in the requests of one HTTP rule. For most HTTP rules, no field mask is set."""
 
     def __init__(self, method: Method, rule: HttpRule, reader: JsonReader) -> None:
         self._reader = reader
@@ -42,8 +42,8 @@ class MaskRule:
         """Set the field mask of a request, unless the request already has a field mask.
 
         Args:
-            message: the request.
-            body: the JSON value of the request's body. The value must have no violations.
+            message: the request message.
+            body: the JSON value of the HTTP body. The JSON value must have no violations.
         """
         if self._mask and isinstance(body, dict) and not message.HasField(self._mask):
             getattr(message, self._mask).paths.extend(self._paths(self._target, body, ""))

@@ -1,4 +1,4 @@
-"""Conversion of the path and query parameters of a request to values in the request's tree."""
+"""Conversion of the path and query parameters of a request to values in the tree of the request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 
 class Parameters:
-    """Sets the path and query parameters in the tree of one request."""
+    """Sets fields in the tree of one request from the path and query parameters."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Parameters:
         tree: dict[str, Any],
         body: str,
     ) -> None:
-        """Start with no parameters.
+        """Create an object that has set no parameters yet.
 
         Args:
             context: the context that collects the violations.
             reader: the JSON reader of the schema.
-            message: the reader of the request's type.
-            tree: the tree of the request, with the values that the body sets.
-            body: the body of the HTTP rule: `*`, the name of the field that the body sets, or empty.
+            message: the reader of the request type.
+            tree: the tree of the request. It already has the values that the body sets.
+            body: the `body` of the HTTP rule: `*`, the name of the field that the body sets, or empty.
         """
         self._context = context
         self._reader = reader
@@ -54,7 +54,7 @@ class Parameters:
         self._tree = tree
         self._body = body
         self._bound: set[tuple[FieldReader, ...]] = set()
-        # The fields of a path → the node of the tree that contains the value of the path's last field.
+        # A mapping from a field path to the node of the tree that contains the value of the last field.
         self._nodes: dict[tuple[FieldReader, ...], dict[str, Any]] = {}
 
     def set_from_path(self, fields: tuple[FieldReader, ...], text: str) -> None:
@@ -90,7 +90,10 @@ class Parameters:
             self._put(fields, text, key)
 
     def convert(self) -> None:
-        """Check and convert the text of each parameter, with the reader of the parameter's field."""
+        """Convert the text of each parameter with the reader of the field.
+
+        A violation is added for each text that does not fit the field.
+        """
         for fields, node in self._nodes.items():
             field = fields[-1]
             node[field.name] = field.read(self._context, node[field.name], _path_to(fields))
@@ -116,9 +119,9 @@ class Parameters:
         self._nodes[fields] = node
 
     def _descend(self, fields: tuple[FieldReader, ...]) -> dict[str, Any] | None:
-        """Return the node of the tree that contains the last field.
+        """Return the node of the tree that contains the last field of a field path.
 
-        If the field cannot be set, return None. The request then has a violation.
+        If the last field cannot be set, return None. In this case, the request has a violation.
         """
         node: Any = self._tree
         for depth, field in enumerate(fields):
@@ -128,14 +131,14 @@ class Parameters:
             if depth == len(fields) - 1:
                 break
             node = node.setdefault(field.name, {})
-            if not isinstance(node, dict):  # the body set an invalid value, which has a violation already
+            if not isinstance(node, dict):  # the body has an invalid value here, and a violation was added
                 return None
         return node  # type: ignore[no-any-return]
 
     def _resolve(self, name: str) -> tuple[tuple[FieldReader, ...], str | None]:
-        """Return the fields that a dotted name leads to, and the unknown rest of the name.
+        """Return the fields that a dotted name consists of, and the unknown rest of the name.
 
-        The rest is None if every part of the name is a field.
+        The rest starts at the first part that is not a field. It is None if every part is a field.
         """
         fields: list[FieldReader] = []
         message: MessageReader | None = self._message
@@ -159,7 +162,13 @@ class Parameters:
 def find_readers(
     reader: JsonReader, message: MessageReader, names: Sequence[str]
 ) -> tuple[FieldReader, ...] | None:
-    """Return the readers of the fields on a path of names, or None if the path leads to no field."""
+    """Return the readers of the fields on a field path, or None if there is no such field.
+
+    Args:
+        reader: the JSON reader of the schema.
+        message: the reader of the message type where the field path starts.
+        names: the field names of the path, as in the .proto file.
+    """
     readers: list[FieldReader] = []
     for field in find_fields(message.descriptor, names) or ():
         readers.append(message.fields[field.name])
@@ -169,12 +178,21 @@ def find_readers(
 
 
 def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
-    """Return the JSON name of a set field in a node that shares a oneof with the given field, or None."""
+    """Return the JSON name of a field that is in the same oneof as the given field and is set in a node.
+
+    Return None if no such field is set.
+    """
     return next((one.json_name for one in other_members(field.descriptor) if one.name in node), None)
 
 
 def _path_to(fields: Sequence[FieldReader], rest: str | None = None, key: str | None = None) -> JsonPath:
-    """Return the path to a field, to an entry of a map, or to a name that is not the name of a field."""
+    """Return the path to a field, to a map entry, or to an unknown name.
+
+    Args:
+        fields: the fields on the path.
+        rest: the unknown rest of the name; None if every part of the name is a field.
+        key: the key of the map entry; None if the path has no map key.
+    """
     path: JsonPath = None
     for field in fields:
         path = (path, field)

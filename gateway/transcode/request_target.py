@@ -1,6 +1,6 @@
 """The target of an HTTP request: the segments of the path, and the parameters of the query.
 
-The raw text of the target is parsed. The text is not decoded or normalised before, so the gateway
+The target is parsed as received. It is not decoded or normalised before parsing. The gateway therefore
 routes exactly the path that the client sent.
 """
 
@@ -19,7 +19,7 @@ _MAX_PARAMETERS = 256
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """A request's target.
+    """The parsed target of an HTTP request.
 
     Attributes:
         path: the path as received, without scheme and host.
@@ -36,7 +36,8 @@ def parse_target(raw: str) -> RequestTarget:
     """Parse the target of a request.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT for a fragment, a malformed escape, a NUL or text that is not UTF-8.
+        GatewayError: INVALID_ARGUMENT. The target does not begin with `/`, or has a fragment, a malformed
+            percent escape, a NUL, bytes that are not UTF-8 or too many query parameters.
     """
     absolute = _ABSOLUTE.match(raw)  # https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
     target = raw[absolute.end() :] if absolute else raw
@@ -55,10 +56,16 @@ def parse_target(raw: str) -> RequestTarget:
 
 
 def decode(text: str, what: str, *, plus: bool = False) -> str:
-    """Percent-decode text once.
+    """Percent-decode a text once.
+
+    Args:
+        text: the percent-encoded text.
+        what: the description of the text for error messages.
+        plus: whether to decode `+` to a space.
 
     Raises:
-        GatewayError: INVALID_ARGUMENT for a malformed escape, a NUL, or bytes that are not UTF-8.
+        GatewayError: INVALID_ARGUMENT. The text has a malformed percent escape, a NUL or bytes that are not
+            UTF-8.
     """
     if plus:
         text = text.replace("+", " ")
@@ -69,7 +76,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
             f"{what} has a '%' without two hexadecimal digits after it; write '%25' for '%'"
         )
     try:
-        # The HTTP server passes bytes that are not UTF-8 as surrogates, which cause an error here too.
+        # The HTTP server converts bytes that are not UTF-8 to surrogates. Surrogates cause an error here too.
         decoded = unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error
@@ -79,7 +86,7 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether a text needs no decoding and no check."""
+    """Return whether a text needs neither decoding nor checks."""
     return "%" not in text and "\0" not in text and text.isascii()
 
 

@@ -1,8 +1,8 @@
 """A trie of path templates.
 
 At each segment, a literal is tried before `*`, and `*` is tried before `**`. A search visits each
-node of the trie at most once. The number of templates therefore limits the number of visited nodes,
-for every path.
+node of the trie at most once. Therefore, the size of the trie limits the number of visited nodes,
+even for a very long path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ class RouteConflictError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[RouteT]):
-    """The route of a request, and the percent-encoded texts of the path variables."""
+    """The result of a successful look-up.
+
+    Attributes:
+        route: the route of the request.
+        captures: the variables of the path template, each with its percent-encoded text in the path.
+    """
 
     route: RouteT
     captures: tuple[tuple[Variable, str], ...]
@@ -35,10 +40,10 @@ class Match(Generic[RouteT]):
 
 @dataclass(frozen=True, slots=True)
 class WrongHttpMethod:
-    """The path has routes, but no route for the HTTP method of the request.
+    """The result for a path that has no route for the HTTP method of the request.
 
     Attributes:
-        allowed: the HTTP methods of the routes that the path has.
+        allowed: the HTTP methods for which the path has a route.
     """
 
     allowed: tuple[str, ...]
@@ -64,7 +69,8 @@ class Router(Generic[RouteT]):
 
     def __init__(self) -> None:
         self._root: _Node[RouteT] = _Node()
-        # The routes of paths without variables, by HTTP method and segments: found without a search.
+        # The routes without variables and wildcards. The key is the HTTP method and the segments of the path.
+        # These routes are found without a search.
         self._fixed: dict[tuple[str, tuple[object, ...]], Match[RouteT]] = {}
 
     def add(self, http_method: str, template: Template, route: RouteT) -> None:
@@ -73,10 +79,10 @@ class Router(Generic[RouteT]):
         Args:
             http_method: the HTTP method of the route; `*` for any HTTP method.
             template: the path template of the route.
-            route: the object that `find` returns for the route.
+            route: the route that `find` returns.
 
         Raises:
-            RouteConflictError: another route has the same HTTP method and matches the same paths.
+            RouteConflictError: an earlier route has the same HTTP method and matches the same paths.
         """
         node = self._root
         for segment in template.segments:
@@ -91,8 +97,8 @@ class Router(Generic[RouteT]):
     def find(self, http_method: str, segments: tuple[str, ...]) -> Match[RouteT] | WrongHttpMethod | None:
         """Return the route of a request.
 
-        If the path has routes only for other HTTP methods, return a WrongHttpMethod. If the path has no
-        route, return None.
+        Return a WrongHttpMethod if the path has a route, but only for other HTTP methods. Return None if the
+        path has no route for any HTTP method.
 
         Args:
             http_method: the HTTP method of the request.
@@ -104,7 +110,7 @@ class Router(Generic[RouteT]):
         search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
-        if colon and custom_verb:  # a registered custom verb has precedence over a colon in a value
+        if colon and custom_verb:  # a custom verb of a template is tried before a colon in a variable's text
             attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
         for candidate, suffix in attempts:
             leaf = search.run(
@@ -120,7 +126,7 @@ class _Search(Generic[RouteT]):
     """One look-up of a route.
 
     Attributes:
-        allowed: the HTTP methods of the routes that match the path.
+        allowed: the HTTP methods of the routes that match the path and that the search has visited.
     """
 
     def __init__(self, http_method: str) -> None:
@@ -128,12 +134,13 @@ class _Search(Generic[RouteT]):
         self.allowed: set[str] = set()
 
     def run(self, root: _Node[RouteT], segments: Sequence[str], custom_verb: str) -> _Leaf[RouteT] | None:
-        """Return the leaf that matches a path, or None.
+        """Return the leaf that matches a path, or None if no leaf matches.
 
-        The search is depth first. It does not use recursion, because a path may have any number of segments.
+        The search is depth first. The search does not use recursion, because a path may have any number of
+        segments.
         """
-        # The index of the last empty segment: `*` does not match an empty segment, and `**` does not match a
-        # range that contains an empty segment.
+        # The index of the last empty segment is needed because `**` does not match a range of segments that
+        # contains an empty segment. `*` does not match an empty segment either.
         last_empty = max((index for index, segment in enumerate(segments) if not segment), default=-1)
         todo = [(root, 0)]
         while todo:
@@ -141,7 +148,7 @@ class _Search(Generic[RouteT]):
             at_end = index == len(segments)
             if at_end and (leaf := self._leaf(node, custom_verb)):
                 return leaf
-            # The node that is appended last is visited first.
+            # The node that is appended last is visited next.
             if node.rest and index > last_empty:
                 todo.append((node.rest, len(segments)))
             if at_end:
@@ -159,7 +166,7 @@ class _Search(Generic[RouteT]):
 
 
 def _is_plain(segment: Segment) -> bool:
-    """Return whether a segment is a literal that looks the same in a path and after decoding."""
+    """Return whether a segment is a literal without `%`. Decoding does not change such a literal."""
     return isinstance(segment, str) and "%" not in segment
 
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One HTTP rule of a method, with the binder of the rule."""
+    """One HTTP rule of a method.
+
+    Attributes:
+        method: the method that the HTTP rule belongs to.
+        rule: the HTTP rule.
+        binder: the binder that builds the request messages of the HTTP rule.
+    """
 
     method: Method
     rule: HttpRule
@@ -40,16 +46,16 @@ class Route:
 
 
 def build_router(schema: Schema, max_elements: int | None = None) -> Router[Route]:
-    """Return the router of all methods.
+    """Return a router for all HTTP rules of a schema.
 
     Args:
-        schema: the schema with the methods.
-        max_elements: the maximum number of elements in all lists and maps of one request together; None for
-            no limit.
+        schema: the schema with the methods and their HTTP rules.
+        max_elements: the maximum total number of elements in the lists and maps of one request; None for no
+            limit.
 
     Raises:
-        SchemaError: templates are malformed, rules do not fit the types of their methods, or routes conflict.
-            The error lists all of these faults.
+        SchemaError: a path template is malformed, an HTTP rule does not fit the types of its method, or two
+            routes conflict. The error lists all such faults.
     """
     router: Router[Route] = Router()
     reader = JsonReader(max_elements)

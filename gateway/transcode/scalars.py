@@ -2,7 +2,7 @@
 
 The readers accept exactly the values that the JSON mapping allows, see
 https://protobuf.dev/programming-guides/json/. Each reader returns the value for the field, or
-raises UnfitError. The cost of a reader is linear in the length of the value's text.
+raises UnfitError. The time that a reader takes is linear in the length of the value's text.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 class UnfitError(ValueError):
-    """A JSON value does not fit the field. The text of the error describes the values that fit."""
+    """A JSON value does not fit the field. The error message says which values fit."""
 
 
 def show(value: Any) -> str:
-    """Format a JSON value for an error message."""
+    """Return a JSON value as text for an error message."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, bool) or value is None:
@@ -58,7 +58,7 @@ def show(value: Any) -> str:
 def list_names(names: Iterable[str]) -> str:
     """Return names as text for an error message.
 
-    If there are very many names, the text has the first names, and the number of the other names.
+    If there are very many names, the text has only the first names, and the number of the remaining names.
     """
     every = list(names)
     more = len(every) - _MAX_NAMES
@@ -66,10 +66,10 @@ def list_names(names: Iterable[str]) -> str:
 
 
 def read_integer(low: int, high: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from `low` to `high`. The JSON value may be a number or a text."""
+    """Return a reader of whole numbers from `low` to `high`. The JSON value may be a number or a string."""
 
     def read(value: Any) -> int:
-        # bool is a subclass of int, but not a number in JSON
+        # In Python, bool is a subclass of int. In JSON, true and false are not numbers.
         number = value if type(value) is int else _whole(value)
         if number is None:
             raise UnfitError(f"{show(value)} is not a whole number")
@@ -83,7 +83,7 @@ def read_integer(low: int, high: int) -> Callable[[Any], int]:
 def _whole(value: Any) -> int | None:
     """Return a JSON value as a whole number, or None if the value is not a whole number.
 
-    If the value has too many digits, the result is a number that is out of range for every type.
+    If the value has too many digits, return a number that is out of range for every integer type.
     """
     text = _text_of(value)
     match = _NUMBER.fullmatch(text) if text is not None else None
@@ -104,9 +104,10 @@ def _whole(value: Any) -> int | None:
 
 
 def _exponent(text: str) -> int:
-    """Return the text of an exponent as an int.
+    """Convert the text of an exponent to an int.
 
-    A very large exponent is limited. The limit is greater than the number of digits that a request can have.
+    A very large exponent is replaced by a maximum. This maximum is greater than the number of digits that a
+    request can have.
     """
     digits = text.lstrip("+-").lstrip("0")
     size = int(digits or "0") if len(digits) <= _MAX_EXPONENT_DIGITS else 10**_MAX_EXPONENT_DIGITS
@@ -120,16 +121,16 @@ def _text_of(value: Any) -> str | None:
 
 
 def read_double(value: Any) -> float:
-    """Read a 64-bit floating point number."""
+    """Convert a JSON value to a 64-bit floating point number."""
     return _read_real(value, sys.float_info.max)
 
 
 def read_float(value: Any) -> float:
-    """Read a 32-bit floating point number."""
+    """Convert a JSON value to a 32-bit floating point number."""
     number = _read_real(value, _FLOAT_MAX)
     try:
-        # The number is rounded to 32 bits, as in the field. Without rounding, a range check would refuse the
-        # shortest text of the largest float, because that text is a slightly greater number.
+        # The number is rounded to 32 bits, because the field stores 32 bits. Without rounding, a range check
+        # would refuse the shortest text of the largest float: the number in this text is slightly greater.
         return float(struct.unpack("<f", struct.pack("<f", number))[0])
     except OverflowError as error:
         raise _out_of_range(value, _FLOAT_MAX) from error
@@ -155,14 +156,14 @@ def _out_of_range(value: Any, largest: float) -> UnfitError:
 
 
 def read_bool(value: Any) -> bool:
-    """Read true or false."""
+    """Return a JSON value that is true or false; raise UnfitError for any other value."""
     if not isinstance(value, bool):
         raise UnfitError(f"{show(value)} is not true or false")
     return value
 
 
 def read_string(value: Any) -> str:
-    """Read text."""
+    """Return a JSON string; raise UnfitError for any other value or an unpaired surrogate."""
     if not isinstance(value, str):
         raise UnfitError(f"{show(value)} is not a string")
     if not value.isascii():
@@ -174,7 +175,7 @@ def read_string(value: Any) -> str:
 
 
 def read_bytes(value: Any) -> bytes:
-    """Read base64 text. Both base64 alphabets are accepted. Padding is optional."""
+    """Decode base64 text. Both the standard and the URL-safe alphabet are accepted. Padding is optional."""
     if not isinstance(value, str) or not _BASE64.fullmatch(value):
         raise UnfitError(f"{show(value)} is not base64 text")
     digits = value.rstrip("=").replace("-", "+").replace("_", "/")
@@ -188,9 +189,9 @@ def read_bytes(value: Any) -> bytes:
 
 
 def read_enum(enum: EnumDescriptor) -> Callable[[Any], int]:
-    """Return a reader of an enum's values. A value is written as its name or its number."""
+    """Return a reader of the values of an enum. The JSON value may be the name or the number."""
     by_number = read_integer(*INTEGER_RANGES[FieldDescriptor.CPPTYPE_INT32])
-    # The mapping of the descriptor is not used, because the mapping reads a name only up to a NUL.
+    # The mapping `values_by_name` of the descriptor is not used, because it reads a name only up to a NUL.
     numbers = {one.name: one.number for one in enum.values}
     known = frozenset(numbers.values())
     is_closed, names = enum.is_closed, list_names(numbers)
@@ -230,7 +231,10 @@ SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
     FieldDescriptor.TYPE_STRING: read_string,
     FieldDescriptor.TYPE_BYTES: read_bytes,
 }
-"""The type of a field → the reader of its values. For enum fields, see `read_enum`."""
+"""A mapping from the type of a field to the reader of the field's values.
+
+Enum fields are not included: see `read_enum`.
+"""
 
 
 def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
@@ -242,7 +246,7 @@ def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Convert the text of a parameter to a JSON value for the reader of the field."""
+    """Convert the text of a path or query parameter to a JSON value for the field's reader."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

@@ -35,5 +35,5 @@ HTTP_STATUS: Mapping[Code, int] = {
 
 
 def http_status(code: Code) -> int:
-    """Return the HTTP status of a code."""
+    """Return the HTTP status of a canonical gRPC code."""
     return HTTP_STATUS[code]

@@ -21,7 +21,7 @@ _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 class Wildcard(Enum):
     """A part of a template that matches any text.
 
-    ONE matches one segment. REST matches all remaining segments, even if there are no remaining segments.
+    ONE matches one segment. REST matches all remaining segments, or the end of the path.
     """
 
     ONE = "*"
@@ -29,7 +29,7 @@ class Wildcard(Enum):
 
 
 Segment: TypeAlias = str | Wildcard
-"""The decoded text of a literal, or a wildcard."""
+"""A segment of a template: the decoded text of a literal, or a wildcard."""
 
 
 class TemplateError(ValueError):
@@ -38,13 +38,14 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A part of the path that sets a field.
+    """A variable of a path template. The variable sets a field of the request.
 
     Attributes:
-        field_path: the names of the fields on the path from the request to the field.
+        field_path: the field names that lead from the request message to the field.
         start: the index of the variable's first segment.
-        end: the index after the variable's last segment; None if the variable extends to the end of the path.
-        is_multi: whether the value may have slashes. An encoded slash in such a value stays encoded.
+        end: the index after the variable's last segment; None if the variable ends at the end of the path.
+        is_multi: whether the variable may match several segments. If true, `%2F` in the text of the variable
+            is not decoded.
     """
 
     field_path: tuple[str, ...]
@@ -55,12 +56,12 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template.
+    """A parsed path template.
 
     Attributes:
         segments: the literals and wildcards that the segments of a path must match.
-        custom_verb: the custom verb, without the colon; empty if the template has no custom verb.
-        variables: the variables in the order of the template.
+        custom_verb: the custom verb without the colon; empty if the template has no custom verb.
+        variables: the variables, in the order in which they occur in the template.
     """
 
     segments: tuple[Segment, ...]
@@ -69,10 +70,10 @@ class Template:
 
 
 def parse_template(text: str) -> Template:
-    """Parse a template.
+    """Parse the text of a path template.
 
     Raises:
-        TemplateError: the template does not follow the grammar. The error has the position of the fault.
+        TemplateError: the text does not follow the grammar. The error message has the position of the fault.
     """
     return _TemplateParser(text).parse()
 
@@ -120,10 +121,10 @@ class _TemplateParser:
             self._segments.append(self._take_literal())
 
     def _take_literal(self) -> str:
-        """Take a literal.
+        """Read a literal from the current position, and return the decoded literal.
 
-        A colon is part of the literal, except at the end of the template, where a colon starts the custom
-        verb.
+        In the last segment of the template, a colon starts the custom verb. In all other segments, a colon is
+        part of the literal.
         """
         match = _LITERAL_WITH_COLON.match(self._text, self._at)
         is_custom_verb_next = match is None or match.end() == len(self._text)
@@ -132,7 +133,10 @@ class _TemplateParser:
         )
 
     def _take_text(self, pattern: re.Pattern[str], what: str) -> str:
-        """Take a text, and decode it. The decoded text must be UTF-8, because request paths are UTF-8."""
+        """Read the text that matches a pattern, and return the decoded text.
+
+        The percent-encoded bytes must be UTF-8, because the paths of requests must be UTF-8.
+        """
         at = self._at
         try:
             return unquote(self._take(pattern, what), errors="strict")

@@ -1,7 +1,7 @@
 """Writers of field values as JSON values: scalars, enums, lists, maps and well-known types.
 
-Each writer takes a value, and the number of Any values that enclose the value. A writer raises
-ValueError for a value that has no JSON form.
+Each writer has two arguments: a value, and the number of Any messages that enclose the value. A writer
+raises ValueError for a value that has no JSON form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 ValueWriter: TypeAlias = Callable[[Any, int], Any]
-"""A function from a value, and the number of Any values that enclose the value, to a JSON value."""
+"""A function that returns the JSON value of a field value.
+
+The second argument is the number of Any messages that enclose the field value.
+"""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - written with a Z
 _FIRST_S, _LAST_S = -62135596800, 253402300799  # years 1 to 9999
@@ -41,7 +44,7 @@ _FLOAT = struct.Struct("<f")
 
 
 def scalar_writer(field: FieldDescriptor) -> ValueWriter | None:
-    """Return the writer of one value of a scalar or enum field, or None if JSON has the value unchanged."""
+    """Return the writer of one value of a scalar or enum field, or None if the value is the same in JSON."""
     if field.enum_type is not None:
         return _enum_writer(field.enum_type)
     if is_64_bit(field):
@@ -52,7 +55,7 @@ def scalar_writer(field: FieldDescriptor) -> ValueWriter | None:
 def special_writer(descriptor: Descriptor) -> ValueWriter | None:
     """Return the writer of a message type with a special JSON form.
 
-    Return None for any other message type.
+    Return None if the JSON form of the type is an object with the type's fields.
     """
     if descriptor.full_name in WRAPPERS:
         inner = scalar_writer(descriptor.fields_by_name["value"])
@@ -61,14 +64,23 @@ def special_writer(descriptor: Descriptor) -> ValueWriter | None:
 
 
 def list_writer(element: ValueWriter | None) -> ValueWriter:
-    """Return the writer of a repeated field."""
+    """Return the writer of a repeated field.
+
+    Args:
+        element: the writer of one element; None if an element is the same in JSON.
+    """
     if element is None:
         return lambda values, _: list(values)
     return lambda values, depth: [element(one, depth) for one in values]
 
 
 def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
-    """Return the writer of a map."""
+    """Return the writer of a map field.
+
+    Args:
+        key: the field of the map's keys.
+        value: the writer of one value of the map; None if the value is the same in JSON.
+    """
     name = _KEYS.get(key.type, str)
     if value is not None:
         return lambda entries, depth: {name(one): value(entries[one], depth) for one in entries}
@@ -78,7 +90,7 @@ def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
 
 
 def base64_text(value: bytes) -> str:
-    """Return bytes as base64 text, the JSON form of bytes."""
+    """Return bytes as base64 text. This text is the JSON form of bytes."""
     return b64encode(value).decode()
 
 
@@ -95,7 +107,7 @@ def _write_double(value: float, _: int) -> float | str:
 
 
 def _write_float(value: float, _: int) -> float | str:
-    """Return the shortest number that a reader converts to the same 32-bit float."""
+    """Return the number with the fewest digits that is equal to the value after rounding to 32 bits."""
     if not math.isfinite(value):
         return _not_finite(value)
     for digits in (6, 7, 8):
@@ -114,7 +126,8 @@ def _not_finite(value: float) -> str:
 def _enum_writer(enum: EnumDescriptor) -> ValueWriter:
     if enum.full_name == NULL_VALUE:
         return lambda _, __: None
-    # Each number is looked up. If several values have one number, the first of them is found.
+    # Each number is looked up in the descriptor. If several enum values have the same number, the descriptor
+    # returns the first enum value.
     names = {number: enum.values_by_number[number].name for number in enum.values_by_number}
     if not enum.is_closed:
         return lambda number, _: names.get(number, number)

@@ -1,7 +1,7 @@
-"""Conversion of the JSON of well-known types to the values of their fields.
+"""Conversion of the JSON form of well-known types to the fields of these types.
 
-The parsers here are stricter than the parsers of the protobuf library. The library accepts "1_0s",
-"+1s" and full-width digits.
+The parsers in this module are stricter than the parsers of the protobuf library. The library accepts
+"1_0s", "+1s" and full-width digits.
 """
 
 from __future__ import annotations
@@ -73,11 +73,14 @@ TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
     DURATION: (parse_duration, "a duration as 3.5s"),
     FIELD_MASK: (parse_mask, "a field mask as name,description"),
 }
-"""Message type → the parser of the type's text, and a description of the text for error messages."""
+"""A mapping from the name of a message type to two values.
+
+The first value is the parser of the type's JSON text. The second value describes the text in error messages.
+"""
 
 
 def fill_value(message: Any, value: Any) -> None:
-    """Fill a google.protobuf.Value with any JSON value. Numbers in the JSON value must be float."""
+    """Set the content of a google.protobuf.Value. Numbers in the JSON value must be float."""
     if value is None:
         message.null_value = 0
     elif isinstance(value, bool):
@@ -95,14 +98,14 @@ def fill_value(message: Any, value: Any) -> None:
 
 
 def fill_struct(message: Any, value: Mapping[str, Any]) -> None:
-    """Fill a google.protobuf.Struct."""
+    """Set the content of a google.protobuf.Struct. Numbers in the JSON object must be float."""
     fields = message.fields
     for name, one in value.items():
         fill_value(fields[name], one)
 
 
 def fill_list(message: Any, value: list[Any]) -> None:
-    """Fill a google.protobuf.ListValue."""
+    """Set the content of a google.protobuf.ListValue. Numbers in the JSON array must be float."""
     add = message.values.add
     for one in value:
         fill_value(add(), one)
