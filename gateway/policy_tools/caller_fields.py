@@ -1,7 +1,7 @@
-"""Finds fields of callers that a bundle reads but that are never set.
+"""Finds the `caller` fields that a bundle reads but that the gateway never sets.
 
-An expression with such a field compiles, and passes tests that define a caller. In service,
-the field is empty for every caller.
+An expression that reads such a field compiles. The tests of the bundle may pass, because a test can set all
+fields of the caller. In service, however, the field is empty for every caller.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[F
 
     Args:
         bundle: the compiled bundle.
-        present: the fields that the configured callers have.
+        present: the names of the `caller` fields that the gateway sets with its configuration.
     """
     found = {}
     for expression, document, path in expressions_of(bundle):
@@ -47,7 +47,12 @@ def _place(fault: Fault) -> tuple[str, int, int]:
 
 
 def _absent(expression: Expression, present: frozenset[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield each absent field that an expression reads, and the line and column in the expression."""
+    """Yield the name, the line and the column of each `caller` field that is read but never set.
+
+    Args:
+        expression: the compiled expression.
+        present: the names of the `caller` fields that the gateway sets.
+    """
     checked = expression.checked
     for node in walk(checked.expr):
         if node.WhichOneof("expr_kind") != "select_expr":

@@ -29,7 +29,8 @@ class Difference:
     Attributes:
         sign: the kind of the difference: `+` for a value only in the new bundle, `-` for a value only in the
             old bundle, `~` for a changed value.
-        what: the name of the document, such as `Policy approved-source`, and the key in the document.
+        what: the kind and the name of the document, such as `Policy approved-source`, followed by the key in
+            the document if both bundles have the document.
         before: the value in the old bundle, as JSON; empty if the old bundle has no value.
         after: the value in the new bundle, as JSON; empty if the new bundle has no value.
     """
@@ -41,10 +42,10 @@ class Difference:
 
 
 def compare_bundles(old: Bundle, new: Bundle) -> list[Difference]:
-    """Return every difference between two bundles.
+    """Return all differences between two bundles.
 
-    Comments and the order of documents are ignored. A change of the order in which bindings set fields is
-    a difference.
+    Comments and the order of the documents are ignored. If the order in which bindings set fields has
+    changed, this change is a difference.
     """
     found: list[Difference] = []
     for kind in ("policies", "bindings", "params", "waivers", "suites"):
@@ -90,7 +91,7 @@ def _compare_values(title: str, old: dict[str, str], new: dict[str, str]) -> Ite
 
 
 def _show(before: str, after: str) -> tuple[str, str]:
-    """Return two values as redacted texts. Long texts are cut to the part around the first difference."""
+    """Return redacted texts of two values. A long text is cut to the part around the first difference."""
     shown, other = redact_text(before), redact_text(after)
     if shown == other:
         return shown[:_MAX_SHOWN], f"{other[:_MAX_SHOWN]} (a redacted part differs)"
@@ -108,9 +109,9 @@ def _cut(text: str, start: int) -> str:
 
 
 def _flat(document: BaseModel) -> dict[str, str]:
-    """Return every key of a document with its value. Default values are included.
+    """Return a mapping from the keys of a document to the values as JSON. Default values are included.
 
-    An empty list or an empty object is included only if it is not the default value.
+    An empty list or an empty object is included only if the default value of the key is different.
     """
     written = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     whole = document.model_dump(mode="json", by_alias=True)

@@ -1,4 +1,4 @@
-"""Evaluates one expression for a request, without a policy."""
+"""Evaluates a single CEL expression for a request. The expression does not belong to a policy."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _ENGINE_TYPE = re.compile(r"(?<![\w.])[A-Z][A-Z_]*(?![\w.])")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The value of an expression.
+    """The result of the evaluation of an expression.
 
     Attributes:
-        value: the value as JSON values, with secrets redacted.
-        type: the CEL name of the value's type.
+        value: the value of the expression as JSON values. Secrets in the value are redacted.
+        type: the name of the value's type in CEL.
     """
 
     value: Any
@@ -42,12 +42,12 @@ class Evaluation:
 
 
 def evaluate_expression(text: str, policy_input: PolicyInput, schema: Schema, hosts: Hosts) -> Evaluation:
-    """Compile an expression for the method of a request, and evaluate it.
+    """Compile an expression for the method of a request, and evaluate the expression.
 
     Args:
-        text: the text of the expression, in CEL.
-        policy_input: the request, with the method, the caller and the time.
-        schema: the schema that the expression is checked against.
+        text: the text of the expression in CEL.
+        policy_input: the request, the method, the caller and the time.
+        schema: the schema with the types of the fields that the expression reads.
         hosts: the host names of Object Storage.
 
     Raises:
@@ -106,15 +106,16 @@ def _explain(message: str) -> str:
 
 
 def _name_type(kind: cel.Type) -> str:
-    """Return the CEL name of a type. For example, `LIST<STRING>` of the engine is `list(string)` in CEL."""
+    """Return the name of a type in CEL. For example, the engine's `LIST<STRING>` is `list(string)` in CEL."""
     name = _ENGINE_TYPE.sub(lambda match: match[0].lower(), kind.name())
     return name.replace("<", "(").replace(">", ")")
 
 
 def _encode(value: Any) -> Any:
-    """Encode values that JSON cannot express.
+    """Convert the parts of a value that JSON cannot express.
 
-    The result is as in the JSON of protobuf: bytes become base64 text, and infinity and NaN become text.
+    The conversion follows the JSON mapping of protobuf. Bytes are converted to base64 text. Infinity and NaN
+    are converted to strings.
     """
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()

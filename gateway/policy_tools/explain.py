@@ -1,4 +1,4 @@
-"""Explains a decision: each rule, its parts, and their values."""
+"""Explains a decision: the results of all rules and mutations, and the value of each sub-expression."""
 
 from __future__ import annotations
 
@@ -43,15 +43,16 @@ LEFT = "left as it was"
 
 @dataclass(frozen=True, slots=True)
 class PartTrace:
-    """A sub-expression with its value, or with the reason why there is no value.
+    """A sub-expression and its value, or the reason why the sub-expression has no value.
 
-    A sub-expression that occurs twice in an expression is listed once, because both have the same value.
+    If an expression contains the same sub-expression twice, the sub-expression is listed only once.
 
     Attributes:
         depth: the nesting depth of the sub-expression in the expression.
         text: the text of the sub-expression.
-        value: the value as JSON, or `error: …` if the sub-expression has no value. The text is
-            `not needed (error: …)` if the enclosing expression has a value anyway, as in `false && …`.
+        value: the value as JSON, or `error: …` if the evaluation of the sub-expression fails. If it fails but
+            the enclosing expression still has a value, as in `false && …`, the text is
+            `not needed (error: …)`.
     """
 
     depth: int
@@ -64,10 +65,13 @@ class RuleTrace:
     """The result of a rule.
 
     Attributes:
+        name: the name of the rule.
         outcome: the text `met`, `broken`, `waived` or `error`; `not evaluated` if the binding does not apply.
-        parts: the parts of the assertion with their values. Each part is before the parts inside it.
-        description: the description of the violation, as the caller receives it; empty without a violation.
-        waivers: the name of each waiver of the rule → the reason why the waiver applies or does not apply.
+        parts: the sub-expressions of the assertion with their values. An expression is before its
+            sub-expressions.
+        description: the description of the violation for the caller; empty if there is no violation.
+        waivers: a mapping from the name of each waiver of the rule to the reason why the waiver applies or
+            does not apply.
     """
 
     name: str
@@ -82,8 +86,12 @@ class MutationTrace:
     """The result of a mutation.
 
     Attributes:
-        outcome: the text `set`, `left as it was` or `error`; `would be set` for an auditing binding.
-        description: the values before and after the mutation, or the reason why the mutation failed.
+        name: the name of the mutation.
+        field: the path of the field that the mutation sets.
+        outcome: the text `set`, `left as it was` or `error`; `would be set` if the action of the binding is
+            `audit`.
+        description: the values before and after the mutation, or the reason why the mutation failed; empty if
+            the field was left as it was.
     """
 
     name: str
@@ -97,11 +105,15 @@ class BindingTrace:
     """The result of a binding.
 
     Attributes:
+        name: the name of the binding.
+        policy: the name of the policy that the binding uses.
+        action: the action of the binding: `deny`, `warn` or `audit`.
         applies: whether the binding applies to the request.
-        when: the parts of the binding's condition; empty if the binding has no condition.
-        variables: the variables of the binding's policy, with their values.
-        mutations: the results of the policy's mutations.
-        rules: the results of the policy's rules.
+        when: the sub-expressions of the binding's condition with their values; empty if the binding has no
+            condition.
+        variables: the variables of the policy with their values.
+        mutations: the results of the mutations of the policy.
+        rules: the results of the rules of the policy.
     """
 
     name: str
@@ -119,8 +131,10 @@ class Explanation:
     """A decision with the results of all bindings.
 
     Attributes:
-        refused: the reasons why the API rejects values that policies set. If there are any reasons, the
-            gateway responds with status 400.
+        decision: the decision.
+        refused: the reasons why the API does not accept values that policies set. In service, the gateway
+            responds with status 400 if there is at least one reason.
+        bindings: the results of all bindings for the method of the request.
     """
 
     decision: Decision
@@ -129,11 +143,11 @@ class Explanation:
 
 
 def explain(decider: Decider, policy_input: PolicyInput, schema: Schema) -> Explanation:
-    """Decide on a request, and return the decision with the results of all bindings.
+    """Make the decision for a request, and return the decision with the results of all bindings.
 
     Args:
-        decider: the decider with the bundle.
-        policy_input: the input of the policies.
+        decider: the decider that evaluates the bundle.
+        policy_input: the input of the policies, which includes the request.
         schema: the schema with the message types and the constraints of the API.
     """
     decision = decider.decide(policy_input)
@@ -258,7 +272,7 @@ class _Tracer:
         part = PartTrace(outer.depth + 1, text, value)
         yield part
         if node.WhichOneof("expr_kind") == "comprehension_expr":
-            inner = [node.comprehension_expr.iter_range]  # the other parts read the variable of the loop
+            inner = [node.comprehension_expr.iter_range]  # the other sub-expressions read the loop variable
         else:
             inner = list(children_of(node))
         for one in inner:
@@ -266,11 +280,11 @@ class _Tracer:
                 yield from self._walk(expression, one, part, seen)
 
     def _is_informative(self, node: Node) -> bool:
-        """Return whether the value of a part is informative.
+        """Return whether the explanation should list the value of a sub-expression.
 
-        The value of a constant is not informative, because the text of a constant shows the value. The
-        value of a single name is informative only for a parameter: the explanation lists variables
-        separately, and the user already has the values of `request`, `method` and `now`.
+        A constant is not listed, because its text already shows its value. A single name is listed only if
+        the name is a parameter. Variables are listed in another part of the explanation, and the user already
+        has the values of `request`, `method`, `now` and `caller`.
         """
         match node.WhichOneof("expr_kind"):
             case "const_expr":
@@ -297,7 +311,7 @@ def _show(value: Any, pool: DescriptorPool) -> str:
 
 
 def to_json_value(value: Any, pool: DescriptorPool) -> Any:
-    """Return a value of the CEL engine as JSON values."""
+    """Convert a value of the CEL engine to JSON values."""
     if isinstance(value, Message):
         return _message_to_json(value, pool)
     if isinstance(value, list):

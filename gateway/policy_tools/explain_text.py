@@ -1,4 +1,4 @@
-"""Writes an explanation as text for people and as JSON for programs."""
+"""Formats an explanation as human-readable text and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
 
     Args:
         explanation: the explanation of a decision.
-        recorded: the recorded decision that the request was read from; None if there is no record.
+        recorded: the record that the request was read from; None if the request was not read from a record.
     """
     decision = explanation.decision
     earlier = recorded and {
@@ -48,16 +48,22 @@ def explanation_to_json(explanation: Explanation, recorded: Recorded | None = No
 
 
 def _to_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a trace as a JSON object, with the keys of the public output."""
+    """Return the attributes of a trace as a JSON object. Some keys differ from the names of the attributes.
+
+    Args:
+        items: the names and values of the attributes.
+    """
     return {_JSON_KEYS.get(name, name): value for name, value in items}
 
 
 def explanation_to_text(explanation: Explanation, recorded: Recorded | None = None) -> str:
-    """Return an explanation as text for a terminal. The decision is followed by the bindings.
+    """Return an explanation as text for a terminal.
+
+    The text describes the decision first, and then each binding.
 
     Args:
         explanation: the explanation of a decision.
-        recorded: the recorded decision that the request was read from; None if there is no record.
+        recorded: the record that the request was read from; None if the request was not read from a record.
     """
     lines = [*_head(explanation.decision)]
     if recorded is not None:

@@ -1,4 +1,4 @@
-"""Lists every expression of a bundle, with the position of the expression."""
+"""Lists all compiled expressions of a bundle and their positions in the documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WrittenExpression(NamedTuple):
-    """A compiled expression with its position.
+    """A compiled expression, and the position of the expression in the documents.
 
     Attributes:
         expression: the compiled expression.
@@ -29,9 +29,9 @@ class WrittenExpression(NamedTuple):
 
 
 def expressions_of(bundle: Bundle) -> Iterator[WrittenExpression]:
-    """Yield every compiled expression of a bundle.
+    """Yield all compiled expressions of a bundle.
 
-    An expression that is compiled for several bindings or methods is yielded several times.
+    If an expression is compiled for several bindings or methods, yield each compiled expression.
     """
     for program in bundle.programs.values():
         for binding in program.bindings:

@@ -1,4 +1,4 @@
-"""A finding: a problem in a bundle that does not prevent the compilation of the bundle."""
+"""Findings. A finding is a problem in a bundle that compiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Finding:
     Attributes:
         level: the level of the finding. A `warning` is a mistake that should be fixed. A `note` reports
             something that the author may have intended.
-        fault: the position, the key and the message of the finding.
+        fault: the position in the bundle, the key and the description of the problem.
     """
 
     level: Level
@@ -32,5 +32,12 @@ class Finding:
 
 
 def make_finding(level: Level, document: Document, path: Path, message: str) -> Finding:
-    """Return a finding about the key at a path."""
+    """Return a finding about one key of a document.
+
+    Args:
+        level: the level of the finding.
+        document: the document that contains the key.
+        path: the path of the key in the document.
+        message: the description of the problem.
+    """
     return Finding(level, Fault(document.position(path), key_of(path), message))

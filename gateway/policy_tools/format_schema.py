@@ -13,7 +13,7 @@ _Document = Annotated[Policy | Binding | Params | Waiver | Suite, Field(discrimi
 
 
 def format_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of one document of a bundle."""
+    """Return the JSON Schema (version 2020-12) for a document of any kind in a bundle."""
     schema = TypeAdapter[Any](_Document).json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -23,7 +23,10 @@ def format_schema() -> dict[str, Any]:
 
 
 def _for_editors(value: Any) -> Any:
-    """Remove parts that editors should not show: titles that are made from names, and lists of attributes."""
+    """Return a JSON Schema without the parts that editors should not show.
+
+    These parts are the titles that pydantic makes from names, and the `Attributes:` sections in descriptions.
+    """
     if isinstance(value, list):
         return [_for_editors(one) for one in value]
     if not isinstance(value, dict):
@@ -35,4 +38,4 @@ def _for_editors(value: Any) -> Any:
 
 
 def _is_made_up(key: str, value: Any) -> bool:
-    return key == "title" and isinstance(value, str)  # a property named title has a schema as its value
+    return key == "title" and isinstance(value, str)  # if a property is named title, its value is a dict

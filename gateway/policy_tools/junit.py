@@ -1,4 +1,4 @@
-"""The results of a bundle's tests as JUnit XML, for CI systems."""
+"""Formats the results of the tests of a bundle as JUnit XML, which CI systems read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def to_junit(results: Sequence[CaseResult]) -> str:
-    """Return a JUnit report with one test suite for each file."""
+    """Return a JUnit report as XML text. The report has one test suite for each file with test cases."""
     root = ET.Element("testsuites", name="policies")
     _count(root, results)
     for file, cases in groupby(results, key=attrgetter("file")):

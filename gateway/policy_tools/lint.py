@@ -1,4 +1,4 @@
-"""Finds weaknesses in a bundle that compiles."""
+"""Finds weaknesses in a bundle that compiles without faults."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ _CREATE_WORDS = ("Create", "Add", "Import", "Register", "Clone", "Copy", "Restor
 
 
 def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Finding]:
-    """Return every finding.
+    """Return all findings about a bundle.
 
-    The findings in documents are sorted by file and position. The findings about methods are at the end.
+    The findings about documents are sorted by file and position. After them, the list has the findings about
+    methods without bindings.
 
     Args:
         bundle: the compiled bundle.
-        schema: the schema with the methods that are served.
-        now: the time that decides whether a waiver has expired.
+        schema: the schema with the methods that the gateway serves.
+        now: the present time. A waiver with an earlier expiry time has expired.
     """
     linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]
@@ -51,7 +52,7 @@ def _unbound_creates(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
 
 
 def is_create(method: Method) -> bool:
-    """Return whether a method creates something, according to its name and its HTTP rules."""
+    """Return whether the name or the HTTP rules of a method indicate that the method creates something."""
     if method.is_read:
         return False
     is_posted = {rule.http_method for rule in method.rules} == {"POST"} and method.operation is not None
@@ -168,10 +169,13 @@ class _Linter:
 def _find_overwriting(
     mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
 ) -> tuple[CompiledBinding, CompiledMutation] | None:
-    """Return the first later mutation that sets the same field without a condition.
+    """Return the first later mutation that sets the same field without a condition, and its binding.
 
-    The mutation is returned together with the binding of the mutation. Return None if there is no such
-    mutation.
+    Return None if there is no such mutation.
+
+    Args:
+        mutation: the mutation that may be overwritten.
+        later: the mutations that are made after it, each with its binding.
     """
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None
@@ -188,7 +192,14 @@ def _constant_when(compiled: list[CompiledBinding], document: Document) -> Itera
 def _constant_condition(
     values: set[bool | str | None], document: Document, path: Path, without_effect: str
 ) -> Iterator[Finding]:
-    """Report a condition that is true, is false or fails for every request."""
+    """Report a condition that is always true, is always false or always fails.
+
+    Args:
+        values: the results of `find_truth` for the condition, one for each compiled binding.
+        document: the document that contains the condition.
+        path: the path of the condition's key in the document.
+        without_effect: the text that describes what has no effect if the condition is always false.
+    """
     if values == {True}:
         yield make_finding("warning", document, path, "is true for every request; leave it out")
     elif values == {False}:
@@ -199,10 +210,10 @@ def _constant_condition(
 
 
 def _constant_rule(compiled: list[CompiledBinding], index: int, document: Document) -> Iterator[Finding]:
-    """Report a rule whose assertion is true, is false or fails for every request.
+    """Report a rule whose assertion is always true, is always false or always fails.
 
-    If the assertion is false and does not read the request, the finding is only a note: the author may
-    want to forbid every request.
+    If the assertion is always false and does not read the request, the level of the finding is `note`. In
+    this case, the author may want to forbid every request.
     """
     values = {find_truth(one, one.rules[index].assertion) for one in compiled}
     path = ("spec", "rules", index, "assert")

@@ -1,4 +1,4 @@
-"""A request to decide on: a request that a person wrote, or a record of the decision log."""
+"""Reads a request for a decision. The text has a request, or a record of the decision log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request to decide on.
+    """A request for which the policies make a decision.
 
     Attributes:
-        input: the input of the policies.
-        recorded: the record that the request was read from; None if a person wrote the request.
+        input: the input of the policies, which includes the request.
+        recorded: the record that the request was read from; None if the request was not read from a record.
     """
 
     input: PolicyInput
@@ -30,17 +30,20 @@ class Question:
 
 
 def read_question_or_record(text: str, name: str, schema: Schema, method: str, now: str | None) -> Question:
-    """Read a request, an object with `request`, or a record of the decision log.
+    """Read the request from a text.
+
+    The text is a request, an object with the key `request`, or a record of the decision log.
 
     Args:
         text: the text in JSON or YAML.
-        name: the name of the text, for error messages.
+        name: the file name of the text, for error messages.
         schema: the schema with the methods.
-        method: the method of the request, if the text does not name a method.
-        now: the time with a time zone, if the text does not have a time; None for the present time.
+        method: the name of the method. It is used only if the text has no method.
+        now: the time of the request with a time zone; None for the present time. It is used only if the text
+            has no time.
 
     Raises:
-        FaultsError: the text, the time or the request cannot be used.
+        FaultsError: the text, the time or the request is invalid.
     """
     recorded = _read_record(text, name, schema)
     if recorded is not None:

@@ -1,4 +1,4 @@
-"""One line of a decision log."""
+"""Reads one line of a decision log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class NotJsonError(RecordError):
 
 
 def read_line(line: str, schema: Schema) -> Recorded | None:
-    """Return the record of a decision; None if the line is other JSON.
+    """Return the record of a decision. Return None if the line contains JSON that is not such a record.
 
     Raises:
         NotJsonError: the line is not JSON.
-        RecordError: the line is a record that cannot be evaluated again.
+        RecordError: the line is a record of a decision, but the request in it cannot be evaluated again.
     """
     try:
         value = json.loads(line)

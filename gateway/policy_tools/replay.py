@@ -1,4 +1,4 @@
-"""Replays recorded decisions with another bundle, and reports the decisions that would change."""
+"""Replays the requests of a decision log with another bundle, and reports the decisions that would change."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A decision that would change.
+    """A recorded decision that would be different with the other bundle.
 
     Attributes:
         id: the ID of the recorded decision.
         method: the full name of the method.
         before: the recorded outcome.
-        after: the new outcome.
-        newly_broken: the rules that were met and would be broken: `<action> <policy>/<rule>` → description.
-        newly_met: the rules that were broken and would be met: `<action> <policy>/<rule>`.
-        set_otherwise: the fields that would have another value: path of the field → `before → after`.
-        is_altered: whether parts of the recorded request are redacted or left out. These parts may be the
-            cause of the change.
+        after: the outcome with the other bundle.
+        newly_broken: the rules that are broken only with the other bundle. The key is
+            `<action> <policy>/<rule>`. The value is the description of the violation.
+        newly_met: the rules that are broken only in the record, as `<action> <policy>/<rule>`.
+        set_otherwise: the fields that policies set to a different value with the other bundle. The key is the
+            path of the field. The value is the text `<recorded value> → <new value>`.
+        is_altered: whether parts of the recorded request are redacted or left out. The missing parts may be
+            the cause of the change.
     """
 
     id: str
@@ -47,9 +49,10 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """The kind of the change: `allow → deny`, `deny → allow`, `rules` or `mutations`.
+        """The kind of the change.
 
-        The kind is `rules` or `mutations` if the outcome does not change.
+        If the outcome changes, the kind is `<before> → <after>`, such as `allow → deny`. If only rules and
+        mutations change, the kind is `rules`. If only mutations change, the kind is `mutations`.
         """
         if self.before != self.after:
             return f"{self.before} → {self.after}"
@@ -62,9 +65,9 @@ class Replay:
 
     Attributes:
         replayed: the number of records that were evaluated again.
-        passed_over: the number of lines that are not records of decisions.
-        changes: the decisions that would change.
-        unreadable: the records that could not be evaluated again: `line <number>: <reason>`.
+        passed_over: the number of lines that contain other JSON than a record of a decision.
+        changes: the recorded decisions that would change.
+        unreadable: a text `line <number>: <reason>` for each line that could not be evaluated again.
     """
 
     replayed: int = 0
@@ -74,12 +77,12 @@ class Replay:
 
     @property
     def kinds(self) -> Counter[str]:
-        """The number of decisions for each kind of change."""
+        """The number of changed decisions for each kind of change."""
         return Counter(change.kind for change in self.changes)
 
     @property
     def rules(self) -> Counter[str]:
-        """The number of changed decisions for each rule and for each field that policies set."""
+        """The number of changed decisions for each rule that changes and for each field that changes."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
@@ -89,11 +92,11 @@ class Replay:
 
 
 def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
-    """Evaluate every record of a decision log again.
+    """Evaluate the request of each record of a decision log again, and compare the decisions.
 
     Args:
-        lines: the lines of the decision log. Lines with other JSON are skipped.
-        bundle: the bundle to evaluate with.
+        lines: the lines of the decision log. A line that contains other JSON than a record is skipped.
+        bundle: the bundle that the requests are evaluated with.
         schema: the schema with the methods.
     """
     decider, result = Decider(bundle), Replay()

@@ -1,4 +1,7 @@
-"""Runs the tests of a bundle. The decider is the same as in service. The time is fixed."""
+"""Runs the tests of a bundle.
+
+The tests use the same decider as the gateway in service. Each test case defines the time of the request.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """The result of one case.
+    """The result of one test case.
 
     Attributes:
-        file: the name of the file that contains the case.
-        case: the name of the case.
-        differences: the differences between the expected and the actual decision; empty if the case passed.
-        decision: the actual decision; None if the request could not be evaluated.
-        touched: the parts of the bundle that the case covers: broken rules, mutations, waivers, bindings.
+        file: the name of the file that contains the test case.
+        case: the name of the test case.
+        differences: the differences between the expected and the actual decision; empty if the test case
+            passed.
+        decision: the actual decision; None if the request of the test case is invalid.
+        touched: the names of the parts of the bundle that the test case covers: broken rules, mutations,
+            waivers and bindings.
     """
 
     file: str
@@ -40,18 +45,18 @@ class CaseResult:
 
     @property
     def has_passed(self) -> bool:
-        """Whether the decision was as expected."""
+        """Whether the actual decision was the expected decision."""
         return not self.differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """The part of a bundle that its tests cover.
+    """The coverage of a bundle: the parts of the bundle, and the parts that the tests cover.
 
     Attributes:
-        wanted: the names of the parts to cover: `<policy>/<rule>` for every rule, `<policy>/set[<index>]` for
-            every mutation, `waiver <name>` for every waiver, `binding <name>` for every binding.
-        reached: the names of the parts that at least one case covers.
+        wanted: the names of all parts: `<policy>/<rule>` for every rule, `<policy>/set[<index>]` for every
+            mutation, `waiver <name>` for every waiver, `binding <name>` for every binding.
+        reached: the names of the parts that at least one test case covers.
     """
 
     wanted: frozenset[str]
@@ -59,22 +64,23 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """The sorted names of the parts that no case covers."""
+        """The sorted names of the parts that no test case covers."""
         return sorted(self.wanted - self.reached)
 
     @property
     def percent(self) -> float:
-        """The percentage of the parts that are covered. It is 100 for a bundle without parts to cover."""
+        """The percentage of the parts that are covered. For a bundle without parts, the percentage is 100."""
         return 100.0 * len(self.reached) / len(self.wanted) if self.wanted else 100.0
 
 
 def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[CaseResult]:
-    """Run the cases of every suite, in order.
+    """Run the test cases of all suites of a bundle, in the order of the files.
 
     Args:
-        bundle: the bundle with its suites.
+        bundle: the bundle with the suites.
         schema: the schema with the methods.
-        containing: the text that the name of the case, its suite or its file must contain.
+        containing: a text to select test cases. A test case is run only if its name, the name of its suite or
+            the name of its file contains the text. With an empty text, all test cases are run.
     """
     runner = _Runner(bundle, schema)
     return [
@@ -86,7 +92,12 @@ def run_suites(bundle: Bundle, schema: Schema, containing: str = "") -> list[Cas
 
 
 def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
-    """Return the coverage of a bundle, measured from the results of the bundle's tests."""
+    """Return the coverage of a bundle.
+
+    Args:
+        bundle: the bundle.
+        results: the results of the bundle's test cases.
+    """
     wanted = set(bundle.rules)
     for name, (policy, _) in bundle.documents.policies.items():
         wanted |= {f"{name}/set[{index}]" for index in range(len(policy.spec.mutations))}
@@ -97,7 +108,7 @@ def measure_coverage(bundle: Bundle, results: Sequence[CaseResult]) -> Coverage:
 
 
 class _Runner:
-    """Runs the cases of one bundle."""
+    """Runs the test cases of one bundle."""
 
     def __init__(self, bundle: Bundle, schema: Schema) -> None:
         self._decider = Decider(bundle)
@@ -156,7 +167,13 @@ class _Runner:
             yield f"{what} {violation.reason}: not expected: {violation.description}"
 
     def _hint(self, name: str, wanted: str, decision: Decision) -> str:
-        """Return a hint if the case expects a waiver or a field that does not exist."""
+        """Return a hint if the expected waiver or field does not exist; return an empty text if it exists.
+
+        Args:
+            name: the name of the compared value: `field`, `message` or `waiver`.
+            wanted: the expected value.
+            decision: the actual decision.
+        """
         if name == "waiver":
             return self._names.explain_waiver(wanted)
         return self._names.explain_field(wanted, decision) if name == "field" else ""

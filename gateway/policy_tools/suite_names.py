@@ -1,4 +1,4 @@
-"""Explains why a violation that a case expects is absent."""
+"""Explains why a decision does not have a violation that a test case expects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GROUPS = {"deny": "violation", "warn": "warning", "audit": "audit"}
 
 
 class SuiteNames:
-    """The names of the policies, rules and waivers of a bundle."""
+    """Explains differences to the expected decision with the names of the policies, rules and waivers."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._programs = bundle.programs
@@ -36,11 +36,11 @@ class SuiteNames:
                 self._rules.add(f"{binding.spec.policy}/{CONDITION}")
 
     def explain_absent(self, what: str, rule: str, decision: Decision) -> str:
-        """Return the reason why a decision does not have a violation that a case expects.
+        """Return the reason why a decision does not have a violation that a test case expects.
 
         Args:
-            what: the group of the expected violation, such as `violation` or `warning`.
-            rule: the name of the rule that the case expects in the group.
+            what: the group of the expected violation: `violation`, `warning`, `audit` or `waived`.
+            rule: the name of the rule that should be broken.
             decision: the actual decision.
         """
         if rule not in self._rules:
@@ -57,7 +57,7 @@ class SuiteNames:
             return "expected more often than the rule was broken"
         if groups:
             return f"expected, but the rule was broken as {' and as '.join(groups)}"
-        if rule.endswith((f"/{CONDITION}", "]")):  # the case expects an evaluation error
+        if rule.endswith((f"/{CONDITION}", "]")):  # the test case expects an evaluation error
             return "expected, but it could be evaluated"
         if not self._applies(bindings, decision):
             return "expected, but no binding of its policy applies to the request: see their when"
@@ -85,7 +85,11 @@ class SuiteNames:
         return f"there is no such rule{self._suggest_rule(rule)}"
 
     def _suggest_rule(self, rule: str) -> str:
-        """Return a hint with a similar rule or, if no rule is similar, with the rules of the named policy."""
+        """Return a hint with a similar rule name.
+
+        If there is no similar rule name, return a hint with the rules of the policy. If the policy has no
+        rules either, return an empty text.
+        """
         policy = rule.partition("/")[0]
         own = [one for one in self._rules if one.startswith(f"{policy}/")]
         near = get_close_matches(rule, own, n=1) or get_close_matches(rule, list(self._rules), n=1)
@@ -94,13 +98,19 @@ class SuiteNames:
         return f"; rules of {policy}: {', '.join(sorted(own))}" if own else ""
 
     def explain_waiver(self, name: str) -> str:
-        """Return the hint `; …` if there is no waiver with this name; otherwise an empty text."""
+        """Return a hint if there is no waiver with a name.
+
+        The hint starts with a semicolon. Return an empty text if the waiver exists or the name is empty.
+        """
         if not name or name in self._waivers:
             return ""
         return f"; there is no waiver {name!r}{suggest(name, self._waivers)}"
 
     def explain_field(self, path: str, decision: Decision) -> str:
-        """Return the hint `; …` if the request has no field with this path; otherwise an empty text."""
+        """Return a hint if the request of a decision has no field with a path.
+
+        The hint starts with a semicolon. Return an empty text if the field exists.
+        """
         try:
             compile_field_path(path, descriptor_of(type(decision.request)))
         except FieldPathError as error:
@@ -109,5 +119,5 @@ class SuiteNames:
 
 
 def _group_of(violation: Violation) -> str:
-    """Return the name of the group that a violation belongs to."""
+    """Return the group of a violation: `violation`, `warning`, `audit` or `waived`."""
     return "waived" if violation.waiver else _GROUPS[violation.action]

@@ -18,15 +18,19 @@ ERROR = "error"
 _OPPOSITES = {"_==_": "_!=_", "_!=_": "_==_", "_<_": "_>=_", "_>=_": "_<_", "_>_": "_<=_", "_<=_": "_>_"}
 _SAME = {"_==_": True, "_!=_": False}
 _NEVER_NEGATIVE = {"_>=_": True, "_<_": False}
-"""Operator → the result of its comparison of a size with zero: a size is never negative."""
+"""A mapping from an operator to the result of `size(…) <operator> 0`. A size is never negative."""
 _JUNCTIONS = {"_||_": True, "_&&_": False}
-"""Operator → the value of an operand that alone decides the result."""
+"""A mapping from `||` and `&&` to the value that one operand must have to decide the result alone."""
 
 
 def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | None:
     """Return the value that a condition has for every request: true, false or ERROR.
 
-    Return None if the value depends on the request, or if the value cannot be found.
+    Return None if the value depends on the request, or if this module cannot find the value.
+
+    Args:
+        binding: the compiled binding that the condition belongs to.
+        condition: the compiled condition.
     """
     if not binding.environment.is_constant(condition):
         return _Folder(binding, condition).fold(condition.checked.expr)
@@ -37,7 +41,10 @@ def find_truth(binding: CompiledBinding, condition: Expression) -> bool | str | 
 
 
 class _Folder:
-    """Finds the value of a condition that reads the request, by laws that are true for every request."""
+    """Finds the value of a condition that reads the request but has the same value for every request.
+
+    The class uses logical laws, such as `x || !x`, which is true for every request.
+    """
 
     def __init__(self, binding: CompiledBinding, condition: Expression) -> None:
         self._binding = binding
@@ -48,7 +55,7 @@ class _Folder:
         }
 
     def fold(self, node: Node) -> bool | None:
-        """Return the value that a part has for every request, or None if no such value is found."""
+        """Return the value that a sub-expression has for every request, or None if no value is found."""
         match node.WhichOneof("expr_kind"):
             case "const_expr":
                 is_truth = node.const_expr.WhichOneof("constant_kind") == "bool_value"
@@ -86,7 +93,7 @@ class _Folder:
         return decisive if any(self._negate(one) in texts for one in operands) else None
 
     def _negate(self, node: Node) -> str:
-        """Return the text of the negation of a condition."""
+        """Return the text of the negation of a condition. For example, `a != b` for `a == b`."""
         call = node.call_expr
         if call.function == "!_":
             return to_text(call.args[0])
@@ -110,7 +117,11 @@ class _Folder:
         return first if first == second else None
 
     def _evaluate(self, node: Node) -> bool | None:
-        """Return the value of a part that reads only parameters; None for any other part."""
+        """Return the value of a sub-expression that reads only parameters.
+
+        Return None if the sub-expression reads other names, if the evaluation fails, or if the value is
+        neither true nor false.
+        """
         if not names_in(node) <= self._parameters.keys():
             return None
         environment = self._binding.environment
@@ -122,7 +133,12 @@ class _Folder:
 
 
 def _operands(node: Node, function: str) -> list[Node]:
-    """Return all operands of a chain of `||` or of `&&`. Parentheses in the chain make no difference."""
+    """Return all operands of a chain of one operator. Parentheses in the chain are ignored.
+
+    Args:
+        node: the root of the chain.
+        function: the name of the operator in the syntax tree: `_||_` or `_&&_`.
+    """
     if node.call_expr.function != function:
         return [node]
     return [one for argument in node.call_expr.args for one in _operands(argument, function)]
@@ -138,9 +154,9 @@ def _is_zero(node: Node) -> bool:
 
 
 def _may_be_nan(condition: Expression, node: Node) -> bool:
-    """Return whether a value may be NaN. A value with an unknown type may be NaN.
+    """Return whether the value of a sub-expression may be NaN. A value with an unknown type may be NaN.
 
-    NaN is special, because NaN is not equal to itself.
+    The laws for comparisons do not apply to NaN, because NaN is not equal to itself.
     """
     kind = condition.checked.type_map.get(node.id)
     return kind is None or kind.WhichOneof("type_kind") is None or "DOUBLE" in str(kind)

@@ -1,6 +1,6 @@
 """Finds values that policies set but that the API does not accept.
 
-In service, the gateway responds with status 400 to a call with such a value.
+In service, if policies set such a value, the gateway responds with status 400.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def find_refused_mutations(validator: Validator, decision: Decision) -> list[str]:
-    """Return the reasons why the API does not accept values that policies set."""
+    """Return the reasons why the API does not accept values that policies set.
+
+    Args:
+        validator: the validator that checks the constraints of the API.
+        decision: the decision with the mutated request.
+    """
     made = {one.field: one.policy for one in decision.mutations if one.is_made}
     if not made:
         return []
