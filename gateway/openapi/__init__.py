@@ -1,8 +1,7 @@
-"""The OpenAPI document of the methods that are served.
+"""The OpenAPI document of the methods that the gateway serves.
 
-The document is built from the descriptors of the methods. The package is pure: it reads a schema and
-returns a document. The specification of the document is
-https://spec.openapis.org/oas/v3.1.1.
+The document is built from the descriptors of the methods. The package has no side effects: it reads a
+schema and returns a document. The specification of OpenAPI is https://spec.openapis.org/oas/v3.1.1.
 """
 
 from gateway.openapi.comments import read_comments

@@ -1,7 +1,7 @@
-"""Reads the comments of .proto files, which become descriptions in the OpenAPI document.
+"""Reads the comments of .proto files. The OpenAPI document has these comments as descriptions.
 
-A descriptor pool does not keep comments, so the comments are read from the descriptor sets. A set has
-comments only if the set was compiled with source info.
+A descriptor pool does not keep comments. The comments are therefore read from the descriptor sets. A
+descriptor set has comments only if it was compiled with source info.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def read_comments(descriptor_sets: Iterable[bytes]) -> Mapping[str, str]:
-    """Return the comments of all definitions: full name of the definition → text of the comment.
+    """Return a mapping from the full name of a definition to the text of the definition's comment.
 
     Args:
-        descriptor_sets: the serialized FileDescriptorSets. If several sets define a name, the comment in the
-            first of these sets is used.
+        descriptor_sets: the serialized FileDescriptorSets. If several sets have a comment for the same name,
+            the comment of the first set is used.
     """
     comments: dict[str, str] = {}
     for data in descriptor_sets:
@@ -40,11 +40,13 @@ def _comments_of(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
 
 
 def _names_at(node: Any, path: list[int]) -> list[str] | None:
-    """Return the names of the definitions on a path, or None if the path leads to an element without a name.
+    """Return the names of the definitions on a location path.
+
+    Return None if the location path does not lead to a definition with a name.
 
     Args:
-        node: the descriptor message where the path starts.
-        path: the field numbers and indexes of the path.
+        node: the descriptor message where the location path starts.
+        path: the location path from the source info: field numbers and list indexes in turn.
     """
     names = []
     while path:

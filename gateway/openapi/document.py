@@ -1,4 +1,4 @@
-"""The builder of the OpenAPI document."""
+"""Builds the OpenAPI document of the gateway."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ character in the path or the query."""
 
 
 def build_document(schema: Schema, comments: Mapping[str, str], *, version: str, server: str) -> Definition:
-    """Return the OpenAPI document of the methods that a schema serves.
+    """Return the OpenAPI document for the methods of a schema.
 
-    A method that takes a stream of requests is left out, because no listener serves such a method. An
+    A method that receives a stream of requests is left out, because no listener serves such a method. An
     HTTP rule is left out if OpenAPI does not support the HTTP method of the rule.
 
     Args:
         schema: the schema with the methods.
-        comments: the full name of each definition → the text of its comment.
+        comments: a mapping from the full name of a definition to the text of the definition's comment.
         version: the version of the document.
-        server: the default address of the gateway, such as http://127.0.0.1:8080.
+        server: the default URL of the gateway, such as http://127.0.0.1:8080.
     """
     return _Builder(schema, comments).build(version, server)
 
 
 def to_json(document: Definition) -> bytes:
-    """Return a document as JSON text."""
+    """Return the OpenAPI document as JSON text."""
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
@@ -91,9 +91,13 @@ class _Builder:
         }
 
     def _directions(self, served: Iterable[Method]) -> tuple[MessageSchemas, MessageSchemas]:
-        """Return the component schemas for requests, and the component schemas for responses.
+        """Return two empty sets of component schemas: the first for requests, the second for responses.
 
-        A message type that both requests and responses contain has two component schemas.
+        A message type that is used in requests and in responses will have a schema in both sets. The names of
+        the two schemas are different.
+
+        Args:
+            served: the methods that the document describes.
         """
         reply_types = reachable_types(descriptor_of(method.reply) for method in served)
         inputs = MessageSchemas(
@@ -137,10 +141,10 @@ class _Builder:
 
 
 def _named(methods: list[Method]) -> Iterable[tuple[Method, str]]:
-    """Yield each method and a unique name for the method.
+    """Yield each method with a unique operation name.
 
-    The name starts with the short name of the service if the short name is unique. Otherwise, the name
-    starts with the full name of the service.
+    An operation name starts with the short name of the service. If two services have the same short name, the
+    operation name starts with the full name of the service.
     """
     shorts = Counter(service.rpartition(".")[2] for service in {method.service for method in methods})
     for method in methods:

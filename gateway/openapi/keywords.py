@@ -1,7 +1,8 @@
-"""Conversion of the constraints of one value to keywords of JSON Schema.
+"""Conversion of the constraints of one value to JSON Schema keywords.
 
-A field without presence that has the default value counts as not set. A field that is not set can only
-violate `required`. The keywords must therefore accept the default value of an optional field.
+If a field without presence has its default value, the field counts as not set. If a field is not set, only
+the constraint `required` is checked. For a field that is not required, the keywords must therefore accept
+the default value.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 JsonSchema: TypeAlias = dict[str, Any]
 Definition: TypeAlias = dict[str, Any]
-"""An object of the document that is not a schema: a parameter, a header, a response, an operation."""
+"""A JSON object of the OpenAPI document that is not a schema, such as a parameter or an operation."""
 
-# Parts of RE2 patterns that do not exist, or have another meaning, in ECMA 262 patterns. JSON Schema uses
-# ECMA 262 patterns.
+# JSON Schema uses ECMA 262 patterns. These parts of RE2 patterns do not exist in ECMA 262 patterns, or have
+# another meaning there.
 _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
 class Empty(Enum):
-    """The treatment of an empty value. An empty value is an empty text, an empty list or zero."""
+    """How a schema treats an empty value. An empty value is an empty text, an empty list or zero."""
 
     ALLOWED = "it is the same as not set"
     CHECKED = "it is a value like any other"
@@ -35,7 +36,13 @@ class Empty(Enum):
 
 
 def text_keywords(pattern: str | None, length: Range | None, empty: Empty) -> JsonSchema:
-    """Return the keywords for a text."""
+    """Return the JSON Schema keywords for the constraints of a text.
+
+    Args:
+        pattern: the RE2 pattern that the text must match; None if the text may have any form.
+        length: the allowed lengths; None if every length is allowed.
+        empty: the treatment of an empty text.
+    """
     keywords = length_keywords(length, "minLength", "maxLength", empty)
     if pattern is not None and is_portable(pattern):
         keywords["pattern"] = _anchored(pattern, empty)
@@ -59,10 +66,10 @@ def _anchored(pattern: str, empty: Empty) -> str:
 
 
 def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> JsonSchema:
-    """Return the keywords for the minimum and maximum of a length or of a number of elements.
+    """Return the JSON Schema keywords for a length of a text, or for a number of elements.
 
     Args:
-        length: the allowed range; None if every length is allowed.
+        length: the allowed lengths or numbers; None if every length or number is allowed.
         low: the name of the keyword for the minimum, such as `minLength`.
         high: the name of the keyword for the maximum, such as `maxLength`.
         empty: the treatment of an empty value.
@@ -88,7 +95,12 @@ def _length_interval(interval: Interval, low: str, high: str, least: int) -> Jso
 
 
 def number_keywords(allowed: Range | None, empty: Empty) -> JsonSchema:
-    """Return the keywords for a number."""
+    """Return the JSON Schema keywords for the constraints of a number.
+
+    Args:
+        allowed: the allowed numbers; None if every number is allowed.
+        empty: the treatment of zero.
+    """
     nonzero: JsonSchema = {"not": {"const": 0}} if empty is Empty.REFUSED else {}
     if allowed is None:
         return nonzero
@@ -115,8 +127,12 @@ def _number(bound: float | Fraction) -> float:
 def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
     """Return one schema that accepts a value if at least one option accepts the value.
 
-    If every option has an upper bound, the greatest bound is also outside of `anyOf`, because many tools
-    read only keywords outside of `anyOf`.
+    Many tools read only the keywords outside of `anyOf`. If every option has a maximum, the greatest maximum
+    is therefore repeated outside of `anyOf`.
+
+    Args:
+        options: the schemas to combine.
+        high: the name of the keyword for the maximum, such as `maxLength`.
     """
     if len(options) == 1:
         return options[0]
@@ -126,7 +142,7 @@ def _any_of(options: list[JsonSchema], high: str) -> JsonSchema:
 
 
 def join(*parts: JsonSchema) -> JsonSchema:
-    """Return a schema that accepts a value only if all parts accept the value."""
+    """Return a schema that accepts a value only if each of the given schemas accepts the value."""
     joined: JsonSchema = {}
     for part in parts:
         for key, value in part.items():
@@ -142,7 +158,7 @@ def join(*parts: JsonSchema) -> JsonSchema:
 
 
 def at_most_one(names: list[str]) -> JsonSchema:
-    """Return the condition that at most one of the properties is present."""
+    """Return the JSON Schema condition that at most one of the named properties is present."""
     if len(names) == 2:  # noqa: PLR2004 - a pair has a simpler form
         return {"not": {"required": names}}
     each = [{"required": [name]} for name in names]
@@ -150,5 +166,5 @@ def at_most_one(names: list[str]) -> JsonSchema:
 
 
 def exactly_one(names: list[str]) -> JsonSchema:
-    """Return the condition that exactly one of the properties is present."""
+    """Return the JSON Schema condition that exactly one of the named properties is present."""
     return {"oneOf": [{"required": [name]} for name in names]}

@@ -1,4 +1,4 @@
-"""Conversion of message types to component schemas for requests or for responses."""
+"""Conversion of message types to OpenAPI component schemas."""
 
 from __future__ import annotations
 
@@ -32,29 +32,30 @@ if TYPE_CHECKING:
     from gateway.schema import FieldConstraints
 
 FieldNames: TypeAlias = tuple[str, ...]
-"""The names of the fields on the path from a message to a field inside the message."""
+"""A field path: the field names that lead from a protobuf message to a field inside the message."""
 
 _STATUS_DETAILS = "google.rpc.Status.details"
 ERROR_DETAIL = "ErrorDetail"
 
 
 class MessageSchemas:
-    """The component schemas for requests or for responses. A schema is added when it is first referenced.
+    """The component schemas for requests, or the component schemas for responses.
 
-    A request must satisfy the constraints, and must not have unknown fields. The schema of a response
-    has no constraints, and allows unknown fields, because later versions may add fields to a response.
+    A schema is added at its first use. The schema of a request has constraints and does not allow unknown
+    fields. The schema of a response has no constraints. It allows unknown fields, because later versions of
+    the API may add fields to a response.
 
     Attributes:
-        schemas: the name of each component → the schema of the component.
+        schemas: a mapping from the name of a component to the schema of the component.
     """
 
     def __init__(self, comments: Mapping[str, str], name: Callable[[str], str], *, is_input: bool) -> None:
-        """Start without schemas.
+        """Create an object without schemas.
 
         Args:
-            comments: the full name of each definition → the text of its comment.
-            name: the function that returns the name of a component for the full name of a message type.
-            is_input: whether the schemas are for requests; if false, the schemas are for responses.
+            comments: a mapping from the full name of a definition to the text of the definition's comment.
+            name: the function that converts the full name of a message type to the name of a component.
+            is_input: whether the schemas are for requests. If false, the schemas are for responses.
         """
         self.schemas: dict[str, JsonSchema] = {}
         self._comments = comments
@@ -64,19 +65,23 @@ class MessageSchemas:
     def message(self, descriptor: Descriptor) -> JsonSchema:
         """Return the schema of a message type.
 
-        The schema is a reference to a component, except for a type with a special JSON form.
+        For a type with a special JSON form, return the complete schema. For all other types, return a
+        reference to a component.
         """
         special = special_form(descriptor.full_name)
         if special is not None:
             return special
         name = self._name(descriptor.full_name)
         if name not in self.schemas:
-            self.schemas[name] = {}  # a type may contain itself
+            self.schemas[name] = {}  # the name is reserved first, because a type may contain itself
             self.schemas[name] = self.object(descriptor)
         return reference(name)
 
     def packed(self, descriptor: Descriptor) -> JsonSchema:
-        """Return a reference to the schema of a message type in an Any. The schema includes "@type"."""
+        """Return a reference to the schema of an Any that contains a message type.
+
+        The schema includes the property "@type".
+        """
         name = f"{self._name(descriptor.full_name)}-Packed"
         if name not in self.schemas:
             is_special = special_form(descriptor.full_name) is not None
@@ -96,8 +101,7 @@ class MessageSchemas:
 
         Args:
             descriptor: the message type.
-            omitted: the paths of the fields that the schema leaves out, because another part of the request
-                sets these fields.
+            omitted: the field paths to leave out of the schema, because the URL sets these fields.
         """
         omitted = set(omitted)
         set_elsewhere = {path[0] for path in omitted}
@@ -122,7 +126,12 @@ class MessageSchemas:
         return self.described(schema, descriptor.full_name)
 
     def field(self, field: FieldDescriptor, omitted: Iterable[FieldNames] = ()) -> JsonSchema:
-        """Return the schema of a field's value."""
+        """Return the schema of the value of a field.
+
+        Args:
+            field: the field.
+            omitted: the field paths to leave out of the schema. A field path starts at the type of the field.
+        """
         constraints = read_constraints(field) if self._is_input else None
         schema = self._value(field, constraints, set(omitted))
         if field.GetOptions().deprecated:
@@ -174,12 +183,12 @@ class MessageSchemas:
         return _and(schema, at_most_one(names)) if len(names) > 1 else schema
 
     def described(self, schema: JsonSchema, name: str, sentences: Iterable[str] = ()) -> JsonSchema:
-        """Return a schema with a description: the comment of a definition, followed by sentences.
+        """Return a schema with a description. The schema is not changed if the description is empty.
 
         Args:
             schema: the schema without the description.
-            name: the full name of the definition.
-            sentences: the sentences that follow the comment.
+            name: the full name of a definition. The description starts with the comment of the definition.
+            sentences: the sentences that follow the comment in the description.
         """
         text = "\n".join(filter(None, [self._comments.get(name, ""), *sentences]))
         return {**schema, "description": text} if text else schema
@@ -191,21 +200,28 @@ def reference(name: str) -> JsonSchema:
 
 
 def enum_lines(field: FieldDescriptor, comments: Mapping[str, str]) -> Iterable[str]:
-    """Yield the comments of the values of a field's enum, each as an item of a Markdown list."""
+    """Yield the comment of each enum value as an item of a Markdown list.
+
+    Yield nothing if the field is not an enum field. Enum values without a comment are left out.
+
+    Args:
+        field: the field.
+        comments: a mapping from the full name of a definition to the text of the definition's comment.
+    """
     for one in field.enum_type.values if field.enum_type is not None else ():
         if text := comments.get(f"{one.type.full_name}.{one.name}"):
             yield f"- `{one.name}`: {text}"
 
 
 def emptiness(field: FieldDescriptor, constraints: FieldConstraints | None) -> Empty:
-    """Return the treatment of an empty value of a field."""
+    """Return how a schema treats an empty value of a field."""
     if field.has_presence:
         return Empty.CHECKED
     return Empty.REFUSED if constraints and constraints.required else Empty.ALLOWED
 
 
 def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return the keywords for a list."""
+    """Return the JSON Schema keywords for the constraints of a list."""
     keywords = size_keywords(field, constraints, "minItems", "maxItems")
     if constraints and constraints.unique:
         keywords["uniqueItems"] = True
@@ -215,14 +231,21 @@ def list_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) 
 def size_keywords(
     field: FieldDescriptor, constraints: FieldConstraints | None, low: str, high: str
 ) -> JsonSchema:
-    """Return the keywords for the number of elements of a list or a map."""
+    """Return the JSON Schema keywords for the number of elements of a list or a map.
+
+    Args:
+        field: the field of the list or map.
+        constraints: the constraints of the field; None if the field has no constraints.
+        low: the name of the keyword for the minimum, such as `minItems`.
+        high: the name of the keyword for the maximum, such as `maxItems`.
+    """
     return length_keywords(
         constraints.size if constraints else None, low, high, emptiness(field, constraints)
     )
 
 
 def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -> JsonSchema:
-    """Return the keywords for the keys of a map."""
+    """Return the JSON Schema keywords for the keys of a map."""
     key_field = entry_of(field)[0]
     if key_field.type == key_field.TYPE_BOOL:
         return {"enum": ["true", "false"]}
@@ -238,7 +261,12 @@ def key_keywords(field: FieldDescriptor, constraints: FieldConstraints | None) -
 
 
 def _other_members(descriptor: Descriptor, omitted: Iterable[FieldNames]) -> Iterable[str]:
-    """Yield the names of the other members of each oneof that has an omitted member."""
+    """Yield the names of the fields that are in the same oneof as an omitted field.
+
+    Args:
+        descriptor: the message type.
+        omitted: the field paths of the omitted fields.
+    """
     for path in omitted:
         yield from (one.name for one in other_members(descriptor.fields_by_name[path[0]]))
 

@@ -1,4 +1,4 @@
-"""The parameters of operations: path parameters, query parameters and header parameters."""
+"""The parameters of OpenAPI operations: path parameters, query parameters and header parameters."""
 
 from __future__ import annotations
 
@@ -62,20 +62,31 @@ HEADERS: Mapping[str, Definition] = {
         "^[0-9]{1,8}[HMSmun]$",
     ),
 }
-"""Component name → header parameter. The first parameter is only for methods that change something."""
+"""A mapping from the name of a component to a header parameter.
+
+The first header parameter is only for methods that change something.
+"""
 
 
 def header_parameters(*, is_read: bool) -> list[Definition]:
-    """Return references to the header parameters of an operation."""
+    """Return references to the header parameters of an operation.
+
+    Args:
+        is_read: whether the method of the operation only reads.
+    """
     names = list(HEADERS)[1:] if is_read else list(HEADERS)
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDescriptor, ...]:
-    """Return the fields on the path of a template variable.
+    """Return the fields on the field path of a template variable.
+
+    Args:
+        descriptor: the request type.
+        path: the field path.
 
     Raises:
-        KeyError: the path leads to no field. This is impossible for a rule that is served.
+        KeyError: the request type has no such field. The router accepts no template with such a variable.
     """
     fields = find_fields(descriptor, path)
     if fields is None:
@@ -84,14 +95,21 @@ def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDesc
 
 
 def query_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
-    """Return the name of the query parameter of a nested field."""
+    """Return the name of the query parameter that sets a field.
+
+    Args:
+        fields: the fields on the path from the request to the field.
+    """
     return ".".join(field.json_name for field in fields)
 
 
 def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
-    """Return the name of the path parameter of a nested field.
+    """Return the name of the path parameter that sets a field.
 
-    The name has no dots, because many tools do not accept dots in path parameters.
+    The name has no dots, because many tools do not accept dots in the names of path parameters.
+
+    Args:
+        fields: the fields on the path from the request to the field.
     """
     return "_".join(field.json_name for field in fields)
 
@@ -99,7 +117,13 @@ def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
 def path_parameter(
     descriptor: Descriptor, parameter: PathParameter, comments: Mapping[str, str]
 ) -> Definition:
-    """Return the definition of a path parameter."""
+    """Return the OpenAPI definition of a path parameter.
+
+    Args:
+        descriptor: the request type.
+        parameter: the parameter of the OpenAPI path.
+        comments: a mapping from the full name of a definition to the text of the definition's comment.
+    """
     if parameter.variable is None:
         return _parameter(parameter.name, "path", {"type": "string"}, "")
     field = variable_fields(descriptor, parameter.variable.field_path)[-1]
@@ -132,10 +156,10 @@ def query_parameters(
     """Return the query parameters of an HTTP rule.
 
     Args:
-        descriptor: the type of the request.
-        body: the body of the HTTP rule. If it is `*`, there are no query parameters.
-        bound: the field paths of the fields that the URL path sets.
-        comments: the full name of each definition → the text of its comment.
+        descriptor: the request type.
+        body: the `body` of the HTTP rule. If it is `*`, there are no query parameters.
+        bound: the field paths of the template variables.
+        comments: a mapping from the full name of a definition to the text of the definition's comment.
     """
     if body == "*":
         return []
@@ -146,14 +170,14 @@ def query_parameters(
 def _leaves(
     descriptor: Descriptor, above: tuple[FieldDescriptor, ...], excluded: set[FieldNames]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
-    """Yield the path to every field that the text of a parameter can set.
+    """Yield the field path of every field that a query parameter can set.
 
-    A message type that contains itself is entered only once on each path.
+    If a message type contains itself, the type is searched only once on each field path.
 
     Args:
         descriptor: the message type to search.
-        above: the fields from the request to the message type.
-        excluded: the paths of the fields to leave out.
+        above: the fields on the path from the request to the message type.
+        excluded: the field paths of the fields to leave out.
     """
     for field in descriptor.fields:
         path = (*above, field)
@@ -167,7 +191,11 @@ def _leaves(
 
 
 def _has_excluded_sibling(path: tuple[FieldDescriptor, ...], excluded: set[FieldNames]) -> bool:
-    """Return whether another member of the last field's oneof, or a field in such a member, is excluded."""
+    """Return whether a sibling of the last field on a field path is excluded.
+
+    A sibling is another field in the same oneof. A sibling also counts as excluded if a field inside the
+    sibling is excluded.
+    """
     prefix = tuple(one.name for one in path[:-1])
     siblings = {(*prefix, one.name) for one in other_members(path[-1])}
     return any(names[: len(path)] in siblings for names in excluded)

@@ -1,6 +1,6 @@
-"""Conversion of path templates of google.api.http to paths of OpenAPI.
+"""Conversion of google.api.http path templates to OpenAPI paths.
 
-A variable of OpenAPI is always one segment.
+In OpenAPI, a path parameter is always one segment of the path.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _METHODS_FOR_ANY = ("get", "put", "post", "delete", "patch")
 
 @dataclass(frozen=True, slots=True)
 class PathParameter:
-    """A parameter of an OpenAPI path. The parameter is one segment that a wildcard matches.
+    """A parameter of an OpenAPI path. The parameter stands for one wildcard of the template.
 
     Attributes:
-        name: the name of the parameter in the path.
-        variable: the template variable that contains the segment; None if no variable contains the segment.
-        form: the form of the whole variable, such as `shelves/*`, if the variable has several segments;
-            empty otherwise.
+        name: the name of the parameter in the OpenAPI path.
+        variable: the template variable that contains the wildcard; None if no variable contains it.
+        form: the segments of the template variable, such as `shelves/*`; empty if the variable has only one
+            segment.
         is_rest: whether the wildcard matches any number of segments.
     """
 
@@ -43,11 +43,11 @@ class PathParameter:
 
 @dataclass(frozen=True, slots=True)
 class PathTemplate:
-    """A path of the document, and the parameters of the path.
+    """An OpenAPI path and its parameters.
 
     Attributes:
-        key: the text of the path, with the names of the parameters in braces.
-        parameters: the parameters in the order of the path.
+        key: the text of the path. The names of the parameters are in braces.
+        parameters: the parameters, in the order in which they occur in the path.
     """
 
     key: str
@@ -58,11 +58,13 @@ PathSegment: TypeAlias = str | PathParameter
 
 
 def split_template(template: Template, name_of: Callable[[tuple[str, ...]], str]) -> list[PathSegment]:
-    """Return the segments of a template, with percent-encoded literals.
+    """Convert the segments of a path template to OpenAPI segments.
+
+    Literals are percent-encoded. Wildcards are converted to path parameters.
 
     Args:
-        template: the parsed template.
-        name_of: the function that returns the name of the parameter for a field path.
+        template: the parsed path template.
+        name_of: the function that returns the name of the path parameter for a field path.
     """
     segments: list[PathSegment] = []
     for index, segment in enumerate(template.segments):
@@ -92,13 +94,14 @@ def _parameter(
 
 
 class PathItems:
-    """The paths of the document.
+    """The paths of the OpenAPI document.
 
-    In OpenAPI, paths that differ only in the names of parameters are one path. The names of the path that
-    was added first are used.
+    In OpenAPI, two paths that differ only in the names of their parameters are the same path. For such a
+    path, the parameter names of the first added path are used.
 
     Attributes:
-        items: the text of each path → the operations of the path, by HTTP method.
+        items: a mapping from the text of a path to the path's operations. The operations are a mapping from
+            an HTTP method in lower case to an operation.
     """
 
     def __init__(self) -> None:
@@ -108,7 +111,13 @@ class PathItems:
     def add(
         self, http_method: str, template: Template, segments: list[PathSegment]
     ) -> Iterator[tuple[str, PathTemplate]]:
-        """Yield the HTTP method and the path of each operation of a rule. HTTP methods are in lower case."""
+        """Yield the HTTP method in lower case and the OpenAPI path of each operation of an HTTP rule.
+
+        Args:
+            http_method: the HTTP method of the HTTP rule; `*` for any HTTP method.
+            template: the parsed path template of the HTTP rule.
+            segments: the OpenAPI segments of the path template.
+        """
         suffix = f":{quote(template.custom_verb, safe=_PATH_SAFE)}" if template.custom_verb else ""
         for one in _METHODS_FOR_ANY if http_method == ANY_METHOD else (http_method.lower(),):
             if one not in HTTP_METHODS:
@@ -116,11 +125,17 @@ class PathItems:
             path = self._path(segments, suffix)
             if one not in self.items.get(path.key, {}):
                 yield one, path
-            elif http_method != ANY_METHOD:  # another template has the same path
+            elif http_method != ANY_METHOD:  # an earlier template has the same path
                 yield one, _join(_renamed(segments), suffix)
 
     def put(self, http_method: str, path: PathTemplate, operation: Definition) -> None:
-        """Add the operation of an HTTP method and a path."""
+        """Add an operation to the document.
+
+        Args:
+            http_method: the HTTP method in lower case.
+            path: the OpenAPI path of the operation.
+            operation: the definition of the operation.
+        """
         self.items.setdefault(path.key, {})[http_method] = operation
 
     def _path(self, segments: list[PathSegment], suffix: str) -> PathTemplate:

@@ -1,4 +1,4 @@
-"""The responses of operations: replies, errors and response headers."""
+"""The responses of OpenAPI operations: replies, errors and response headers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 def header_components() -> dict[str, Definition]:
-    """Return the components for the response headers."""
+    """Return the OpenAPI components for the response headers."""
     return {
         name: {"description": text, "required": is_required, "schema": {"type": "string"}}
         for name, (_, text, is_required) in _HEADERS.items()
@@ -54,7 +54,7 @@ def header_components() -> dict[str, Definition]:
 
 
 def error_components() -> dict[str, Definition]:
-    """Return the components for the error responses."""
+    """Return the OpenAPI components for the error responses."""
     return {
         _error_name(status): _response(description, {JSON: {"schema": reference(STATUS)}})
         for status, description in ERRORS.items()
@@ -62,7 +62,12 @@ def error_components() -> dict[str, Definition]:
 
 
 def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
-    """Return the schema of a detail of a Status. The type of the detail may be known or unknown."""
+    """Return the schema of a detail of a Status. The schema also allows a detail of an unknown type.
+
+    Args:
+        schema: the schema of the API. Its descriptor pool has the known detail types.
+        outputs: the component schemas for responses. The schemas of the known detail types are added.
+    """
     known = list(schema.pool.FindFileByName(_DETAILS).message_types_by_name.values())
     urls = [f"type.googleapis.com/{one.full_name}" for one in known if one.containing_type is None]
     other = {**ANY_SCHEMA, "properties": {"@type": {"type": "string", "not": {"enum": urls}}}}
@@ -72,14 +77,14 @@ def detail_schema(schema: Schema, outputs: MessageSchemas) -> JsonSchema:
 def responses(
     method: Method, rule: HttpRule, schema: Schema, outputs: MessageSchemas, name: str
 ) -> Definition:
-    """Return the responses of an operation.
+    """Return the responses of an OpenAPI operation.
 
     Args:
-        method: the method to call.
-        rule: the HTTP rule of the method.
-        schema: the schema with the types of long-running operations.
-        outputs: the component schemas for responses.
-        name: the name of the operation.
+        method: the method of the operation.
+        rule: the HTTP rule of the operation.
+        schema: the schema of the API, which has the types of long-running operations.
+        outputs: the component schemas for responses. Schemas that are missing are added.
+        name: the name of the OpenAPI operation.
     """
     success = _response("The response.", _content(method, rule, schema, outputs, name))
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}
@@ -111,7 +116,13 @@ def _content(
 
 
 def _stream(each: JsonSchema) -> Definition:
-    """Return the content of a stream as text, because OpenAPI 3.1 cannot describe a stream's elements."""
+    """Return the media type object for a stream of replies.
+
+    OpenAPI 3.1 cannot describe the elements of a stream. The schema therefore describes the stream as text.
+
+    Args:
+        each: the schema of one reply.
+    """
     text = {"type": "string", "contentMediaType": JSON, "contentSchema": each}
     return {
         "schema": {
@@ -129,9 +140,10 @@ def _part(method: Method, rule: HttpRule, outputs: MessageSchemas) -> JsonSchema
 
 
 def _operation(method: Method, schema: Schema, outputs: MessageSchemas, name: str) -> JsonSchema:
-    """Return the schema of the long-running operation that a method returns.
+    """Return the schema of the reply of a long-running method.
 
-    The schema has the metadata type and the response type of the method.
+    The reply is an operation message. Its schema describes the types that the Any fields `metadata` and
+    `response` contain for this method.
     """
     reply = descriptor_of(method.reply)
     if method.operation is None or not {"metadata", "response"} <= set(reply.fields_by_name):

@@ -57,7 +57,7 @@ _INTEGER_FORMATS = {
     FieldDescriptor.CPPTYPE_INT64: "int64",
     FieldDescriptor.CPPTYPE_UINT64: "uint64",
 }
-_MAX_FLOAT = 3.4028235e38  # the usual decimal text; the exact value is a little smaller
+_MAX_FLOAT = 3.4028235e38  # the usual decimal form of the largest float; the exact number is a little smaller
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
@@ -69,20 +69,27 @@ _PLAIN: dict[int, JsonSchema] = {
 
 
 def special_form(name: str) -> JsonSchema | None:
-    """Return the schema of a message type with a special JSON form; None for any other message type."""
+    """Return the schema of a message type with a special JSON form, or None for any other message type.
+
+    Args:
+        name: the full name of the message type.
+    """
     return dict(_FORMS[name]) if name in _FORMS else None
 
 
 def textual_schema(
     field: FieldDescriptor, constraints: FieldConstraints | None, empty: Empty, *, is_text: bool
 ) -> JsonSchema:
-    """Return the schema of a scalar, an enum, a wrapper, or another message type whose JSON form is a scalar.
+    """Return the schema of a value whose JSON form is a scalar.
+
+    Such a value is a scalar, an enum value, a wrapper, or a message such as a Timestamp.
 
     Args:
         field: the field of the value. If the field is a list, the schema is for one element.
-        constraints: the constraints of the field.
+        constraints: the constraints of the field; None if the field has no constraints.
         empty: the treatment of an empty value.
-        is_text: whether the schema is for the text of a parameter, where 64-bit integers have no quotes.
+        is_text: whether the schema is for a path or query parameter. If false, the schema is for JSON, where
+            64-bit integers are strings.
     """
     kind = field.message_type
     if kind is not None and kind.full_name not in WRAPPERS:
@@ -95,7 +102,7 @@ def textual_schema(
 
 
 def _is_element(field: FieldDescriptor) -> bool:
-    """Return whether the values of a field are elements of a list or map. Such elements are always set."""
+    """Return whether the values of a field are elements of a list or a map."""
     owner = field.containing_type
     return field.is_repeated or (owner is not None and owner.GetOptions().map_entry)
 
@@ -138,7 +145,7 @@ def _integer(field: FieldDescriptor, *, is_text: bool) -> JsonSchema:
 
 
 def integer_pattern(field: FieldDescriptor) -> str:
-    """Return the pattern for the text of an integer. The pattern limits the number of digits."""
+    """Return the pattern for the text of an integer field. The pattern limits the number of digits."""
     low, high = INTEGER_RANGES[field.cpp_type]
     sign = "-?" if low else ""
     return f"^{sign}(?:0|[1-9][0-9]{{0,{len(str(high)) - 1}}})$"
@@ -163,7 +170,13 @@ def _limits(
 
 
 def remarks(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_text: bool) -> list[str]:
-    """Return sentences for the constraints that no keyword of JSON Schema can express."""
+    """Return sentences that describe the constraints for which JSON Schema has no keyword.
+
+    Args:
+        field: the field of the value.
+        constraints: the constraints of the field; None if the field has no constraints.
+        is_text: whether the sentences are for a path or query parameter.
+    """
     if constraints is None:
         return []
     leaf, texts = leaf_field(field), []

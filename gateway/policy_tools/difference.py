@@ -29,8 +29,8 @@ class Difference:
     Attributes:
         sign: the kind of the difference: `+` for a value only in the new bundle, `-` for a value only in the
             old bundle, `~` for a changed value.
-        what: the kind and the name of the document, such as `Policy approved-source`, followed by the key in
-            the document if both bundles have the document.
+        what: the description of the part that differs. It is usually the kind and the name of a document,
+            such as `Policy approved-source`, followed by a key if both bundles have the document.
         before: the value in the old bundle, as JSON; empty if the old bundle has no value.
         after: the value in the new bundle, as JSON; empty if the new bundle has no value.
     """

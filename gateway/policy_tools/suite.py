@@ -1,6 +1,6 @@
 """Runs the tests of a bundle.
 
-The tests use the same decider as the gateway in service. Each test case defines the time of the request.
+The tests use the same decider as the gateway in service. The time of the request is fixed in each test case.
 """
 
 from __future__ import annotations
