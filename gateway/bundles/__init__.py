@@ -1,6 +1,7 @@
 """Bundles on disk: files, checksums, signatures, and the last good bundle.
 
-The module `signature` is imported only where a signature is needed: cryptography takes 9 MB of memory.
+The module `signature` is not imported here, because the package `cryptography` takes 9 MB of memory. Code
+that needs signatures imports the module itself.
 """
 
 from gateway.bundles.files import Stamp, read_bundle, signature_path, stamp_bundle, stamp_files, sums_path

@@ -1,4 +1,4 @@
-"""The files of a bundle on disk."""
+"""Reads the files of a bundle from the disk."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SIGNATURE_NAME = "bundle.sig"
 _SUFFIXES = {".yaml", ".yml"}
 
 Stamp: TypeAlias = tuple[str, int, int, int]
-"""The path, the inode, the size in bytes and the modification time in ns of a file.
+"""The path of a file, with the inode, the size in bytes and the modification time in nanoseconds.
 
-The three numbers are 0 if the file cannot be read.
+If the file does not exist or cannot be read, the three numbers are 0.
 """
 
 
 def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
-    """Return the files of a bundle, with the checksums and the signature.
+    """Return the files of a bundle, the signature and the list of checksums.
 
-    A bundle is all YAML files of a folder, or a single file. Hidden files and hidden folders are skipped.
-    In a ConfigMap that Kubernetes mounts, the visible folder has only links. The files are in a hidden
-    folder.
+    A bundle is a folder with YAML files, or a single file. Hidden files and hidden folders are skipped. If
+    Kubernetes mounts a ConfigMap as the folder, the files are in a hidden folder, and the visible names are
+    links to these files.
 
     Args:
         path: the path of the folder or of the single file.
-        has_sums: whether to read the list of checksums. A caller that will write a new list passes false.
+        has_sums: whether to read the list of checksums. False is for a caller that writes a new list.
 
     Raises:
         FaultsError: there is no bundle, a file cannot be read, or the list of checksums is malformed.
@@ -69,7 +69,8 @@ def _read_bundle(path: Path, *, has_sums: bool) -> BundleFiles:
 def signature_path(bundle: Path) -> Path:
     """Return the path of the signature of a bundle.
 
-    The signature of a folder is in the folder. The signature of a single file is next to the file.
+    If the bundle is a folder, the signature is in the folder. If the bundle is a single file, the signature
+    is in the same folder as the file.
     """
     return bundle / SIGNATURE_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sig")
 
@@ -77,21 +78,22 @@ def signature_path(bundle: Path) -> Path:
 def sums_path(bundle: Path) -> Path:
     """Return the path of the list of checksums of a bundle.
 
-    The list of a folder is in the folder. The list of a single file is next to the file.
+    If the bundle is a folder, the list is in the folder. If the bundle is a single file, the list is in the
+    same folder as the file.
     """
     return bundle / SUMS_NAME if bundle.is_dir() else bundle.with_name(f"{bundle.name}.sum")
 
 
 def stamp_bundle(path: Path) -> frozenset[Stamp]:
-    """Return the stamps of every file and folder of a bundle.
+    """Return the stamps of all files and folders of a bundle.
 
-    The stamps change when a file is written, created, moved or deleted, even if the content of the file
-    stays the same.
+    The stamps change when a file is written, created, moved or deleted. They change even if the new content
+    of a file is equal to the old content.
     """
     try:
         walk = _walk(path)
         beside = [signature_path(path), sums_path(path)]
-    except OSError:  # a bundle that cannot be read counts as unchanged
+    except OSError:  # without access to the bundle, only its path has a stamp
         return stamp_files([path])
     return stamp_files([*walk.files, *walk.folders, *beside])
 
@@ -111,12 +113,12 @@ def _stamp(path: Path) -> Stamp:
 
 @dataclass(slots=True)
 class _Walk:
-    """A search for the files of a bundle. Links are followed. A folder that cannot be read is a fault.
+    """A search for the YAML files of a bundle. Links are followed.
 
     Attributes:
-        files: the files that were found.
+        files: the YAML files that were found.
         folders: the folders that were searched.
-        faults: the faults that were found.
+        faults: the faults: folders that cannot be read, and links to a folder that contains the link.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -165,14 +167,17 @@ def _name(path: Path, faults: list[Fault]) -> str:
 
 
 def _read_optional(file: Path, faults: list[Fault]) -> str | None:
-    """Return the text of an optional file, or None if there is no file. A broken link is a fault."""
+    """Return the text of an optional file, or None if there is no file.
+
+    If the path is a broken link, or the file cannot be read, add a fault and return an empty text.
+    """
     return _read(file, faults) if file.is_symlink() or file.exists() else None
 
 
 def _read(file: Path, faults: list[Fault]) -> str:
-    """Return the text of a file, or add a fault if the file cannot be read.
+    """Return the text of a file. If the file cannot be read, add a fault and return an empty text.
 
-    The line ends are not changed, because the hash includes the line ends.
+    The line ends are not converted, because the hash of the bundle includes the line ends.
     """
     reason = "not a regular file"  # reading a pipe could block forever
     try:

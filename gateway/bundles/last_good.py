@@ -1,6 +1,6 @@
-"""The last good bundle: a file with a copy of the active bundle.
+"""The file with the last good bundle, which is a copy of the active bundle.
 
-If the configured bundle is invalid at start-up, the gateway falls back to the copy.
+If the configured bundle is invalid at start-up, the gateway falls back to the last good bundle.
 """
 
 from __future__ import annotations
@@ -19,27 +19,34 @@ if TYPE_CHECKING:
 
 
 class _SavedBundle(BaseModel):
-    """The content of the file with the last good bundle."""
+    """The JSON content of the file with the last good bundle.
+
+    Attributes:
+        hash: the hash of the bundle.
+        files: a mapping from the name of each file of the bundle to the text of the file.
+        signature: the signature of the bundle; None if the bundle has no signature.
+        sums: the list of checksums; None if the bundle has no such list.
+    """
 
     model_config = ConfigDict(strict=True)
 
     hash: str
     files: dict[str, str]
     signature: str | None
-    sums: str | None = None  # files of earlier versions have no checksums
+    sums: str | None = None  # earlier versions of the gateway do not write this key
 
 
 class LastGood:
-    """A file with one complete bundle. The file is replaced atomically."""
+    """The file with the last good bundle. When a bundle is saved, the file is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, files: BundleFiles) -> None:
-        """Save a bundle.
+        """Replace the saved bundle by a new bundle.
 
         Raises:
-            OSError: the bundle cannot be written. The previously saved bundle stays in the file.
+            OSError: the new bundle cannot be written.
         """
         saved = _SavedBundle(
             hash=files.hash, files=dict(files.texts), signature=files.signature, sums=files.sums
@@ -58,7 +65,7 @@ class LastGood:
         self._sync_folder()
 
     def _sync_folder(self) -> None:
-        """Write the folder to the disk, so that the new file name is not lost if the power fails."""
+        """Write the folder to the disk. Without this step, a power failure could bring back the old file."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -69,7 +76,7 @@ class LastGood:
         """Return the saved bundle.
 
         Raises:
-            FaultsError: there is no saved bundle, or the saved bundle cannot be read or was altered.
+            FaultsError: the file does not exist, cannot be read or is malformed, or the bundle was altered.
         """
         try:
             saved = _SavedBundle.model_validate_json(self._path.read_bytes())

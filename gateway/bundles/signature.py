@@ -1,8 +1,8 @@
 """Detached signatures of bundles.
 
 A signature is an Ed25519 signature (https://www.rfc-editor.org/rfc/rfc8032) in base64. The signed text
-is the hash of the bundle, `sha256:…`. The hash covers every file. If a file is added, removed, renamed
-or changed, the signature is therefore invalid.
+is the hash of the bundle, `sha256:…`. The hash includes the names and contents of all files of the bundle.
+The signature is therefore invalid after a file is added, removed, renamed or changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PublicKey:
-    """A public key, which verifies the signatures of bundles."""
+    """A public key that verifies the signatures of bundles."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
@@ -33,16 +33,16 @@ class PublicKey:
 
         Args:
             files: the files and the signature of the bundle.
-            name: the name of the bundle, for error messages.
+            name: the name of the bundle in error messages.
 
         Raises:
-            FaultsError: there is no signature, or the signature is invalid for the bundle and the key.
+            FaultsError: the bundle has no signature, or the signature does not match the bundle and the key.
         """
         if files.signature is None:
             raise _refuse(name, "the bundle is not signed, and policies.public_key requires a signature")
         try:
             self._key.verify(base64.b64decode(files.signature.strip(), validate=True), files.hash.encode())
-        except ValueError as error:  # includes binascii.Error
+        except ValueError as error:  # binascii.Error is a ValueError
             raise _refuse(name, "the signature is not base64") from error
         except InvalidSignature as error:
             reason = "the signature does not match: the bundle was altered, or signed with another key"
@@ -53,7 +53,7 @@ def load_public_key(path: Path) -> PublicKey:
     """Read a public key from a PEM file.
 
     Raises:
-        FaultsError: the file cannot be read, or is not an Ed25519 public key.
+        FaultsError: the file cannot be read, or does not contain an Ed25519 public key.
     """
     try:
         key = load_pem_public_key(path.read_bytes())
@@ -67,14 +67,14 @@ def load_public_key(path: Path) -> PublicKey:
 
 
 def sign_bundle(files: BundleFiles, private_key: Path) -> str:
-    """Return the signature of a bundle, in base64.
+    """Sign a bundle, and return the signature in base64.
 
     Args:
         files: the files of the bundle.
-        private_key: the path of a PEM file with an Ed25519 private key that has no password.
+        private_key: the path of a PEM file that contains an Ed25519 private key without a password.
 
     Raises:
-        FaultsError: the key cannot be read or used.
+        FaultsError: the PEM file cannot be read, or does not contain such a private key.
     """
     try:
         key = load_pem_private_key(private_key.read_bytes(), password=None)

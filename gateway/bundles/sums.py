@@ -1,9 +1,9 @@
-"""`bundle.sum`: the list of the files of a bundle, with the hash of each file.
+"""The list of checksums `bundle.sum`. It contains the name and the hash of each file of a bundle.
 
-The list has the format of sha256sum, so `sha256sum --check bundle.sum` can read the list. See
-https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html. A line has 64 hex
-digits, two spaces and the name of a file. If backslashes or line breaks in the name are escaped, the
-line starts with a backslash.
+The list has the format of the tool sha256sum, so the command `sha256sum --check bundle.sum` can check the
+files. See https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html. A line has 64
+hex digits, two spaces and the name of a file. If the name contains a backslash or a line break, this
+character is escaped, and the line starts with a backslash.
 """
 
 from __future__ import annotations
@@ -26,14 +26,18 @@ _ESCAPES = {text: escape for escape, text in _ESCAPED.items()}
 
 
 def write_sums(texts: Mapping[str, str]) -> str:
-    """Return the list of the files of a bundle, sorted by name."""
+    """Return the text of the list of checksums. The files are sorted by name.
+
+    Args:
+        texts: a mapping from the name of each file of the bundle to the text of the file.
+    """
     return "".join(_to_line(name, _hash(texts[name])) for name in sorted(texts))
 
 
 def check_sums(files: BundleFiles) -> None:
-    """Check the files of a bundle against the bundle's list of checksums.
+    """Compare the files of a bundle with the list of checksums of the bundle.
 
-    A bundle without a list is accepted.
+    A bundle without a list of checksums is accepted.
 
     Raises:
         FaultsError: a file is missing, altered or not listed, or the list is malformed.
@@ -47,18 +51,17 @@ def check_sums(files: BundleFiles) -> None:
 
 
 def parse_sums(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
-    """Read a list of checksums.
+    """Parse a list of checksums, and return the hashes and the faults of the list.
+
+    The hashes are a mapping from the name of each listed file to the hash of the file in hex.
 
     Args:
         text: the text of the list.
-        file: the name of the list, for error messages.
-
-    Returns:
-        The name of each file → the hash of the file in hex, and the faults of the list.
+        file: the name of the list in error messages.
     """
     sums: dict[str, str] = {}
     faults: list[Fault] = []
-    # splitlines() is not used, because names may contain other characters at which splitlines() splits.
+    # splitlines() is not used, because it also splits at characters that file names may contain.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         at = Position(file, number, 1)
         match = _LINE.fullmatch(line.removesuffix("\r"))
