@@ -1,4 +1,4 @@
-"""Links to objects in Object Storage. Images are created from these objects."""
+"""Links to objects in Object Storage. The cloud creates images from such objects."""
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts
 from gateway.object_storage.link import MAX_LENGTH, Link, parse_link

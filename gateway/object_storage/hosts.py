@@ -1,7 +1,7 @@
 """The host names of Object Storage.
 
-The host names are checked, so that each link names exactly one bucket. Sources:
-https://yandex.cloud/en/docs/storage/concepts/bucket#bucket-url,
+The configured host names are checked, so that each link names exactly one bucket. The host names are
+documented in https://yandex.cloud/en/docs/storage/concepts/bucket#bucket-url and in
 https://yandex.cloud/en/docs/storage/operations/hosting/setup.
 """
 
@@ -23,14 +23,16 @@ _RESERVED_LABEL = re.compile(r"(?:^|\.)[a-z0-9-]{2}--")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """The host names of the service. In a link, the name of a bucket may precede the host name.
+    """The host names of Object Storage. In a link, the name of a bucket may precede the host name.
 
     Attributes:
-        storage: the hosts that serve the bytes of objects.
-        website: the hosts of published websites. A website may respond with a redirect instead of an object.
+        storage: the names of the hosts that serve objects.
+        website: the names of the hosts that serve published websites. A website may respond with a redirect
+            instead of an object.
 
     Raises:
-        ValueError: a name is not a plain host name, two names make a link ambiguous, or `storage` is empty.
+        ValueError: on construction, if `storage` is empty, a name is not a plain host name, or two names make
+            a link ambiguous.
     """
 
     storage: tuple[str, ...] = ("storage.yandexcloud.net", "s3.yandexcloud.net", "storage.cloud.yandex.net")
@@ -53,8 +55,11 @@ class Hosts:
     def find(self, host: str) -> tuple[str, bool] | None:
         """Return the bucket in a host name, and whether the host serves websites.
 
-        The bucket is empty if the host name contains no bucket. The result is None if the host does not
-        belong to the service.
+        The bucket is empty if the host name contains no bucket. Return None if the host does not belong to
+        Object Storage.
+
+        Args:
+            host: the host name in a link.
         """
         is_website = self._websites.get(host)
         if is_website is not None:
@@ -66,7 +71,7 @@ class Hosts:
 
 
 def has_reserved_label(name: str) -> bool:
-    """Return whether a label of a name has '--' as its third and fourth characters.
+    """Return whether a host name has a label with '--' as the third and fourth characters.
 
     Such a label can be the encoded form of another label.
     """

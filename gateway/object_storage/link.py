@@ -1,8 +1,8 @@
 """A strict parser of links to Object Storage.
 
-A link is refused if a lenient parser could read another host, bucket or key in the link. The gateway
-does not fix such a link. The upstream receives exactly the text that policies evaluated, and reads the
-text with its own parser. The forms of links are described in
+The gateway forwards the text of a link unchanged, and the upstream parses the text with another parser. A
+link is therefore refused if a lenient parser could read another host, bucket or key in the link. The
+gateway does not correct such a link. The forms of links are described in
 https://yandex.cloud/en/docs/storage/concepts/object#object-url.
 """
 
@@ -20,13 +20,12 @@ from gateway.object_storage.signature import parse_signature
 if TYPE_CHECKING:
     from datetime import datetime
 
-# The limit of the API for `uri`, in code points. A link of this length cannot have a key of more than 1024
-# bytes, which is the limit of the service for keys.
+# The API limits `uri` to this number of code points. Object Storage limits a key to 1024 bytes. A link that
+# is not too long cannot have a longer key.
 MAX_LENGTH = 1024
 
-# The characters of https://www.rfc-editor.org/rfc/rfc3986#appendix-A, except '[', ']', '#', ';' and '+'.
-# No valid link has '[', ']' or '#'. Some parsers end a path or a parameter at ';'. Some parsers read '+' as a
-# space.
+# Five characters of https://www.rfc-editor.org/rfc/rfc3986#appendix-A are left out. A valid link never has
+# '[', ']' or '#'. Some parsers end a path or a parameter at ';'. Some parsers read '+' as a space.
 _CHARACTER = r"A-Za-z0-9\-._~:/@!$&'()*,=%"
 _CHARACTERS = re.compile(rf"[{_CHARACTER}?]+")
 _FORM = re.compile(
@@ -48,10 +47,9 @@ class Link:
         host: the host name, as written in the link.
         bucket: the name of the bucket.
         key: the key of the object, percent-decoded once.
-        style: the style of the link: `path` for a bucket in the path, `virtual-hosted` for a bucket in the
-            host name, `website` for a published website. The bucket of a website may be in the path or in
-            the host name.
-        expires: the time when the signature of a pre-signed link expires; None without a signature.
+        style: the style of the link. It is `path` if the bucket is in the path, and `virtual-hosted` if the
+            bucket is in the host name. For a published website, the style is always `website`.
+        expires: the time when the signature of the link expires; None if the link has no signature.
     """
 
     scheme: Literal["https", "http"]
@@ -63,21 +61,25 @@ class Link:
 
     @property
     def presigned(self) -> bool:
-        """Whether the query has a signature."""
+        """Whether the link has a signature in the query."""
         return self.expires is not None
 
     @property
     def extension(self) -> str:
-        """The text after the last dot in the last segment of the key, in lower case; empty without a dot."""
+        """The file extension of the key in lower case, without the dot; empty if there is no extension."""
         _, dot, extension = self.key.rpartition("/")[2].rpartition(".")
         return extension.lower() if dot else ""
 
 
 def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
-    """Parse a link of any style. Only policies use the result. The gateway forwards the original text.
+    """Parse a link of any style.
+
+    Args:
+        text: the text of the link.
+        hosts: the host names of Object Storage.
 
     Raises:
-        LinkError: the text is not a link, or can be read in more than one way.
+        LinkError: the text is not a link to an object, or different parsers could read the text differently.
     """
     scheme, host, path, query = _split(text)
     host_bucket, is_website = _find_host(host, hosts)
@@ -101,7 +103,10 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:
-    """Return the scheme, host, path and query of a link, as written. Without a `?`, the query is None."""
+    """Return the scheme, host, path and query of a link, as written in the link.
+
+    The query is None if the link has no `?`.
+    """
     if len(text) > MAX_LENGTH:
         raise LinkError(f"the link is longer than {MAX_LENGTH} characters; shorten the key")
     match = _FORM.fullmatch(text)
@@ -145,7 +150,10 @@ def _find_host(host: str, hosts: Hosts) -> tuple[str, bool]:
 
 
 def _split_path(path: str) -> tuple[str, str]:
-    """Return the bucket and the percent-encoded key that a path in path style contains."""
+    """Return the bucket and the percent-encoded key in the path of a link.
+
+    The path must start with the bucket.
+    """
     bucket, _, rest = path[1:].partition("/")
     return bucket, rest
 
@@ -164,7 +172,7 @@ def _check_bucket(bucket: str, hosts: Hosts) -> None:
 
 
 def _check_host_bucket(bucket: str, scheme: str) -> None:
-    """Refuse a bucket that is allowed in a path but not in a host name."""
+    """Refuse a bucket name that is allowed in a path but not in a host name."""
     if "." in bucket and scheme == "https":
         raise LinkError("a bucket with dots has no certificate of its own; put it in the path")
     if has_reserved_label(bucket):
@@ -176,15 +184,19 @@ def _check_host_bucket(bucket: str, scheme: str) -> None:
 def _check_bucket_is_given_once(bucket: str, key: str) -> None:
     """Refuse a link that has the bucket both in the host name and at the start of the path.
 
-    The service reads the bucket in the path as a folder of the key, which is probably not intended. A
-    parser that supports only the path style reads the bucket in the path as the bucket, not as a folder.
+    Object Storage reads the second occurrence as the first part of the key. A parser that supports only the
+    path style reads the second occurrence as the bucket.
+
+    Args:
+        bucket: the bucket in the host name.
+        key: the key in the path.
     """
     if key == bucket or key.startswith(f"{bucket}/"):
         raise LinkError("the bucket is in the host and in the path; put it in the path only")
 
 
 def _check_website(key: str, query: str | None) -> None:
-    # For a folder, a website responds with the index page of the folder, see
+    # If a key ends in '/', a website responds with the index page of the folder. See
     # https://yandex.cloud/en/docs/storage/operations/hosting/setup.
     if key.endswith("/"):
         raise LinkError("a site serves another object for a key that ends in '/'; name that object")

@@ -1,9 +1,10 @@
-"""The path of a link, and the key of the object in the path. A key is decoded once and never normalised.
+"""The path of a link, and the object key in the path. A key is decoded once and never normalised.
 
-The service may read a text as part of a key, while a careless parser reads the text as a delimiter. The
-gateway refuses such a text. A careless parser makes one of these errors: it decodes the path before it
-splits the path, it decodes the path twice, it drops characters, or it replaces characters with similar
-characters. Keys are described in https://yandex.cloud/en/docs/storage/concepts/object#key.
+The gateway refuses a path that different parsers could read differently. Object Storage may read some
+characters as a part of the key, while a faulty parser reads the same characters as a delimiter. A faulty
+parser may decode the path before it splits the path. It may decode the path twice. It may also drop
+characters, or replace characters with similar characters. Keys are described in
+https://yandex.cloud/en/docs/storage/concepts/object#key.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN_ESCAPE = re.compile(r"%(?:2[3eEfF]|3[fF]|5[cC]|[01][0-9A-Fa-f]|7[fF])")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _DELIMITERS = r"./\?#%"
-# The characters of https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point for which
-# str.isprintable returns true.
+# The invisible characters that str.isprintable does not find. They have the Unicode property
+# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that a parser could read as another path.
+    """Refuse a percent-encoded path that a faulty parser could read as another path.
 
     Raises:
-        LinkError: a parser could read the path as another path.
+        LinkError: the path has a segment `.` or `..`, a malformed percent escape, or an escape that is not
+            allowed.
     """
     if "/." in path and any(segment in {".", ".."} for segment in path.split("/")):
         raise LinkError("the path has a segment '.' or '..'; leave it out")
@@ -46,10 +48,13 @@ def check_path(path: str) -> None:
 
 
 def parse_key(encoded: str) -> str:
-    """Decode the key in a path that `check_path` has accepted.
+    """Percent-decode the key of an object. The path with the key must have passed `check_path`.
+
+    Args:
+        encoded: the percent-encoded key.
 
     Raises:
-        LinkError: the key is empty, or a parser could read the key as another key.
+        LinkError: the key is empty, is not UTF-8, or could be read as another key by a faulty parser.
     """
     if not encoded:
         raise LinkError("the link names no object; write its key after the bucket")
@@ -69,9 +74,9 @@ def parse_key(encoded: str) -> str:
 
 
 def _check_letters(key: str) -> None:
-    """Refuse a key that has invisible characters, or characters that look like delimiters.
+    """Refuse a key with invisible characters, or with characters that look like delimiters.
 
-    Also refuse a key that a parser could change to another key by Unicode normalisation.
+    Also refuse a key that Unicode normalisation would change to another key.
     """
     if not key.isprintable() or _INVISIBLE.search(key):
         raise LinkError("the object's key has a control character or an invisible one; rename the object")

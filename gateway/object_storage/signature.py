@@ -1,9 +1,12 @@
-"""The query of a pre-signed link: one complete signature, and no parameter that selects other bytes.
+"""The query of a pre-signed link.
 
-The form of the query is described in https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls. The
-signature is not verified, because the gateway does not have the signing key. The gateway refuses
-duplicate names, names in another case and percent-encoded names, because parsers read such names in
-different ways.
+The query must have exactly one complete signature. It must not have a parameter that changes which bytes
+the link returns. The form of the query is described in
+https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls.
+
+The signature is not verified, because the gateway does not have the signing key. The gateway refuses
+duplicate names, percent-encoded names and names with wrong upper or lower case, because different parsers
+read such names differently.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from gateway.object_storage.link_error import LinkError
 _MAX_EXPIRES_S = 2_592_000
 
 _SLASH = "(?:/|%2[Ff])"
-# Free text. Encoded delimiters (& # %) are not allowed: a parser that decodes the text first would split the
-# text at a delimiter. An apostrophe is not allowed, because browsers rewrite an apostrophe.
+# Free text. The percent-encoded delimiters &, # and % are not allowed. A parser that decodes the query before
+# it splits the query would split the text there. An apostrophe is not allowed, because browsers encode it.
 _TEXT = re.compile(
     r"(?:[A-Za-z0-9\-._~:/@!$()*,]|%(?:2[0-247-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
 )
@@ -32,7 +35,8 @@ _REQUIRED = {
     "X-Amz-SignedHeaders": re.compile("(?:[a-z0-9-]+%3[Bb])*host(?:%3[Bb][a-z0-9-]+)*"),
     "X-Amz-Signature": re.compile("[0-9a-f]{64}"),
 }
-# Parameters that SDKs add, and parameters that override response headers without changing the bytes.
+# Parameters that SDKs add, and parameters that override response headers. They do not change the bytes of the
+# response.
 _OPTIONAL = {
     "X-Amz-Security-Token": _TEXT,
     "X-Amz-Content-Sha256": re.compile("UNSIGNED-PAYLOAD"),
@@ -46,8 +50,8 @@ _OPTIONAL = {
 }
 _FORMS = _REQUIRED | _OPTIONAL
 _IN_LOWER_CASE = {name.lower(): name for name in _FORMS}
-# These parameters select an older version or a part of the object, or make a client decompress the bytes
-# before the client checks the bytes.
+# The parameters `partNumber` and `versionId` select a part or an older version of the object. The parameter
+# `response-content-encoding` makes a client decompress the bytes before it checks them.
 _SELECT_OTHER_BYTES = ("partNumber", "response-content-encoding", "versionId")
 
 
@@ -55,10 +59,12 @@ def parse_signature(query: str) -> datetime:
     """Return the time when the signature of a pre-signed link expires.
 
     Args:
-        query: the text after '?' in the link, as written. All its characters must be allowed in links.
+        query: the text after the first '?' in the link, not decoded. It must contain only characters that are
+            allowed in links.
 
     Raises:
-        LinkError: the query is not exactly one complete signature.
+        LinkError: the query does not have exactly one complete signature, or has a parameter that is not
+            allowed.
     """
     values = _read_parameters(query)
     missing = _REQUIRED.keys() - values.keys()
