@@ -1,4 +1,4 @@
-"""The limit of concurrent calls."""
+"""The limit on the number of concurrent calls."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 class ConcurrencyLimit:
-    """The limit of concurrent calls, for both listeners and all snapshots together.
+    """The limit on the number of concurrent calls. Both listeners and all snapshots share the limit.
 
-    A call takes a slot before the request message is received. When the limit is reached, a new call
-    takes the slot of the call that has waited longest for its request message. Otherwise, callers that
-    do not send a request message could block other callers.
+    A call takes a slot before the gateway receives the call's request message. When the limit is reached, a
+    new call takes over the slot of the call that has waited longest for its request message. This rule
+    prevents clients that never send a request message from blocking all slots.
 
     Attributes:
-        forwarding: the tasks of the changes that were forwarded. A task completes even if the caller
-            disconnects or the snapshot is replaced.
+        forwarding: the running tasks that forward calls which change something. Such a task continues if the
+            caller disconnects or the snapshot is replaced.
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit = limit
         self._metrics = metrics
         self._active = 0
-        self._receiving: dict[Slot, asyncio.Timeout] = {}  # the first slot has waited longest
+        self._receiving: dict[Slot, asyncio.Timeout] = {}  # the call of the first slot has waited longest
         self.forwarding: set[asyncio.Task[Any]] = set()
 
     def acquire(self) -> Slot:
         """Return a slot for a new call.
 
-        The slot is taken until the `with` block of the slot ends. If the slot is held for a task, the slot
-        is also taken until the task is done.
+        The slot is released when the `with` block of the slot ends. If the slot is held for a task, the slot
+        is released when both the `with` block and the task have ended.
 
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED, because the limit is reached and no slot can be taken over.
+            GatewayError: RESOURCE_EXHAUSTED. The limit is reached, and no slot can be taken over.
         """
         if self._active >= self._limit and not self._evict():
             message = f"{self._limit} calls are under way; try again later"
@@ -49,25 +49,30 @@ class ConcurrencyLimit:
         return Slot(self)
 
     def release(self) -> None:
-        """Release one slot. Only a Slot calls this method."""
+        """Decrease the number of active calls by one. Only the class Slot calls this method."""
         self._active -= 1
         self._metrics.change_active(-1)
 
     def add_receiving(self, slot: Slot, timeout: asyncio.Timeout) -> None:
-        """Register a call that waits for its request message. Only a Slot calls this method."""
+        """Register a call that waits for its request message. Only the class Receiving calls this method.
+
+        Args:
+            slot: the slot of the waiting call.
+            timeout: the timeout of the waiting call. The call is ended by means of this timeout.
+        """
         self._receiving[slot] = timeout
 
     def remove_receiving(self, slot: Slot) -> bool:
-        """Remove a call that no longer waits for its request message. Only a Slot calls this method.
+        """Remove a call that no longer waits for its request message, and return whether it has its slot.
 
-        Return true if the call still had its slot, and false if another call has taken the slot.
+        Return false if a new call has taken over the slot. Only the class Receiving calls this method.
         """
         return self._receiving.pop(slot, None) is not None
 
     def _evict(self) -> bool:
-        """End the call that has waited longest for its request message, and release the call's slot.
+        """End the call that has waited longest for its request message, and release the slot of this call.
 
-        Return whether there was such a call.
+        Return whether a call was ended.
         """
         for slot, timeout in self._receiving.items():
             if not timeout.expired():
@@ -79,10 +84,11 @@ class ConcurrencyLimit:
 
 
 class Receiving:
-    """The block in which a call receives its request message.
+    """A context manager. In its `with` block, the gateway receives the request message of a call.
 
-    Its end raises TimeoutError if the message did not arrive in time, and GatewayError
-    (RESOURCE_EXHAUSTED) if a new call has taken the slot.
+    Raises:
+        TimeoutError: at the end of the block, if the request message did not arrive in time.
+        GatewayError: RESOURCE_EXHAUSTED, at the end of the block, if a new call has taken over the slot.
     """
 
     __slots__ = ("_limit", "_slot", "_timeout")
@@ -111,13 +117,13 @@ class Receiving:
         else:
             if kind is not None:
                 return
-        if not is_waiting:  # even if the message arrived: another call has the slot
+        if not is_waiting:  # a new call has the slot, even if the request message arrived
             message = "too many calls wait for their request messages; send it with the head of the call"
             raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
 
 
 class Slot:
-    """The slot of one active call. A slot is a context manager that can be entered only once."""
+    """The slot of one active call. A slot is a context manager, which can be used only once."""
 
     __slots__ = ("_is_released", "_limit", "_task")
 
@@ -127,10 +133,10 @@ class Slot:
         self._is_released = False
 
     def receiving(self, deadline: float) -> Receiving:
-        """Return a context manager. The caller receives the request message in the `with` block.
+        """Return a context manager. The request message must be received in its `with` block.
 
         Args:
-            deadline: the time of the event loop's clock, in seconds, when the block is cancelled.
+            deadline: the time when the `with` block is cancelled, in seconds of the event loop's clock.
         """
         return Receiving(self._limit, self, deadline)
 
@@ -141,7 +147,7 @@ class Slot:
         task.add_done_callback(self._limit.forwarding.discard)
 
     def release(self) -> None:
-        """Release the slot. Further calls have no effect."""
+        """Release the slot. If the slot is already released, do nothing."""
         if not self._is_released:
             self._is_released = True
             self._limit.release()
