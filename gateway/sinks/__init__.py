@@ -1,4 +1,7 @@
-"""The sinks, which store the records of calls. The configuration keys of a sink are in the sink's module."""
+"""Sinks. A sink stores the records of calls.
+
+Each sink has its own module, which also defines the configuration keys of the sink.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,14 @@ SINKS: Mapping[SinkName, Callable[[Any], Sink | None]] = {
     SinkName.FILE: open_file,
     SinkName.NONE: lambda _section: None,
 }
-"""The name of each sink → the function that opens the sink, given the section of the configuration."""
+"""A mapping from the name of each sink to the function that opens the sink.
+
+The argument of the function is the section of the configuration with the keys of the sink.
+"""
 
 
 def open_sink(name: SinkName, section: object) -> Sink | None:
-    """Open a sink, or return None for the sink that stores no records.
+    """Open a sink. Return None for the name `none`, because this sink stores no records.
 
     Args:
         name: the name of the sink.

@@ -1,4 +1,4 @@
-"""A sink that writes to a file of JSON lines. After log rotation, the sink opens a new file."""
+"""A sink that writes to a file of JSON lines. After log rotation, the sink writes to a new file."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def open_file(section: FileSection) -> FileSink:
 
 
 class FileSink:
-    """Appends records to a file of JSON lines. If log rotation has moved the file, a new file is opened."""
+    """Appends records to a file of JSON lines. After log rotation moves the file, a new file is opened."""
 
     is_durable = True
 
     def __init__(self, path: Path, *, survives_power_loss: bool) -> None:
-        """Open the file. A character device, such as /dev/null, is accepted too.
+        """Open the file. The file may also be a character device, such as /dev/null.
 
         Args:
             path: the path of the file.
@@ -59,7 +59,11 @@ class FileSink:
         self._descriptor = self._open()
 
     def write(self, records: bytes) -> None:
-        """Append records. If not all records can be written, truncate the file to its previous size."""
+        """Append records to the file. If an error occurs, truncate the file to its previous size.
+
+        Raises:
+            OSError: not all records could be written.
+        """
         self._reopen_if_moved()
         start = os.fstat(self._descriptor).st_size
         left = memoryview(records)
@@ -80,7 +84,7 @@ class FileSink:
     def _open(self) -> int:
         """Open the file, and return the file descriptor.
 
-        Without O_NONBLOCK, opening a FIFO would wait for a process that reads the FIFO.
+        The flag O_NONBLOCK is used because otherwise, opening a FIFO would wait for a reader of the FIFO.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         try:
@@ -99,7 +103,7 @@ class FileSink:
         return descriptor
 
     def _reopen_if_moved(self) -> None:
-        """Open the file at the path again, if the path no longer leads to the open file."""
+        """Open a new file if the file at the path is no longer the open file."""
         try:
             named, own = self._path.stat(), os.fstat(self._descriptor)
             is_own = (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)

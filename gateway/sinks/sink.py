@@ -1,4 +1,4 @@
-"""The interface of a sink, and the error of a sink that cannot be opened."""
+"""The interface of sinks, and the error for a sink that cannot be opened."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ from typing import Protocol
 
 
 class Sink(Protocol):
-    """A store of records.
+    """The interface of a sink. A sink stores records.
 
     Attributes:
-        is_durable: whether written records are still stored after this process ends.
+        is_durable: whether the sink itself keeps the records after the gateway process ends.
     """
 
     is_durable: bool
 
     def write(self, records: bytes) -> None:
-        """Store complete records: all records, or none if there is an error. The method runs in a thread.
+        """Store records. This method runs in a worker thread.
+
+        Args:
+            records: the complete records as JSON lines.
 
         Raises:
             OSError: the records cannot be stored.
         """
 
     def close(self) -> None:
-        """Close the file or the connection."""
+        """Release the resources of the sink."""
 
 
 class SinkError(Exception):
     """A sink cannot be opened.
 
     Attributes:
-        place: the file or stream that cannot be used.
-        key: the key in the configuration section whose value has to change.
+        place: the name of the file or stream that cannot be used.
+        key: the name of the configuration key that has the wrong value.
         reason: the reason why the file or stream cannot be used.
     """
 

@@ -1,4 +1,4 @@
-"""A sink that writes to standard output. The environment of the gateway collects the output."""
+"""A sink that writes to standard output."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class StdoutSink:
         self._is_torn = False
 
     def write(self, records: bytes) -> None:
-        """Write all records. If a pipe accepts only a part, write the rest when the pipe accepts more."""
+        """Write all records. If a pipe accepts only some bytes, wait until the pipe accepts more bytes."""
         # After a failure in the middle of a record, the next record starts on a new line.
         left = memoryview(b"\n" + records if self._is_torn else records)
         while left:
             try:
                 written = os.write(self._descriptor, left)
-            except BlockingIOError:  # another process that shares the descriptor made it non-blocking
+            except BlockingIOError:  # another process has set the shared descriptor to non-blocking mode
                 select.select([], [self._descriptor], [])
             else:
                 self._is_torn = left[written - 1] != _NEWLINE
