@@ -28,7 +28,7 @@ _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
 class Empty(Enum):
-    """How a schema treats an empty value. An empty value is an empty text, an empty list or zero."""
+    """The treatment of an empty value by a schema. An empty value is an empty text, an empty list or zero."""
 
     ALLOWED = "it is the same as not set"
     CHECKED = "it is a value like any other"

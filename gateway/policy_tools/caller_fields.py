@@ -31,7 +31,7 @@ def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[F
 
     Args:
         bundle: the compiled bundle.
-        present: the names of the `caller` fields that the gateway sets with its configuration.
+        present: the names of the `caller` fields that the configured gateway sets.
     """
     found = {}
     for expression, document, path in expressions_of(bundle):

@@ -65,7 +65,7 @@ def reply_types(schema: Schema) -> Iterator[Descriptor]:
 
 
 class JsonWriter:
-    """Writes protobuf messages as JSON. The types of Any contents are looked up in one descriptor pool."""
+    """Writes protobuf messages as JSON. One descriptor pool has the types that an Any can contain."""
 
     def __init__(
         self,
