@@ -99,7 +99,7 @@ def stamp_bundle(path: Path) -> frozenset[Stamp]:
 
 
 def stamp_files(paths: Iterable[Path]) -> frozenset[Stamp]:
-    """Return the stamps of files."""
+    """Return the stamps of the files at the given paths."""
     return frozenset(map(_stamp, paths))
 
 

@@ -63,9 +63,9 @@ class ConcurrencyLimit:
         self._receiving[slot] = timeout
 
     def remove_receiving(self, slot: Slot) -> bool:
-        """Remove a call that no longer waits for its request message, and return whether it has its slot.
+        """Remove a call that no longer waits for its request message. Return whether the call has its slot.
 
-        Return false if a new call has taken over the slot. Only the class Receiving calls this method.
+        The result is false if a new call has taken over the slot. Only the class Receiving calls this method.
         """
         return self._receiving.pop(slot, None) is not None
 

@@ -20,8 +20,8 @@ from gateway.object_storage.signature import parse_signature
 if TYPE_CHECKING:
     from datetime import datetime
 
-# The API limits `uri` to this number of code points. Object Storage limits a key to 1024 bytes. A link that
-# is not too long cannot have a longer key.
+# The API limits `uri` to this number of code points. Object Storage limits a key to 1024 bytes. A link
+# within the first limit cannot exceed the second limit.
 MAX_LENGTH = 1024
 
 # Five characters of https://www.rfc-editor.org/rfc/rfc3986#appendix-A are left out. A valid link never has

@@ -76,7 +76,7 @@ def parse_key(encoded: str) -> str:
 def _check_letters(key: str) -> None:
     """Refuse a key with invisible characters, or with characters that look like delimiters.
 
-    Also refuse a key that Unicode normalisation would change to another key.
+    Also refuse a key that Unicode normalisation to NFC would change.
     """
     if not key.isprintable() or _INVISIBLE.search(key):
         raise LinkError("the object's key has a control character or an invisible one; rename the object")

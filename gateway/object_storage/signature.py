@@ -51,7 +51,7 @@ _OPTIONAL = {
 _FORMS = _REQUIRED | _OPTIONAL
 _IN_LOWER_CASE = {name.lower(): name for name in _FORMS}
 # The parameters `partNumber` and `versionId` select a part or an older version of the object. The parameter
-# `response-content-encoding` makes a client decompress the bytes before it checks them.
+# `response-content-encoding` makes a client decompress the bytes before the client checks the bytes.
 _SELECT_OTHER_BYTES = ("partNumber", "response-content-encoding", "versionId")
 
 

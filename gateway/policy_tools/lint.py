@@ -169,13 +169,13 @@ class _Linter:
 def _find_overwriting(
     mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
 ) -> tuple[CompiledBinding, CompiledMutation] | None:
-    """Return the first later mutation that sets the same field without a condition, and its binding.
+    """Return the first later mutation that sets the same field without a condition.
 
-    Return None if there is no such mutation.
+    The result also contains the binding of the later mutation. Return None if there is no such mutation.
 
     Args:
         mutation: the mutation that may be overwritten.
-        later: the mutations that are made after it, each with its binding.
+        later: the mutations that are made after `mutation`. Each mutation is preceded by its binding.
     """
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None

@@ -1,4 +1,7 @@
-"""Reads a request for a decision. The text has a request, or a record of the decision log."""
+"""Reads the request for which the policies make a decision.
+
+The request is in a text that a person wrote, or in a record of the decision log.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,10 @@ _GROUPS = {"deny": "violation", "warn": "warning", "audit": "audit"}
 
 
 class SuiteNames:
-    """Explains differences to the expected decision with the names of the policies, rules and waivers."""
+    """Explains differences between an expected and an actual decision.
+
+    The explanations use the names of the policies, rules and waivers of a bundle.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self._programs = bundle.programs

@@ -1,6 +1,6 @@
 """Sinks. A sink stores the records of calls.
 
-Each sink has its own module, which also defines the configuration keys of the sink.
+Each sink has its own module. If a sink has configuration keys, the keys are defined in the same module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SINKS: Mapping[SinkName, Callable[[Any], Sink | None]] = {
 }
 """A mapping from the name of each sink to the function that opens the sink.
 
-The argument of the function is the section of the configuration with the keys of the sink.
+The argument of the function is the section of the configuration that has the keys of all sinks.
 """
 
 

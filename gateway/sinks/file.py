@@ -59,7 +59,7 @@ class FileSink:
         self._descriptor = self._open()
 
     def write(self, records: bytes) -> None:
-        """Append records to the file. If an error occurs, truncate the file to its previous size.
+        """Append records to the file. If an error occurs, truncate a regular file to its previous size.
 
         Raises:
             OSError: not all records could be written.
@@ -84,7 +84,7 @@ class FileSink:
     def _open(self) -> int:
         """Open the file, and return the file descriptor.
 
-        The flag O_NONBLOCK is used because otherwise, opening a FIFO would wait for a reader of the FIFO.
+        Without the flag O_NONBLOCK, opening a FIFO would block until a process reads the FIFO.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         try:

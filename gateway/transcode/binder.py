@@ -138,7 +138,7 @@ class Binder:
         return message
 
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
-        """Check the field path of a path variable. Return the readers of the fields on the field path.
+        """Check the field path of a template variable, and return the readers of the fields on it.
 
         Raises:
             RuleError: the request type has no such field, or the field is not a single value.
@@ -173,7 +173,7 @@ class Binder:
 
 
 def _decode_capture(variable: Variable, text: str) -> str:
-    """Decode the text of a path variable.
+    """Decode the text of a template variable.
 
     If the variable can match several segments, the text `%2F` is not decoded to a slash.
     """

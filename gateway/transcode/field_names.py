@@ -1,7 +1,7 @@
 """Conversion of field paths from the names of the .proto file to JSON names.
 
 The conversion is needed only when a request is refused. The text of the field path is parsed. Each
-name is looked up in the message type of the field before the name.
+field name is looked up in the message type of the previous field.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STEP = re.compile(r'\.?([A-Za-z_]\w*)(?=[.\[]|$)|(\[(?:-?\d+|true|false|"(?:[^"
 
 
 def to_json_path(path: str, descriptor: Descriptor) -> str:
-    """Return a field path with JSON names. The part after the last known field is not converted.
+    """Return a field path with JSON names. An unknown field name and the text after it are not converted.
 
     Args:
         path: the path with the names of the .proto file, such as `network.addresses[0]` or `labels["a_b"]`.

@@ -1,6 +1,6 @@
 """Conversion of google.api.HttpBody, a message type for bytes of any media type.
 
-If an HTTP rule uses this type for a body, the HTTP body is not JSON. It is the bytes in the HttpBody.
+If an HTTP rule uses this type for a body, the HTTP body is not JSON but the bytes in the HttpBody.
 
 See https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto.
 """

@@ -1,4 +1,4 @@
-"""Conversion of JSON values to protobuf messages. All violations of a request are found.
+"""Conversion of JSON values to protobuf messages. The readers find all violations, up to a maximum number.
 
 The json_format module of protobuf is not used. That module stops at the first error, and takes ten
 times as long as the constructor of a message. It also accepts some invalid JSON: an array for a
@@ -8,7 +8,7 @@ Instead, the readers here check the JSON, and build a tree of arguments for the 
 message. The keys of the tree are the field names of the .proto file.
 
 A JsonReader has a reader for each message type. Each JsonReader belongs to one schema. There is no
-global cache that could keep the descriptors of a schema after its use.
+global cache, because a global cache could keep descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class MessageReader:
         return tree if isinstance(tree, Message) else self.make(**tree)
 
     def step(self, name: str) -> Step:
-        """Return the step of a JSON path that stands for a name in the JSON of the type."""
+        """Return the step of a path for a name in a JSON object of the type."""
         return self.fields.get(name) or plain_name(name)
 
     def _names(self) -> str:

@@ -7,7 +7,8 @@ content as base64.
 
 A JsonWriter compiles a writer for each message type once. The json_format module of protobuf
 is not used, because json_format uses reflection again for each message. Each JsonWriter belongs to one
-schema. There is no global cache that could keep the descriptors of a schema after its use.
+schema. There is no global cache, because a global cache could keep descriptors of a schema that is no
+longer used.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ class _MessageWriter:
     """The writer of one message type.
 
     Attributes:
-        is_special: whether the type has a special JSON form. All other types have an object with the fields.
+        is_special: whether the type has a special JSON form. The usual form is an object with the fields.
         write: the function that converts a message of the type to a JSON value.
     """
 
@@ -249,7 +250,7 @@ _FieldCompiler: TypeAlias = "Callable[[FieldDescriptor], ValueWriter | None]"
 
 
 class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
-    """A mapping with the fields as keys. A value is the JSON name and the writer of the field.
+    """A mapping from fields to their JSON names and writers.
 
     The writer of an extension field is compiled on first use.
     """

@@ -138,7 +138,7 @@ class Parameters:
     def _resolve(self, name: str) -> tuple[tuple[FieldReader, ...], str | None]:
         """Return the fields that a dotted name consists of, and the unknown rest of the name.
 
-        The rest starts at the first part that is not a field. It is None if every part is a field.
+        The rest starts at the first part that is not a field. The rest is None if every part is a field.
         """
         fields: list[FieldReader] = []
         message: MessageReader | None = self._message

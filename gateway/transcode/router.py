@@ -65,7 +65,7 @@ class _Node(Generic[RouteT]):
 
 
 class Router(Generic[RouteT]):
-    """Finds the route of a path."""
+    """Finds the route of an HTTP request."""
 
     def __init__(self) -> None:
         self._root: _Node[RouteT] = _Node()

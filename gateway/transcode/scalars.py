@@ -1,6 +1,6 @@
 """Conversion of JSON values to the values of scalar fields.
 
-The readers accept exactly the values that the JSON mapping allows, see
+The readers accept exactly the values that the JSON mapping of protobuf allows. See
 https://protobuf.dev/programming-guides/json/. Each reader returns the value for the field, or
 raises UnfitError. The time that a reader takes is linear in the length of the value's text.
 """
@@ -38,7 +38,7 @@ _FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 class UnfitError(ValueError):
-    """A JSON value does not fit the field. The error message says which values fit."""
+    """A JSON value does not fit the field. The error message describes the values that fit."""
 
 
 def show(value: Any) -> str:
