@@ -33,6 +33,8 @@ from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.config import Address, Config
     from gateway.telemetry import Telemetry
 
@@ -54,12 +56,20 @@ class Addresses:
 class Gateway:
     """A gateway that serves one configuration.
 
+    Args:
+        config: the configuration.
+        telemetry: the traces and metrics of the process.
+        on_active: a function that is called each time a new snapshot has become active.
+
     Raises:
         FaultsError: the descriptors, the bundle, the certificates of upstreams or the sink have faults.
     """
 
-    def __init__(self, config: Config, telemetry: Telemetry) -> None:
+    def __init__(
+        self, config: Config, telemetry: Telemetry, on_active: Callable[[], None] = lambda: None
+    ) -> None:
         self._config = config
+        self._on_active = on_active
         self._telemetry = telemetry
         self._health = Health(facts={"version": __version__})
         self._health.set(CONDITION, Status.FAILED, "starting")
@@ -90,7 +100,9 @@ class Gateway:
         )
         self._sources, snapshot, self._start_faults = builder.start()
         self._active = ActiveSnapshot(snapshot)
-        self._reloader = Reloader(self._active, builder, self._health, self._telemetry.metrics)
+        self._reloader = Reloader(
+            self._active, builder, self._health, self._telemetry.metrics, self._on_active
+        )
         self._watching: asyncio.Task[None] | None = None
 
     def _make_listeners(self) -> None:

@@ -6,6 +6,7 @@ SIGTERM and SIGINT stop the gateway. SIGHUP reloads policies and descriptors.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ async def serve(
     # The handlers are set before policies and descriptors are read. So a SIGHUP during the start causes a
     # reload after the start.
     with _signals(stopping, reload_requested):
-        gateway = Gateway(config, start_telemetry(environment, __version__))
+        gateway = Gateway(config, start_telemetry(environment, __version__), freeze_objects)
         addresses = await gateway.start()
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
         _report_start(config, addresses)
@@ -56,6 +57,18 @@ async def serve(
         reloading.cancel()
         await asyncio.wait([reloading])
         await gateway.stop()
+
+
+def freeze_objects() -> None:
+    """Exclude all present objects from garbage collection, except those that are garbage already.
+
+    Later collections visit only the objects of calls. A collection that visits every module, descriptor and
+    policy would stop all calls for about 50 ms. The objects of a replaced snapshot are collected when this
+    function is called again.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import shutil
@@ -128,11 +129,12 @@ def test_other_commands_end_with_a_signal_as_any_process(tmp_path: Path) -> None
 
 @pytest.fixture
 def kept_signals() -> Iterator[None]:
-    """Restore the handlers of signals: after a gateway has stopped they are ignored."""
+    """Restore the handlers of signals, which are ignored after a stop, and garbage collection."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("kept_signals")
@@ -144,8 +146,8 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     class Hurried(Gateway):
         """The bundle changes once it has been read, and the signal comes before the gateway serves."""
 
-        def __init__(self, config: Config, telemetry: Telemetry) -> None:
-            super().__init__(config, telemetry)
+        def __init__(self, config: Config, telemetry: Telemetry, on_active: Callable[[], None]) -> None:
+            super().__init__(config, telemetry, on_active)
             (bundle / "naming.yaml").write_text((bundle / "naming.yaml").read_text() + "# changed\n")
             os.kill(os.getpid(), signal.SIGHUP)
 
@@ -176,3 +178,29 @@ def test_further_signals_while_it_stops_change_nothing(number: signal.Signals) -
             process.send_signal(number)  # again and again: the end takes a moment
             time.sleep(0.002)
         assert process.returncode == 0, (process.returncode, process.communicate())
+
+
+_FREEZING = """
+import gc, weakref
+from gateway.process import freeze_objects
+
+class Cycle:
+    def __init__(self):
+        self.own = self
+
+kept, garbage = Cycle(), Cycle()
+references = weakref.ref(kept), weakref.ref(garbage)
+del garbage
+freeze_objects()
+print(gc.get_freeze_count() > 10_000, [one() is None for one in references])
+del kept
+gc.collect()
+print([one() is None for one in references])
+freeze_objects()
+print([one() is None for one in references])
+"""
+
+
+def test_frozen_objects_are_collected_when_objects_are_frozen_again() -> None:
+    printed = subprocess.run([sys.executable, "-c", _FREEZING], capture_output=True, text=True, check=True)
+    assert printed.stdout.splitlines() == ["True [False, True]", "[False, True]", "[True, True]"]

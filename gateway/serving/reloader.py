@@ -20,7 +20,7 @@ from gateway.serving.sources import SourceFiles
 from gateway.telemetry import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from gateway.policy import Removal
     from gateway.serving.builder import Builder
@@ -39,7 +39,14 @@ CONDITION = "reload"
 class Reloader:
     """Keeps the active snapshot up to date with the files that the configuration names."""
 
-    def __init__(self, active: ActiveSnapshot, builder: Builder, health: Health, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        active: ActiveSnapshot,
+        builder: Builder,
+        health: Health,
+        metrics: Metrics,
+        on_active: Callable[[], None],
+    ) -> None:
         """Prepare.
 
         Args:
@@ -47,11 +54,13 @@ class Reloader:
             builder: the builder of new snapshots.
             health: the health that shows facts about the active snapshot.
             metrics: the metrics that count reloads.
+            on_active: a function that is called each time a new snapshot has become active.
         """
         self._active = active
         self._builder = builder
         self._health = health
         self._metrics = metrics
+        self._on_active = on_active
         policies = builder.config.policies
         self._settling: Settling[Sources] = Settling(SourceFiles(builder.config), policies.settle_s)
         self._allows_removal = policies.allow_removal
@@ -71,6 +80,7 @@ class Reloader:
         else:
             self._seen = Read(sources)
         await self._keep(sources)
+        self._on_active()
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
         """Reload whenever a file has changed. This coroutine runs until it is cancelled.
@@ -104,6 +114,7 @@ class Reloader:
             self._report_active(removals)
             _log.info("reloaded", extra={"bundle": snapshot.bundle_hash})
             await self._keep(sources)
+            self._on_active()
 
     async def _keep(self, sources: Sources) -> None:
         """Keep the bundle for the next start. A failure is only reported."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from gateway.app import Gateway
 from gateway.bundles import read_bundle
 from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
-from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 
@@ -171,3 +172,21 @@ async def test_a_watch_survives_whatever_goes_wrong(
     await reloader.reload()
     assert "reload_faults" not in await facts(running)
     assert await status_of_a_create(running) == 403
+
+
+async def test_each_new_snapshot_is_announced_once(bundle: Path) -> None:
+    announced: list[str] = []
+    config = make_config("127.0.0.1:1", policies__path=bundle, policies__reload=False)
+    gateway = Gateway(config, plain_telemetry(), lambda: announced.append("active"))
+    await gateway.start()
+    try:
+        assert len(announced) == 1
+        approve(bundle, "other")
+        await gateway.reload()
+        await gateway.reload()
+        assert len(announced) == 2
+        (bundle / "naming.yaml").write_text("nonsense")
+        await gateway.reload()
+        assert len(announced) == 2
+    finally:
+        await gateway.stop()
