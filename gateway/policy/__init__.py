@@ -1,7 +1,7 @@
 """Loads and type-checks an organisation's rules, and uses these rules to decide on requests.
 
-A bundle is loaded from texts, and a decision is a value. The package reads no file and
-uses no network.
+A bundle is loaded from texts that are already in memory. The package reads no file and uses
+no network.
 """
 
 from gateway.policy.bundle import Bundle, load_bundle

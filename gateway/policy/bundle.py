@@ -38,7 +38,7 @@ class Bundle:
     """A compiled bundle.
 
     Attributes:
-        hash: the hash over the names and texts of all files, as `sha256:…`.
+        hash: the hash of the files of the bundle, as `sha256:…`.
         documents: the documents of the bundle.
         programs: the compiled bindings of each method, by the full name of the method.
     """
@@ -180,9 +180,9 @@ class _Linker:
         self._check_parameters(source, [one for _, one in own])
 
     def _check_steps(self, method: str, compiled: list[CompiledBinding], source: BindingSource) -> None:
-        """Report a fault if the latest binding makes the total cost of a call of the method too high.
+        """Report a fault if the latest binding raises the total cost of a method above the limit.
 
-        The cost of each single expression is below its limit, but the sum can still be too high.
+        Each expression has its own limit, but the sum of all expressions of a method can still be too high.
         """
         steps = sum(one.steps for one in compiled)
         if steps > MAX_STEPS_OF_A_METHOD >= steps - compiled[-1].steps:
@@ -203,7 +203,10 @@ class _Linker:
         return list(methods.values())
 
     def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
-        """Report each parameter of a binding that no expression reads. Its name is probably misspelt."""
+        """Report each parameter of a binding that no expression reads.
+
+        The name of such a parameter is probably misspelt.
+        """
         reads = frozenset[str]().union(*(one.reads for one in compiled))
         binding, document = source.binding
         for name in binding.spec.params if compiled else ():
@@ -212,7 +215,7 @@ class _Linker:
                 self._fault(document, ("spec", "params", name), message)
 
     def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
-        """Report a name that no document has.
+        """Report a reference to a document that does not exist.
 
         Nothing is reported if a file could not be read or is empty, or if a refused document has the name.
         """

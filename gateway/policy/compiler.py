@@ -39,7 +39,7 @@ class BindingSource:
     """The documents that one binding is compiled from.
 
     Attributes:
-        parameters: the values of the parameters, by name. They include the values from Params documents.
+        parameters: the values of the parameters, by name. The values of Params documents are included.
     """
 
     policy: tuple[Policy, Document]
@@ -221,6 +221,6 @@ class _Compilation:
             message = f"the binding {self._binding.metadata.name} gives no parameter {name!r}{hint}"
         position = document.position_within(path, problem.line, problem.column)
         where = f"for {self._method.name}"
-        if is_of_binding:  # another binding may define another value
+        if is_of_binding:  # the parameter may have a different value in another binding
             where = f"in the binding {self._binding.metadata.name}, {where}"
         self._faults.append(Fault(position, key_of(path), f"{message} ({where})"))

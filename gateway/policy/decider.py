@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from gateway.schema import Schema
 
-_MAX_TEXT = 500  # characters of a rule's message or fix, which may contain values of a request
+_MAX_TEXT = 500  # the maximum length of a rule's message or fix, which may contain values of a request
 
 
 class Decider:
@@ -47,10 +47,9 @@ class Decider:
         self._programs = bundle.programs
 
     def warm_up(self, schema: Schema) -> None:
-        """Evaluate every expression once.
+        """Evaluate every expression once, so that the first call of a client is not slow.
 
-        The engine prepares an expression at its first evaluation. The first call of a client therefore does
-        not wait for this preparation.
+        The engine prepares an expression at the first evaluation of the expression.
         """
         for method, program in self._programs.items():
             request = schema.known[method].request()
@@ -111,8 +110,8 @@ def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Vio
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
     """Return whether a binding has no broken rule and every evaluation succeeds.
 
-    The result is true for most requests. The function needs few evaluations, because each check combines
-    several rules.
+    The result is also true if the binding does not apply. The function needs few evaluations, because each
+    check combines several rules.
     """
     try:
         if binding.when is not None and not binding.when.is_true(activation) and not has_applied:
@@ -120,7 +119,7 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
         for check in binding.checks:
             if not check.is_true(activation):
                 return False
-    except EvaluationError:  # also if the budget of the check is used up; each single rule has its own budget
+    except EvaluationError:  # the check may exceed its budget, although each single rule is within its budget
         return False
     return True
 

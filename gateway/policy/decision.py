@@ -30,7 +30,7 @@ class Violation:
         message: the redacted text that describes the problem.
         fix: the text that describes how to fix the problem; may be empty.
         is_error: whether the rule could not be evaluated; such a rule counts as broken.
-        waiver: the name of the waiver that allows the violation; empty when no waiver does.
+        waiver: the name of the waiver that allows the violation; empty if there is no such waiver.
     """
 
     policy: str
@@ -61,7 +61,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """A field that a policy set.
+    """A field that a policy set, or would set if its binding were not an auditing binding.
 
     Attributes:
         policy: the name of the policy.
@@ -70,7 +70,7 @@ class Mutation:
         field: the path of the field.
         before: the human-readable text of the value before the mutation.
         after: the human-readable text of the value after the mutation.
-        is_made: whether the request was changed; false under an auditing binding, which only reports.
+        is_made: whether the request was changed. An auditing binding only reports the mutation.
     """
 
     policy: str
@@ -87,12 +87,12 @@ class MutatedRequest(NamedTuple):
 
     Attributes:
         input: the input of the policies, which contains the request before any mutation.
-        request: the request message after all mutations; the original object if no mutation was made.
+        request: the request message after all mutations; the original message if no mutation was made.
         mutations: the mutations in the order in which they were made.
-        errors: the violations for mutations, and for conditions of bindings, that could not be evaluated.
-            Each of them counts as a broken rule.
-        applied: the names of the bindings that applied to the original request, or to the request directly
-            before the binding's own mutations.
+        errors: the violations that report failed mutations and failed evaluations of binding conditions.
+            Each of these violations counts as a broken rule.
+        applied: the names of the bindings that apply. A binding applies if its condition is met by the
+            original request, or by the request directly before the mutations of the binding.
     """
 
     input: PolicyInput
@@ -111,9 +111,9 @@ class MutatedRequest(NamedTuple):
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Return the violations; if a policy set the field of a violation, the description names the policy.
+        """Return the violations, and add the name of the policy if a policy set the field of a violation.
 
-        The caller did not set the field and cannot fix the problem.
+        The name shows the caller that the policy caused the violation.
         """
         authors = {one.field: one.policy for one in self.mutations if one.is_made}
         return [

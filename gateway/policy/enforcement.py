@@ -1,8 +1,8 @@
 """Compares the names of the rules and bindings that two bundles enforce.
 
-Only names are compared, except for the action of a binding. A renamed rule therefore counts as removed.
-A rule whose assertion became weaker does not count as removed; `policy diff` or a shadow bundle shows
-such a change.
+The content of rules is not compared. A renamed rule therefore counts as removed. A rule whose assertion
+became weaker does not count as removed. The command `policy diff` or a shadow bundle shows such a change.
+For bindings, the actions are also compared.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _DENY = "deny"
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A rule, binding or method that a bundle no longer enforces.
+    """A rule or binding that a bundle no longer enforces, or a method that no longer has a denying binding.
 
     Attributes:
-        kind: the kind of what was removed: a rule, a binding, or the last denying binding of a method.
-        text: the human-readable text, which contains the kind and the name.
+        kind: the kind of the removal; `method` means that the last denying binding of a method was removed.
+        text: the human-readable description of the removal. It contains the name of the removed item.
     """
 
     kind: Literal["rule", "binding", "method"]
@@ -38,7 +38,7 @@ class Enforcement:
     Attributes:
         rules: the name of every rule, as `<policy>/<rule>`.
         bindings: the action of each binding, by the name of the binding.
-        applied: the rules that bindings apply to a method, by the full name of the method.
+        applied: the names of the rules that bindings apply to each method, by the full name of the method.
         denying: the full names of the methods that have at least one rule under a denying binding.
     """
 
@@ -49,7 +49,7 @@ class Enforcement:
 
 
 def describe_enforcement(bundle: Bundle) -> Enforcement:
-    """Return the rules that a bundle enforces; the result does not contain the compiled programs."""
+    """Return the rules that a bundle enforces. The result does not contain the compiled programs."""
     applied = {
         method: frozenset(f"{one.policy}/{rule.name}" for one in program.bindings for rule in one.rules)
         for method, program in bundle.programs.items()
@@ -64,11 +64,11 @@ def describe_enforcement(bundle: Bundle) -> Enforcement:
 
 
 def find_removals(old: Enforcement, new: Enforcement, served: frozenset[str]) -> tuple[Removal, ...]:
-    """Return the rules, bindings and methods that only the old bundle enforces.
+    """Return the removals that occur when a new bundle replaces the active bundle.
 
     Args:
-        old: the rules of the active bundle.
-        new: the rules of the bundle that will replace the active bundle.
+        old: the enforcement of the active bundle.
+        new: the enforcement of the new bundle.
         served: the full names of the methods that the gateway serves with the new bundle. Other methods
             cannot be called and are ignored.
     """

@@ -1,6 +1,6 @@
-"""The paths of the fields that rules describe and that policies set.
+"""Paths of request fields: the fields that rules are about, and the fields that policies set.
 
-A path is checked when the bundle is loaded, and is used later to read or set the field.
+A path is checked when the bundle is loaded. The path is used later to read or set the field of a request.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class FieldPath:
     def show(self, message: Message) -> str:
         """Return the value of the field as a short, quoted and redacted text.
 
-        The text is empty if the value cannot be shown, for example if it is a message, a map or bytes.
+        The text is empty if the value cannot be shown, for example if the value is a protobuf message, a map
+        or bytes.
         """
         value: Any = message
         field: FieldDescriptor | None = None

@@ -31,14 +31,14 @@ It takes the value and the path of the value, and returns a violation for each p
 
 
 class InputSize:
-    """Compiles the size checks of protobuf messages, once for each message type."""
+    """Compiles the size checks for protobuf messages, once for each message type."""
 
     def __init__(self, limits: InputLimits) -> None:
         self._limits = limits
         self._types: dict[str, dict[str, Check]] = {}
 
     def compile(self, descriptor: Descriptor) -> Callable[[Message], list[FieldViolation]] | None:
-        """Return the size check for a message type, or None if constraints limit every field."""
+        """Return the size check for a message type, or None if the API limits the size of every field."""
         self._checks(descriptor)
         if not _is_open(descriptor, set()):
             return None
@@ -113,7 +113,7 @@ class InputSize:
 
 
 def _nothing(_value: Any, _path: str) -> Violations:
-    """Return no violation. This is the check for a value whose size a constraint limits."""
+    """Return no violation. This is the check for a value whose size is limited by a constraint of the API."""
     return iter(())
 
 

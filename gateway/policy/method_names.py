@@ -16,7 +16,8 @@ _SEPARATOR = re.compile(r"[./]+")
 def suggest_method(name: str, known: Iterable[str]) -> str:
     """Return the text `; did you mean …?` for the most similar method, or an empty text.
 
-    The name may omit the package, as in `ImageService/Create`, or also the service, as in `Create`.
+    The name may omit the package, as in `ImageService/Create`, or the package and the service, as in
+    `Create`.
     """
     known = list(known)
     words = _words(name)

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 CONDITION = "when"
-"""The name that a violation has instead of a rule's name when a binding's condition cannot be evaluated."""
+"""The value of `Violation.rule` if the condition of a binding, not a rule, cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -97,9 +97,9 @@ def _check_assertion(value: Any) -> Any:
 
 
 def _impossible_date(text: str) -> str:
-    """Return the reason why a date does not exist, or an empty text if the date exists.
+    """Return the reason why the date at the start of a text does not exist.
 
-    The text can be a date or a time. For any other text, the result is empty.
+    The result is empty if the date exists, or if the text does not start with a date.
     """
     match = _DATE.match(text)
     if match is None:
@@ -167,9 +167,9 @@ class Rule(Part):
     Attributes:
         assertion: the CEL condition that is true when the request meets the rule.
         field: the path of the field that the rule is about, for example `uri` or `labels["env"]`.
-        message: the CEL expression for the text that describes the problem to the caller.
-        fix: the CEL expression for the text that describes how to fix the problem.
-        severity: the severity of a broken rule. It is reported and has no other effect.
+        message: the CEL expression that returns a description of the problem for the caller.
+        fix: the CEL expression that returns a description of how to fix the problem.
+        severity: the severity of a broken rule. The severity is reported and has no other effect.
     """
 
     name: Annotated[Name, AfterValidator(_check_rule_name)]
@@ -185,7 +185,7 @@ class MutationRule(Part):
 
     Attributes:
         field: the path of the field.
-        value: the CEL expression for the new value, which has the type of the field.
+        value: the CEL expression that returns the new value. The new value must have the type of the field.
         when: the CEL condition under which the field is set; without a condition, the field is always set.
     """
 
@@ -198,9 +198,9 @@ class PolicySpec(Part):
     """The methods, variables, rules and mutations of a policy.
 
     Attributes:
-        methods: the full names of the methods; `*` matches any text.
+        methods: the patterns that the full names of the methods match. In a pattern, `*` matches any text.
         variables: the CEL expressions that the rules share, by variable name. A variable may use the
-            variables above it.
+            variables that are declared before it.
     """
 
     methods: list[str] = Field(min_length=1, description="Full names of methods; `*` matches any text.")
@@ -233,8 +233,8 @@ class BindingSpec(Part):
         when: the CEL condition on a request; the binding applies to the requests that meet it.
         params_from: the names of the Params documents whose values the binding uses. If two documents have
             the same key, the later document in the list overrides the earlier one.
-        params: the binding's own values, by key. They override the values of the Params documents.
-            Expressions read all values as `params.<name>`.
+        params: the binding's own values, by key. These values override the values of the Params documents.
+            Expressions read all values as `params.<key>`.
     """
 
     policy: Name

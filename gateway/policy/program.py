@@ -125,7 +125,7 @@ class CompiledBinding:
     def calls_of_every_request(self) -> Iterator[ExternalCall]:
         """Yield the function calls in the condition and in the checks.
 
-        The function calls in messages are excluded because most requests do not need them.
+        The function calls in the messages of rules are excluded, because most requests break no rule.
         """
         if self.when is not None:
             yield from self.when.executable.calls
@@ -139,8 +139,9 @@ class CompiledBinding:
         yield from self.checks
 
     def _expressions(self) -> Iterator[Expression | None]:
-        """Yield every expression that a request may need, or None where an optional expression is missing.
+        """Yield every expression that the evaluation of a request may need.
 
+        The iterator contains None for each optional expression that the bundle does not define.
         Variables are not included, because they are compiled into the expressions that read them.
         """
         yield self.when
@@ -171,7 +172,7 @@ class Program:
             bindings: the bindings of the method.
             caller_class: the message class of CALLER_TYPE.
             find_oversized: the function that returns a violation for each value of a request that is too
-                large for policies; None if constraints limit every field.
+                large for policies; None if the API limits the size of every field.
         """
         self.find_oversized = find_oversized
         self.bindings = bindings
@@ -193,7 +194,7 @@ class Program:
 
         Args:
             policy_input: the request and its context.
-            further: the additional values, by full name.
+            further: the values of additional variables, by the full name of the variable.
         """
         method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}

@@ -27,11 +27,13 @@ _EMPTY = "contains no documents; restore its content, or delete the file"
 
 @dataclass(slots=True)
 class Documents:
-    """The documents of a bundle. The keys of `suites` are file names; other keys are document names.
+    """The documents of a bundle.
+
+    The keys of `suites` are file names. The keys of the other dictionaries are document names.
 
     Attributes:
-        refused: the contents of the documents that have faults. Another document may refer to a name in a
-            refused document; this name is not reported as missing.
+        refused: the contents of the documents that have faults. A valid document may refer to the name of a
+            refused document. Such a name is not reported as missing.
         is_whole: whether every file could be read and contains a document.
     """
 
@@ -44,7 +46,7 @@ class Documents:
     is_whole: bool = True
 
     def refused_names(self, part: str, key: str) -> set[str]:
-        """Return the names that the refused documents have as the value of the key `<part>.<key>`."""
+        """Return the names that the refused documents contain under the key `<part>.<key>`."""
         parts = [value.get(part) for value in self.refused if isinstance(value, dict)]
         names = [one.get(key) for one in parts if isinstance(one, dict)]
         return {name for name in names if isinstance(name, str)}

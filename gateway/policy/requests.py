@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from gateway.faults import Path
     from gateway.schema import Schema
 
-# The exceptions that json_format raises for an invalid value. It raises the last three for an invalid Any
-# and for an enum whose number is infinite.
+# The exceptions that json_format raises for an invalid value. The last three exceptions are raised for an
+# invalid Any and for an enum whose number is infinite.
 _UNFIT = (json_format.ParseError, TypeError, ValueError, AttributeError, LookupError, OverflowError)
 _UNKNOWN_FIELD = re.compile(r'has no field named "(.*)" at "(.*)"\.\n .*: "\[(.*)\]"', re.DOTALL)
 _MAX_SHOWN = 300
 
 
 class RequestError(ValueError):
-    """The method of a request is unknown, or the request is not a valid message of the method."""
+    """The method of a request is unknown, or the request does not match the request type of the method."""
 
 
 def read_request(
@@ -50,7 +50,7 @@ def read_request(
         now: the value of the variable `now` in rules.
 
     Raises:
-        RequestError: the method is unknown, or the request is not a valid message of the method.
+        RequestError: the method is unknown, or the request does not match the request type of the method.
     """
     known = schema.known.get(method)
     if known is None:
@@ -78,15 +78,16 @@ def _explain(error: str) -> str:
 
 
 def read_policy_input(text: str, name: str, schema: Schema, method: str, now: str | None) -> PolicyInput:
-    """Read a request, or an object with `request`, `method`, `caller` and `now`.
+    """Read a request file and return the input of policies.
 
     Args:
-        text: the request or the object, in JSON or YAML.
+        text: the text of the file, in JSON or YAML. The text contains a request, or an object with the keys
+            `request`, `method`, `caller` and `now`.
         name: the file name that error messages contain.
         schema: the schema that contains the methods.
         method: the full name of the method that is used if the text contains no method.
-        now: the time that is used if the text contains no time. It has a time zone. None means the
-            current time.
+        now: the time, with a time zone, that is used if the text contains no time. None means the current
+            time.
 
     Raises:
         FaultsError: the text, the time or the request is invalid.
@@ -120,7 +121,10 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
 
 
 def _load_json(text: str) -> dict[str, Any] | None:
-    """Read JSON that is not valid YAML, because a character is escaped as two surrogates."""
+    """Return the object in a JSON text, or None if there is no object.
+
+    JSON can escape a character as two surrogates. Such JSON is not valid YAML.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -25,8 +25,8 @@ class ExpectedViolation(Part):
 
     Attributes:
         rule: the name of the broken rule: `<policy>/<rule>`.
-        message: the complete text of the message; None if the test does not check the message.
-        waiver: the name of the waiver that allows the violation.
+        message: the complete description of the violation; None if the test does not check the description.
+        waiver: the name of the waiver that allows the violation; None if the test does not check the waiver.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class ExpectedMutation(Part):
     """A field that a test case expects to be set.
 
     Attributes:
-        value: the new value as responses show it; a text value is in quotes.
+        value: the human-readable text of the new value. If the new value is a text, it is in quotes.
     """
 
     field: str
