@@ -1,8 +1,8 @@
-"""Fault injection: calls that fail, are delayed or get no response.
+"""Injects faults into calls: a call fails, is delayed or gets no response.
 
-A fault counts the calls of its method after the fault was injected. When several faults
-apply to a call, only the fault that was injected first is used for this call. The other
-faults remain for later calls.
+Each fault counts the calls of its method. The count starts when the fault is injected. When
+several faults apply to a call, only the fault that was injected first is used for this call.
+The other faults remain for later calls.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class InjectedFault:
         method: the name of the method, as `package.Service/Method`, or EVERY_METHOD.
         code: the status code that ends the call; None if the call does not fail.
         message: the error message of the status.
-        details: the detail messages of the status, each packed in an Any. A RequestInfo follows them.
+        details: the detail messages of the status, each packed in an Any. The emulator adds a RequestInfo.
         delay_s: the delay before the fault takes effect, in seconds.
         drop: whether the call gets no response. The call then lasts until its deadline or cancellation.
         after_effect: whether the call is carried out before the fault is applied. The caller can then get

@@ -5,7 +5,7 @@
     field     = "id" | "name"
     quoted    = text in double or single quotes, with the escape sequences of C
 
-Any other text is an error. The error message contains the position.
+For any other text, the parser raises an error. The error message contains the position of the problem.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def parse_filter(text: str) -> tuple[FilterCondition, ...]:
     """Parse a filter. An empty filter has no conditions.
 
     Raises:
-        FilterError: the filter does not follow the grammar. The position in the error message counts
-            characters from 1.
+        FilterError: the filter does not follow the grammar. The error message contains the position of the
+            problem. The first character has the position 1.
     """
     return tuple(_FilterParser(text).conditions())
 

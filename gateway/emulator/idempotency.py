@@ -1,8 +1,8 @@
 """Idempotency keys. A key identifies one request, even if a caller sends the request several times.
 
-The first successful call that has a key binds the key to its request. The emulator keeps
-the key until the emulator is reset. If a later call has the same key but another method or
-another request, it is refused with INVALID_ARGUMENT.
+The first successful call that has a key binds the key to the request of the call. The
+emulator keeps the key until the emulator is reset. A later call that has the same key, but
+another method or another request, is refused with INVALID_ARGUMENT.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IdempotencyKeys:
-    """The idempotency keys, each with its request and operation."""
+    """The idempotency keys. Each key is stored together with a method, a request and an operation."""
 
     def __init__(self) -> None:
         self._bound: dict[str, tuple[str, bytes, str]] = {}
@@ -25,7 +25,7 @@ class IdempotencyKeys:
         """Return the ID of the operation that was started with a key, or None for a new key.
 
         Raises:
-            StatusError: with the code INVALID_ARGUMENT, because the key belongs to another request.
+            StatusError: the key belongs to another request. The status code is INVALID_ARGUMENT.
         """
         if key not in self._bound:
             return None
@@ -40,5 +40,5 @@ class IdempotencyKeys:
 
 
 def _canonical(request: Message) -> bytes:
-    # The order of map entries is not significant: two requests that have equal labels are equal.
+    # The order of map entries is not significant: requests that differ only in this order are equal.
     return request.SerializeToString(deterministic=True)

@@ -60,7 +60,7 @@ class ResponseMessages:
         )
 
     def operation(self, operation: Operation) -> Message:
-        """Return an Operation message. It contains the result if the operation has ended."""
+        """Return an Operation message. The message contains the result if the operation has ended."""
         message = self._new(
             OPERATION,
             id=operation.id,

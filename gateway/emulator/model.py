@@ -31,7 +31,7 @@ def make_id(prefix: str) -> str:
 
 
 class ImageStatus(StrEnum):
-    """The names of the enum Image.Status, without the name for "not set"."""
+    """The value names of the protobuf enum Image.Status, except the name of the unset value."""
 
     CREATING = "CREATING"
     READY = "READY"
@@ -56,7 +56,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """The error of an operation."""
+    """The error that an operation ended with."""
 
     code: Code
     message: str
@@ -69,8 +69,9 @@ class Operation:
     Attributes:
         method: the name of the method that started the operation, as `package.Service/Method`.
         image_id: the ID of the image that the operation changes.
-        image: the image that is the result; None before the end, after a deletion and after a failure.
-        failure: the error of the operation; None if it did not fail.
+        image: the resulting image. The value is None while the operation is running, and after the operation
+            failed or deleted the image.
+        failure: the error of the operation; None if the operation did not fail.
     """
 
     id: str

@@ -1,9 +1,9 @@
 """The order and the pages of a listing.
 
-A page token contains the sort key of the last entry of the previous page, not a number of
+A page token contains the sort key of the last returned entry, not the number of returned
 entries. Therefore no entry is skipped or repeated if entries are added or removed between
-two requests. A page token also identifies its listing. A request that has the token but
-another filter or order is refused.
+two requests. A page token also identifies its listing. A request is refused if its token
+was created for a different filter or order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _Entry = TypeVar("_Entry")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The column that a listing is sorted by, and the direction."""
+    """The column that a listing is sorted by, and the sort direction."""
 
     column: str
     descending: bool
@@ -49,7 +49,7 @@ class PageRequest:
     Attributes:
         size: the maximum number of entries; 0 means the default.
         token: the `next_page_token` of the previous page; empty for the first page.
-        listing: the other parameters of the listing, such as filter and order.
+        listing: the parameters that identify the listing, such as the filter and the order.
     """
 
     size: int
@@ -69,7 +69,7 @@ def parse_order(text: str) -> Order:
     """Parse `order_by`, which consists of a column and a direction. An empty text means `id asc`.
 
     Raises:
-        StatusError: with the code INVALID_ARGUMENT, because the text has another form.
+        StatusError: the text does not have this form. The status code is INVALID_ARGUMENT.
     """
     words = (text or DEFAULT_ORDER).split()
     if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
@@ -85,7 +85,7 @@ def paginate(
     """Sort the entries and return the requested page.
 
     Raises:
-        StatusError: with the code INVALID_ARGUMENT, because the size or the token is invalid.
+        StatusError: the size or the token is invalid. The status code is INVALID_ARGUMENT.
     """
     size = _size(request.size)
     ordered = sorted(entries, key=key, reverse=descending)

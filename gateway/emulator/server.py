@@ -42,7 +42,7 @@ POLL_INTERVAL_S = 1
 
 _CANCEL_S = 1.0
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
-# Without this option, another process could listen on the same port and receive a part of the calls.
+# Without this option, another process could listen on the same port and receive some of the calls.
 _OPTIONS = (("grpc.so_reuseport", 0),)
 
 
@@ -69,13 +69,15 @@ class Emulator:
     async context manager, the emulator listens on a free port of the loopback address.
 
     Args:
-        delay_s: the duration of an operation, in seconds. If it is 0, an operation ends at the next call.
+        delay_s: the duration of an operation, in seconds. With the value 0, an operation ends at the next
+            call.
         clock: the function that returns the Unix time in seconds. The time never decreases. None means the
             system's time.
 
     Attributes:
         calls: the latest calls, at most CALLS_KEPT. The oldest call is first.
-        address: the address on which the emulator listens, as `host:port`; empty while it is stopped.
+        address: the address on which the emulator listens, as `host:port`; empty while the emulator is
+            stopped.
     """
 
     def __init__(self, *, delay_s: float = 0.0, clock: Callable[[], float] | None = None) -> None:
@@ -90,7 +92,7 @@ class Emulator:
         self._open: set[asyncio.Task[object]] = set()
 
     async def start(self, address: str = "127.0.0.1:0") -> str:
-        """Listen on an address without TLS, and return the address.
+        """Listen on an address without TLS, and return the address with the actual port.
 
         Args:
             address: the address to listen on, as `host:port`. Port 0 means any free port.
@@ -122,13 +124,13 @@ class Emulator:
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Remove every injected fault. A fault that was already applied to a call stays applied."""
+        """Remove every injected fault. The calls that a fault already affects are not changed."""
         self._faults.clear()
 
     def reset(self) -> None:
         """Delete all images, operations, idempotency keys, recorded calls and injected faults.
 
-        An emulator that is started continues to listen.
+        If the emulator is listening, it continues to listen.
         """
         self._services = self._make_services()
         self.calls.clear()

@@ -117,7 +117,7 @@ class Services:
 
     def _list_operations(self, request: Any) -> Message:
         operations = self._store.operations_of(request.image_id)
-        # Several operations can have the same start time. They are sorted by their position instead.
+        # Several operations can have the same start time. Therefore operations are sorted by position.
         places = {operation.id: f"{place:020}" for place, operation in enumerate(operations)}
         page = PageRequest(size=request.page_size, token=request.page_token, listing=(request.image_id,))
         return self._messages.operations(
@@ -134,7 +134,8 @@ class Services:
 def _changes(request: Any) -> Changes:
     """Return the new values of an update request.
 
-    The update changes the fields in the update mask. Without a mask, it changes every mutable field.
+    The update changes the fields in the update mask. If the mask is empty, the update changes every mutable
+    field.
     """
     paths = tuple(request.update_mask.paths) or _MUTABLE
     if unknown := [path for path in paths if path not in _MUTABLE]:

@@ -1,4 +1,4 @@
-"""The exception that ends a call of the emulator with a status."""
+"""The exception that ends a call to the emulator with a gRPC status."""
 
 from __future__ import annotations
 

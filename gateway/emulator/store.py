@@ -1,6 +1,6 @@
 """The images and operations of one emulator.
 
-The store has no timer. Instead, every method first ends the operations whose time is over.
+The store has no timer. Instead, every method first ends the operations whose duration has passed.
 If the delay is zero, an operation therefore ends at the next call. The store starts no
 tasks, so a shutdown has nothing to cancel. An image has at most one running operation.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImage:
-    """The fields of a new image that a caller sets."""
+    """The values that a caller sets for a new image."""
 
     folder_id: str
     name: str
@@ -55,8 +55,8 @@ class _Work:
     Attributes:
         image_id: the ID of the image.
         due_s: the time when the operation ends, in Unix seconds.
-        finished: the image after a success; None if the operation deletes the image.
-        cancelled: the image after a cancellation.
+        finished: the image that is stored if the operation succeeds; None if the operation deletes the image.
+        cancelled: the image that is stored if the operation is cancelled.
     """
 
     image_id: str
@@ -86,10 +86,10 @@ class Store:
         return tuple(self._images.values())
 
     def image(self, image_id: str) -> Image:
-        """Return the image that has an ID.
+        """Return the image that has a given ID.
 
         Raises:
-            StatusError: with the code NOT_FOUND, because no image has the ID.
+            StatusError: no image has the ID. The status code is NOT_FOUND.
         """
         self._settle()
         try:
@@ -98,10 +98,10 @@ class Store:
             raise not_found("image", image_id) from None
 
     def operation(self, operation_id: str) -> Operation:
-        """Return the operation that has an ID, in its current state.
+        """Return the current state of the operation that has a given ID.
 
         Raises:
-            StatusError: with the code NOT_FOUND, because no operation has the ID.
+            StatusError: no operation has the ID. The status code is NOT_FOUND.
         """
         self._settle()
         try:
@@ -110,10 +110,10 @@ class Store:
             raise not_found("operation", operation_id) from None
 
     def operations_of(self, image_id: str) -> tuple[Operation, ...]:
-        """Return the operations of an image, the earliest first. The image may be deleted.
+        """Return the operations of an image, the earliest first. The image may already be deleted.
 
         Raises:
-            StatusError: with the code NOT_FOUND, because no image ever had the ID.
+            StatusError: no image ever had the ID. The status code is NOT_FOUND.
         """
         self._settle()
         found = tuple(one for one in self._operations.values() if one.image_id == image_id)
@@ -125,7 +125,7 @@ class Store:
         """Start the creation of an image.
 
         Raises:
-            StatusError: with the code ALREADY_EXISTS, because another image in the folder has the name.
+            StatusError: another image in the folder has the name. The status code is ALREADY_EXISTS.
         """
         self._settle()
         image = Image(
@@ -138,7 +138,7 @@ class Store:
             created_at=self._now(),
         )
         self._require_free_name(image)
-        # The emulator does not download the image. The checksum is the MD5 hash of its URI.
+        # The emulator does not download the image. Therefore the checksum is the MD5 hash of the URI.
         checksum = md5(draft.uri.encode(), usedforsecurity=False).hexdigest()
         finished = replace(image, status=ImageStatus.READY, checksum=checksum)
         cancelled = replace(image, status=ImageStatus.ERROR)
@@ -148,8 +148,9 @@ class Store:
         """Start an update of an image. The new values are visible when the operation ends.
 
         Raises:
-            StatusError: One of these codes. NOT_FOUND: no image has the ID. ALREADY_EXISTS: another image
-                in the folder has the new name. FAILED_PRECONDITION: the image is not READY.
+            StatusError: the update cannot start. The status code is NOT_FOUND if no image has the ID,
+                ALREADY_EXISTS if another image in the folder has the new name, or FAILED_PRECONDITION if
+                the image is not READY.
         """
         image = self._idle(image_id, {ImageStatus.READY})
         finished = replace(
@@ -166,8 +167,8 @@ class Store:
         """Start the deletion of an image. The image has the status DELETING until the operation ends.
 
         Raises:
-            StatusError: One of these codes. NOT_FOUND: no image has the ID. FAILED_PRECONDITION: another
-                operation of the image is running.
+            StatusError: the deletion cannot start. The status code is NOT_FOUND if no image has the ID, or
+                FAILED_PRECONDITION if another operation of the image is running.
         """
         image = self._idle(image_id, {ImageStatus.READY, ImageStatus.ERROR})
         deleting = replace(image, status=ImageStatus.DELETING)
@@ -176,11 +177,12 @@ class Store:
     def cancel(self, operation_id: str) -> Operation:
         """End an operation with the error CANCELLED, and return the operation.
 
-        An operation that has already ended is returned unchanged. After the cancellation of a creation, the
-        image has the status ERROR. After any other cancellation, the image is as it was before the operation.
+        An operation that has already ended is returned unchanged. If the creation of an image is cancelled,
+        the image gets the status ERROR. If an update or a deletion is cancelled, the image gets the values
+        and the status that the image had before the operation.
 
         Raises:
-            StatusError: with the code NOT_FOUND, because no operation has the ID.
+            StatusError: no operation has the ID. The status code is NOT_FOUND.
         """
         operation = self.operation(operation_id)
         work = self._under_way.pop(operation_id, None)
@@ -227,7 +229,7 @@ class Store:
         self._operations[operation_id] = replace(
             self._operations[operation_id],
             done=True,
-            # The time at which the operation ended, not the time of the current call.
+            # This is the time at which the operation ended, not the time of the current call.
             modified_at=datetime.fromtimestamp(work.due_s, UTC),
             image=work.finished,
         )
