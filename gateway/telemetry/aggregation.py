@@ -1,9 +1,10 @@
 """Sums and histograms that the gateway aggregates itself. The results are the same as the SDK's results.
 
 To record a value, an aggregate finds the point of the label values and changes the point.
-It uses no lock and no copies, so only one thread may record. Another thread may collect the
-points at the same time. It can then see a value in the count of a point but not in the sum.
-The next collection contains the value in both.
+The aggregate uses no lock and no copies, so only one thread may record values. Another
+thread may collect the points at the same time. In this case, the collected count of a point
+can include a value that the collected sum does not include yet. The next collection
+includes the value in both the count and the sum.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000
 """The maximum number of points of an instrument.
 
-Values with any further labels are counted in one additional point, as in the SDK.
+After the maximum is reached, one additional point is used for all new combinations of label values.
+The SDK does the same.
 """
 
 _OVERFLOW = ("otel.metric.overflow",)

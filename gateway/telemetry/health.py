@@ -67,7 +67,10 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the gateway can handle calls: a condition is set, and none is FAILED."""
+        """Whether the gateway can handle calls.
+
+        The value is true if at least one condition is set, and no condition has the status FAILED.
+        """
         conditions = self._conditions.values()
         return bool(conditions) and all(one.status is not Status.FAILED for one in conditions)
 

@@ -1,4 +1,4 @@
-"""Instruments that every call records in. The gateway itself or the SDK aggregates the values.
+"""The instruments in which each call records values. The gateway itself or the SDK aggregates the values.
 
 The gateway's instruments and the SDK's instruments produce the same metrics. Only the SDK's
 instruments support other temporalities, exponential histograms and exemplars.
@@ -34,7 +34,8 @@ _SECONDS = "s"
 _DEFAULTS = {
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": ("", "cumulative"),
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ("", "explicit_bucket_histogram"),
-    "OTEL_METRICS_EXEMPLAR_FILTER": ("", "trace_based", "always_off"),  # no span is ever the current span
+    # The gateway has no current span. Therefore the filter `trace_based` selects no exemplars.
+    "OTEL_METRICS_EXEMPLAR_FILTER": ("", "trace_based", "always_off"),
 }
 
 
@@ -47,31 +48,31 @@ class Instruments(Protocol):
     """Creates instruments. An instrument is a function that records a value."""
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds an amount to a new counter."""
+        """Create a counter, and return a function that adds an amount to the counter."""
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds a positive or negative amount to a new counter."""
+        """Create a counter, and return a function that adds an amount. The amount may be negative."""
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return a function that records a duration, in seconds, in a new histogram."""
+        """Create a histogram, and return a function that records a duration in seconds."""
 
 
 class SdkInstruments:
-    """Creates instruments that the SDK aggregates."""
+    """Creates instruments whose values the SDK aggregates."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds an amount to a new counter."""
+        """Create a counter, and return a function that adds an amount to the counter."""
         return _with_keys(self._meter.create_counter(name, "", description).add, keys)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds a positive or negative amount to a new counter."""
+        """Create a counter, and return a function that adds an amount. The amount may be negative."""
         return _with_keys(self._meter.create_up_down_counter(name, "", description).add, keys)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return a function that records a duration, in seconds, in a new histogram."""
+        """Create a histogram, and return a function that records a duration in seconds."""
         histogram = self._meter.create_histogram(
             name, _SECONDS, description, explicit_bucket_boundaries_advisory=bounds
         )
@@ -79,7 +80,7 @@ class SdkInstruments:
 
 
 class OwnInstruments:
-    """Creates instruments that the gateway aggregates itself.
+    """Creates instruments whose values the gateway aggregates.
 
     Attributes:
         aggregates: the aggregates of the instruments, in the order of creation.
@@ -89,15 +90,15 @@ class OwnInstruments:
         self.aggregates: list[Aggregate[Any]] = []
 
     def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds an amount to a new counter."""
+        """Create a counter, and return a function that adds an amount to the counter."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=True)
 
     def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Return a function that adds a positive or negative amount to a new counter."""
+        """Create a counter, and return a function that adds an amount. The amount may be negative."""
         return self._create_sum(Identity(name, description, "", keys), is_monotonic=False)
 
     def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Return a function that records a duration, in seconds, in a new histogram."""
+        """Create a histogram, and return a function that records a duration in seconds."""
         aggregate = HistogramAggregate(Identity(name, description, _SECONDS, keys), bounds)
         self.aggregates.append(aggregate)
         return aggregate.record
@@ -109,7 +110,7 @@ class OwnInstruments:
 
 
 class PrometheusReader(PrometheusMetricReader):
-    """Exports the metrics of the SDK and the metrics that the gateway aggregates to Prometheus."""
+    """Exports all metrics to Prometheus: the SDK's metrics, and the metrics that the gateway aggregates."""
 
     def __init__(self, own: OwnInstruments, registry: CollectorRegistry) -> None:
         super().__init__(registry=registry, scope_info_enabled=False)
@@ -123,10 +124,10 @@ class PrometheusReader(PrometheusMetricReader):
 
 
 class ExportingReader(PeriodicExportingMetricReader):
-    """Exports the metrics of the SDK and the metrics that the gateway aggregates."""
+    """Exports all metrics periodically: the SDK's metrics, and the metrics that the gateway aggregates."""
 
     def __init__(self, own: OwnInstruments, exporter: MetricExporter) -> None:
-        self._own = own  # set first, because the library starts a thread that reads it
+        self._own = own  # set first, because the constructor starts a thread that reads this attribute
         super().__init__(exporter)
 
     def _receive_metrics(

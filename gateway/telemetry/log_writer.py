@@ -1,7 +1,7 @@
 """Writes log lines in a separate thread, because the reader of the log can be slow or stop reading.
 
 Without this thread, a blocked write to standard error would block the event loop. All
-calls, the health checks and the signal handlers would then wait.
+calls, health checks and signal handlers would then have to wait.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BATCH_BYTES = 65536
 
 
 class LogWriter:
-    """A bounded queue of lines, and the thread that writes them to a file descriptor.
+    """A bounded queue of lines, and a thread that writes the lines to a file descriptor.
 
     While lines arrive, the thread reads the queue every GATHER_S. Only the first line after
     a pause has to wake the thread. All other lines need neither a system call nor a switch
@@ -46,7 +46,8 @@ class LogWriter:
         """Start the thread.
 
         Args:
-            descriptor: the file descriptor that lines are written to. The writer does not close it.
+            descriptor: the file descriptor that lines are written to. The writer does not close this
+                descriptor.
             notice: the function that takes the number of dropped lines, and returns the log line that
                 reports this number.
             capacity_bytes: the maximum size of the queue, in bytes.
@@ -88,7 +89,7 @@ class LogWriter:
             self._wake.put(None)
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Write the queued lines within the timeout. Lines that are added later are dropped."""
+        """Write the queued lines within the timeout, and end the thread. Later lines are dropped."""
         self._closing.set()
         self._wake.put(None)
         self._thread.join(timeout_s)

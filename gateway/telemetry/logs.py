@@ -2,8 +2,8 @@
 
 A line about a call contains the fields `call_id`, `trace_id` and `method`. Callers of
 `logging` pass these and all other fields as `extra`. The thread that logs a line also
-formats the line, because the values could change later. Another thread would not be faster,
-because of the interpreter lock. Only the writing is done by another thread.
+formats the line, because the values could change later. Formatting in another thread would
+not be faster, because of the interpreter lock. Only the thread of LogWriter writes lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 if TYPE_CHECKING:
     from types import TracebackType
 
-# The loggers whose lines about a request would repeat the gateway's lines, or contain data of a caller.
+# The loggers of aiohttp whose lines are not written. The lines would repeat the gateway's own lines, or would
+# contain data of a caller.
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
 _STANDARD_ERROR = 2
@@ -120,9 +121,9 @@ def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> Lo
 def capture_other_output() -> None:
     """Log the warnings and uncaught exceptions of Python, and turn off the log of gRPC.
 
-    Python would write the warnings and exceptions as plain text to standard error. The core of
-    gRPC writes plain lines from its own threads, and blocks if nobody reads them. The log of
-    gRPC is therefore off, unless the environment variable GRPC_VERBOSITY is set.
+    By default, Python writes warnings and exceptions as plain text to standard error. The core
+    of gRPC writes plain text from its own threads, and these threads block if nobody reads the
+    text. The log of gRPC is therefore off, unless the environment variable GRPC_VERBOSITY is set.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.captureWarnings(capture=True)

@@ -40,8 +40,8 @@ class Metrics:
     Args:
         resource: the resource that describes this process.
         exporter: the exporter of the metrics; None if the metrics are only available at `/metrics`.
-        by_sdk: whether the SDK aggregates all metrics. If not, the gateway itself aggregates the metrics
-            that every call records.
+        by_sdk: whether the SDK aggregates all metrics. If the value is false, the gateway itself aggregates
+            the metrics that every call records.
     """
 
     def __init__(
@@ -112,19 +112,19 @@ class Metrics:
         )
 
     def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
-        """Record an HTTP request that got a response. If no route matched, the route is empty."""
+        """Record the duration of an HTTP request. If no route matched the request, the route is empty."""
         self._requests(duration_s, http_method, route, status)
 
     def record_call(self, duration_s: float, method: str, code: str) -> None:
-        """Record a gRPC call that got a response."""
+        """Record the duration of a gRPC call."""
         self._calls(duration_s, method, code)
 
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
-        """Record a call to an upstream, after the end of the call."""
+        """Record the duration of a call to an upstream."""
         self._upstream(duration_s, method, code)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
-        """Record a decision."""
+        """Record the duration of a policy decision."""
         self._decisions(duration_s, method, "allow" if is_allowed else "deny")
 
     def record_violation(self, rule: str, action: str) -> None:
@@ -152,20 +152,24 @@ class Metrics:
         self._stale.set(int(is_stale))
 
     def record_reload(self, *, is_good: bool) -> None:
-        """Count a reload of a changed bundle, which was accepted or refused."""
+        """Count a reload of a changed bundle.
+
+        Args:
+            is_good: whether the changed bundle was accepted.
+        """
         self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
 
     def record_removal(self, kind: str) -> None:
-        """Count a removal by a reload.
+        """Count a rule or a binding that a reload removed.
 
         Args:
-            kind: the kind of what was removed: `rule`, `binding`, or `method` for the last denying binding
-                of a method.
+            kind: the kind of the removal: `rule`, `binding`, or `method`. The kind `method` means the last
+                denying binding of a method.
         """
         self._removals.add(1, {"kind": kind})
 
     def change_active(self, by: int) -> None:
-        """Change the number of active calls by an amount, which may be negative."""
+        """Add an amount to the number of active calls. The amount may be negative."""
         self._active(by)
 
     def expose(self) -> bytes:

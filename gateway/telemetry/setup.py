@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 SHUTDOWN_S = 3.0
 """The time for sending spans and metrics when the gateway stops, in seconds."""
 
-# An exporter is ended _ABORT_S seconds after SHUTDOWN_S. Otherwise it could retry until its own timeout.
+# An exporter is ended _ABORT_S seconds after SHUTDOWN_S. Without this limit, the exporter could retry until
+# its own timeout.
 _ABORT_S = 0.5
 _SERVICE = "baremetal-gateway"
 _OTLP_TIMEOUT_S = 10.0
@@ -89,7 +90,8 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     try:
         return _start(environment, version)
     except Exception as error:
-        # The SDK and its exporters also read other variables, and can raise exceptions of any type.
+        # The SDK and its exporters also read variables that find_faults() does not check. They can raise
+        # exceptions of any type.
         text = f"telemetry cannot be set up: {redact_text(str(error)) or type(error).__name__}"
         raise FaultsError([Fault(Position("environment"), "OTEL_*", text)]) from error
 

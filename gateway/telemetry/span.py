@@ -1,7 +1,8 @@
-"""A span implementation with a low cost. It has no locks, and stores simple attributes in a dict.
+"""A span class that costs less than the SDK's span class.
 
-The implementation records the same data as the SDK's span, and has the same limits. Only one
-thread may change a span. After the span has ended, any thread may read the span.
+The class uses no locks, and stores simple attributes in a dict. A span records the same data
+as a span of the SDK, within the same limits. Only one thread may change a span. After the
+span has ended, any thread may read the span.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ class RecordedSpan(trace.Span):
 
     Attributes:
         name: the name of the span.
-        context: the identifiers, flags and state of the span.
+        context: the trace ID, the span ID, the trace flags and the trace state of the span.
         parent: the context of the parent span, or None.
         kind: the kind of the span.
-        attributes: the attributes of the span. They are a dict if all values are simple and the limits are
-            not exceeded; otherwise they are the SDK's BoundedAttributes.
+        attributes: the attributes of the span, by key. The mapping is a dict if all values are simple and
+            the limits are not exceeded. If not, the mapping is the SDK's BoundedAttributes.
         events: the latest events, as tuples of the time in nanoseconds, the name and the attributes. The
             limits define how many events are kept.
         dropped_events: the number of events that were dropped because of the limits.
@@ -98,7 +99,7 @@ class RecordedSpan(trace.Span):
         self.start_time = time_ns()
 
     def get_span_context(self) -> SpanContext:
-        """Return the identifiers of the span."""
+        """Return the context of the span, which contains the trace ID and the span ID."""
         return self.context
 
     def is_recording(self) -> bool:
@@ -203,10 +204,10 @@ class RecordedSpan(trace.Span):
 
 
 def _bound(attributes: Attributes, count: int | None, length: int | None) -> MutableMapping[str, Any]:
-    """Return attributes within the limits.
+    """Return a copy of attributes, reduced to the limits.
 
-    The result is a dict if all values are simple and within the limits, which is nearly always true.
-    Otherwise the result is the SDK's BoundedAttributes.
+    In most cases, all values are simple and no limit is exceeded. The result is then a dict. In all other
+    cases, the result is the SDK's BoundedAttributes.
     """
     if not attributes:
         return {}

@@ -1,7 +1,7 @@
 """Passes ended spans to an exporter in batches, in a separate thread.
 
-A collector may be slow or unavailable. Spans wait in a bounded queue; if the queue is full,
-new spans are dropped.
+A collector may be slow or unavailable. Therefore spans wait in a bounded queue. If the queue
+is full, new spans are dropped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BatchSettings:
 
 
 class SpanProcessor(Generic[T]):
-    """A bounded queue of ended spans, and the thread that encodes and exports them.
+    """A bounded queue of ended spans, and a thread that encodes and exports these spans.
 
     The thread checks the queue at regular intervals. Therefore adding a span needs no system
     call and no switch of the interpreter lock. The thread is woken only if the queue becomes
@@ -81,7 +81,7 @@ class SpanProcessor(Generic[T]):
         self._settings = settings
         self._queue: deque[RecordedSpan] = deque()
         self._batch: list[T] = []
-        self._due = 0.0  # the time at which the batch is exported even if it is not full
+        self._due = 0.0  # the time at which the batch is exported even if the batch is not full
         # Each counter is changed only by callers of put(), or only by the thread. No counter needs a lock.
         self._overflowed = self._failed = self._reported = 0
         self._wake = threading.Event()

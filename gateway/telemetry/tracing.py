@@ -1,8 +1,8 @@
 """Starts spans: one SERVER span for each call, and one CLIENT span for each call to an upstream.
 
-The decision is an event of the SERVER span. The event contains the same data as a separate
-span, but has only a tenth of the cost. Spans are passed as arguments. No span is ever made
-the current span, because this step would be most of the cost of a span.
+The policy decision is an event of the SERVER span. A separate span would contain the same
+data, but would cost ten times as much. Spans are passed as arguments. The gateway never
+makes a span the current span, because this step would cause most of the cost of a span.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Span: TypeAlias = trace.Span
 
-# Samplers of the SDK, by their descriptions, that decide on a child of a local span as on that span.
+# A pattern for the descriptions of some SDK samplers. These samplers always make the same decision for a span
+# of this process and for the children of this span.
 _FOLLOWS_PARENT = re.compile(
     r"AlwaysOnSampler|AlwaysOffSampler|TraceIdRatioBased\{.*\}"
     r"|ParentBased\{.*localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler\}"
@@ -87,7 +88,10 @@ class Tracer:
         return RecordedSpan(self._settings, name, own, parent, kind, result.attributes)
 
     def start_child(self, name: str, parent: Span, kind: SpanKind, attributes: Attributes) -> Span:
-        """Start a child of a span of this process. The sampler is asked only if it could decide otherwise."""
+        """Start a child of a span of this process.
+
+        The sampler is called only if its decision could differ from its decision on the parent span.
+        """
         context = parent.get_span_context()
         if not self._follows_parent:
             return self.start_span(name, context, kind, attributes)
@@ -124,7 +128,7 @@ class Tracing:
 
 
 def to_headers(span: Span) -> dict[str, str]:
-    """Return the W3C trace context headers that make a span the parent of a span in an upstream.
+    """Return the W3C trace context headers that pass a span to an upstream as the parent span.
 
     The headers are defined in https://www.w3.org/TR/trace-context/.
     """
@@ -142,7 +146,7 @@ def trace_id_of(span: Span) -> str:
 
 
 def _remote_parent(headers: Mapping[str, str]) -> SpanContext | None:
-    """Return the parent that headers name; None if they are malformed."""
+    """Return the context of the parent span from trace context headers; None if the headers are malformed."""
     parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
     return parent if parent.is_valid else None
 
