@@ -1,7 +1,7 @@
 """Reads and checks PEM files of certificates and private keys.
 
-The faults of this module name the file and the configuration key. The errors of TLS libraries name neither,
-and some libraries report an error only at the first handshake.
+The faults of this module contain the file name and the configuration key. The errors of TLS libraries contain
+neither of them. Some TLS libraries report an error only at the first handshake.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def read_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[b
     """Return the content of a certificate chain file and the content of a private key file.
 
     Args:
-        certificate: the path of the certificate chain. The server's own certificate is the first one.
+        certificate: the path of the certificate chain. The server's own certificate is the first certificate
+            in the chain.
         private_key: the path of the unencrypted private key.
         section: the configuration section that contains both paths, such as `rest.tls`.
 

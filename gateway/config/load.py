@@ -1,7 +1,7 @@
 """Loads the configuration from a file and the environment, and reports all faults together.
 
-A key in the file overrides the default value of the key. An environment variable overrides
-both values.
+A value in the file overrides the default value. The value of an environment variable
+overrides the default value and the value in the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ PREFIX = "GATEWAY__"
 _IPV6_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]*\]:[0-9]+")
 """A pattern for an IPv6 address with a port, such as `[::1]:8080`.
 
-Without quotes, such an address is not valid YAML. An environment variable may contain it without quotes.
+Without quotes, such an address is not valid YAML. However, an environment variable may contain such an
+address without quotes.
 """
 
 
@@ -60,7 +61,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return the faults of values that contradict the values of another section."""
+    """Return a fault for each value that is invalid in combination with the values of another section."""
     names = ", ".join(config.upstreams)
     return [
         Fault(
@@ -92,7 +93,7 @@ def _read_file(file: pathlib.Path) -> Document | None:
 def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
     """Return the overrides from the environment variables, sorted by variable name.
 
-    The order of the variables in the environment therefore does not influence the result.
+    Because of the sorting, the result does not depend on the order of the variables in the environment.
     """
     overrides, faults, defaults = [], [], Config().model_dump()
     for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
@@ -119,9 +120,10 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
 
 
 def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> tuple[str, ...]:
-    """Return the path of the key that a variable name contains.
+    """Return the path of the configuration key that an environment variable overrides.
 
-    The comparison with the keys of the file and of the default configuration ignores case.
+    The case of the letters in the variable name is not significant. If the file or the default configuration
+    contains the key, the path is spelt as in the file or the default configuration.
     """
     path: list[str] = []
     here: tuple[Any, ...] = (values, defaults)
@@ -149,10 +151,10 @@ def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | 
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values, with the default upstreams and services added.
+    """Return the values of the configuration, with the default upstreams and services added.
 
-    The keys of both maps are names that the operator chooses. Without this step, a map in the configuration
-    would replace all default entries.
+    Upstreams and services are maps in which operators can add entries. Without this function, such a map in
+    the configuration would replace all default entries.
     """
     defaults = Config()
     values = dict(values)
