@@ -41,9 +41,9 @@ class ExistingPath(click.Path):
         super().__init__(path_type=Path, exists=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, or report why it cannot be accessed.
+        """Return the path. If the path cannot be accessed, report the reason.
 
-        Without this check, click would report every error as a path that does not exist.
+        Without this method, click would report for every error that the path does not exist.
         """
         try:
             Path(value).stat()
@@ -74,7 +74,7 @@ class WrongUsageError(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group of commands. If reading or writing fails, a command reports the error without a traceback."""
+    """A group of commands. If reading or writing fails, the group reports the error without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -85,7 +85,8 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; click handles this error
                 raise
-            # The process would try to write the rest of the buffer at its end, and would fail again.
+            # Before the process ends, it writes the rest of the buffer of standard output. Standard output is
+            # redirected, because this write would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             where = f" of {error.filename}" if error.filename else ""
             raise WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
@@ -176,7 +177,7 @@ def open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
 
 
 def find_bundle(config: Config, path: Path | None) -> Path:
-    """Return the path of the bundle: a given path, or the path in the configuration.
+    """Return the given path of the bundle. If no path is given, return the path in the configuration.
 
     If the path does not exist, end the command.
     """

@@ -1,4 +1,4 @@
-"""The demo: a gateway that forwards calls to the built-in emulator, and printed examples of calls."""
+"""The demo runs a gateway that forwards calls to the built-in emulator, and prints examples of calls."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ Ctrl-C stops it.
 async def run_demo(
     config: Config, environment: Mapping[str, str], delay_s: float, write: Callable[[str], None]
 ) -> None:
-    """Run a gateway until a signal stops the gateway. All upstreams of the gateway are the same emulator.
+    """Run a gateway until a signal stops the gateway. The gateway forwards all calls to one emulator.
 
     Args:
-        config: the configuration of the gateway. The settings of its upstreams are not used.
+        config: the configuration of the gateway. The settings of the upstreams are not used.
         environment: the environment variables, which configure telemetry.
         delay_s: the duration of an emulated operation, in seconds.
         write: the function that shows a text to the user.
@@ -58,9 +58,9 @@ async def run_demo(
 
 
 def _with_bundle(config: Config) -> Config:
-    """Return the configuration, with the bundle of the package if the operator has no bundle.
+    """Return the configuration. If the operator has no bundle, use the bundle that the package contains.
 
-    The operator has no bundle if the configuration names no bundle and the default path does not exist.
+    The operator has no bundle if `policies.path` is not configured and the default path does not exist.
     """
     policies = config.policies
     if "path" in policies.model_fields_set or policies.path.exists():

@@ -1,4 +1,4 @@
-"""Prepares the line of a fault for a terminal: redacts secrets, and replaces unprintable characters."""
+"""Prepares the source line of a fault for a terminal: redacts secrets and replaces unprintable characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A line of a file.
+    """The line of a file that contains a fault.
 
     Attributes:
         text: the text of the line, redacted and shortened.
@@ -30,7 +30,10 @@ class Excerpt:
 
 
 def make_excerpt(position: Position) -> Excerpt | None:
-    """Return the excerpt for a position; None if the position has no line or is inside a secret."""
+    """Return the excerpt for a position.
+
+    The result is None if the position has no source line or is inside a secret.
+    """
     if not position.source.strip() or position.column < 1:
         return None
     before = position.source[: position.column - 1]

@@ -103,7 +103,7 @@ main.add_command(policy)
 
 
 def _start_logs(level: str) -> None:
-    # If OTEL_PYTHON_CONTEXT is invalid, the OpenTelemetry API logs a traceback when it is imported. The
+    # If OTEL_PYTHON_CONTEXT is invalid, the OpenTelemetry API logs a traceback when the API is imported. The
     # gateway reports the variable as a fault later, so this log line is not needed.
     api_log = logging.getLogger("opentelemetry.context")
     api_log.disabled = True

@@ -66,7 +66,7 @@ def sign(path: Path | None, file: Path | None, key: Path) -> None:
 
 
 def _check_form(files: BundleFiles) -> None:
-    """Parse the documents of a bundle, so that an empty or truncated file is not signed or listed.
+    """Check the documents of a bundle, so that an empty or truncated file is never signed or listed.
 
     Raises:
         FaultsError: a document is invalid. The error contains all faults that were found.
