@@ -92,7 +92,8 @@ class MutatedRequest(NamedTuple):
         errors: the violations that report failed mutations and failed evaluations of binding conditions.
             Each of these violations counts as a broken rule.
         applied: the names of the bindings that apply. A binding applies if its condition is met by the
-            original request, or by the request directly before the mutations of the binding.
+            original request, or by the request directly before the mutations of the binding. A binding also
+            applies if its condition cannot be evaluated.
     """
 
     input: PolicyInput

@@ -51,7 +51,7 @@ class _Mutator:
         """Return whether a binding applies, and record each binding that applies.
 
         If the condition cannot be evaluated, the result is false, but the binding is recorded. A recorded
-        binding remains recorded, even if its condition is false after a later mutation.
+        binding remains recorded, even if the condition of the binding is false after a later mutation.
         """
         applies, doubt = read_condition(binding, self._activation)
         if applies:

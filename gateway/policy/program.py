@@ -205,7 +205,10 @@ class Program:
         return activation
 
     def warm_up(self, policy_input: PolicyInput) -> None:
-        """Evaluate every expression once. The engine prepares an expression at its first evaluation."""
+        """Evaluate every expression once, so that the first call of a client is not slow.
+
+        The engine prepares an expression at the first evaluation of the expression.
+        """
         activation = self.activate(policy_input)
         for binding in self.bindings:
             for one in binding.executables:

@@ -40,7 +40,7 @@ class RequestError(ValueError):
 def read_request(
     schema: Schema, method: str, request: dict[str, Any], caller: CallerFacts, now: datetime
 ) -> PolicyInput:
-    """Return the input of policies for a request in JSON.
+    """Convert a request in JSON into the input of policies.
 
     Args:
         schema: the schema that contains the method.
@@ -121,7 +121,7 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
 
 
 def _load_json(text: str) -> dict[str, Any] | None:
-    """Return the object in a JSON text, or None if there is no object.
+    """Return the object in a text, or None if the text contains no JSON object.
 
     JSON can escape a character as two surrogates. Such JSON is not valid YAML.
     """
@@ -146,7 +146,7 @@ class InputDocument(Part):
 
 
 def to_caller(facts: CallerFacts) -> Caller:
-    """Return the caller from the facts of a test or of a request file."""
+    """Convert the facts about a caller, from a test or a request file, into a Caller."""
     return Caller(
         id=facts.id,
         kind=facts.kind,

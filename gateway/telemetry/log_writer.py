@@ -43,7 +43,7 @@ class LogWriter:
         capacity_bytes: int = CAPACITY_BYTES,
         gather_s: float = GATHER_S,
     ) -> None:
-        """Start the thread.
+        """Create the queue and start the thread.
 
         Args:
             descriptor: the file descriptor that lines are written to. The writer does not close this

@@ -43,11 +43,11 @@ class JsonFormatter(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without a line break at its end."""
+        """Return the log line for a record, without a line break at the end."""
         return self.encode(record).decode()
 
     def encode(self, record: logging.LogRecord) -> bytes:
-        """Return the line in UTF-8, without a line break at its end."""
+        """Return the log line for a record in UTF-8, without a line break at the end."""
         fields: dict[str, Any] = {
             "time": self._time(record.created),
             "level": record.levelname,
@@ -74,7 +74,7 @@ class LogHandler(logging.Handler):
     """Formats records and adds the lines to the queue of a LogWriter."""
 
     def __init__(self, descriptor: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
-        """Start the writer.
+        """Create the handler, and start the LogWriter of the handler.
 
         Args:
             descriptor: the file descriptor that lines are written to.

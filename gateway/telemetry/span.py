@@ -157,14 +157,14 @@ class RecordedSpan(trace.Span):
         self.add_event("exception", fields | dict(attributes or {}), timestamp)
 
     def update_name(self, name: str) -> None:
-        """Set the name."""
+        """Set the name of the span."""
         if self.end_time is not None:
             self._warn()
             return
         self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """Set the status, unless the status is already OK."""
+        """Set the status of the span, unless the status is already OK or the new status is UNSET."""
         if self.end_time is not None:
             self._warn()
             return
@@ -173,7 +173,7 @@ class RecordedSpan(trace.Span):
             self.status = new
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span and pass the span to `on_end`."""
+        """End the span and call `on_end` with the span."""
         if self.end_time is not None:
             self._warn()
             return

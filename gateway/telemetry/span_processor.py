@@ -67,7 +67,7 @@ class SpanProcessor(Generic[T]):
         close: Callable[[], None],
         settings: BatchSettings,
     ) -> None:
-        """Start the thread.
+        """Create the queue and start the thread.
 
         Args:
             encode: the function that encodes a span.

@@ -1,4 +1,4 @@
-"""The group `policy` of commands.
+"""The command group `policy`.
 
 Exit codes: 0 success, 1 a check found faults, 2 wrong usage or configuration.
 """
