@@ -40,7 +40,7 @@ _MAX_TEXT = 500  # the maximum length of a rule's message or fix, which may cont
 
 
 class Decider:
-    """Decides on requests with one bundle. It has no mutable state, so concurrent calls can share it."""
+    """Decides on requests with one bundle. A decider is immutable, so concurrent calls can share it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle

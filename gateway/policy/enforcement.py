@@ -23,7 +23,7 @@ class Removal:
     """A rule or binding that a bundle no longer enforces, or a method that no longer has a denying binding.
 
     Attributes:
-        kind: the kind of the removal; `method` means that the last denying binding of a method was removed.
+        kind: the kind of the removed item. The kind `method` means that a method has no denying binding now.
         text: the human-readable description of the removal. It contains the name of the removed item.
     """
 

@@ -1,4 +1,4 @@
-"""The compiled bindings of one method, and the input that their expressions read."""
+"""The compiled bindings of one method, and the input that the expressions of the bindings read."""
 
 from __future__ import annotations
 

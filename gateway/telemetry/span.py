@@ -145,7 +145,7 @@ class RecordedSpan(trace.Span):
         timestamp: int | None = None,
         escaped: bool = False,  # noqa: FBT001, FBT002 - as the API declares it
     ) -> None:
-        """Add an exception as an event."""
+        """Add an event that describes an exception."""
         kind = type(exception)
         module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
         fields: dict[str, Any] = {

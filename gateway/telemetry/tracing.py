@@ -146,7 +146,10 @@ def trace_id_of(span: Span) -> str:
 
 
 def _remote_parent(headers: Mapping[str, str]) -> SpanContext | None:
-    """Return the context of the parent span from trace context headers; None if the headers are malformed."""
+    """Read the context of the parent span from trace context headers.
+
+    The result is None if the headers are malformed.
+    """
     parent = trace.get_current_span(_W3C.extract(headers, Context())).get_span_context()
     return parent if parent.is_valid else None
 
