@@ -9,7 +9,9 @@ _SUBSCRIBER_BITS = 64
 
 
 def address_key(host: str) -> str:
-    """Return the key under which connections are counted: an IPv4 address, or an IPv6 /64 network.
+    """Return the key under which the connections of a host are counted.
+
+    The key of an IPv4 address is the address. The key of an IPv6 address is its /64 network.
 
     Args:
         host: the IP address of a socket's peer. Any other text is returned unchanged.
@@ -21,7 +23,10 @@ def address_key(host: str) -> str:
 
 
 def parse_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address of a host, or None for other texts. An IPv4-mapped address becomes IPv4."""
+    """Return the IP address that a text contains; None if the text is not an IP address.
+
+    An IPv4-mapped IPv6 address is returned as an IPv4 address.
+    """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The parts that both listeners share."""
+"""The parts that the REST listener and the gRPC listener share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 class ActiveCalls:
-    """The active calls of both listeners. Each active call receives a response before the gateway stops.
+    """The active calls of the REST listener and the gRPC listener.
+
+    Each active call receives a response before the gateway stops.
 
     Attributes:
-        is_stopping: whether the gateway stops, so that no new calls are wanted.
-        is_cut: whether the active calls were cancelled because the gateway stops.
+        is_stopping: whether the gateway is stopping and should receive no new calls.
+        is_cut: whether the active calls were cancelled because the gateway is stopping.
     """
 
     def __init__(self) -> None:
@@ -30,14 +32,14 @@ class ActiveCalls:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def enter(self) -> asyncio.Task[Any] | None:
-        """Add the call of the current task, and return that task."""
+        """Add the call that the current task processes, and return this task."""
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
         return task
 
     def leave(self, task: asyncio.Task[Any] | None) -> None:
-        """Remove the call of a task."""
+        """Remove the call that a task processes."""
         if task is not None:
             self._tasks.discard(task)
 
@@ -49,7 +51,9 @@ class ActiveCalls:
 
 
 class Head:
-    """The first stage of a call. It identifies the caller and takes a slot before the message is received.
+    """The first stage of a call. It identifies the caller and acquires a slot for the call.
+
+    This stage ends before the request message is received.
 
     At present, every caller is anonymous.
     """
@@ -58,7 +62,7 @@ class Head:
         self._concurrency = concurrency
 
     def identify(self, address: str) -> Caller:
-        """Return the caller.
+        """Return the caller of a call.
 
         Args:
             address: the IP address of the peer.
@@ -66,17 +70,17 @@ class Head:
         return Caller(address=address)
 
     def admit(self) -> Slot:
-        """Return the slot of a call.
+        """Acquire a slot for a call, and return the slot.
 
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED when too many calls are under way.
+            GatewayError: RESOURCE_EXHAUSTED if too many calls are active.
         """
         return self._concurrency.acquire()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerContext:
-    """The parts that both listeners share.
+    """The parts that the REST listener and the gRPC listener share.
 
     Attributes:
         active: the holder of the active snapshot.

@@ -18,7 +18,7 @@ class HttpError(GatewayError):
     """An error with its own HTTP status.
 
     Attributes:
-        status: the HTTP status of the response; it replaces the status that belongs to the code.
+        status: the HTTP status of the response. It replaces the HTTP status that belongs to the error code.
         headers: additional headers of the response.
     """
 
@@ -38,7 +38,10 @@ class HttpError(GatewayError):
 
 
 def internal_error(trace_id: str) -> GatewayError:
-    """Return the error for a failure of the gateway itself. The log shows the cause with the trace ID."""
+    """Return the error for a failure of the gateway itself.
+
+    The error message contains the trace ID, so that an operator can find the cause in the log.
+    """
     return GatewayError(
         Code.INTERNAL, "INTERNAL", f"the gateway failed; its log has the reason under trace {trace_id}"
     )
@@ -61,10 +64,10 @@ def headers_too_large() -> HttpError:
 
 
 def stopping_error() -> GatewayError:
-    """Return the error for a call that is cancelled because the gateway stops."""
+    """Return the error for a call that is cancelled because the gateway is stopping."""
     task = asyncio.current_task()
     if task is not None:
-        task.uncancel()  # the response must still be sent
+        task.uncancel()  # otherwise the response could not be sent
     return GatewayError(
         Code.UNAVAILABLE,
         "STOPPING",

@@ -1,4 +1,4 @@
-"""One request of a caller and the response: identifiers, span, duration and log lines."""
+"""One request and its response, which are identified, traced, measured and logged together."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ class Exchange:
 
     Attributes:
         snapshot: the snapshot that serves the whole request.
-        started: the start time, in seconds of the event loop's clock; deadlines are counted from this time.
+        started: the start time of the exchange, in seconds of the event loop's clock. Deadlines are counted
+            from this time.
         id: the request ID.
-        trace_id: the trace ID of the request's trace.
-        facts: the facts about the call that every log line about the call has.
-        caller: the caller; unknown until the call is admitted.
-        method: the method that is called; None until it is known.
+        trace_id: the ID of the trace to which the request belongs.
+        facts: the facts that are added to every log line about the call.
+        caller: the caller; its attributes are empty until the call is admitted.
+        method: the called method; None until the method is known.
     """
 
     def __init__(
@@ -57,12 +58,13 @@ class Exchange:
             context: the context of the listener.
             snapshot: the snapshot that serves the request.
             name: the name of the span.
-            headers: the request headers, which may contain a request ID and a trace.
+            headers: the request headers, which may contain a request ID and a trace context.
             attributes: the attributes of the span.
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()
-        # The event loop's clock may count only milliseconds. That is enough for deadlines, not for durations.
+        # The event loop's clock may count only milliseconds. This precision is enough for deadlines, but not
+        # for durations.
         self._started_ns = time.perf_counter_ns()
         self.id = request_id(headers)
         self.span = context.tracing.start_server(name, headers, attributes)
@@ -76,7 +78,9 @@ class Exchange:
         self._task = context.calls.enter()
 
     def admit(self, address: str) -> Slot:
-        """Identify the caller and return the slot of the call. The request message is not received yet.
+        """Identify the caller, and return the slot of the call.
+
+        This method is called before the request message is received.
 
         Raises:
             GatewayError: the call is refused.
@@ -101,7 +105,7 @@ class Exchange:
         )
 
     def record_refusal(self, error: GatewayError) -> None:
-        """Record a call that ended before its request was read. Calls of unknown methods are not recorded."""
+        """Record the refused call if its request was not read. Calls of unknown methods are not recorded."""
         if self._is_read or self.method is None:
             return
         refusal = Refusal(
@@ -114,7 +118,7 @@ class Exchange:
         self.snapshot.reporter.report_refusal(refusal)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers or the metadata that every response has."""
+        """Return the HTTP headers, or the gRPC metadata, that every response has."""
         return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
 
     def log_failure(self) -> None:

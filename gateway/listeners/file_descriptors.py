@@ -1,4 +1,4 @@
-"""Provides enough file descriptors for the connection limits, or lowers the connection limits."""
+"""The connection limits of the listeners. They depend on the number of files that the process may open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 ADMIN_CONNECTIONS = 32
 """The number of connections that are reserved for the admin listener."""
 RESERVE = 96
-"""The number of file descriptors for other purposes: upstreams, files, the event loops and exporters."""
+"""The number of file descriptors that are reserved for upstreams, files, event loops and exporters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def _bounds(total: int, per_address: int) -> ConnectionBounds:
 def _raise_limit(wanted: int) -> int:
     """Raise the soft limit on open files if necessary.
 
-    Return the number of files that may be open, but not more than the wanted number.
+    Return the number of files that may be open. The result is at most the wanted number.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

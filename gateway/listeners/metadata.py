@@ -1,4 +1,7 @@
-"""Reads the metadata of a call from the request headers. Only listed names are passed to the upstream."""
+"""The metadata of a call, which is read from the request headers.
+
+Only metadata with listed names is passed to the upstream.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
 # The headers that the cloud's API documents for its callers.
 PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-trace-id")
 
-# gRPC peers accept 8 KiB of metadata by default. The rest is for the metadata that the gateway adds.
+# gRPC peers accept 8 KiB of metadata by default. The other 2 KiB are for the metadata
+# that the gateway adds.
 _MAX_METADATA_BYTES = 6 * 1024
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -30,15 +34,16 @@ _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 class MetadataReader:
     """Selects the metadata that a caller may set.
 
-    Only listed names are passed on. So the upstream does not receive hop-by-hop headers, `grpc-*`, headers
-    that the gateway sets itself, or names with `_` instead of `-`.
+    Only metadata with listed names is passed to the upstream. So the upstream receives no hop-by-hop headers,
+    no `grpc-*` headers, no headers that the gateway sets itself, and no names with `_` instead of `-`.
     """
 
     def __init__(self, further: Iterable[str], header_bytes: int) -> None:
-        """Prepare.
+        """Initialize the reader.
 
         Args:
-            further: the names to pass on in addition to PASSED. A name that ends in `-bin` has binary values.
+            further: the names of metadata that is passed to the upstream, in addition to the names in PASSED.
+                Metadata whose name ends in `-bin` has binary values.
             header_bytes: the maximum total size of the headers of an HTTP request, in bytes.
         """
         self._names = frozenset([*PASSED, *further])
@@ -49,7 +54,7 @@ class MetadataReader:
 
         Raises:
             HttpError: 431 if the headers or the selected metadata are too large.
-            GatewayError: INVALID_ARGUMENT if a name is repeated or has a malformed value.
+            GatewayError: INVALID_ARGUMENT if a listed name is repeated or has a malformed value.
         """
         names, size, selected = self._names, 0, []
         for name, value in headers.items():
@@ -65,11 +70,11 @@ class MetadataReader:
         """Return the metadata that is passed to the upstream.
 
         Args:
-            given: the names of the received metadata, in lower case, and the values.
+            given: the received metadata, as pairs of a name in lower case and a value.
 
         Raises:
-            HttpError: 431 if the metadata is larger than upstreams accept.
-            GatewayError: INVALID_ARGUMENT if a name is repeated or has a malformed value.
+            HttpError: 431 if the selected metadata is larger than upstreams accept.
+            GatewayError: INVALID_ARGUMENT if a listed name is repeated or has a malformed value.
         """
         metadata: dict[str, str | bytes] = {}
         violations, size = [], 0
@@ -100,7 +105,10 @@ def _read_value(name: str, value: str | bytes) -> str | bytes:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64 as gRPC over HTTP/2 does: both alphabets are accepted, and padding is optional."""
+    """Decode base64 as gRPC over HTTP/2 does.
+
+    The standard alphabet and the URL-safe alphabet are accepted. Padding is optional.
+    """
     digits = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
@@ -120,13 +128,16 @@ def new_request_id() -> str:
 
 
 def new_identifiers() -> dict[str, str]:
-    """Return new headers that identify a request for which no trace exists."""
+    """Return response headers with new identifiers, for a request that has no trace."""
     request_id = new_request_id()
     return {"x-request-id": request_id, "x-server-trace-id": request_id.replace("-", "")}
 
 
 def read_timeout(headers: Mapping[str, str], limit_s: float) -> float:
-    """Return the maximum duration of a call in seconds: the caller's Grpc-Timeout, but at most the limit.
+    """Return the maximum duration of a call, in seconds.
+
+    The result is the smaller of `limit_s` and the caller's Grpc-Timeout. If the caller sent no Grpc-Timeout,
+    the result is `limit_s`.
 
     Raises:
         GatewayError: INVALID_ARGUMENT if the Grpc-Timeout does not have the format of

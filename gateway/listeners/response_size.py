@@ -1,9 +1,9 @@
-"""Limits the size of the gRPC metadata and the Warning headers of a response.
+"""The size limits for the gRPC metadata and the Warning headers of a response.
 
-By default, gRPC clients accept 8 KiB of metadata. If the metadata is larger, the client fails the call with
-RESOURCE_EXHAUSTED. Some clients fail only some of these calls, at random. If a call fails in this way, the
-caller does not see the code and the reasons of the response. So the error message, the details and the
-warnings share one limit.
+By default, gRPC clients accept 8 KiB of metadata. If a response has more metadata, a client reports the error
+RESOURCE_EXHAUSTED instead of the response. Some clients do this only for some of these responses, at random.
+Then the caller does not see the code and the reasons of the gateway's error. So the error message, the
+details and the warnings share one limit.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 _DETAILS = "grpc-status-details-bin"
 _WARNING = "x-policy-warning"
 
-# The gateway uses 7 of the 8 KiB. The rest is for headers that gRPC and proxies add.
+# The gateway uses at most 7 of the 8 KiB. The last KiB is for headers that gRPC and proxies add.
 _METADATA_BYTES = 7 * 1024
-# The size that HTTP/2 adds for each header, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2.
+# The number of bytes that HTTP/2 counts for each header in addition to its name and its value, see
+# https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2.
 _HEADER_BYTES = 32
 _MESSAGE_BYTES = 2048
-_MARKER_BYTES = 160  # for the end of the error message, which counts what is left out
+_MARKER_BYTES = 160  # for the text that shows the number of omitted violations and details
 _RESERVED_FOR_WARNINGS = 1024
 _MIN_DETAIL_BYTES = 256  # no detail is cut below this size
-_FIELD_BYTES = 8  # the maximum size of the tag and the length of a field
+_FIELD_BYTES = 8  # the maximum size of the tag and the length prefix of a field
 _MAX_REQUEST_ID = 256
 
 _MAX_WARNING = 512
@@ -51,8 +52,8 @@ def to_trailing_metadata(
 ) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """Return the error message and the trailing metadata of a call that ends with an error.
 
-    The code, the ErrorInfo and the RequestInfo are always present. If the other details are too large, the
-    error message ends with the number of violations and details that are left out.
+    The code, the ErrorInfo and the RequestInfo are always present. If the other details are too large, some
+    of them are omitted, and the error message ends with the number of omitted violations and details.
 
     Args:
         error: the error that ends the call.
@@ -72,22 +73,32 @@ def to_trailing_metadata(
 
 
 def to_warning_metadata(texts: Sequence[str], space: int = _METADATA_BYTES) -> tuple[tuple[str, str], ...]:
-    """Return the metadata for warnings. If warnings are left out, the last entry counts them."""
+    """Return the metadata that shows warnings.
+
+    If warnings are omitted, the last entry shows the number of omitted warnings.
+
+    Args:
+        texts: the texts of the warnings.
+        space: the maximum total size of the metadata, in bytes.
+    """
     shown = _choose(texts, _to_ascii, _MAX_RPC_WARNINGS, space, _header_size(_WARNING, ""))
     return tuple((_WARNING, text) for text in shown)
 
 
 def to_warning_headers(texts: Sequence[str]) -> list[str]:
-    """Return the Warning headers for warnings, https://www.rfc-editor.org/rfc/rfc7234#section-5.5."""
+    """Return the values of the Warning headers that show warnings.
+
+    https://www.rfc-editor.org/rfc/rfc7234#section-5.5 describes the format of these headers.
+    """
     overhead = len('Warning: 299 - ""\r\n')
     shown = _choose(texts, _to_quotable, _MAX_HTTP_WARNINGS, _HTTP_WARNING_BYTES, overhead)
     return [f'299 - "{text}"' for text in shown]
 
 
 def fit_message(message: str, space: int) -> str:
-    """Cut an error message to a number of encoded bytes.
+    """Cut an error message so that its encoded form has at most `space` bytes.
 
-    gRPC encodes each byte that is not printable ASCII as three bytes.
+    gRPC encodes `%`, and each byte that is not printable ASCII, as three bytes.
     """
     if len(message) <= space and _wire_size(message) <= space:
         return message
@@ -108,7 +119,7 @@ def _encode(text: str) -> bytes:
 
 
 def _base64_size(data: bytes) -> int:
-    """Return the size of a binary value in base64 without padding."""
+    """Return the number of base64 digits that a binary value needs. Padding is not counted."""
     return -(-len(data) * 4 // 3)
 
 
@@ -122,7 +133,10 @@ def _header_size(name: str, value: str) -> int:
 def _choose(
     texts: Sequence[str], encode: Callable[[str], str], limit: int, space: int, overhead: int
 ) -> list[str]:
-    """Return the first texts that fit, in encoded form. If texts are left out, the last text counts them."""
+    """Return the encoded form of the first texts that fit.
+
+    If texts are omitted, the last text of the result shows the number of omitted texts.
+    """
     if not texts:
         return []
     shown = [_cut(text, encode) for text in texts[:limit]]
@@ -142,7 +156,7 @@ def _cut(text: str, encode: Callable[[str], str]) -> str:
     shown = encode(text[:_MAX_WARNING])
     if len(text) <= _MAX_WARNING and len(shown) <= _MAX_WARNING:
         return shown
-    # An escaped character takes two characters, so half of the maximum length always fits.
+    # An escaped character takes two characters. So a text of half the maximum length always fits.
     return encode(text[: _MAX_WARNING - 3 if len(shown) == _MAX_WARNING else _MAX_WARNING // 2 - 3]) + "..."
 
 
@@ -158,7 +172,10 @@ def _to_quotable(text: str) -> str:
 
 
 def _shrink(status: status_pb2.Status, space: int) -> None:
-    """Cut the details of a status to a number of bytes. The error message counts what is left out."""
+    """Shorten the details of a status, so that the status has at most `space` bytes.
+
+    The number of omitted violations and details is appended to the error message.
+    """
     if status.ByteSize() <= space:
         return
     space -= len(_encode(status.message)) + _FIELD_BYTES + _MARKER_BYTES
@@ -189,7 +206,10 @@ def _marker(violations: int, details: int) -> str:
 
 
 def _rank(detail: AnyMessage) -> int:
-    """Return the priority of a detail. Details that identify the call or the error come first."""
+    """Return the rank of a detail. A detail with a lower rank is kept first.
+
+    The details that identify the call and the error have the lowest ranks.
+    """
     for rank, kind in enumerate((error_details_pb2.RequestInfo, error_details_pb2.ErrorInfo)):
         if detail.Is(kind.DESCRIPTOR):
             return rank
@@ -197,8 +217,11 @@ def _rank(detail: AnyMessage) -> int:
 
 
 def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
-    """Return the detail in a size that fits (None if impossible), and the number of omitted violations."""
-    # An ErrorInfo takes at most half of the space, so that violations fit too.
+    """Return the detail, shortened if necessary, and the number of omitted violations.
+
+    The returned detail is None if it cannot be shortened enough.
+    """
+    # An ErrorInfo takes at most half of the space, so that there is space for violations.
     is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
     if detail.ByteSize() + _FIELD_BYTES <= (space // 2 if is_info else space):
         return detail, 0
@@ -212,13 +235,13 @@ def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
             whole = error_details_pb2.BadRequest.FromString(detail.value)
             request = _shorten_violations(whole, space - _MIN_DETAIL_BYTES // 2)
             return _pack(request), len(whole.field_violations) - len(request.field_violations)
-    except DecodeError:  # an upstream may send any bytes under any type
+    except DecodeError:  # the value of an upstream's detail may be malformed
         pass
     return None, 0
 
 
 def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_details_pb2.ErrorInfo:
-    """Return an ErrorInfo with only the metadata that fits."""
+    """Return an ErrorInfo with only the metadata entries that fit."""
     shorter = error_details_pb2.ErrorInfo(
         reason=info.reason[:_MIN_DETAIL_BYTES], domain=info.domain[:_MIN_DETAIL_BYTES]
     )
@@ -231,7 +254,10 @@ def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_detail
 
 
 def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> error_details_pb2.BadRequest:
-    """Return the violations that fit. The entry that counts further violations has priority."""
+    """Return a BadRequest with the violations that fit.
+
+    The last violation may only show the number of further violations. It has priority over the others.
+    """
     whole = list(request.field_violations)
     last = [one for one in whole[-1:] if one.reason == MORE]
     sizes = accumulate(one.ByteSize() + _FIELD_BYTES for one in [*last, *whole[: len(whole) - len(last)]])
@@ -241,7 +267,10 @@ def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> er
 
 
 def _count_in_info(details: Iterable[AnyMessage], violations: int) -> list[AnyMessage]:
-    """Add the number of omitted violations to the gateway's ErrorInfo. Programs can read the number there."""
+    """Return the details, and set the number of omitted violations in the gateway's ErrorInfo.
+
+    Programs can read this number.
+    """
     result = list(details)
     for index, detail in enumerate(result):
         info = error_details_pb2.ErrorInfo()

@@ -1,4 +1,4 @@
-"""Reads the TLS files of listeners, and describes the faults of addresses and certificates."""
+"""The TLS files of listeners, and the faults of addresses and certificates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
     Args:
         name: the name of the listener's section in the configuration.
         listen: the address.
-        error: the error of the system; None if it is unknown.
+        error: the error of the system; None if the error is unknown.
     """
     reason = "the address cannot be used"
-    if error is not None:  # the system's text is used, because asyncio adds the address to its text
+    if error is not None:  # the text of asyncio contains the address again, so this text is not used
         number = error.errno or 0
         own = os.strerror(number) if number > 0 else error.strerror or str(error)
         reason = f"{own[:1].lower()}{own[1:]}"
@@ -56,7 +56,7 @@ def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None
         section: the name of the section, such as `rest.tls`.
 
     Raises:
-        FaultsError: a file cannot be used; the error lists all such files.
+        FaultsError: a file cannot be used. The error lists every file that cannot be used.
     """
     from gateway.config.certificates import (  # noqa: PLC0415 - 9 MB of memory, only for TLS
         read_certificates,

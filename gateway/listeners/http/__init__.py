@@ -1,4 +1,4 @@
-"""HTTP: a server, the REST listener and the admin listener."""
+"""The HTTP server, the REST listener and the admin listener."""
 
 from gateway.listeners.http.admin import AdminListener
 from gateway.listeners.http.rest import RestListener

@@ -1,4 +1,4 @@
-"""Accepts the connections of an HTTP listener, and limits the number of connections."""
+"""The acceptor of an HTTP listener. It accepts connections, and limits the number of connections."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _BACKLOG = 1024
 _PAUSE_S = 0.1
 """The number of seconds to wait after a connection could not be accepted."""
 _REPORT_S = 10.0
-"""The minimum number of seconds between two reports of refused connections."""
+"""The minimum number of seconds between two log lines about refused connections."""
 
 
 class Connection(asyncio.BaseProtocol, ABC):
-    """The protocol of one connection."""
+    """The asyncio protocol object of one connection."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def idle_since(self) -> float | None:
-        """The time when the connection became idle, by the event loop's clock; None during a request."""
+        """The time of the event loop's clock when the connection became idle; None during a request."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -82,14 +82,15 @@ class Acceptor:
         context: ssl.SSLContext | None,
         handshake_s: float,
     ) -> None:
-        """Prepare.
+        """Initialize the acceptor.
 
         Args:
-            name: the name of the listener, for the log.
+            name: the name of the listener in log lines.
             bounds: the connection limits.
-            make_connection: a function that makes the protocol of a connection. Its argument is a function
-                that the protocol calls when the connection is lost.
-            make_refusal: a function that returns the response to a refused connection without TLS.
+            make_connection: a function that returns the protocol object of a new connection. Its argument is
+                a callback, which the protocol object calls when the connection is lost.
+            make_refusal: a function that returns the response for a refused connection. With TLS, no response
+                is sent.
             context: the TLS context; None for plaintext.
             handshake_s: the maximum duration of a TLS handshake, in seconds.
         """
@@ -156,7 +157,7 @@ class Acceptor:
         self._open[connection] = _Registration(key, self._start(self._serve(accepted, connection)))
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        """Connect an accepted socket to its protocol. With TLS, this includes the handshake."""
+        """Connect an accepted socket to its protocol object. With TLS, this step includes the handshake."""
         loop = asyncio.get_running_loop()
         timeout_s = self._handshake_s if self._context else None
         try:
@@ -190,7 +191,7 @@ class Acceptor:
         if not idle:
             return False
         _, connection = min(idle, key=lambda one: one[0])
-        self._open[connection].opening.cancel()  # has no effect after the connection is open
+        self._open[connection].opening.cancel()  # has no effect if the connection is already open
         self._forget(connection)
         connection.abort()
         return True
@@ -209,7 +210,7 @@ class Acceptor:
                 accepted.send(self._make_refusal())
                 accepted.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # the refusal is not essential
+            pass  # the connection is closed even if the refusal cannot be sent
         finally:
             accepted.close()
         if not self._counts[key]:
@@ -224,7 +225,10 @@ class Acceptor:
 
 
 async def _open_sockets(listen: Address) -> list[socket.socket]:
-    """Return a listening socket for each address of a host name; an empty name means every interface."""
+    """Return a listening socket for each address of a host.
+
+    If the host is empty, the sockets listen on all interfaces.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(
         listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )

@@ -21,15 +21,15 @@ _PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
 
 class AdminListener:
-    """Responds to operators and their tools."""
+    """Responds to the HTTP requests of operators and monitoring tools."""
 
     def __init__(self, health: Health, metrics: Metrics, active: ActiveSnapshot) -> None:
-        """Prepare.
+        """Initialize the listener.
 
         Args:
-            health: the health that is shown at /readyz; `?verbose` adds all conditions.
-            metrics: the metrics that are shown at /metrics.
-            active: the holder of the snapshot whose OpenAPI document is at /openapi.json.
+            health: the health that /readyz shows. With `?verbose`, /readyz also shows all conditions.
+            metrics: the metrics that /metrics shows.
+            active: the holder of the active snapshot, whose OpenAPI document /openapi.json shows.
         """
         self._health = health
         self._metrics = metrics

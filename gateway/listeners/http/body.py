@@ -1,4 +1,4 @@
-"""Reads the body of an HTTP request, and checks the type, the size and the compression of the body."""
+"""The body of an HTTP request. It is read, decompressed, and checked for its type and its size."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _MEDIA_TYPE = re.compile(
     r"\s*(?P<type>[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?P<parameters>;.*)?"
 )
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)\"?", re.IGNORECASE)
-# The default type of `curl -d`. A page of any site can make a browser send a request of this type without a
-# preflight request. So requests of this type are refused if they come from a browser.
+# The default content type of `curl -d`. A page of any site can make a browser send a request of this type
+# without a preflight request. So requests of this type are refused if they come from a browser.
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -40,18 +40,19 @@ async def read_body(
     *,
     is_json: bool = True,
 ) -> bytes:
-    """Return the decompressed body; empty if there is no body.
+    """Return the decompressed body of a request. The result is empty if the request has no body.
 
     Args:
         request: the request whose body is read.
         limit_bytes: the maximum size of the body in bytes, before and after decompression.
-        receiving: returns the context in which a body is received that has not arrived yet; the context
-            limits the time for this.
+        receiving: a function that returns a context manager. If the body has not arrived yet, the context
+            manager limits the time to receive the body.
         is_json: whether to refuse a body whose type is not JSON.
 
     Raises:
-        HttpError: the status is 408, 413, 415 or 417.
-        GatewayError: INVALID_ARGUMENT if the body is incomplete or malformed, or content-type is repeated.
+        HttpError: the request is refused with the HTTP status 408, 413, 415 or 417.
+        GatewayError: INVALID_ARGUMENT if the body is incomplete or malformed, or the header content-type is
+            repeated.
     """
     if not request.body_exists:
         return b""
@@ -71,7 +72,7 @@ async def read_body(
 
 
 def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
-    """Return the body, which has arrived in full."""
+    """Return the body of a request whose whole body has arrived."""
     try:
         body = request.content.read_nowait()
     except (web.RequestPayloadError, HTTPException) as error:
@@ -84,7 +85,7 @@ def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
 async def _receive(
     request: BaseRequest, limit_bytes: int, receiving: Callable[[], AbstractAsyncContextManager[None]]
 ) -> bytes:
-    """Return the body once it has arrived."""
+    """Wait until the whole body of a request has arrived, and return the body."""
     try:
         async with receiving():
             return await _read_content(request, limit_bytes)
@@ -111,7 +112,10 @@ async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
 
 
 def _check_expectation(request: BaseRequest) -> None:
-    """Send 100 Continue if the caller waits for it, https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1."""
+    """Send the response 100 Continue if the caller waits for this response.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1 describes this expectation.
+    """
     expectation = request.headers.get("expect")
     if expectation is None or request.transport is None:
         return
@@ -141,7 +145,7 @@ def _read_encoding(request: BaseRequest) -> str:
 def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
     """Return the content of one complete gzip member or zlib stream.
 
-    Raw deflate data is accepted too, because some clients send it.
+    Deflate data without the zlib format is accepted too, because some clients send such data.
     """
     bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
     decompressor = zlib.decompressobj(bits)

@@ -1,4 +1,4 @@
-"""One HTTP request of a caller and its response."""
+"""One HTTP request and its response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.transcode import Route
 
-# Other HTTP methods are counted under one name, so that a caller cannot create endless time series.
+# All other HTTP methods share one name in metrics, so that callers cannot create an unlimited number of time
+# series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _SERVER_ERROR = 500
 
@@ -39,7 +40,7 @@ class HttpExchange(Exchange):
         self.facts = {"http_method": self._shown_method}
 
     def enter(self, route: Route) -> None:
-        """Note the route of the request."""
+        """Set the route of the request, and show the route in the span and in log lines."""
         self.method = route.method
         self._template = route.rule.template
         self.facts |= {"route": self._template, "method": route.method.name}
@@ -48,11 +49,11 @@ class HttpExchange(Exchange):
         self.span.set_attribute("rpc.method", route.method.name)
 
     def json_path(self, path: str) -> str:
-        """Return a field path of the request with JSON names, as HTTP responses show the path."""
+        """Return a field path of the request with JSON names, which HTTP responses use for fields."""
         return path if self.method is None else to_json_path(path, descriptor_of(self.method.request))
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """Return texts in which field paths have JSON names, as HTTP responses show the paths."""
+        """Replace the field names in texts by JSON names, which HTTP responses use for fields."""
         return tuple(rename_fields(text, self.json_path) for text in texts)
 
     def finish(self, status: int) -> None:

@@ -1,4 +1,4 @@
-"""HTTP responses of the gateway: JSON, raw bodies, and errors as google.rpc.Status."""
+"""The HTTP responses of the gateway. The body is JSON, a raw body, or an error as google.rpc.Status."""
 
 from __future__ import annotations
 
@@ -55,16 +55,19 @@ def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> 
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a response with a JSON body."""
+    """Return a response whose body is a JSON text."""
     return web.Response(body=body, status=status, content_type=JSON, headers=headers)
 
 
 def tree_response(tree: Any, status: int = 200) -> web.Response:
-    """Return a response with a JSON value."""
+    """Return a response whose body is the JSON text of a value."""
     return json_response(json.dumps(tree, ensure_ascii=False).encode(), status)
 
 
 def raw_response(body: bytes, content_type: str) -> web.Response:
-    """Return a response with a body of any type. A header prevents browsers from guessing another type."""
+    """Return a response whose body has any content type.
+
+    A header prevents browsers from guessing another content type.
+    """
     headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=body, headers=headers)

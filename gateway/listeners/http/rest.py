@@ -62,12 +62,12 @@ class RestListener:
             exchange.record_refusal(error)
             response = _error_response(error, exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
-            if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller went away
+            if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller left
                 raise
             response = _error_response(stopping_error(), exchange)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             exchange.log_failure()
-            if exchange.has_started:  # a second head must not follow the first one
+            if exchange.has_started:  # a response must not have two heads
                 raise ConnectionError("the response has been started") from None
             response = _error_response(internal_error(exchange.trace_id), exchange)
         if not response.prepared:
@@ -109,7 +109,10 @@ class RestListener:
     async def _stream(
         self, request: BaseRequest, exchange: HttpExchange, replies: ReplyStream
     ) -> web.StreamResponse:
-        """Send each message when it arrives. An error before the first message is raised."""
+        """Send each message of a response stream as soon as the message arrives.
+
+        An error before the first message is raised. A later error is sent as the last element of the stream.
+        """
         framing, writer = choose_framing(request), exchange.snapshot.writer
         async with aclosing(replies):
             first = await anext(aiter(replies), None)
@@ -139,7 +142,7 @@ class RestListener:
 
 
 def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
-    """Find the method of a request that failed before routing. The record of the call needs the method."""
+    """Set the method of a request that failed before routing. The record of the call needs the method."""
     if exchange.method is None:
         with suppress(GatewayError):
             exchange.enter(_find(parse_target(request.raw_path), exchange).route)
@@ -151,7 +154,7 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 
 
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
-    """Return the last element of a failed stream, which reports the error."""
+    """Return the last element of a failed stream. This element reports the error."""
     error.rename_fields(exchange.json_path)
     return framing.frame_error(exchange.snapshot.writer.write_status(to_status(error, exchange.id)))
 

@@ -1,7 +1,8 @@
 """An HTTP server with one handler, based on aiohttp's low-level server.
 
-aiohttp itself responds to requests that it cannot parse. This module replaces these responses with a Status
-in JSON, which quotes no part of the request. The module also prevents tracebacks in the log.
+aiohttp itself responds to requests that it cannot parse. This module replaces these responses by a
+google.rpc.Status in JSON. The Status quotes no part of the request. The module also prevents tracebacks
+in the log.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ KEEPALIVE_S = 75.0
 HEAD_S = 10.0
 """The maximum number of seconds for a TLS handshake, and for the head of a request."""
 WRITE_S = 30.0
-"""The number of seconds after which a connection is closed if the peer does not read."""
+"""The number of seconds after which a connection is closed if the peer does not read the response."""
 _LINGER_S = 1.0
 _VERSIONS = {HttpVersion10, HttpVersion11}
 
 
 class HttpServer:
-    """Serves one handler at one address."""
+    """An HTTP server that listens on one address, and passes all requests to one handler."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class HttpServer:
         writer: JsonWriter,
         header_bytes: int,
     ) -> None:
-        """Prepare.
+        """Initialize the server.
 
         Args:
             name: the name of the listener.
@@ -116,7 +117,8 @@ class HttpServer:
         return to_bytes(self.refuse(_TOO_MANY_CONNECTIONS))
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        # The public property would cache the refused version, and the response would have this version.
+        # The public property `version` would cache the refused version. Then the response would also have the
+        # refused version.
         if request._version in _VERSIONS:  # noqa: SLF001 - as said
             return self._handler(request)
         return self._refuse_version(request)
@@ -149,7 +151,7 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """An aiohttp connection with a timeout for every wait."""
+    """An aiohttp connection that waits only for a limited time whenever it waits for the peer."""
 
     __slots__ = ("_on_lost", "_owner", "_timers")
 
@@ -205,7 +207,8 @@ class _Protocol(RequestHandler, Connection):
         transport = self.transport
         super().force_close()
         if transport is not None:
-            # aiohttp closes a connection after all data is sent. A peer that does not read could delay this.
+            # aiohttp closes a connection after all data is sent. A peer that does not read could
+            # delay the end of the connection.
             self._start_timer("close", WRITE_S, transport.abort)
 
     def handle_error(
@@ -226,13 +229,13 @@ class _Protocol(RequestHandler, Connection):
     def _expect_head(self) -> None:
         """Start the timeout for the head of the next request.
 
-        The keep-alive timeout is for connections that send nothing after a response.
+        The keep-alive timeout applies only to connections on which nothing arrives after a response.
         """
         if "head" not in self._timers:
             self._start_timer("head", HEAD_S, self.force_close)
 
     def _refuse_bytes(self) -> None:
-        """Respond to bytes that the parser cannot read, unless a request is active."""
+        """Close a connection whose bytes the parser cannot read. If no request is active, respond first."""
         if self._is_waiting() and self.transport is not None:
             self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
         self.force_close()
@@ -258,7 +261,7 @@ def _parse_error(error: BaseException | None) -> HttpError:
 
 
 def to_bytes(response: web.Response) -> bytes:
-    """Return a response as bytes, with a header that closes the connection."""
+    """Return the bytes of a response. The response has a header that closes the connection."""
     body = response.body
     if not isinstance(body, bytes):
         raise TypeError("only a response whose body is bytes")

@@ -1,8 +1,8 @@
-"""Response streams over HTTP. The format is NDJSON, or server-sent events if the caller accepts them.
+"""Response streams over HTTP. The format is server-sent events if the caller accepts them, otherwise NDJSON.
 
-An error after the first message cannot change the HTTP status any more. So the error is sent as a Status, the
-last element of the stream. In NDJSON, the key "@type" distinguishes the Status from a message. Among
-server-sent events, the Status is the event `error`.
+After the first message, an error can no longer change the HTTP status. So the last element of the stream is a
+google.rpc.Status that describes the error. In NDJSON, the key "@type" distinguishes the Status from a
+response message. In server-sent events, the Status is an event of the type `error`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Framing(Protocol):
     content_type: str
 
     def frame(self, text: bytes) -> bytes:
-        """Return the bytes to send for a message in JSON."""
+        """Return the bytes to send for a response message. The argument is the message as JSON."""
         ...
 
     def frame_error(self, status: bytes) -> bytes:
-        """Return the bytes to send for the Status that ends the stream."""
+        """Return the bytes to send for the last Status of the stream. The argument is the Status as JSON."""
         ...
 
 
@@ -55,7 +55,7 @@ class _Events:
 
 
 def choose_framing(request: BaseRequest) -> Framing:
-    """Return the framing that a request asks for."""
+    """Return the framing that the Accept headers of a request select."""
     accepted = ",".join(request.headers.getall("accept", []))
     media_types = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
     return _Events() if EVENTS in media_types else _Lines()

@@ -1,4 +1,4 @@
-"""gRPC: a server for all methods of the active snapshot."""
+"""The gRPC listener, which is a server for all methods of the active snapshot."""
 
 from gateway.listeners.rpc.listener import RpcListener
 

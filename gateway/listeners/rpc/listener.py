@@ -31,21 +31,23 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
 
-# The library logs a traceback when a caller disconnects before the response is sent. That is not a failure.
+# The gRPC library logs a traceback when a caller disconnects before the response is sent. Such a
+# disconnection is not a failure, so the traceback is removed from the log.
 logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 )
 
 GOODBYE_S = 1.0
-"""The number of seconds after which connections without calls are closed when the gateway stops."""
+"""During the stop of the gateway, connections without calls are closed after this number of seconds."""
 
 
 class RpcListener(grpc.GenericRpcHandler):
     """Responds to gRPC calls. The pipeline processes the calls.
 
-    For the library, every method takes a stream of requests. So the library calls the handler when the head
-    of a call arrives, before the request message. The handler itself limits the size and the time of the
-    message, and refuses calls with the details of gateway errors.
+    Every method is registered as a method that takes a stream of requests. So the gRPC library runs the
+    handler as soon as the head of a call arrives, before the request message arrives. The handler itself
+    limits the size of the request message and the time to receive the message. When the handler refuses a
+    call, the response has the details of a gateway error.
     """
 
     def __init__(self, context: ListenerContext, section: Grpc) -> None:
@@ -97,7 +99,7 @@ class RpcListener(grpc.GenericRpcHandler):
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
         if not done and self._peers is not None:
-            self._peers.close_others(self._unread.peers())  # otherwise the library waits for handshakes
+            self._peers.close_others(self._unread.peers())  # otherwise unfinished handshakes delay the stop
         await stopping
         if self._watching is not None:
             self._watching.cancel()
@@ -120,7 +122,7 @@ class RpcListener(grpc.GenericRpcHandler):
                 async for message in cast("ReplyStream", reply):
                     yield message.SerializeToString()
 
-        # There is no deserializer: this listener, not the library, refuses messages that cannot be parsed.
+        # No deserializer is set, because this listener itself refuses request messages that cannot be parsed.
         if method is not None and method.server_streaming and not method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(respond_in_stream)
         return grpc.stream_unary_rpc_method_handler(respond)
@@ -159,7 +161,7 @@ class RpcListener(grpc.GenericRpcHandler):
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
-        """Report the call after the block. If the block raises an error, end the call with this error."""
+        """Report the call after the `with` block. If the block raises an error, end the call."""
         code = Code.CANCELLED
         self._unread.begin(rpc_context)
         try:

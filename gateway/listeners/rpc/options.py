@@ -1,4 +1,4 @@
-"""The options of the gRPC server: the limits that the library enforces."""
+"""The options of the gRPC server. They set the limits that the gRPC library enforces."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ if TYPE_CHECKING:
     from gateway.config import Grpc, Limits
 
 HEAD_S = 10.0
-"""The number of seconds for the TLS handshake and the HTTP/2 handshake of a new connection."""
+"""The maximum number of seconds for the TLS handshake, and for the HTTP/2 handshake, of a connection."""
 _KEEPALIVE_S = 60.0
 _GRACE_S = 10.0
 
 _OVERSIZE = 2
-"""The maximum size of a request that the library reads, as a multiple of the size limit.
+"""The size limit of the gRPC library for requests, divided by the size limit of the gateway.
 
-A request between the limit and this size is refused by the gateway itself, with error details.
+If the size of a request is between the two limits, the library reads the request. So the gateway can refuse
+the request with error details.
 """
 
 
 def server_options(section: Grpc, limits: Limits, max_connections: int) -> Sequence[tuple[str, int]]:
-    """Return the options of the server."""
+    """Return the options of the gRPC server."""
     return (
         (
             "grpc.so_reuseport",
             0,
-        ),  # otherwise another process on the same port would silently get a part of the calls
+        ),  # otherwise another process could open the same port, and would receive some of the calls
         ("grpc.max_receive_message_length", _OVERSIZE * limits.body_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.absolute_max_metadata_size", limits.header_bytes),
@@ -38,7 +39,7 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         ("grpc.max_connection_age_grace_ms", _ms(limits.deadline_s + _GRACE_S)),
         ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
         ("grpc.http2.settings_timeout", _ms(HEAD_S)),
-        # Detects peers that disappeared without closing the connection.
+        # Keepalive detects peers that disappeared without closing the connection.
         ("grpc.keepalive_time_ms", _ms(_KEEPALIVE_S)),
         ("grpc.keepalive_timeout_ms", _ms(HEAD_S)),
     )

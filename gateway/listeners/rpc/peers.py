@@ -1,9 +1,9 @@
-"""Limits the number of gRPC connections from each address, and closes connections.
+"""The limit on the number of gRPC connections from each address.
 
-The gRPC library limits the total number of connections, but not the number from each address. Python code
-cannot close a connection of the library. But the sockets of the connections are file descriptors of this
-process. This module finds a socket by its local port, and shuts the socket down through a duplicate of the
-file descriptor. For the library, this looks as if the peer had closed the connection.
+The gRPC library limits the total number of connections, but not the number of connections from one address.
+The library has no Python function that closes a connection. But the sockets of the connections are file
+descriptors of this process. This module finds a socket by its local port, and shuts the socket down through
+a duplicate of the file descriptor. Then the library behaves as if the peer had closed the connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _FOLDER = "/dev/fd"
 INTERVAL_S = 1.0
-"""The number of seconds between two checks. An address may exceed the limit for this time."""
+"""The number of seconds between two checks. During this time, an address may exceed the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PeerConnections:
     """The gRPC connections of one listener."""
 
     def __init__(self, listen: Address, per_address: int) -> None:
-        """Prepare.
+        """Initialize the object without known connections.
 
         Args:
             listen: the address of the listener.
@@ -52,7 +52,7 @@ class PeerConnections:
         """
         self._listen = listen
         self._per_address = per_address
-        self._known: dict[int, _Peer] = {}  # file descriptor → peer, in the order in which they were found
+        self._known: dict[int, _Peer] = {}  # file descriptor → peer, in the order of discovery
 
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
         """Enforce the limit at regular intervals. This coroutine runs until it is cancelled."""
@@ -85,7 +85,7 @@ class PeerConnections:
         return closed
 
     def close(self, host: str, port: int) -> None:
-        """Close the connection of a peer, if there is one."""
+        """Close the connection of the peer that has this host and port, if the connection is open."""
         self._update()
         for descriptor, peer in self._known.items():
             if peer.is_ours and (peer.host, peer.port) == (host, port):
@@ -99,12 +99,15 @@ class PeerConnections:
                 _shut_down(descriptor, peer.inode)
 
     def _update(self) -> None:
-        """Update the known connections. The number of a closed file descriptor may have been reused."""
+        """Update the known connections.
+
+        The number of a closed file descriptor may have been reused. So the inodes are compared too.
+        """
         found: dict[int, os.stat_result] = {}
         for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
             try:
                 found[int(name)] = os.fstat(int(name))
-            except OSError:  # closed meanwhile, such as the descriptor of the listing itself
+            except OSError:  # already closed, for example the file descriptor of the listing itself
                 continue
         self._known = {
             number: peer
@@ -132,7 +135,8 @@ class PeerConnections:
     def _is_ours(self, host: str, port: int) -> bool:
         """Return whether a local address belongs to the listener.
 
-        If the listener's host is a name or a wildcard, any local host matches.
+        If the listener's host is a host name or a wildcard, every local address with the listener's port
+        belongs to the listener.
         """
         if port != self._listen.port:
             return False
@@ -142,7 +146,10 @@ class PeerConnections:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """Yield a socket for a duplicate of a file descriptor. The library may close the original at any time."""
+    """Yield a socket for a duplicate of a file descriptor.
+
+    The gRPC library may close the original file descriptor at any time.
+    """
     one = socket.socket(fileno=os.dup(descriptor))
     try:
         yield one

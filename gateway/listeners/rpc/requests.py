@@ -1,4 +1,4 @@
-"""Reads the request message of a gRPC call, with limits on time and size."""
+"""The request message of a gRPC call. The message is read with limits on time and size."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ async def read_request(
     """Return the single request message of a call.
 
     Args:
-        read: the `read` method of the call's context.
+        read: the `read` method of the gRPC context of the call.
         method: the method that is called.
-        receiving: the context in which the message is received; the context limits the time.
+        receiving: the context manager that limits the time to receive the message.
         max_bytes: the maximum size of the message, in bytes.
 
     Raises:
@@ -50,7 +50,7 @@ def parse_request(method: Method, data: bytes) -> Message:
     """Parse the request message of a call.
 
     Raises:
-        GatewayError: the message is malformed, or has unknown fields, which no rule could evaluate.
+        GatewayError: the message is malformed, or has unknown fields. No rule could evaluate unknown fields.
     """
     try:
         message = method.request.FromString(data)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 OTHER = "_OTHER"
-"""The common name for all methods that are not served. Otherwise callers could create endless time series."""
+"""The name that all methods share that are not served. It prevents an unlimited number of time series."""
 
 
 class RpcExchange(Exchange):
@@ -47,7 +47,7 @@ class RpcExchange(Exchange):
         self.facts = {"method": self._name}
 
     async def abort(self, error: GatewayError) -> None:
-        """End the call with an error. This method raises an exception, as `abort` of the library does."""
+        """End the call with an error. This method raises an exception, like `abort` of the gRPC library."""
         message, trailing = to_trailing_metadata(error, self.id, self.headers())
         code = next(one for one in grpc.StatusCode if one.value[0] == error.code)
         await self._rpc_context.abort(code, message, trailing)

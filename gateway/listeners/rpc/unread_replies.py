@@ -1,4 +1,4 @@
-"""Limits the number and the duration of gRPC calls whose callers do not read the response.
+"""The limits on the number and the duration of gRPC calls whose callers do not read the response.
 
 A caller can open a stream with a flow-control window of 0. The response to such a caller stays in memory
 until the connection is closed.
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEND_S = 10.0
-"""The number of seconds after a call's deadline.
+"""The number of seconds that a call may continue after its deadline.
 
-If the call has not ended by that time, the connection of the call is closed.
+If the call has not ended after this time, the connection of the call is closed.
 """
 _PATIENCE_S = 1.0
-"""The number of seconds after which a response counts as unread."""
+"""The number of seconds for sending a response. After this time, the response counts as unread."""
 
 
 class UnreadReplies:
@@ -31,30 +31,31 @@ class UnreadReplies:
     If too many responses are unread, the connection of the oldest unread response is closed.
 
     Attributes:
-        close: the function that closes the connection of a peer; its arguments are the host and the port.
+        close: the function that closes the connection of a peer. The arguments are the host and the port of
+            the peer.
     """
 
     def __init__(self, max_unread: int, timeout_s: float) -> None:
-        """Prepare.
+        """Initialize the object without calls.
 
         Args:
-            max_unread: the maximum number of responses that wait to be read.
-            timeout_s: the time for a whole call, including the sending of the response, in seconds.
+            max_unread: the maximum number of responses that callers have not read yet.
+            timeout_s: the maximum duration of a call in seconds, including the sending of the response.
         """
         self.close: Callable[[str, int], None] = lambda _host, _port: None
         self._max_unread = max_unread
         self._timeout_s = timeout_s
         self._timers: dict[Any, asyncio.TimerHandle] = {}
-        self._sent: dict[Any, float] = {}  # the call that waits longest comes first
+        self._sent: dict[Any, float] = {}  # the first call has waited longest
 
     def begin(self, context: Any) -> None:
-        """Note the start of a call."""
+        """Start the time limit of a call."""
         loop = asyncio.get_running_loop()
         self._timers[context] = loop.call_later(self._timeout_s, self._close, context)
         context.add_done_callback(self._end)
 
     def send(self, context: Any) -> None:
-        """Note that the sending of the response of a call begins."""
+        """Register a call whose response is now sent, and apply the limit on unread responses."""
         now = asyncio.get_running_loop().time()
         if len(self._sent) >= self._max_unread:
             oldest, since = next(iter(self._sent.items()))
@@ -77,10 +78,13 @@ class UnreadReplies:
 
 @lru_cache(maxsize=1024)  # each call asks, and all calls of a connection have the same peer
 def peer_address(peer: str) -> tuple[str, int]:
-    """Return the IP address and the port of a peer; an empty text and 0 if the peer has no IP address.
+    """Return the IP address and the port of a peer.
+
+    If the peer has no IP address, the result is an empty text and the port 0.
 
     Args:
-        peer: the peer as gRPC writes it: `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`.
+        peer: the peer in the format of gRPC, such as `ipv4:192.0.2.1:4711` or
+            `ipv6:%5B2001:db8::1%5D:4711`.
     """
     family, _, rest = unquote(peer).partition(":")
     if family not in {"ipv4", "ipv6"}:
