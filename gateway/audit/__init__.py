@@ -1,4 +1,5 @@
 """The records of calls, and the reports about calls in traces, metrics and logs.
 
-Commands read records but do not serve calls. So each module of this package is imported separately.
+Some commands read records but do not serve calls. So this package does not import its modules. Other code
+imports each module directly.
 """

@@ -1,8 +1,8 @@
-"""The record of a call: the request, and either the decision on the call or the error of the call.
+"""The record of a call. It contains the request, and the decision on the call or the error of the call.
 
-A record holds the redacted form of the request before mutations. Redaction removes the signature of a link,
-but rules read the expiry time of the signature. So the record also holds the expiry time of each signed link,
-and a replay adds a signature with the same expiry time.
+The request in a record is redacted, and has the values from before the mutations. Redaction removes the
+signature of a link, but rules read the expiry time of the signature. So the record also contains the expiry
+time of each signed link. A replay adds a signature with this expiry time to the link.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CALL = "call"
 """The kind of a record about a call that ended before any policy was evaluated."""
 
 ToTree: TypeAlias = "Callable[[Message], Any]"
-"""A function that returns the JSON value of a message, or raises ValueError if there is no JSON form."""
+"""A function that returns the JSON value of a message. It raises ValueError if no JSON value exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,13 @@ class Refusal:
 
     Attributes:
         call_id: the request ID that the caller sees.
-        trace_id: the trace ID of the call's trace.
+        trace_id: the ID of the trace to which the call belongs.
         method: the full name of the method.
         caller: the caller.
         error: the error that ended the call.
-        idempotency_key: the idempotency key that the upstream would have received; empty if none was chosen.
-        request: the request message; None if it could not be read.
+        idempotency_key: the idempotency key that the upstream would have received; empty if no key was
+            chosen.
+        request: the request message; None if the message was not read.
         time: the time when the call ended.
     """
 
@@ -73,14 +74,14 @@ def to_record(
     trace_id: str,
     idempotency_key: str = "",
 ) -> dict[str, Any]:
-    """Return the record of a decision as a JSON object.
+    """Return the record of a decision. The record is a JSON object.
 
     Args:
         decision: the decision.
         to_tree: a function that returns the JSON value of the request.
         hosts: the hosts of Object Storage.
         call_id: the request ID that the caller sees.
-        trace_id: the trace ID of the call's trace.
+        trace_id: the ID of the trace to which the call belongs.
         idempotency_key: the idempotency key that is sent to the upstream; empty if there is no key.
     """
     given = decision.input
@@ -105,7 +106,7 @@ def to_record(
 
 
 def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
-    """Return the record of a refusal as a JSON object."""
+    """Return the record of a refusal. The record is a JSON object."""
     error = refusal.error
     shown = {"request": None} if refusal.request is None else _request(refusal.request, to_tree, hosts)
     return {
@@ -216,7 +217,7 @@ def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterato
 
     Args:
         value: the JSON value before redaction.
-        pointer: the JSON pointer to the value in the redacted request.
+        pointer: the JSON pointer to the same value in the redacted request.
         hosts: the hosts of Object Storage.
         name: the name of the field that holds the value, or the key if the value is in a map.
     """
@@ -235,7 +236,7 @@ def _expiries(value: Any, pointer: str, hosts: Hosts, name: str = "") -> Iterato
 def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
     """Return the time when a signed link expires.
 
-    The result is None for any other text, and for a link that is redacted as a whole.
+    The result is None if the text is not a signed link, or if redaction removes the whole text.
     """
     if "://" not in text or "?" not in text or redact_value(text, name) == REDACTED:  # a signature is a query
         return None

@@ -1,4 +1,4 @@
-"""Reads records of decisions for a replay."""
+"""The reading of the records of decisions. A replay uses these records."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from gateway.policy import PolicyInput
     from gateway.schema import Schema
 
-_MAX_DEPTH = 100  # protobuf reads messages up to this depth
+_MAX_DEPTH = 100  # the maximum nesting depth of messages that protobuf parses
 _REDACTED_QUERY = f"?{REDACTED}"
 
 
 class RecordError(ValueError):
-    """The error for a line that is not the record of a decision, or whose request cannot be evaluated."""
+    """The error for a value that is no record of a decision, or for a request that cannot be evaluated."""
 
 
 class RecordedViolation(Part):
-    """A violation in a record, with the fields that a replay compares."""
+    """A violation in a record. The class has only the fields that a replay compares."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -39,7 +39,7 @@ class RecordedViolation(Part):
 
 
 class RecordedMutation(Part):
-    """A mutation in a record, with the fields that a replay compares."""
+    """A mutation in a record. The class has only the fields that a replay compares."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -49,7 +49,7 @@ class RecordedMutation(Part):
 
 
 class Record(Part):
-    """The record of a decision, with the fields that a replay needs."""
+    """The record of a decision. The class has only the fields that a replay needs."""
 
     model_config = Part.model_config | {"extra": "ignore"}
 
@@ -71,10 +71,12 @@ class Recorded:
     """A decision that was read from a record.
 
     Attributes:
+        id: the ID of the decision.
         input: the policy input that was restored from the record.
+        outcome: the outcome of the decision.
         broken: the text `<action> <policy>/<rule>` for each violation.
         fields: the path of each field that policies set → the final value of the field.
-        is_altered: whether parts of the request were redacted or left out and could not be restored.
+        is_altered: whether the request lacks parts that were redacted or omitted and could not be restored.
     """
 
     id: str
@@ -86,10 +88,10 @@ class Recorded:
 
 
 def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
-    """Read a record.
+    """Return the recorded decision that a JSON value contains.
 
     Raises:
-        RecordError: the value is not the record of a decision, or its request cannot be evaluated.
+        RecordError: the value is not the record of a decision, or the recorded request cannot be evaluated.
     """
     if _depth(value) > _MAX_DEPTH:
         raise RecordError("no record of a decision: nested too deeply")
@@ -118,7 +120,7 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
 
 
 def _depth(value: Any) -> int:
-    """Return the nesting depth of a value, at most _MAX_DEPTH + 1.
+    """Return the nesting depth of a JSON value. The result is at most _MAX_DEPTH + 1.
 
     The function is not recursive, so a deeply nested value cannot exhaust the stack.
     """
@@ -147,7 +149,7 @@ def _restore(value: Any, pointer: str, signed: Mapping[str, datetime]) -> Any:
 def _signature_until(expires: datetime) -> str:
     """Return the query of a signed link that expires at the given time.
 
-    The query is as short as possible, so that the restored link is not too long.
+    The query is as short as possible, because the length of links is limited.
     """
     signed_at = (expires - timedelta(seconds=1)).astimezone(UTC)
     return (

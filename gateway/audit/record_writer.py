@@ -1,14 +1,13 @@
-"""Writes records to the sink.
+"""The writer of records to the sink.
 
-One thread writes the records in groups. A group holds the records that arrived while
-the previous group was being written. If a record cannot be kept, its call is not forwarded,
-unless the configuration allows the gateway to drop records. If records must not be
-dropped and the sink is durable, a call waits until its own record is written.
+One thread writes the records in groups. A group contains the records that arrived while the thread wrote the
+previous group. If a record cannot be kept, the call of the record is not forwarded. The configuration may
+allow the gateway to drop records instead. If records must not be dropped and the sink is durable, each call
+waits until its own record is written.
 
-While records keep coming, a record for which no call waits does not wake the thread,
-unless the record makes the queue half full. Instead, the thread reads the queue again
-GATHER_S after the previous group. For most of these records, this saves a system call
-and a hand-over of the interpreter lock.
+A record for which no call waits does not wake the thread while the thread waits between two groups, unless
+the queue becomes half full. The thread reads the queue again GATHER_S seconds after the previous group. For
+most of these records, this delay avoids a system call and a switch between threads.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
-"""The number of seconds to write the waiting records when the gateway stops."""
+"""The maximum number of seconds to write the waiting records when the gateway stops."""
 STALLED_S = 5.0
 """The number of seconds after which an unfinished write is reported."""
 GATHER_S = 0.02
-"""The number of seconds between two groups of records for which no call waits."""
+"""The maximum number of seconds between two groups if no call waits for a record."""
 CONDITION = "decision_log"
 """The name of the health condition that shows whether records can be written."""
 
@@ -51,7 +50,7 @@ class _Waiting:
 
     Attributes:
         line: the record as one line of JSON.
-        written: the future that is done after the write of the record; None if no call waits for the record.
+        written: the future that is done after the record is written; None if no call waits for the record.
     """
 
     line: bytes
@@ -70,12 +69,12 @@ class RecordWriter:
         capacity: int,
         when_full: Literal["refuse", "drop"],
     ) -> None:
-        """Prepare.
+        """Initialize the writer. The thread starts when the first record arrives.
 
         Args:
             sink: the sink that keeps the records; None if records are not kept.
             metrics: the metrics that count lost records.
-            health: the health to which the condition `decision_log` belongs.
+            health: the health that has the condition `decision_log`.
             capacity: the maximum number of records that wait to be written.
             when_full: the action if a record cannot be kept: `refuse` the call, or `drop` the record.
         """
@@ -85,7 +84,8 @@ class RecordWriter:
         self._capacity = capacity
         self._refuses = when_full == "refuse"
         self._queue: deque[_Waiting] = deque()
-        # No lock is needed: only the event loop changes the first counter, and only the thread the second.
+        # No lock is needed. Only the event loop changes `_put_count`, and only the thread changes
+        # `_written_count`.
         self._put_count = self._written_count = 0
         self._is_idle = self._is_gathering = False
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -105,9 +105,8 @@ class RecordWriter:
     async def write(self, record: Mapping[str, Any], deadline: float) -> None:
         """Write the record of a call. The call continues when this method returns.
 
-        If records may be dropped, the method never waits. If records must not be dropped, the method waits
-        for the end of the write when the sink is durable or is failing. In all other cases, the method only
-        adds the record to the queue.
+        If records must not be dropped and the sink is durable or is failing, the method waits until the
+        record is written. In all other cases, the method only adds the record to the queue.
 
         Args:
             record: the record as a JSON object.
@@ -173,7 +172,7 @@ class RecordWriter:
         return self._put_count - self._written_count
 
     def _is_full(self) -> bool:
-        """Return whether the queue is full. If the queue is full, count one record as lost."""
+        """Return whether the queue is full. If so, count the new record as lost."""
         if self._waiting < self._capacity:
             return False
         self._lose(1, f"{self._capacity} records wait to be written")
@@ -188,7 +187,7 @@ class RecordWriter:
         self._queue.append(waiting)
         if self._thread is None:
             loop = asyncio.get_running_loop()
-            # A daemon thread: a write that blocks does not prevent the end of the process.
+            # The thread is a daemon thread, so that a blocked write does not prevent the end of the process.
             self._thread = threading.Thread(target=self._run, args=(sink, loop), daemon=True)
             self._thread.start()
         elif self._is_idle or (self._is_gathering and (waiting.written is not None or self._is_half_full())):
@@ -197,7 +196,7 @@ class RecordWriter:
 
     def _run(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
         while True:
-            self._is_idle = True  # set before the queue is read, so that a record added later rings the bell
+            self._is_idle = True  # set before the queue is read, so that a later record wakes the thread
             if not self._queue and not self._is_closing:
                 self._bell.get()
             self._is_idle = False
@@ -210,7 +209,7 @@ class RecordWriter:
                 self._gather()
 
     def _gather(self) -> None:
-        """Wait for more records. The wait ends early if the queue is half full, or a call waits."""
+        """Wait for more records. The wait ends early if the queue is half full, or a call waits too."""
         self._is_gathering = True
         if not any(one.written is not None for one in tuple(self._queue)):
             with suppress(Empty):
@@ -236,11 +235,12 @@ class RecordWriter:
         if failure is not None:
             self._lose(len(group), failure)
         elif self._is_failing and 2 * self._waiting <= self._capacity:
-            # A fuller queue could soon be full again, and the status would change back and forth.
+            # If the queue is more than half full, it could soon be full again. Then the status would change
+            # back and forth.
             self._is_failing = False
             self._health.set(CONDITION, Status.OK)
         for one in group:
-            if one.written is None or one.written.done():  # no call waits, or its caller has disconnected
+            if one.written is None or one.written.done():  # no call waits for the record any more
                 continue
             if failure is None:
                 one.written.set_result(None)
@@ -265,7 +265,7 @@ def _to_line(record: Mapping[str, Any]) -> bytes:
 
 
 def _write(sink: Sink, records: bytes) -> str | None:
-    """Write a group of records; return the reason if the write failed, otherwise None."""
+    """Write a group of records. Return the reason if the write failed; None if the write succeeded."""
     try:
         sink.write(records)
     except Exception as error:  # noqa: BLE001 - whatever it is, the calls that wait must end

@@ -1,4 +1,4 @@
-"""Reports decisions in traces, metrics and records, and records calls that ended without a decision."""
+"""The reporter, which reports decisions, and the calls that ended without a decision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reporter:
     """Reports the calls of one snapshot."""
 
     def __init__(self, writer: RecordWriter, metrics: Metrics, to_tree: ToTree, hosts: Hosts) -> None:
-        """Prepare.
+        """Initialize the reporter.
 
         Args:
             writer: the writer of the records.
@@ -41,9 +41,10 @@ class Reporter:
         self._hosts = hosts
 
     async def report_decision(self, call: Call, decision: Decision) -> None:
-        """Report a decision in the trace and the metrics, and write its record.
+        """Report a decision in the trace and the metrics, and write the record of the decision.
 
-        A read is not recorded if no binding applies to the method, because no policy decided on the call.
+        A call of a read method is not recorded if no binding applies to the method, because no policy decided
+        on this call.
 
         Raises:
             GatewayError: the record cannot be kept, so the call must not continue.
@@ -62,7 +63,7 @@ class Reporter:
             await self._writer.write(record, call.deadline)
 
     def report_invalid(self, call: Call, error: GatewayError) -> None:
-        """Record a call whose request is not valid. The method does not wait until the record is written."""
+        """Record a call with an invalid request. This function does not wait until the record is written."""
         self.report_refusal(
             Refusal(
                 call_id=call.id,
@@ -78,7 +79,7 @@ class Reporter:
     def report_refusal(self, refusal: Refusal) -> None:
         """Record a call that ended before any policy was evaluated.
 
-        The method does not wait until the record is written.
+        This function does not wait until the record is written.
         """
         if self._writer.is_kept:
             self._writer.offer(to_refusal_record(refusal, self._to_tree, self._hosts))

@@ -28,7 +28,7 @@ class Shadow:
         return self._decider.bundle.hash
 
     def compare(self, call: Call, decision: Decision) -> None:
-        """Evaluate a call with the shadow bundle; count and log differences. This method never raises."""
+        """Evaluate a call with the shadow bundle, and report any difference. This method never raises."""
         try:
             if self._decider.find_oversized(decision.method, decision.input.request):
                 self._metrics.record_shadow("too large")
@@ -56,7 +56,15 @@ class Shadow:
 
 
 def compare_outcomes(decision: Decision, other: Decision) -> str:
-    """Return `same`, `would deny` or `would allow`; `other` if only violations or mutations differ."""
+    """Return how the decision of the shadow bundle differs from the decision of the active bundle.
+
+    The result is `same`, `would deny` or `would allow`. It is `other` if both decisions allow the call, or
+    both deny it, but the violations or the mutations differ.
+
+    Args:
+        decision: the decision of the active bundle.
+        other: the decision of the shadow bundle.
+    """
     if decision.is_allowed and not other.is_allowed:
         return "would deny"
     if not decision.is_allowed and other.is_allowed:
