@@ -1,4 +1,4 @@
-"""The gRPC channels: one channel for each upstream. All services of an upstream share the channel."""
+"""The gRPC channels. Each upstream has one channel, which all services of the upstream share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ METADATA_BYTES = 64 * 1024
 
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
-    # Only the gateway knows which calls may be made twice, so the library must not retry.
+    # The library does not know which calls may be repeated, so it must not retry calls.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # Up to this size, an upstream's error keeps its code and details. By default, the library replaces some
-    # errors over 8 KiB at random by RESOURCE_EXHAUSTED, and all errors over 16 KiB.
+    # If the metadata of an upstream's error is not larger, the library keeps the code and the details of the
+    # error. With the default options, the library replaces all errors over 16 KiB by RESOURCE_EXHAUSTED, and
+    # some errors over 8 KiB at random.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
@@ -36,7 +37,7 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
 
 
 class Channels:
-    """The channels of all upstreams. Each channel connects lazily, at its first call.
+    """The channels of all upstreams. A channel connects lazily, when the first call uses it.
 
     Attributes:
         failures: the log of upstream failures. A reload keeps the log and the channels.
@@ -59,7 +60,7 @@ class Channels:
         return self._channels[name]
 
     async def close(self) -> None:
-        """Close every channel; active calls are cancelled."""
+        """Close every channel. The active calls are cancelled."""
         for channel in self._channels.values():
             await channel.close()
 

@@ -1,4 +1,4 @@
-"""Forwarded changes, which complete even if the caller disconnects."""
+"""Forwarded calls that change something. They continue even if the caller disconnects."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class DetachedCall:
     """Forwards a call in a separate task. This task continues when the task of the caller is cancelled.
 
     Attributes:
-        task: the task that forwards the call. It ends when the upstream's response is complete. If the call
-            fails, the task raises the error of the call.
+        task: the task that forwards the call. The task ends when the upstream's response is complete. If the
+            call fails, the task raises the error of the call.
     """
 
     def __init__(
@@ -31,7 +31,8 @@ class DetachedCall:
 
         Args:
             forwarding: the coroutine that forwards the call.
-            on_abandoned: a function that is called when the task is done, if the caller has disconnected.
+            on_abandoned: a function that is called with the task after the task is done. It is called only if
+                the caller has disconnected.
         """
         self._forwarding = forwarding
         self._on_abandoned = on_abandoned
@@ -43,7 +44,7 @@ class DetachedCall:
         self.task.add_done_callback(_read_exception)
 
     async def reply(self) -> Reply | ReplyStream:
-        """Return the reply.
+        """Wait for the reply to the call, and return the reply.
 
         Raises:
             GatewayError: the error that the forwarder raised.
@@ -60,7 +61,7 @@ class DetachedCall:
         except BaseException as error:
             if not self._reply.cancelled():
                 self._reply.set_exception(error)
-                self._reply.exception()  # marks it as read, even if no caller waits
+                self._reply.exception()  # marks the exception as read, even if no caller waits
             raise
         if isinstance(reply, Reply):
             self._answer(reply)
@@ -97,6 +98,9 @@ class DetachedCall:
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:
-    """Mark the exception of a task as read, so that asyncio does not log it. `reply` raises it anyway."""
+    """Mark the exception of a task as read, so that asyncio does not log the exception.
+
+    DetachedCall.reply() or the stream raises the same exception for the caller.
+    """
     if not task.cancelled():
         task.exception()

@@ -1,10 +1,11 @@
-"""Classifies the errors of upstream calls: errors of the upstream, and errors of the channel to the upstream.
+"""The errors of upstream calls. An error comes from the upstream, or from the channel to the upstream.
 
-The library raises the same type of exception for both. If the exception has trailing metadata, the error is
-from the upstream. But an upstream may send an error without trailing metadata. So without trailing metadata,
-an error of the channel is recognized by its code and its text. The channel uses only a few texts. This module
-has the texts of the locked version of grpcio, and tests with real channels check each text. Initial metadata
-does not show where an error is from, because the connection may break after the initial metadata.
+The gRPC library raises the same type of exception for both kinds of errors. If the exception has trailing
+metadata, the error comes from the upstream. But an upstream may also send an error without trailing metadata.
+So if there is no trailing metadata, the code and the text of the error are compared with the few errors that
+a channel can raise. This module contains the texts of the locked version of grpcio. Tests with real channels
+check each text. Initial metadata does not show where an error comes from, because the connection may break
+after the initial metadata has arrived.
 """
 
 from __future__ import annotations
@@ -22,23 +23,26 @@ if TYPE_CHECKING:
 
 _DETAILS = "grpc-status-details-bin"
 
-# The start of the text for a stream that ended without a status. The cause follows in the text.
+# The start of the error text for a stream that ended without a status. The rest of the text is the cause.
 _NO_STATUS = "Stream removed ("
-# The texts for an upstream without a connection, or without an address. These texts contain addresses.
+# The starts of the error texts if the gateway cannot connect to an upstream, or cannot find its address.
+# These texts contain addresses.
 _NO_CONNECTION = ("failed to connect to all addresses", "errors resolving ")
-# The text for a deadline that passes before the call is sent, and the text for a deadline that passes later.
+# The error text if the deadline passes before the call is sent, and the error text if it passes later.
 _DEADLINE = ("Deadline Exceeded", f"{_NO_STATUS}Deadline Exceeded)")
-# The channel drops a message or metadata that is larger than its limits, and also the status of the call. The
-# channel's code RESOURCE_EXHAUSTED is not passed on: callers would try again, which does not help.
+# If a message or the metadata is larger than the limit, the channel drops it together with the status of the
+# call. The channel's code RESOURCE_EXHAUSTED is not passed to callers, because they would repeat the call in
+# vain.
 _MESSAGE_TOO_LARGE = f"{_NO_STATUS}CLIENT: Received message larger than max"
 _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
 
 
 def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
-    """Return the error that the call ends with.
+    """Return the error with which the call ends.
 
-    The code, the message and the details of an upstream's error are passed on. An error of the channel is
-    replaced by an error of the gateway, which does not show addresses to the caller.
+    The code, the error message and the details of an upstream's error are passed to the caller. An error of
+    the channel is replaced by an error of the gateway. The gateway's error does not show addresses to the
+    caller.
 
     Args:
         error: the exception that grpc raised.
@@ -46,19 +50,19 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
     """
     code, text = Code(error.code().value[0]), error.details() or ""
     if code is Code.RESOURCE_EXHAUSTED and text.startswith(_METADATA_TOO_LARGE):
-        return _metadata_too_large(upstream)  # even if a part was read
+        return _metadata_too_large(upstream)  # even if a part of the metadata was read
     made_by_channel = None if error.trailing_metadata() else _channel_error(code, text, upstream)
     return made_by_channel or UpstreamError(code, _clean(text), _read_details(error))
 
 
 def unreadable_response(upstream: str) -> GatewayError:
-    """Return the error for a response that cannot be parsed. The call itself was carried out."""
+    """Return the error for a response that cannot be parsed, although the upstream carried out the call."""
     message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
     return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
 
 
 def _channel_error(code: Code, text: str, upstream: str) -> GatewayError | None:
-    """Return the gateway's error for an error of the channel; None if the text is not from the channel."""
+    """Return the gateway's error for an error of the channel; None if the error is not from the channel."""
     match code:
         case Code.UNAVAILABLE if text.startswith((_NO_STATUS, *_NO_CONNECTION)):
             message = f"the upstream {upstream} cannot be reached; try again later"
@@ -92,7 +96,7 @@ def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:
 
 
 def _clean(text: str) -> str:
-    """Replace control characters, because the text of an upstream is shown in logs and terminals."""
+    """Return a text without control characters, because logs and terminals show the texts of upstreams."""
     return "".join(
         char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -1,7 +1,7 @@
-"""Reports failures of upstreams in the log and in health conditions.
+"""The failures of upstreams, which are reported in the log and in health conditions.
 
-For one upstream and one code, at most one line is logged in each interval. An upstream that refuses a call,
-for example with `NOT_FOUND`, has not failed.
+For one upstream and one code, at most one line is logged in each interval. If an upstream refuses a call, for
+example with `NOT_FOUND`, this error is not a failure of the upstream.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _log = logging.getLogger(__name__)
 INTERVAL_S = 10.0
 """The minimum number of seconds between two log lines about one upstream and one code.
 
-The second line shows the number of failures that were not logged.
+The second line shows the number of failures between the two lines, which were not logged.
 """
 
 UNREACHABLE = "UPSTREAM_UNAVAILABLE"
-"""The reason in the error of a call whose upstream could not be reached."""
+"""The error reason for a call whose upstream could not be reached."""
 
 _MAX_MESSAGE = 500
 # The codes that report a failure of the upstream itself, not a mistake of the caller.
@@ -59,10 +59,10 @@ class FailureLog:
         health: Health,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare.
+        """Initialize the log, and set a condition for each upstream.
 
         Args:
-            upstreams: the name of each upstream → its section of the configuration.
+            upstreams: the name of each upstream → the section of this upstream in the configuration.
             health: the health that has a condition for each upstream.
             clock: a function that returns the time in seconds.
         """
@@ -84,12 +84,13 @@ class FailureLog:
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
         """Update the condition of an upstream after an error, and log the error if it is a failure.
 
-        A failure is not logged if the same upstream and code were logged within INTERVAL_S.
+        A failure is not logged if a failure of the same upstream with the same code was logged less than
+        INTERVAL_S seconds ago.
 
         Args:
             call: the call that failed.
             upstream: the name of the upstream.
-            error: the error that the call ends with.
+            error: the error with which the call ends.
             peer_message: the error text of the upstream, or of the channel to the upstream.
         """
         if error.reason == UNREACHABLE:
@@ -146,5 +147,5 @@ def _reason(error: GatewayError) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text on one line, redacted and cut to a readable length."""
+    """Return the redacted form of a text on one line, cut to a readable length."""
     return escape_line(redact_text(text, _MAX_MESSAGE))

@@ -1,7 +1,7 @@
-"""Forwards allowed calls to upstreams.
+"""The forwarder of allowed calls to upstreams.
 
-The upstream receives exactly the request message that policies have evaluated. The gateway sends metadata and
-an idempotency key together with the message.
+The upstream receives exactly the request message that policies have evaluated. Together with this message,
+the gateway sends metadata, which may contain an idempotency key.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
-_MAX_REPLY_METADATA = 128  # characters of a value; a longer value could make the response too large
+_MAX_REPLY_METADATA = 128  # characters; a longer value could make the response too large
 
 
 class Forwarder:
-    """Calls the upstream of each served method."""
+    """Forwards each call to the upstream of the called method."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class Forwarder:
         tracing: Tracing,
         metrics: Metrics,
     ) -> None:
-        """Prepare a callable for each method.
+        """Initialize the forwarder, and make a gRPC callable for each method.
 
         Args:
             schema: the schema with the served methods.
-            services: the full name of each service → the name of its upstream.
+            services: the full name of each service → the name of the upstream that serves it.
             channels: the channels to the upstreams.
             tracing: the tracing that starts the CLIENT spans.
             metrics: the metrics that count upstream calls.
@@ -68,12 +68,12 @@ class Forwarder:
     async def forward(self, call: Call) -> Reply | ReplyStream:
         """Forward a call and return the upstream's response.
 
-        If the response is a stream, the upstream is called when the first message is read. The upstream call
-        ends when the stream is closed.
+        If the response is a stream, the upstream call starts when the first message is read from the stream.
+        The upstream call ends when the stream is closed.
 
         Raises:
-            GatewayError: the upstream's error, or the gateway's error if there was no usable response. A
-                stream raises this error while its messages are read.
+            GatewayError: the upstream has returned an error, or there is no usable response. If the response
+                is a stream, the error is raised while messages are read from the stream.
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
@@ -92,12 +92,12 @@ class Forwarder:
                 async for data in exchange:
                     self._failures.note_response(upstream)
                     yield self._read(call, data)
-                self._failures.note_response(upstream)  # for a stream without messages
+                self._failures.note_response(upstream)  # needed if the stream has no messages
             finally:
                 exchange.cancel()
 
     def fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
-        """Report the failure of an upstream; return the error that the call ends with."""
+        """Report the error of an upstream call, and return the error with which the call ends."""
         upstream = self._upstreams[call.method.service]
         failure = to_gateway_error(error, upstream)
         self._failures.report(call, upstream, failure, error.details() or "")
@@ -134,7 +134,7 @@ class Forwarder:
 
 
 class _OutgoingMetadata(grpc.aio.Metadata):
-    """Metadata in which each name has one value, made with less work than the base class needs."""
+    """Metadata in which each name has one value. It is faster than the base class."""
 
     def __init__(self, values: Mapping[str, str | bytes]) -> None:
         super().__init__()
@@ -148,9 +148,9 @@ class _OutgoingMetadata(grpc.aio.Metadata):
 
 
 class _TracedCall:
-    """A context that traces and counts the upstream call in its block.
+    """A context manager that traces and counts the upstream call in its `with` block.
 
-    If the block raises an error of grpc, the context raises the error that the call ends with.
+    If the block raises an error of grpc, the context manager raises the gateway's error for it.
     """
 
     __slots__ = ("_call", "_forwarder", "_span", "_started_ns")
@@ -180,7 +180,11 @@ class _TracedCall:
 
 
 def _code_of(error: BaseException | None) -> Code:
-    """Return the code that an upstream call ended with."""
+    """Return the code with which an upstream call ended.
+
+    Args:
+        error: the exception that ended the upstream call; None if the upstream call succeeded.
+    """
     if error is None:
         return Code.OK
     if isinstance(error, GatewayError):
@@ -202,7 +206,8 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # There is no deserializer: the library would log a malformed response message itself, and return nothing.
+    # No deserializer is set. With a deserializer, the library itself would log each malformed response
+    # message, and would return nothing.
     return make(method.path, request_serializer=_serialize)
 
 
