@@ -1,4 +1,5 @@
 """The active snapshot: its sources, its construction and its replacement.
 
-Commands read sources but do not serve calls. So each module of this package is imported separately.
+Some commands read sources but do not serve calls. So this package does not import its modules. Other code
+imports each module directly.
 """

@@ -1,4 +1,4 @@
-"""Builds snapshots from sources."""
+"""The builder of snapshots. It builds a snapshot from sources."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ class Builder:
     records: RecordWriter
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
-        """Return the sources, the first snapshot, and the faults of the files on disk.
+        """Build the first snapshot. Return the sources, the snapshot, and the faults of the files on disk.
 
-        If there are faults, the snapshot is built from the last good bundle.
+        If the files have faults, and the configuration allows it, the snapshot is built from the last good
+        bundle.
 
         Raises:
             FaultsError: no snapshot can be built.
@@ -72,7 +73,7 @@ class Builder:
             raise FaultsError(dict.fromkeys([*error.faults, *further.faults])) from error
 
     def build(self, sources: Sources) -> Snapshot:
-        """Build a snapshot. A reload calls this method in a thread.
+        """Build a snapshot from its sources. A reload calls this method in a separate thread.
 
         Raises:
             FaultsError: the descriptors or the bundle have faults.
@@ -123,7 +124,11 @@ class Builder:
         return decider
 
     def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
-        """Return the shadow bundle and its faults. These faults do not prevent a new snapshot."""
+        """Return the shadow, and the faults of the shadow bundle.
+
+        The shadow is None if no shadow bundle is configured, or if the shadow bundle has faults. These faults
+        do not prevent a new snapshot.
+        """
         if sources.shadow is None:
             return None, sources.shadow_faults
         try:
@@ -134,7 +139,7 @@ class Builder:
         return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
-        """Log the facts about callers that a bundle reads but that the configured callers do not have."""
+        """Log a warning if a bundle reads facts about callers that the configured callers do not have."""
         found = find_absent_caller_fields(bundle, self.config.callers.fields)
         if found:
             faults = [str(one.fault) for one in found]

@@ -1,10 +1,10 @@
-"""Replaces the active snapshot when policies or descriptors have changed.
+"""The reloader. It replaces the active snapshot when policies or descriptors have changed.
 
 A watcher or a signal starts a reload. The changed files are used only after they have settled. The new
-snapshot is built while the active snapshot serves, and replaces all parts of the active snapshot at once. If
-the files have faults, the active snapshot stays, and the faults are shown in the log, the metrics, the
-conditions and on /readyz. If the new snapshot enforces less than the active snapshot, the reload is refused,
-or the difference is reported.
+snapshot is built while the active snapshot serves calls. Then it replaces the whole active snapshot at once.
+If the files have faults, the active snapshot continues to serve calls. The faults are shown in the log, the
+metrics, the conditions and on /readyz. If the new snapshot enforces less than the active snapshot, the
+configuration decides whether the reload is refused or the difference is only reported.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Reloader:
         metrics: Metrics,
         on_active: Callable[[], None],
     ) -> None:
-        """Prepare.
+        """Initialize the reloader.
 
         Args:
             active: the holder of the active snapshot.
             builder: the builder of new snapshots.
-            health: the health that shows facts about the active snapshot.
+            health: the health that shows facts about the active snapshot and the condition of reloads.
             metrics: the metrics that count reloads.
             on_active: a function that is called each time a new snapshot has become active.
         """
@@ -68,11 +68,11 @@ class Reloader:
         self._turn = asyncio.Lock()
 
     async def start(self, sources: Sources, faults: Iterable[Fault] = ()) -> None:
-        """Report the first snapshot, and keep its bundle for the next start.
+        """Report the first snapshot, and save its bundle for the next start.
 
         Args:
             sources: the sources from which the active snapshot was built.
-            faults: the faults of the files on disk, if the last good bundle is used instead of these files.
+            faults: the faults of the files on disk; empty if the active snapshot was built from these files.
         """
         self._report_active()
         if faults:
@@ -85,8 +85,8 @@ class Reloader:
     async def watch(self, interval_s: float = INTERVAL_S) -> None:
         """Reload whenever a file has changed. This coroutine runs until it is cancelled.
 
-        The contents of files are compared, not their modification times: when a ConfigMap is mounted, an
-        update only replaces links.
+        The contents of the files are compared. Modification times are not enough, because an update of a
+        mounted ConfigMap only replaces links.
         """
         while True:
             await self.reload()
@@ -105,7 +105,7 @@ class Reloader:
                 self._refuse(error.faults)
                 return
             except Exception:  # noqa: BLE001 - whatever it is, the watcher continues, and it is reported
-                self._seen = None  # try again next time: the files may not be the reason
+                self._seen = None  # the next reload tries again, because the files may not be the cause
                 _log.exception("reload failed")
                 self._refuse([Fault(Position("bundle"), "", "the gateway failed to load it; see its log")])
                 return
@@ -117,7 +117,7 @@ class Reloader:
             self._on_active()
 
     async def _keep(self, sources: Sources) -> None:
-        """Keep the bundle for the next start. A failure is only reported."""
+        """Save the bundle for the next start. If the bundle cannot be saved, only report the failure."""
         try:
             await asyncio.to_thread(self._builder.keep, sources)
         except OSError as error:
@@ -127,7 +127,7 @@ class Reloader:
             self._health.facts.pop("last_good_fault", None)
 
     async def _read_changed(self) -> Sources | None:
-        """Return the sources after the files have settled; None if they have not changed since the last read.
+        """Return the sources after the files have settled; None if no file has changed since the last read.
 
         Raises:
             FaultsError: the files cannot be read, or do not settle.
@@ -144,7 +144,10 @@ class Reloader:
         return found.contents
 
     def _find_removals(self, snapshot: Snapshot) -> tuple[Removal, ...]:
-        """Return the removals: what the active snapshot enforces and the new snapshot does not enforce.
+        """Return the removals. A removal is enforced by the active snapshot, but not by the new snapshot.
+
+        Args:
+            snapshot: the new snapshot.
 
         Raises:
             FaultsError: there are removals, and the configuration does not allow removals.
@@ -164,7 +167,7 @@ class Reloader:
         return removals
 
     def _refuse(self, found: Iterable[Fault]) -> None:
-        """Report that the files on disk are not used. The same faults are reported only once."""
+        """Report that the files on disk are not used. The same faults are not reported twice in a row."""
         faults = [str(fault) for fault in found]
         if self._health.facts.get("reload_faults") == faults:
             return
@@ -178,7 +181,7 @@ class Reloader:
         )
 
     def _report_active(self, removals: Iterable[Removal] = ()) -> None:
-        """Report the active snapshot, and what it no longer enforces."""
+        """Report the active snapshot, and the removals that it causes."""
         snapshot, facts = self._active.snapshot, self._health.facts
         removed = [removal.text for removal in removals]
         shown = {

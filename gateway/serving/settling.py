@@ -1,8 +1,9 @@
-"""Waits until files have settled. Files have settled when they were stable for a configured time.
+"""The settling of files. Files have settled when they have been stable for a configured time.
 
-A program that writes the files may not have finished, or may write a file more than once. So files have
-settled only after several reads during this time have found the same contents. In addition, no file may be
-written between two reads, because its contents may change and change back.
+A program that writes the files may not have finished, or may write a file more than once. So the files are
+read several times during the configured time. The files have settled if all reads have found the same
+contents, and no file was written between two reads. The second condition is necessary because the contents of
+a file may change between two reads, and change back.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Generic, Protocol, TypeVar
 from gateway.faults import Fault, FaultsError, Position
 
 READS = 8
-"""The number of reads that must find the same contents as the read before."""
+"""The number of consecutive reads that must each find the same contents as the previous read."""
 PATIENCE = 10
-"""The number of periods of `settle_s` after which a reload refuses files that still change."""
+"""The number of periods, each as long as `settle_s`, after which a reload refuses files that still change."""
 _MAX_NAMED = 5
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ class Files(Protocol[T_co]):
     """Files that are read together."""
 
     def read(self) -> T_co:
-        """Return the contents of the files. This method runs in a thread.
+        """Return the contents of the files. This method runs in a separate thread.
 
         Raises:
             FaultsError: the files cannot be read.
@@ -37,18 +38,18 @@ class Files(Protocol[T_co]):
         ...
 
     def stamp(self) -> Stamps:
-        """Return the stamps of all files. This method runs in a thread."""
+        """Return the stamps of all files. This method runs in a separate thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T]):
-    """The result of one read of files. Equal results would build the same snapshot.
+    """The result of one read of files. If two results are equal, both lead to the same snapshot.
 
     Attributes:
-        contents: the contents of the files; None when they cannot be read.
+        contents: the contents of the files; None if a file cannot be read.
         faults: the faults of files that cannot be read.
-        stamps: a stamp of each file; the stamp changes when the file is written.
+        stamps: the stamps of all files. A stamp changes when the file is written.
     """
 
     contents: T | None = None
@@ -64,7 +65,7 @@ class Settling(Generic[T]):
     """Reads files until they have settled."""
 
     def __init__(self, files: Files[T], settle_s: float) -> None:
-        """Prepare.
+        """Initialize the object.
 
         Args:
             files: the files to read.
@@ -74,26 +75,26 @@ class Settling(Generic[T]):
         self._settle_s = settle_s
 
     async def read(self) -> Read[T]:
-        """Read the files once. The contents may be half written."""
+        """Read the files once. A program may still be writing the files."""
         return await asyncio.to_thread(self._read)
 
     async def settle(self) -> Read[T]:
-        """Return the contents after no file has changed for `settle_s` seconds.
+        """Wait until no file has changed for `settle_s` seconds, and return the result of the last read.
 
         Raises:
-            FaultsError: the files keep changing.
+            FaultsError: the files have not settled after PATIENCE periods.
         """
         found, reads, same = await self.read(), 0, 0
         while same < READS:
             await asyncio.sleep(self._settle_s / READS)
             last, found = found, await self.read()
             reads, same = reads + 1, same + 1 if found.is_same(last) else 0
-            if not same and reads >= PATIENCE * READS:  # counted, not timed: reads may be slow
+            if not same and reads >= PATIENCE * READS:  # the reads are counted, because a read may be slow
                 raise self._unsettled(last, found)
         return found
 
     def _read(self) -> Read[T]:
-        stamps = self._files.stamp()  # before the contents: a write in between changes the next stamps
+        stamps = self._files.stamp()  # before the contents, so that a later write changes the next stamps
         try:
             return Read(self._files.read(), stamps=stamps)
         except FaultsError as error:

@@ -1,4 +1,4 @@
-"""The snapshot: the parts that serve calls. A reload replaces all parts together."""
+"""The snapshot. It contains the parts that serve calls, and a reload replaces all parts together."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Snapshot:
     Attributes:
         router: the router of the HTTP routes.
         writer: the JSON writer for responses.
-        methods: the gRPC path `/package.Service/Method` of each method → the method.
+        methods: the gRPC path of each method, such as `/package.Service/Method` → the method.
         pipeline: the pipeline that processes calls.
-        reporter: the reporter for calls that end before the pipeline.
-        bundle_hash: the hash of the bundle that decides.
+        reporter: the reporter of calls that end before the pipeline receives them.
+        bundle_hash: the hash of the bundle whose decisions are enforced.
         enforcement: the names of the rules and bindings that the bundle enforces.
         shadow_hash: the hash of the shadow bundle; None if no shadow bundle is evaluated.
         shadow_faults: the faults that prevent the evaluation of the shadow bundle.

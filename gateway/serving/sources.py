@@ -1,4 +1,4 @@
-"""Reads the files that a configuration names, and builds the schema and the bundles."""
+"""The sources of a snapshot. These are the files from which the schema and the bundles are built."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.policy import Bundle
     from gateway.policy.bundle_files import BundleFiles
 
-# A smaller limit on bodies does not lower the estimated cost, because not all values come from bodies.
+# The estimate of the cost of an expression uses at least this size, because not all values come from bodies.
 _SMALLEST_BODY = 65536
 
 
@@ -39,11 +39,12 @@ class Sources:
     """The sources of a snapshot.
 
     Attributes:
-        descriptor_sets: the path of each descriptor set → the content of the file.
-        bundle: the files of the bundle that decides.
+        descriptor_sets: the path of each descriptor set file → the content of the file.
+        bundle: the files of the bundle whose decisions are enforced.
         public_key: the content of the public key file; None if no signature is required.
         shadow: the files of the shadow bundle; None if there is no shadow bundle.
-        shadow_faults: the faults of a shadow bundle that cannot be read; the snapshot is built nevertheless.
+        shadow_faults: the faults of the shadow bundle if it cannot be read. These faults do not prevent a new
+            snapshot.
     """
 
     descriptor_sets: Mapping[str, bytes]
@@ -63,12 +64,12 @@ class SourceFiles:
         """Read all files.
 
         Raises:
-            FaultsError: a file cannot be read; the error lists all such files.
+            FaultsError: a file cannot be read. The error lists every file that cannot be read.
         """
         return read_sources(self.config)
 
     def stamp(self) -> frozenset[Stamp]:
-        """Return the stamps of all files. The stamps change when a file is written."""
+        """Return the stamps of all files. A stamp changes when the file is written."""
         policies = self.config.policies
         bundles = [path for path in (policies.path, policies.shadow) if path is not None]
         keys = [policies.public_key] if policies.public_key is not None else []
@@ -80,10 +81,10 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
 
     Args:
         config: the configuration that names the files.
-        bundle: the files of a bundle to use instead of the configured bundle.
+        bundle: the files of a bundle that replaces the configured bundle; None for the configured bundle.
 
     Raises:
-        FaultsError: a file cannot be read; the error lists all such files.
+        FaultsError: a file cannot be read. The error lists every file that cannot be read.
     """
     faults = FaultCollector()
     with faults.part():
@@ -109,7 +110,7 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
 def _read_public_key(config: Config) -> bytes | None:
     """Return the content of the public key file, so that a reload detects a new key.
 
-    If the file cannot be read, the content is empty. The fault is reported when the key is loaded.
+    If the file cannot be read, the result is empty. The fault is reported later, when the key is loaded.
     """
     path = config.policies.public_key
     try:
@@ -164,7 +165,7 @@ def open_bundle(
         schema: the schema of the requests that the bundle decides on.
         path: the path of the other bundle; None for the configured bundle.
         is_trusted: whether to check `bundle.sum` and the signature as the configuration requires. A bundle
-            that is not deployed yet may have neither.
+            that is not deployed yet may have no `bundle.sum` and no signature.
 
     Raises:
         FaultsError: the bundle has faults; the error lists all faults.
@@ -176,7 +177,7 @@ def open_bundle(
 
 
 def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle:
-    """Compile a bundle. The configuration sets limits for the inputs of the bundle.
+    """Compile a bundle. The limits on policy inputs are taken from the configuration.
 
     Raises:
         FaultsError: the bundle has faults; the error lists all faults.
@@ -196,12 +197,12 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
         config: the configuration, which may require a signature.
         schema: the schema of the requests that the bundle decides on.
         files: the files of the bundle.
-        name: the name of the bundle in the text of faults.
+        name: the name of the bundle that is shown in faults.
 
     Raises:
-        FaultsError: files differ from `bundle.sum`, the signature is invalid, or the bundle has faults.
+        FaultsError: a file differs from `bundle.sum`, the signature is invalid, or the bundle has faults.
     """
-    check_sums(files)  # before the signature: an invalid signature does not show which file was altered
+    check_sums(files)  # before the signature, because an invalid signature does not show which file differs
     if config.policies.public_key is not None:
         from gateway.bundles.signature import load_public_key  # noqa: PLC0415 - see gateway/bundles
 
@@ -232,7 +233,7 @@ def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes
 
 
 def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema:
-    """Build the schema, which is the table of methods.
+    """Build the schema of the configured services.
 
     Raises:
         FaultsError: the descriptors cannot be served.
