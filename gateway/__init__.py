@@ -1,3 +1,3 @@
-"""The BareMetal image gateway. It enforces policy on image creation in Yandex Cloud, and traces calls."""
+"""The BareMetal image gateway. It enforces policies on image creation in Yandex Cloud, and traces calls."""
 
 __version__ = "0.1.0"

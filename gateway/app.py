@@ -1,4 +1,4 @@
-"""The composition root: makes the parts and the listeners of a gateway, starts and stops them."""
+"""The composition root. It creates the parts and the listeners of a gateway, and starts and stops them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from gateway.telemetry import Telemetry
 
 LAST_RESPONSES_S = 2.0
-"""The number of seconds to send the last responses when the gateway stops."""
+"""The maximum number of seconds to send the last responses when the gateway stops."""
 CONDITION = "listeners"
-"""The name of the health condition of the listeners. Its status is failed during the start and the stop."""
+"""The name of the listeners' health condition. While the gateway starts or stops, its status is FAILED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Gateway:
             self._channels = Channels(config.upstreams, self._health)
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
-        if faults:  # the gateway cannot start; the faults of descriptors and bundle are still reported
+        if faults:  # the gateway cannot start, but the faults of other files are reported too
             with faults.part():
                 sources = read_sources(config)
                 build_bundle(config, build_schema(config, sources.descriptor_sets), sources.bundle)
@@ -119,8 +119,8 @@ class Gateway:
         )
         rest = RestListener(context)
         admin = AdminListener(self._health, telemetry.metrics, self._active)
-        # Not the writer of a snapshot: the servers would keep the descriptors of that snapshot in memory
-        # until the gateway stops.
+        # The servers do not use the JSON writer of a snapshot. Otherwise, they would keep the descriptors of
+        # this snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
         self._rest = HttpServer("rest", rest.handle, writer, header_bytes)
         self._admin = HttpServer("admin", admin.handle, writer, header_bytes)
@@ -154,17 +154,18 @@ class Gateway:
     async def reload(self) -> None:
         """Reload policies and descriptors if their files have changed.
 
-        The new files are used once they are stable. If the new files have faults, the active snapshot
-        continues to serve.
+        The new files are used after they have settled. If the new files have faults, the active snapshot
+        continues to serve calls.
         """
         await self._reloader.reload()
 
     async def stop(self) -> None:
         """Stop accepting calls, let active calls end, and close everything.
 
-        Active calls may run until their deadlines, or for `limits.drain_s` if the configuration sets it. A
-        call that has not ended by that time ends with an error. The gateway always waits for forwarded
-        changes, so that the outcome of each change is logged.
+        Active calls may continue until their deadlines. If the configuration sets `limits.drain_s`, they may
+        continue for this time instead. After this time, the gateway ends the remaining calls with an error.
+        The gateway always waits until forwarded changes have ended, so that the outcome of each change is
+        logged.
         """
         self._health.set(CONDITION, Status.FAILED, "stopping")
         if self._watching is not None:

@@ -1,4 +1,4 @@
-"""One call: the caller, the request, and the response of the upstream."""
+"""One call. It has a caller, a request, and a response from the upstream."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from gateway.telemetry import Span
 
 IDEMPOTENCY_KEY = "idempotency-key"
-"""The name of the metadata that identifies a change.
+"""The name of the metadata that contains the idempotency key.
 
-An upstream carries out a change only once, even if several requests with the same key arrive.
+If several requests with the same key arrive, the upstream carries out the change only once.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The caller of one call. Unknown attributes are empty.
+    """The caller of one call. An attribute whose value is unknown is empty.
 
     Attributes:
-        id: the name of the caller, unique among the callers of one kind.
+        id: the name of the caller, which is unique among the callers of the same kind.
         kind: the way in which the caller was identified: `none`, `mtls`, `jwt` or `token`.
         groups: the groups or roles of the caller.
-        address: the IP address of the peer; the peer may be a proxy.
-        claims: further attributes of the caller's identity; each value is a text.
+        address: the IP address of the peer, which may be a proxy.
+        claims: the name of each further attribute of the caller → the value as text.
     """
 
     id: str = ""
@@ -44,13 +44,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """A request that a listener has read.
+    """A call whose request a listener has read.
 
     Attributes:
         id: the request ID that the caller sees.
-        method: the method that is called.
+        method: the called method.
         caller: the caller.
-        request: the request message; it is not modified after policies have evaluated it.
+        request: the request message. It is not modified after policies have evaluated it.
         metadata: the caller's metadata that is passed to the upstream; the names are in lower case.
         deadline: the latest time at which the call ends, in seconds of the event loop's clock.
         span: the SERVER span of the call.
@@ -74,7 +74,7 @@ class Reply:
     Attributes:
         message: the response message, of the method's response type.
         metadata: the response metadata that callers can use; the names are in lower case.
-        warnings: the text of each broken rule that only warns.
+        warnings: the texts of the warnings, one for each broken rule that only warns.
     """
 
     message: Message
@@ -82,18 +82,20 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
     def with_warnings(self, warnings: tuple[str, ...]) -> Reply:
-        """Return the reply with the given warnings."""
+        """Return a copy of the reply with the given warnings; the reply itself if there are no warnings."""
         return replace(self, warnings=warnings) if warnings else self
 
 
 class ReplyStream:
-    """The upstream's responses to a call of a method with a response stream.
+    """The stream of the upstream's response messages to one call.
 
-    The stream is an iterator over messages of the method's response type. If the upstream fails, the
-    iterator raises GatewayError. The code that receives a stream must close it, even if no message was read.
+    The stream is an asynchronous iterator over messages of the method's response type. If the upstream fails,
+    the iterator raises GatewayError. The code that receives a stream must close the stream, even if it has
+    read no message.
 
     Attributes:
-        warnings: the text of each broken rule that only warns; an error that ends the stream has them too.
+        warnings: the texts of the warnings, one for each broken rule that only warns. They are also added to
+            an error that ends the stream.
     """
 
     __slots__ = ("_messages", "_on_close", "warnings")
@@ -101,7 +103,7 @@ class ReplyStream:
     def __init__(
         self, messages: AsyncGenerator[Message, None], on_close: Callable[[], None] | None = None
     ) -> None:
-        """Prepare.
+        """Initialize the stream without warnings.
 
         Args:
             messages: the messages of the stream.
@@ -136,8 +138,8 @@ class ReplyStream:
 def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
     """Return the idempotency key of a call.
 
-    If the caller sent a key, this key is returned. If not, the result is a new key for a change, and an empty
-    text for a read.
+    If the caller sent a key, the result is this key. If the caller sent no key, the result is a new key for a
+    call that changes something, or an empty text for a read.
     """
     own = metadata.get(IDEMPOTENCY_KEY)
     if isinstance(own, str) and own.strip():  # a blank key would not identify a change

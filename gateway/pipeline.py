@@ -1,4 +1,4 @@
-"""The processing of a call. Calls of both listeners reach an upstream only through the pipeline."""
+"""The pipeline. Every call from a listener to an upstream passes through the pipeline."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ class Pipeline:
         """Process a call, and return the upstream's response.
 
         Args:
-            call: the call as the listener read it.
-            slot: the slot of the call; it is held until a forwarded change has ended.
+            call: the call that the listener has read.
+            slot: the slot of the call. If the call is a change, the slot is held until the forwarded change
+                has ended.
 
         Raises:
-            GatewayError: the call is not valid, is not allowed, or has failed.
+            GatewayError: the request is not valid, a policy denies the call, or the call has failed.
         """
         try:
             decision = self._decide(call)
@@ -96,7 +97,7 @@ class Pipeline:
         return violations
 
     async def _forward(self, call: Call, slot: Slot) -> Reply | ReplyStream:
-        """Forward a call. A change is completed even if the caller disconnects."""
+        """Forward a call. If the call is a change, it continues even if the caller disconnects."""
         forwarding = self._forwarder.forward(call)
         if call.method.is_read:
             return await forwarding
@@ -106,5 +107,5 @@ class Pipeline:
 
 
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
-    """Return whether missing required fields are the only violations. Policies may set these fields."""
+    """Return whether every violation is a missing required field. Policies may set such fields."""
     return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)

@@ -1,4 +1,4 @@
-"""Runs a gateway in this process.
+"""Functions that run a gateway in this process.
 
 SIGTERM and SIGINT stop the gateway. SIGHUP reloads policies and descriptors.
 """
@@ -37,14 +37,15 @@ async def serve(
     Args:
         config: the configuration of the gateway.
         environment: the environment variables that configure telemetry.
-        announce: a function that is called with the addresses once the gateway accepts calls.
+        announce: a function that is called after the gateway has started to accept calls. The argument is the
+            addresses of the listeners.
 
     Raises:
         FaultsError: the gateway cannot start.
     """
     stopping, reload_requested = asyncio.Event(), asyncio.Event()
-    # The handlers are set before policies and descriptors are read. So a SIGHUP during the start causes a
-    # reload after the start.
+    # The signal handlers are set before policies and descriptors are read. So a SIGHUP during the start
+    # causes a reload after the start.
     with _signals(stopping, reload_requested):
         gateway = Gateway(config, start_telemetry(environment, __version__), freeze_objects)
         addresses = await gateway.start()
@@ -73,10 +74,10 @@ def freeze_objects() -> None:
 
 @contextmanager
 def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterator[None]:
-    """Set an event when one of its signals arrives. After the block, the signals are ignored.
+    """Set an event when one of the signals for this event arrives. After the block, the signals are ignored.
 
-    The signal handlers of the event loop are not used. When such a handler is removed, the loop restores the
-    default action of the signal, and the next signal would kill the process. The exit code would report a
+    The signal handlers of asyncio are not used. When such a handler is removed, the event loop restores the
+    default action of the signal. Then the next signal would kill the process. The exit code would report a
     failure, and the last lines of the log would be lost.
     """
     loop = asyncio.get_running_loop()
@@ -91,7 +92,7 @@ def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterat
 
 
 async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
-    """Reload each time the event is set. All signals during a reload cause only one further reload."""
+    """Reload each time the event is set. Several signals during a reload cause only one further reload."""
     while True:
         await requested.wait()
         requested.clear()

@@ -1,4 +1,4 @@
-"""Quoting and escaping of texts for output. Control and formatting characters are always escaped."""
+"""Functions that quote and escape texts for output. They escape control and formatting characters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _MAX_SHOWN = 120
 _DELETE = b"\x7f"
 
 # Characters that control a terminal, are invisible, or end a line in some programs. They are the Unicode
-# categories Cc, Cf, Zl and Zp, without the characters below U+0020: json.dumps escapes these itself.
+# categories Cc, Cf, Zl and Zp. The characters below U+0020 are omitted, because json.dumps escapes them
+# itself.
 _UNSEEN = re.compile(
     "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -38,12 +39,14 @@ def quote(value: str, name: str = "") -> str:
 
 
 def escape_line(text: str) -> str:
-    """Return a text on one line, with every unprintable character escaped."""
+    """Return a text as one line, in which every unprintable character is escaped."""
     return text if text.isprintable() else "".join(map(_escape_unprintable, text))
 
 
 def encode_json(value: Any, *, in_ascii: bool = False) -> bytes:
-    """Return a JSON value as one line of UTF-8, with control and formatting characters escaped.
+    """Return the encoding of a JSON value as one line of UTF-8.
+
+    Control and formatting characters are escaped.
 
     Args:
         value: the JSON value.
@@ -60,7 +63,7 @@ def encode_json(value: Any, *, in_ascii: bool = False) -> bytes:
 
 
 def escape_json(text: str) -> str:
-    """Return a JSON text with control and formatting characters escaped. The JSON value stays the same."""
+    """Escape control and formatting characters in a JSON text. The JSON value does not change."""
     return _UNSEEN.sub(lambda match: _escape(match[0]), text)
 
 
@@ -69,6 +72,6 @@ def _escape_unprintable(char: str) -> str:
 
 
 def _escape(char: str) -> str:
-    """Return the escape of a character. A character above U+FFFF is escaped as two surrogates."""
+    """Return the escape sequence of a character. A character above U+FFFF becomes two escaped surrogates."""
     data = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{data[index]:02x}{data[index + 1]:02x}" for index in range(0, len(data), 2))

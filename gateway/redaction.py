@@ -1,10 +1,11 @@
-"""Redaction: removes secrets from every text that leaves the process in a message, a log or a record.
+"""Redaction, which removes secrets from texts before they are sent, logged or recorded.
 
 The query of a link can be a signature that grants access to the object. The user info of a link can be a
 password. A description can contain anything that its author pasted.
 
-`redact_text` redacts a text, and `redact_value` redacts the value of a field. No value needs both functions.
-Both functions take linear time. They do not change a text that is already redacted.
+`redact_text` redacts a text, and `redact_value` redacts the value of a field. A value needs only one of the
+two functions. The run time of both functions is linear in the length of the text. They do not change a text
+that is already redacted.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _MAX_ROUNDS = 5
 # --- links
 
 # Matches `scheme://`, and also `https:/host`, `//host` and other forms that a browser accepts as a link.
-# An apostrophe does not end a match: a link may contain it, and a secret may follow it.
+# An apostrophe does not end a match, because a link may contain an apostrophe before a secret.
 _LINK = re.compile(r"(?::/+|//+)[^\s\"<>]*")
-# The start of a value that is one link. Such a link ends at the end of the text, whatever it contains.
+# The start of a value that is a single link. Such a link ends only at the end of the text.
 _WHOLE_LINK = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:/+|//+)")
 _LINK_TO_THE_END = re.compile(r"(?::/+|//+).*", re.DOTALL)
 _AUTHORITY = re.compile(r"[^/?#\uff1f]*")
-# An authority that is certainly a host. In `a:b`, `a` may be a host, or a user whose password begins with b.
+# An authority that is certainly a host. In `a:b`, `a` may be a host, or a user name before a password.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]*\](?::[0-9]*)?|[^:@]*")
 _QUERY = re.compile(r"[?#\uff1f].*", re.DOTALL)
 _ENCODED_QUERY = re.compile(r"%(?:25){0,3}3F", re.IGNORECASE)
@@ -55,10 +56,11 @@ _NAMED = re.compile(
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}){_REST_OF_NAME}\Z", re.IGNORECASE)
 _PAGE_TOKEN = re.compile(r"page[-_]?token\Z", re.IGNORECASE)  # a position in a list, not a secret
 
-# --- secrets that have a form of their own
+# --- secrets that have a special format
 
 # A scheme and its credentials, such as `Api-Key x1`. The credentials have at least eight characters, or at
-# least two with a digit. So "basic ideas" does not match.
+# least two with a digit. So "basic ideas"
+# does not match.
 _SCHEME = re.compile(
     rf"\b({_SCHEMES})(?:[\s:+]|%20){{1,8}}[\"']?(?:[A-Za-z0-9._~+/=-]{{8,}}|(?=\S{{0,7}}[0-9])[A-Za-z0-9._~+/=-]{{2,}})",
     re.IGNORECASE,
@@ -71,13 +73,14 @@ _TOKEN = re.compile(
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
-# A signature has 64 hexadecimal digits, and may occur outside a link. A hash after `sha256:` is kept.
+# A signature has 64 hexadecimal digits, and may occur outside a link. A hash after `sha256:`
+# is not redacted.
 _DIGITS = re.compile(r"[0-9A-Fa-f]{40,}")
 _MIN_DIGITS = 40
 _HASHES = ("sha256:", "sha512:")
 
-# Every secret except long hexadecimal digits comes with one of these strings. Most texts contain none of
-# them, and `in` is many times faster than `re`.
+# A text with a secret contains one of these strings, unless the secret is a long hexadecimal number. Most
+# texts contain none of these strings, and a search with `in` is many times faster than a search with `re`.
 _NAME_TRACES = (
     "passw",
     "passp",
@@ -98,20 +101,24 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 
 # --- texts that certainly hold no secret
 
-# Most values are names, identifiers, or links without user info and query. They match this expression. The
-# expression excludes the characters that come before a secret: a space, `=`, `?`, `#`, `%`, `@`, and any
-# colon except the colon of the link. Only tokens and long hexadecimal digits can be secrets and match it.
+# Most values are names, identifiers, or links without user info and query. These values match this
+# expression. The expression excludes the characters that separate a secret from other text: a space, `=`,
+# `?`, `#`, `%`, `@`, and any colon except the colon of the link. So the only secrets that can match the
+# expression are tokens and long hexadecimal numbers.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
 
-_MAX_CACHED_NAME = 64  # longer names are not cached: callers could fill the memory with them
+_MAX_CACHED_NAME = 64  # callers could fill the memory with longer names, so they are not cached
 
 
 def redact_text(text: str, max_length: int | None = None) -> str:
-    """Return a text without secrets: passwords, tokens, signatures, and the user info and queries of links.
+    """Return a text without secrets.
+
+    Secrets are passwords, tokens, signatures, and the user info and the query of a link.
 
     Args:
         text: the text to redact.
-        max_length: the maximum length of the redacted text; a longer text is cut, and REDACTED is appended.
+        max_length: the maximum length of the redacted text. If the redacted text is longer, it is cut, and
+            REDACTED is appended.
     """
     redacted = text if not text or _is_clean(text) else _repeat(_redact, text)
     if max_length is None or len(redacted) <= max_length:
@@ -126,13 +133,13 @@ def redact_value(value: Any, name: str = "") -> Any: ...
 def redact_value(value: Any, name: str = "") -> Any:
     """Return the value of a field without secrets. All texts and keys inside a JSON value are redacted.
 
-    A text that starts like a link counts as a link up to the end of the text, whatever characters it
-    contains. Hexadecimal digits in the path of such a link are the name of an object, and are kept.
+    If a text starts like a link, the whole text counts as one link, even if it contains spaces or quotes.
+    Hexadecimal digits in the path of this link are the name of an object, so they are not redacted.
 
     Args:
         value: the JSON value to redact.
-        name: the name of the field, or the key in a map. If the name shows that the value is a secret, as
-            `password` does, the whole text is removed.
+        name: the name of the field, or the key if the value is in a map. If this name shows that the value is
+            a secret, the whole text is removed. An example is `password`.
     """
     if not value:
         return value
@@ -154,7 +161,7 @@ def _redact_field_text(text: str, name: str) -> str:
 
 
 def _is_clean(text: str) -> bool:
-    """Return whether a text certainly holds no secret, so that no rule has to be applied."""
+    """Return whether a text certainly contains no secret. Such a text needs no redaction."""
     return (
         _PLAIN.fullmatch(text) is not None
         and _TOKEN.search(text) is None
@@ -163,7 +170,7 @@ def _is_clean(text: str) -> bool:
 
 
 def _is_secret_name(name: str) -> bool:
-    """Return whether a field with this name holds a secret."""
+    """Return whether a field name, or a key in a map, shows that the value is a secret."""
     return _cached_is_secret(name) if len(name) <= _MAX_CACHED_NAME else _matches_secret_name(name)
 
 
@@ -172,7 +179,7 @@ def _matches_secret_name(name: str) -> bool:
 
 
 def _redact_name(name: str) -> str:
-    """Return the name of a field, or a key in a map, without secrets."""
+    """Return a field name, or a key in a map, without the secrets that it contains."""
     return _cached_redacted(name) if len(name) <= _MAX_CACHED_NAME else redact_text(name)
 
 
@@ -181,7 +188,7 @@ _cached_redacted = lru_cache(maxsize=4096)(redact_text)
 
 
 def _repeat(redact: Callable[[str], str], text: str) -> str:
-    """Redact until the text no longer changes. After one rule has changed the text, another may match."""
+    """Redact a text until it no longer changes. After one change, another expression may match."""
     for _ in range(_MAX_ROUNDS):
         shown = redact(text)
         if shown == text:
@@ -217,7 +224,8 @@ def _apply_rules(text: str, folded: str) -> str:
     if has_link and "@" in text:
         text = _LINK.sub(_redact_user_info, text)
     # Named secrets are redacted before queries. A match of _LINK ends at a space or a quote, but the secret
-    # may continue after the match. Without its name, the rest of the secret would not be found.
+    # may continue after the match. If the query were redacted first, the name
+    # of the secret would be removed, and the rest of the secret would not be found.
     if _has(folded, _NAME_TRACES) or (has_key and _has(folded, _KEY_TRACES)):
         text = _NAMED.sub(_redact_named, text)
     if has_link:
@@ -245,8 +253,9 @@ def _redact_named(match: re.Match[str]) -> str:
 def _redact_user_info(match: re.Match[str]) -> str:
     """Redact the user info of a link. The match starts at the colon or the slashes after the scheme.
 
-    A password may contain `/`, `?` and `#` if its author did not encode them. So if the link has a colon,
-    everything up to the last `@` counts as user info, even if this part is really a host with a port.
+    A password may contain `/`, `?` and `#` if its author did not encode these characters. So if the link may
+    contain a password, all text up to the last `@` counts as user info. Sometimes, this text is really a host
+    with a port.
     """
     link = match[0]
     if "@" not in link:
@@ -257,7 +266,11 @@ def _redact_user_info(match: re.Match[str]) -> str:
 
 
 def _end_of_user_info(rest: str) -> int:
-    """Return the index of the `@` after the user info; 0 or less if there is no user info."""
+    """Return the index of the `@` after the user info. The result is 0 or less if there is no user info.
+
+    Args:
+        rest: the link without the scheme and the slashes.
+    """
     match = _AUTHORITY.match(rest)
     authority = match[0] if match else ""
     if _HOST.fullmatch(authority):

@@ -1,7 +1,7 @@
-"""Reservation of standard streams that were closed before this process started.
+"""The reservation of standard streams that were closed before this process started.
 
 Without the reservation, the next file or socket that is opened would receive the file descriptor of a closed
-stream. Text for standard output would be written to that file or socket.
+stream. Then the process would write text for standard output to this file or socket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def reserve_closed_streams() -> None:
     """
     for descriptor in _STANDARD_DESCRIPTORS:
         if not _is_open(descriptor):
-            # os.open returns the lowest free descriptor: this one, because all lower descriptors are open.
+            # os.open returns the lowest free file descriptor. All descriptors below `descriptor` are open.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - the library's own form
 
 
