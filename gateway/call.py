@@ -129,7 +129,7 @@ class ReplyStream:
             raise
 
     async def aclose(self) -> None:
-        """Close the stream."""
+        """Close the stream. The iterator returns no further messages."""
         await self._messages.aclose()
         if self._on_close is not None:
             self._on_close()

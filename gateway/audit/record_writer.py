@@ -135,7 +135,7 @@ class RecordWriter:
                 raise _not_recorded() from error
 
     def _check_stalled(self) -> None:
-        """Report a failure of the sink if a write has not ended within STALLED_S."""
+        """Report a failure of the sink if a write has lasted longer than STALLED_S seconds."""
         started = self._write_started
         if started is not None and time.monotonic() - started > STALLED_S:
             self._fail("the sink does not respond")

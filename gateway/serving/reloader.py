@@ -144,13 +144,13 @@ class Reloader:
         return found.contents
 
     def _find_removals(self, snapshot: Snapshot) -> tuple[Removal, ...]:
-        """Return the removals. A removal is enforced by the active snapshot, but not by the new snapshot.
+        """Return the rules, bindings and methods that the new snapshot no longer enforces.
 
         Args:
             snapshot: the new snapshot.
 
         Raises:
-            FaultsError: there are removals, and the configuration does not allow removals.
+            FaultsError: something is no longer enforced, and the configuration does not allow removals.
         """
         served = frozenset(method.name for method in snapshot.methods.values())
         removals = find_removals(self._active.snapshot.enforcement, snapshot.enforcement, served)
@@ -181,7 +181,7 @@ class Reloader:
         )
 
     def _report_active(self, removals: Iterable[Removal] = ()) -> None:
-        """Report the active snapshot, and the removals that it causes."""
+        """Report the active snapshot, and the rules, bindings and methods that it no longer enforces."""
         snapshot, facts = self._active.snapshot, self._health.facts
         removed = [removal.text for removal in removals]
         shown = {

@@ -18,7 +18,7 @@ from gateway.faults import Fault, FaultsError, Position
 READS = 8
 """The number of consecutive reads that must each find the same contents as the previous read."""
 PATIENCE = 10
-"""The number of periods, each as long as `settle_s`, after which a reload refuses files that still change."""
+"""A reload refuses files that still change after this number of periods of `settle_s` seconds."""
 _MAX_NAMED = 5
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Settling(Generic[T]):
     """Reads files until they have settled."""
 
     def __init__(self, files: Files[T], settle_s: float) -> None:
-        """Initialize the object.
+        """Initialize the object with the files to observe.
 
         Args:
             files: the files to read.

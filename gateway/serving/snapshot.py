@@ -26,7 +26,7 @@ class Snapshot:
         pipeline: the pipeline that processes calls.
         reporter: the reporter of calls that end before the pipeline receives them.
         bundle_hash: the hash of the bundle whose decisions are enforced.
-        enforcement: the names of the rules and bindings that the bundle enforces.
+        enforcement: the rules and bindings that the bundle enforces.
         shadow_hash: the hash of the shadow bundle; None if no shadow bundle is evaluated.
         shadow_faults: the faults that prevent the evaluation of the shadow bundle.
         openapi: the OpenAPI document of the routes, as JSON.

@@ -142,7 +142,7 @@ def _without_bundle(path: Path) -> str:
 
 
 def hosts_of(config: Config) -> Hosts:
-    """Return the host names of Object Storage."""
+    """Return the host names of Object Storage that a configuration contains."""
     return Hosts(storage=config.source.hosts, website=config.source.website_hosts)
 
 
@@ -158,17 +158,17 @@ def open_schema(config: Config) -> Schema:
 def open_bundle(
     config: Config, schema: Schema, path: Path | None = None, *, is_trusted: bool = False
 ) -> Bundle:
-    """Load the bundle that a configuration names, or another bundle.
+    """Load the bundle that a configuration names, or the bundle at another path.
 
     Args:
         config: the configuration.
         schema: the schema of the requests that the bundle decides on.
-        path: the path of the other bundle; None for the configured bundle.
+        path: the path of the bundle; None for the configured bundle.
         is_trusted: whether to check `bundle.sum` and the signature as the configuration requires. A bundle
             that is not deployed yet may have no `bundle.sum` and no signature.
 
     Raises:
-        FaultsError: the bundle has faults; the error lists all faults.
+        FaultsError: the bundle has faults. The error lists all faults.
     """
     files = read_bundle(path) if path else _read_served_bundle(config.policies.path)
     if is_trusted:
@@ -180,7 +180,7 @@ def compile_bundle(config: Config, schema: Schema, files: BundleFiles) -> Bundle
     """Compile a bundle. The limits on policy inputs are taken from the configuration.
 
     Raises:
-        FaultsError: the bundle has faults; the error lists all faults.
+        FaultsError: the bundle has faults. The error lists all faults.
     """
     limits = InputLimits(
         text=config.limits.policy_text,

@@ -106,7 +106,7 @@ class RpcListener(grpc.GenericRpcHandler):
             await asyncio.wait([self._watching])
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return the handler of a call."""
+        """Return the handler that responds to a call. The gRPC library calls this method for each call."""
         snapshot = self._context.active.snapshot
         method = snapshot.methods.get(handler_call_details.method)
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 OTHER = "_OTHER"
-"""The name that all methods share that are not served. It prevents an unlimited number of time series."""
+"""The common name of all methods that are not served.
+
+In metrics, a common name prevents an unlimited number of time series.
+"""
 
 
 class RpcExchange(Exchange):
