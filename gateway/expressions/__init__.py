@@ -1,7 +1,7 @@
 """The language of policies: CEL with type checks and a cost limit.
 
 An expression that cannot be evaluated never counts as true: it fails closed. The
-package performs no input or output. It only computes values from texts.
+package performs no input or output.
 """
 
 from gateway.expressions.activation import Activation

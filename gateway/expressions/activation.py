@@ -1,4 +1,4 @@
-"""The values for an evaluation: the variables, and the results of function calls."""
+"""The values that an evaluation uses: the values of variables and the results of function calls."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NUL = "\0"
 
 
 class Activation:
-    """The values of one decision. Results of calls are added when an expression needs them.
+    """The values of one decision. The results of function calls are added when an expression needs them.
 
     Attributes:
-        values: the values of variables and the results of calls, by name.
+        values: the values of variables and the results of function calls, by name.
         turn: the values of the loop variables in the current iteration, by name.
     """
 
@@ -46,7 +46,7 @@ class Activation:
     )
 
     def __init__(self, environment: cel.Env, values: Mapping[str, Any], text_class: type[Message]) -> None:
-        """Prepare the values of one decision.
+        """Store the values of the variables, before any function call is computed.
 
         Args:
             environment: the environment of the engine.
@@ -58,7 +58,7 @@ class Activation:
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
-        self._wrapped: dict[str, Any] = {}  # values that the engine needs in another form
+        self._wrapped: dict[str, Any] = {}  # the results that the engine needs in another form
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
         self._turns_left = MOST_TURNS
@@ -71,8 +71,8 @@ class Activation:
     def compute(self, calls: Iterable[ExternalCall]) -> None:
         """Compute the results of calls.
 
-        A call that fails has no value. An expression that needs the missing value is an
-        error in the engine. An expression that does not need the value is evaluated as usual.
+        A call that fails has no result. If an expression needs the missing result, the engine
+        reports an error. Expressions that do not need the result are evaluated as usual.
         """
         for call in calls:
             if call.name in self._known:
@@ -88,13 +88,13 @@ class Activation:
                 self._wrapped[call.name] = self._wrap(value)
 
     def engine(self) -> cel.Activation:
-        """Return the activation of the engine. It contains the results that were computed so far."""
+        """Return the activation of the engine, which contains all results that were computed so far."""
         if self._engine is None:
             self._engine = self._environment.Activation({**self.values, **self._wrapped})
         return self._engine
 
     def engine_of_turn(self, names: Iterable[str]) -> cel.Activation:
-        """Return the activation of the engine with the variables of loops added to it.
+        """Return an activation of the engine that also contains the values of loop variables.
 
         Args:
             names: the names of the loop variables, as in `turn`.
@@ -114,11 +114,11 @@ class Activation:
         return value
 
     def count_turn(self) -> None:
-        """Count an iteration of a loop that is evaluated separately.
+        """Count one loop iteration that is evaluated separately from the other iterations.
 
         Raises:
-            TooManyTurnsError: too many iterations are evaluated separately. Calls that need further
-                iterations have no result.
+            TooManyTurnsError: the decision has more than MOST_TURNS such iterations. A function call that
+                needs further iterations has no result.
         """
         self._turns_left -= 1
         if self._turns_left < 0:
@@ -126,25 +126,25 @@ class Activation:
             raise TooManyTurnsError(message)
 
     def note(self, call: str, key: str, reason: str) -> None:
-        """Store the reason why a call has no result.
+        """Store the reason why a function call has no result.
 
         Args:
             call: the name of the call.
-            key: the key of the missing result in the table of results; empty if there is no such key, for
-                example for a call outside of loops.
-            reason: the error message.
+            key: the key of the missing result in the table of results; empty if there is no such key. For
+                example, a call outside of loops has no key.
+            reason: the error message of the call.
         """
         self._failures.setdefault(call, {})[key] = reason
 
     def explain(self, text: str, calls: Iterable[ExternalCall]) -> str:
         """Return the reason for an error of the engine.
 
-        If the error message names a call that has no result, return the stored reason why the call has no
-        result. Otherwise return the error message.
+        If the error message contains the name of a failed function call or the key of its missing result,
+        the reason that was stored for the call is returned. If not, the error message itself is returned.
 
         Args:
             text: the error message of the engine.
-            calls: the calls of the expression.
+            calls: the function calls of the expression.
         """
         for call in calls:
             for key, reason in self._failures.get(call.name, {}).items():

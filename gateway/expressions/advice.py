@@ -34,7 +34,7 @@ _ON_A_VALUE = frozenset({
 })  # fmt: skip
 CEL_FUNCTIONS = _ON_THEIR_OWN | _ON_A_VALUE | {"matches", "size"}
 """The functions and macros of CEL that expressions can call."""
-# A word of another language, in lower case → the word of CEL.
+# A word of another language, in lower case → the CEL word that has the same meaning.
 _OTHER_WORDS = {
     other: name
     for name, others in {
@@ -88,7 +88,7 @@ class Known:
         variables: the names of the variables.
         request_fields: the names of the request's fields. An expression reads a field as `request.<name>`.
         functions: the names of the gateway's own functions.
-        fields_of: a function that takes the full name of a message type and returns the type's field names.
+        fields_of: a function that takes the full name of a message type and returns the names of its fields.
     """
 
     variables: Iterable[str]
@@ -98,7 +98,7 @@ class Known:
 
 
 def advise(text: str, problems: list[Problem], known: Known, *, is_text: bool = False) -> list[Problem]:
-    """Add advice to the error messages of an expression's problems, and return the new problems.
+    """Return the problems of an expression, with advice added to the error messages.
 
     Args:
         text: the text of the expression.
@@ -158,7 +158,7 @@ def _suggest_name(name: str, text: str, problem: Problem, known: Known) -> str:
 
 
 def _advise_on_form(name: str, text: str, problem: Problem) -> str:
-    """Describe how to call a function that exists but was not called correctly."""
+    """Return advice on how to call a function. The expression does not call the function correctly."""
     if not _is_call(text, problem):
         return f"; {name} is a function: call it, as {_form(name)}"
     start = _start_of(text, problem, name) - 1
@@ -177,7 +177,10 @@ def _form(name: str) -> str:
 
 
 def _is_call(text: str, problem: Problem) -> bool:
-    """Return whether a problem is about a call. The engine reports such a problem at the parenthesis."""
+    """Return whether a problem is about a function call.
+
+    The engine reports such a problem at the opening parenthesis of the call.
+    """
     return _line(text, problem.line)[problem.column - 1 : problem.column] == "("
 
 
@@ -189,7 +192,7 @@ def _line(text: str, line: int) -> str:
 def _start_of(text: str, problem: Problem, name: str) -> int:
     """Return the column where a name starts.
 
-    If a name has a problem, the engine reports the position of the end of the name, or a position within it.
+    The engine reports a problem with a name at the end of the name, or inside the name.
     """
     line, offset = _line(text, problem.line), problem.column - 1
     if line[offset : offset + 1] == "(":
@@ -201,14 +204,17 @@ def _start_of(text: str, problem: Problem, name: str) -> int:
 def _start_of_field(text: str, problem: Problem, name: str) -> int:
     """Return the column where the name of a field starts.
 
-    If a field has a problem, the engine reports the position of the dot before its name.
+    The engine reports a problem with a field at the dot before the field's name.
     """
     start = _line(text, problem.line).find(name, problem.column - 1)
     return start + 1 if start >= 0 else problem.column
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar to a name, ignoring case; empty if no name is similar."""
+    """Return the known name that is most similar to `name`. Upper and lower case are treated as equal.
+
+    The result is empty if no known name is similar.
+    """
     folded: dict[str, str] = {}
     for one in sorted(known):
         folded.setdefault(one.casefold(), one)
@@ -223,7 +229,7 @@ def _did_you_mean(name: str) -> str:
 
 
 def _advise_on_types(function: str, left: str, right: str, text: str, problem: Problem) -> str:
-    """Describe how to combine values of two types."""
+    """Return advice on an operation that does not accept the types of its two operands."""
     types = {left, right}
     if function in _COMPARISONS:
         return _advise_on_comparison(types, text, problem)
@@ -271,7 +277,7 @@ def _duration_of(text: str, problem: Problem) -> str:
 def _literal_near(text: str, problem: Problem) -> str:
     """Return the literal after an operator, without quotes.
 
-    If there is no such literal, return the literal before the operator.
+    If no literal follows the operator, return the literal before the operator.
     """
     line, offset = _line(text, problem.line), problem.column - 1
     after = line[offset:].lstrip("<>=! ")

@@ -1,4 +1,4 @@
-"""Human-readable descriptions of functions of CEL that policies often need."""
+"""Human-readable descriptions of CEL functions that policies often need."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ BORROWED = (
 )
 """Functions and macros of CEL and of its extensions that policies often need.
 
-Each item consists of the form of a call, the meaning of the call, and an example that
+Each item consists of a call, the meaning of the call, and an example expression that
 is true.
 """

@@ -1,4 +1,4 @@
-"""Calls of the gateway's functions, which are computed outside of the engine before an evaluation.
+"""Calls of the gateway's functions. The gateway computes the results before the engine runs.
 
 The engine never releases the memory of a Python function's arguments and result. So
 the engine must not call Python functions. Instead, each call is replaced when an
@@ -7,12 +7,12 @@ expression is loaded (see linker.py):
 - A call outside of loops is replaced by a variable. The value of the variable is the
   result of the call.
 - A call in a loop is replaced by a look-up in a table. The table contains the results
-  for the arguments of all iterations. The engine evaluates the arguments itself, so it
-  cannot read the result for other arguments.
+  for the arguments of all iterations. The engine evaluates the arguments itself and uses
+  the values as keys. So it cannot read a result that belongs to other arguments.
 
 When a call fails, the variable has no value, or the table has no entry for the
-arguments. This is an error only where the engine needs the value. An error of a CEL
-function has the same effect.
+arguments. The evaluation fails only if the engine needs the missing value. An error in a
+function of CEL has the same effect.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Loop:
     """A loop around a call.
 
     Attributes:
-        key: the text that identifies the loop. Two loops have equal keys only if their values are equal.
+        key: the text that identifies the loop. Two loops that have equal keys iterate over equal values.
         variables: the names of the loop's one or two variables, as in `Activation.turn`.
         values: the source of the values that the loop iterates over.
         is_readable: whether Python can read the values, because their type is known and they are never null.
         node: the part of the expression that returns the values, a cel.expr.Expr.
-        names: the names that this part may refer to.
+        names: the names that `node` may refer to.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Loop:
     names: Names
 
     def turns(self, activation: Activation) -> Iterator[None]:
-        """Set the variables of the loop and yield, once for each iteration.
+        """Yield once for each iteration, after setting the loop variables to the values of the iteration.
 
         Raises:
             EvaluationError: the values of the loop cannot be evaluated.
@@ -83,7 +83,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalCall:
-    """A call that the gateway computes.
+    """A function call that the gateway computes.
 
     Attributes:
         name: the name of the variable that holds the result or, in a loop, the table of results.
@@ -92,10 +92,10 @@ class ExternalCall:
         loops: the loops that the arguments depend on, from the outermost to the innermost.
         keys: the positions of the arguments that depend on loops. The values of these arguments are the keys
             of the table.
-        collect: the function that returns the values of these arguments for all iterations, as lists nested
-            like the loops. It is None if the arguments are evaluated one iteration after another.
+        collect: the function that returns the values of these arguments for all iterations. The returned
+            lists are nested in the same way as the loops. None if the iterations are evaluated one by one.
         is_evaluated: whether the engine evaluates at least one argument.
-        field: the name of the table's field for results of the function's type.
+        field: the name of the table's field that contains the results.
         table_class: the class of the protobuf messages of TABLE_TYPE.
     """
 
@@ -113,7 +113,7 @@ class ExternalCall:
         """Return the result or, in a loop, the table of results.
 
         Raises:
-            EvaluationError: there is no result, or no table.
+            EvaluationError: the result or the table cannot be computed.
         """
         if not self.loops:
             return self._call(self._read(activation))
@@ -123,7 +123,7 @@ class ExternalCall:
             return table
         try:
             gathered = self.collect(activation)
-        except EvaluationError:  # some iteration failed, but the other iterations have results
+        except EvaluationError:  # one iteration failed, but other iterations may have results
             self._fill(table, activation, 0)
             return table
         for _ in self.loops[1:]:
@@ -135,7 +135,7 @@ class ExternalCall:
         return table
 
     def _read_fixed(self, activation: Activation) -> dict[int, Any]:
-        """Return the arguments that do not change between iterations, by their positions."""
+        """Return the values of the arguments that are equal in all iterations, by position."""
         return {
             index: argument.read(activation)
             for index, argument in enumerate(self.arguments)
@@ -152,7 +152,7 @@ class ExternalCall:
             raise EvaluationError(redact_text(str(error))) from error
 
     def _fill(self, table: Any, activation: Activation, depth: int) -> None:
-        """Compute the results for all iterations of a loop and of its inner loops, one after another.
+        """Compute the result for each iteration of a loop and of its inner loops, one by one.
 
         Args:
             table: the table that the results are added to.
@@ -188,7 +188,7 @@ class ExternalCall:
             if key in results:
                 return
             result = self._call(given)
-        except (EvaluationError, TypeError) as error:  # a TypeError: the key is not a text
+        except (EvaluationError, TypeError) as error:  # a TypeError means that the key is not a text
             activation.note(self.name, str(key), str(error))
             return
         if self.field == "links":
@@ -198,15 +198,15 @@ class ExternalCall:
 
 
 class Calls:
-    """The calls of all expressions of a method. A call that occurs several times is computed only once."""
+    """The function calls in all expressions of a method. Equal function calls are computed only once."""
 
     def __init__(self, schema: Schema, tools: Toolbox, definitions: Definitions | None = None) -> None:
-        """Prepare the functions.
+        """Create an empty collection of function calls.
 
         Args:
             schema: the schema that contains the types for the type check of expressions.
             tools: the dependencies of the functions.
-            definitions: the CEL definitions of functions. If left out, they are compiled here.
+            definitions: the CEL definitions of functions. If left out, the constructor compiles them.
         """
         self.schema = schema
         self.definitions = definitions or Definitions(schema)
@@ -226,7 +226,10 @@ class Calls:
         keys: tuple[int, ...] = (),
         collect: Read | None = None,
     ) -> ExternalCall:
-        """Return the call of an overload. For the arguments see `ExternalCall`."""
+        """Return the call of an overload. If an equal call exists, the existing call is returned.
+
+        The arguments have the same meaning as the attributes of `ExternalCall`.
+        """
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
         if key not in self._known:
             self._known[key] = ExternalCall(

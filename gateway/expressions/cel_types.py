@@ -15,14 +15,14 @@ _TEXT_PRIMITIVE = 5  # PrimitiveType.STRING of cel.expr
 
 
 def is_failure(kind: cel.Type) -> bool:
-    """Return whether the type of a result is an error or unknown."""
+    """Return whether the type of a result shows that the evaluation failed."""
     return kind in _FAILURES
 
 
 def type_of(value: Any) -> cel.Type:
     """Return the CEL type of a parameter's value.
 
-    The elements of a list or map have a dynamic type if they are not all of one type.
+    The element type of a list or map is dynamic if the elements have different types, or if there are none.
     """
     if isinstance(value, bool):
         return cel.Type.BOOL
@@ -45,8 +45,8 @@ def _common_type(values: list[Any]) -> cel.Type:
 def take(result: Any) -> Any:
     """Return the value of a result that may be null or contain nulls.
 
-    The engine passes a null to Python without counting the reference. After a few million
-    such nulls the process crashes.
+    The engine does not count the reference when it passes a null to Python. After a few
+    million such nulls, the process crashes. So this function does not take nulls from the engine.
     """
     if result.type() == _NULL:
         return None
@@ -85,7 +85,7 @@ def has_shape(value: Any, shape: str) -> bool:
 def is_of_shape(kind: Any, shape: str) -> bool:
     """Return whether every value of a cel.expr.Type has a shape.
 
-    A value of a dynamic type may have another shape.
+    The result is False for a dynamic type, because the values of a dynamic type can have any shape.
     """
     if kind is None or shape == "text or list":
         return False
@@ -109,10 +109,10 @@ def is_of_texts(kind: Any) -> bool:
 
 
 def is_constant_type(kind: Any, variables: int) -> bool:
-    """Return whether the elements of a list or map have a type that is known when a policy is loaded.
+    """Return whether the element type of a list or map is known when a policy is loaded.
 
-    Elements of other types may be null. The engine passes a null to Python without
-    counting the reference.
+    If the element type is not known, the elements may be null. Python must not read a null
+    from the engine (see take).
 
     Args:
         kind: the type of the list or map, a cel.expr.Type; None if the type is not known.
@@ -132,7 +132,7 @@ def is_never_null(kind: Any) -> bool:
     """Return whether the values of a cel.expr.Type are never null and never contain a null.
 
     Args:
-        kind: the type; None for the dynamic type.
+        kind: the type to check; None for the dynamic type.
     """
     match kind and kind.WhichOneof("type_kind"):
         case "primitive":

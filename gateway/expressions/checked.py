@@ -1,4 +1,7 @@
-"""The checked form of an expression, in the serialization of the engine."""
+"""Functions that read and change the checked form of an expression.
+
+The checked form is a cel.expr.CheckedExpr: the result of parsing and type checking.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def rename(checked: Any, node: Node, names: Mapping[str, str]) -> None:
 
     Args:
         checked: the expression, a cel.expr.CheckedExpr.
-        node: the part.
+        node: the part of the expression.
         names: the new names of variables, by the current names.
     """
     match node.WhichOneof("expr_kind"):
@@ -89,6 +92,6 @@ def add_binding(checked: Any, name: str, value: Node) -> None:
 
 
 def last_id(checked: Any) -> int:
-    """Return the largest ID in an expression, including its references and its types."""
+    """Return the largest node ID that occurs in an expression, in its references or in its types."""
     ids: list[int] = [*checked.reference_map, *checked.type_map, *(one.id for one in walk(checked.expr))]
     return max(ids, default=0)

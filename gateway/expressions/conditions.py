@@ -1,9 +1,10 @@
 """Conditions that the gateway evaluates without the engine.
 
-A condition that only compares texts, numbers and truth values, or looks for one in a list or a map,
-is written as Python code (see python_code.py), which takes a fraction of the time of the engine. The code
-decides only where no part of it fails. Everything else is left to the engine: other functions and
-types, loops, and errors, whose rules in CEL depend on the order of nothing.
+Some conditions only compare texts, numbers and truth values, or search a text in a list or map.
+Such a condition is compiled to Python code (see python_code.py). The code is several times faster
+than the engine. If the code raises an error, the engine evaluates the condition. So the rules of
+CEL for errors do not have to be implemented in Python. The engine also evaluates all conditions that
+contain loops, other functions or other types.
 """
 
 from __future__ import annotations
@@ -24,25 +25,25 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
 
 Test: TypeAlias = "Callable[[Activation], bool | None]"
-"""Returns whether a condition is true; None if only the engine can decide."""
+"""A function that returns whether a condition is true, or None if only the engine can decide."""
 
 _BOOL, _INT, _UINT, _STRING = 1, 2, 3, 5  # numbers in PrimitiveType
 _EQUAL = {_BOOL, _INT, _UINT, _STRING}
 _ORDERED = {_INT, _UINT}
 _SIGNS = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _MEMBERS = {"startsWith": "{}.startswith({})", "endsWith": "{}.endswith({})", "contains": "({1} in {0})"}
-# No result of a function, no entry of a map, or a value of another type than was checked.
+# The errors for a missing function result, a missing map entry, and a value of an unexpected type.
 _UNDECIDABLE = (EvaluationError, KeyError, AttributeError, TypeError)
 _UNDECIDED = PythonCode("undecided()")
 
 
 class ConditionCompiler:
-    """Compiles one expression, if it is a condition that needs no engine."""
+    """Compiles one condition to a test that does not need the engine."""
 
     def __init__(self, editor: Editor, writer: CodeWriter) -> None:
         self._editor = editor
         self._writer = writer
-        self._bound: dict[int, PythonCode | None] = {}  # as in CodeWriter
+        self._bound: dict[int, PythonCode | None] = {}  # the code of each variable, by node ID
         self._writers: dict[str, Callable[..., PythonCode | None]] = {
             "_&&_": self._both,
             "_||_": self._either,
@@ -53,7 +54,7 @@ class ConditionCompiler:
         }
 
     def compile(self, node: Node) -> Test | None:
-        """Return the test of a condition, or None if the engine has to evaluate it."""
+        """Return the test of a condition, or None if the engine has to evaluate the condition."""
         code = self._condition(node, {})
         evaluate = to_function(code) if code is not None and not code.turns else None
         if evaluate is None:
@@ -68,7 +69,10 @@ class ConditionCompiler:
         return test
 
     def _condition(self, node: Node, names: Names) -> PythonCode | None:
-        """Return the code of a part that is true or false; None if most calls would need the engine."""
+        """Return the code of a part that is true or false.
+
+        Return None if the engine has to evaluate the part for most requests.
+        """
         if self._primitive(node) != _BOOL:
             return None
         match node.WhichOneof("expr_kind"):
@@ -99,11 +103,17 @@ class ConditionCompiler:
         return _join(form, *(self._value(one, names) for one in texts))
 
     def _both(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
-        """Return the code of `left && right`. Most calls meet a condition, so both sides need code."""
+        """Return the code of `left && right`, or None if one side has no code.
+
+        Both sides need code, because most requests fulfil a condition, and then both sides are evaluated.
+        """
         return _join("({} and {})", self._condition(left, names), self._condition(right, names))
 
     def _either(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
-        """Return the code of `left || right`, which is decided by the side that the gateway can evaluate."""
+        """Return the code of `left || right`, or None if neither side has code.
+
+        If only one side has code, the code decides only if this side is true.
+        """
         one, other = self._condition(left, names), self._condition(right, names)
         if one is None and other is None:
             return None
@@ -136,7 +146,7 @@ class ConditionCompiler:
         return _join("({} in {})", self._value(element, names), values)
 
     def _literals(self, node: Node) -> PythonCode | None:
-        """Return the code of a list of literals."""
+        """Return the code of a list that contains only literals; None for every other part."""
         elements = node.list_expr.elements
         if not elements or not all(one.HasField("const_expr") for one in elements):
             return None
@@ -148,7 +158,7 @@ class ConditionCompiler:
         )
 
     def _presence(self, select: Any, names: Names) -> PythonCode | None:
-        """Return the code of `has(operand.field)`."""
+        """Return the code of `has(operand.field)`, or None if only the engine can evaluate the part."""
         whole = self._writer.write_value(select.operand, names)
         kind, name = self._editor.type_of(select.operand), str(select.field)
         if whole is None or kind is None:
@@ -163,7 +173,7 @@ class ConditionCompiler:
         return None
 
     def _value(self, node: Node, names: Names) -> PythonCode | None:
-        """Return the code of a value that is compared."""
+        """Return the code of an operand of a comparison, or None if the engine has to evaluate it."""
         call = node.call_expr
         if call.function == "size":
             (whole,) = [call.target] if call.HasField("target") else call.args
@@ -178,13 +188,13 @@ class ConditionCompiler:
         return self._writer.write_value(node, names)
 
     def _primitive(self, node: Node) -> int:
-        """Return the number of a node's primitive type; 0 for other types."""
+        """Return the number of a node's type in PrimitiveType; 0 if the type is not primitive."""
         kind = self._editor.type_of(node)
         return 0 if kind is None else int(kind.primitive)
 
 
 def _join(form: str, *parts: PythonCode | None) -> PythonCode | None:
-    """Return the code of an operation; None if a part has no code, or if the code is too long."""
+    """Return the code of an operation; None if an operand has no code, or if the code is too long."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(len(part.text) for part in known) > MAX_LENGTH:
         return None

@@ -1,13 +1,13 @@
 """Estimates the cost of an expression when it is loaded.
 
 The engine only limits the number of loop iterations. But one iteration may take a long
-time, and a text can double its size with each operation. So the cost of each expression
+time, and each operation may double the size of a text. So the cost of each expression
 is estimated when the expression is loaded. An expression that costs too much is refused.
 
-The estimate is an upper bound. It uses the largest size that the constraints of a
-request field allow. For a field without a constraint it uses the size that `InputLimits`
-allows. Larger requests are not evaluated (see gateway/policy/input_size.py).
-Parameters count with their actual size.
+The estimate is an upper bound. For a request field, the estimate uses the largest size
+that the field's constraints allow. For a field without a constraint, it uses the size that
+`InputLimits` allows. A request that exceeds this size is not evaluated (see
+gateway/policy/input_size.py). For a parameter, the estimate uses the actual size.
 """
 
 from __future__ import annotations
@@ -42,40 +42,42 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
 
-_LOOKUP_STEPS = 16  # the steps to look up a result
+_LOOKUP_STEPS = 16  # the number of steps to look up a result
 _FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # the steps of one computation
 _OTHER_FUNCTION_STEPS = 32
-_EVALUATION_STEPS = 16  # the steps for an argument that the engine evaluates
+_EVALUATION_STEPS = 16  # the number of steps for an argument that the engine evaluates
 _SELECTIONS = {"_[_]", "_[?_]", "_?._"}
-_SET_STEPS = 1  # the steps to compare two elements
-_ELEMENT_STEPS = 8  # the steps to pass an element of a collection to a function of the gateway
-_BYTES_A_STEP = 64  # the bytes that one step copies or reads
-_COMPARED_A_STEP = 256  # the bytes that one step compares
-_PAIRS_A_STEP = 4096  # the pairs of bytes that one step of a text search compares
-# The elements that one step copies. A loop that builds a list copies the list in each iteration. On average
-# the list then has half of its final length.
+_SET_STEPS = 1  # the number of steps to compare two elements
+_ELEMENT_STEPS = 8  # the number of steps to pass one element of a collection to a function of the gateway
+_BYTES_A_STEP = 64  # the number of bytes that one step copies or reads
+_COMPARED_A_STEP = 256  # the number of bytes that one step compares
+_PAIRS_A_STEP = 4096  # the number of pairs of bytes that one step of a text search compares
+# The number of elements that one step copies. A loop that builds a list copies the list in each iteration.
+# On average, the copied list has half of its final length.
 _COPIES_A_STEP = 6
 
 
 _SMALLEST_TEXT, _SMALLEST_COLLECTION = (
     1024,
     64,
-)  # a field counts at least with these sizes, even if its constraints allow less
+)  # the minimum sizes that the estimate of a field uses, even if the constraints allow less
 _TEXT_TYPES = {5, 6}  # STRING and BYTES in cel.expr.Type.PrimitiveType
 
 
 _ENTRY_BYTES = 128  # the bytes of an entry in a table of results, without the texts of the entry
 _EVALUATED_ENTRY_BYTES = 512  # the additional bytes of an entry whose key the engine evaluates
 _LINK_BYTES = 1024  # the bytes of a link in a table, without the texts of the link
-_TABLE_BYTES_A_STEP = 32  # the bytes that count as one step; tables stay in memory until the decision is made
-_GATHERED_A_STEP = 4  # the lists that one step copies; each iteration copies the list of a table's keys
+# The number of bytes of a table that count as one step. Tables stay in memory until the decision is made.
+_TABLE_BYTES_A_STEP = 32
+# The number of keys of a table that one step copies. Each iteration copies the list of the keys.
+_GATHERED_A_STEP = 4
 
 
 class CostEstimator:
     """Estimates the cost of one expression."""
 
     def __init__(self, types: Mapping[int, Any], schema: Schema, limits: InputLimits) -> None:
-        """Prepare the estimate.
+        """Create an estimator for one expression.
 
         Args:
             types: the types of the expression's nodes, by node ID.
@@ -95,7 +97,7 @@ class CostEstimator:
 
         Args:
             root: the root node of the expression.
-            scope: the costs of variables, by name. A variable that is missing has the usual cost of its type.
+            scope: the costs of variables, by name. Any other variable has the usual cost of its type.
 
         Raises:
             CostLimitError: the expression costs too much.
@@ -122,7 +124,7 @@ class CostEstimator:
         return Cost(size, size) if size else SCALAR
 
     def _select(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
-        """Estimate the value of a field from the field's constraints, or the value of a map entry."""
+        """Estimate the value of a field or of a map entry. The constraints of a field limit the estimate."""
         operand = node.select_expr.operand
         kind, whole = self._types.get(operand.id), self._cost(operand, scope)
         if kind is None or not kind.message_type or node.select_expr.test_only:
@@ -163,7 +165,7 @@ class CostEstimator:
     def _element(self, over: Cost, loop: Any) -> Cost:
         """Estimate an element of the list or map that a loop iterates over.
 
-        Each element counts with the average size, because only the sum of all elements matters.
+        The estimated size is the average size of the elements, because only the sum of all sizes matters.
         """
         kind = self._types.get(loop.iter_range.id)
         if kind is None:
@@ -233,9 +235,9 @@ class CostEstimator:
     def _computation(
         self, function: str, nodes: list[Node], given: list[Cost], scope: Mapping[str, Cost]
     ) -> int:
-        """Return the number of steps to compute the results of a function.
+        """Return the number of steps to compute all results of a function call.
 
-        A result is computed for each iteration of the loops that the arguments depend on.
+        One result is computed for each iteration of the loops that the arguments depend on.
         """
         loops = [_loops_of(one, scope) for one in nodes]
         entries, gathered = 1, 0
@@ -256,7 +258,7 @@ class CostEstimator:
     def _text_size(self, node: Node, cost: Cost) -> int:
         """Return the size of an argument that has to be a text.
 
-        An argument of a dynamic type counts at most as the largest text.
+        For an argument of a dynamic type, the size is at most the size of the largest text.
         """
         is_text = self._usual(self._types.get(node.id)) is self._text
         return cost.size if is_text else min(cost.size, self._text.size)
@@ -320,15 +322,15 @@ def _check(cost: Cost) -> Cost:
 
 
 def _loops_of(node: Node, scope: Mapping[str, Cost]) -> frozenset[tuple[int, int]]:
-    """Return the loops that a part depends on, as pairs of depth and number of iterations."""
+    """Return the loops that a part depends on. Each loop is a pair: its depth and its iteration count."""
     known = (scope[name].loops for name in names_in(node) if name in scope)
     return frozenset[tuple[int, int]]().union(*known)
 
 
 def _is_read(node: Node) -> bool:
-    """Return whether the gateway reads a value without the engine.
+    """Return whether the gateway can read the value of a part without the engine.
 
-    Such values are names, literals, fields, map entries and results of the gateway's functions.
+    Such parts are names, literals, fields, map entries and calls of the gateway's functions.
     """
     match node.WhichOneof("expr_kind"):
         case "ident_expr" | "const_expr":

@@ -65,7 +65,10 @@ SCALAR = Cost(1, SCALAR_BYTES)
 
 
 def estimate_value(value: Any) -> Cost:
-    """Estimate a parameter's value. All elements of a collection count as its largest element."""
+    """Return the cost of a parameter's value.
+
+    Every element of a collection is counted with the size of the largest element.
+    """
     if isinstance(value, str):
         return Cost(len(value), len(value.encode()))
     if isinstance(value, (list, dict)):
@@ -81,7 +84,7 @@ def _together(given: list[Cost]) -> Cost:
 
 
 def concatenated(given: list[Cost]) -> Cost:
-    """Estimate the concatenation of lists. Every element counts as the largest element."""
+    """Return the cost of concatenated lists. Every element counts with the size of the largest element."""
     count = sum(one.count for one in given)
     return Cost(count, count * max(-(-one.size // max(one.count, 1)) for one in given))
 
@@ -93,14 +96,14 @@ def _format(given: list[Cost]) -> Cost:
 
 
 def same(given: list[Cost]) -> Cost:
-    """Estimate the result of a function that returns a part of an argument, or a number."""
+    """Return the cost of a function result that is not larger than the largest argument."""
     return Cost(
         max((one.count for one in given), default=1), max((one.size for one in given), default=SCALAR_BYTES)
     )
 
 
 def _coded(given: list[Cost]) -> Cost:
-    return Cost(given[0].size * 2, given[0].size * 2)  # base64, in either direction
+    return Cost(given[0].size * 2, given[0].size * 2)  # base64 encoding or decoding
 
 
 def _flat(given: list[Cost]) -> Cost:

@@ -1,7 +1,7 @@
-"""Functions that are defined in CEL.
+"""The gateway's functions that also have a definition in CEL.
 
-When an expression is loaded, calls of such functions in loops are replaced with the
-definitions.
+When an expression is loaded, a call of such a function in a loop is replaced with the
+definition.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Definitions:
                 self._compiled[overload.id] = unpack(compiled, checked_class)
 
     def expand(self, editor: Editor, node: Node, turn: frozenset[str] = frozenset()) -> None:
-        """Replace calls with the definitions of their functions.
+        """Replace function calls with the definitions of the functions.
 
-        A call is replaced if a list or map argument depends on a loop. Inner calls are replaced before outer
-        calls.
+        A call is replaced only if one of its list or map arguments depends on a loop. Inner calls are
+        replaced before outer calls.
 
         Args:
             editor: the editor of the expression.
@@ -53,7 +53,7 @@ class Definitions:
             turn: the names of the variables of the loops around the part.
 
         Raises:
-            ExpressionError: the elements of a list or map argument are not known to be texts.
+            ExpressionError: a list or map argument may contain elements that are not texts.
         """
         loop = node.comprehension_expr
         if node.WhichOneof("expr_kind") == "comprehension_expr":

@@ -1,4 +1,4 @@
-"""Changes to the checked form of an expression. The references and types stay complete."""
+"""Changes the checked form of an expression. The references and types stay complete."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _TOO_LARGE = (
 class Editor:
     """Changes one expression in place.
 
-    The engine finds the meaning of a name or a call by the ID of its node. So each added
-    node gets a new ID. The reference and the type of the node are stored under this ID.
+    The engine uses the ID of a node to find the variable, function or type of the node. So
+    each added node gets a new ID. The reference and the type of the node are stored under this ID.
 
     Attributes:
         checked: the expression, a cel.expr.CheckedExpr.
@@ -62,13 +62,13 @@ class Editor:
         self.checked.reference_map[node.id].name = name
 
     def set_lookup(self, node: Node, table: str, field: str, keys: list[Node]) -> None:
-        """Turn a node into `table.field[key]`, or `table.rows[key].field[key]`.
+        """Turn a node into `table.field[key]` or, with two keys, into `table.rows[first].field[second]`.
 
         Args:
             node: the node to change.
             table: the name of a variable of TABLE_TYPE.
             field: the name of the table's field that contains the values.
-            keys: the one or two keys, which are parts of the node.
+            keys: the nodes of the keys, one or two. They are parts of `node`.
         """
         kind = self.type_of(node)
         copies = [self.copy(key) for key in keys]
@@ -80,7 +80,9 @@ class Editor:
         self.checked.type_map[place.id].message_type = TABLE_TYPE
 
     def _set_entry(self, node: Node, field: str, key: Node, kind: Any) -> Node:
-        """Turn a node into `table.field[key]`, and return the node for `table`. The caller fills this node.
+        """Turn a node into `table.field[key]`, and return the empty node for `table`.
+
+        The caller has to fill the returned node.
 
         Args:
             node: the node to change.
@@ -102,14 +104,14 @@ class Editor:
         return place
 
     def has_sortable_keys(self, node: Node) -> bool:
-        """Return whether a node is a map whose keys have one known type."""
+        """Return whether a node is a map whose key type is known and can be sorted."""
         kind = self.type_of(node)
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
 
     def has_keys_of_python(self, node: Node) -> bool:
-        """Return whether keys that come from Python have the key type of the map.
+        """Return whether the keys that Python passes to the engine have the key type of a map.
 
-        An integer from Python is an int in CEL, never a uint.
+        The engine converts an integer of Python to an int, never to a uint.
         """
         return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
@@ -149,7 +151,7 @@ class Editor:
         self.set_name(node, name, kind)
 
     def sort_keys(self, node: Node) -> None:
-        """Replace a map with the list of its keys in ascending order. All keys have one type."""
+        """Replace a map with the list of its keys in ascending order. All keys must have one type."""
         keys = self.type_of(node).map_type.key_type
         whole = self.copy(node)
         self._reset(node, None)
@@ -164,11 +166,11 @@ class Editor:
         node.call_expr.target.CopyFrom(gathered)
 
     def graft(self, node: Node, definition: Any, arguments: Mapping[str, Node]) -> None:
-        """Turn a node into another expression.
+        """Replace a function call with the definition of the function.
 
         Args:
-            node: the node to change.
-            definition: the other expression, a cel.expr.CheckedExpr.
+            node: the node of the call.
+            definition: the definition, a cel.expr.CheckedExpr.
             arguments: the nodes that replace the variables of the definition, by variable name.
         """
         copies = {name: self._detached(one) for name, one in arguments.items()}
@@ -240,12 +242,12 @@ class Editor:
         return made
 
     def make_map(self, over: Node, variables: tuple[str, ...], result: Node) -> Node:
-        """Return `over.map(variable, result)`.
+        """Return the expression `over.map(variable, result)`.
 
         Args:
             over: the list or map that the loop iterates over.
-            variables: the name of the variable for an element or a key. With two names, the variables are
-                the index and the element of a list, or the key and the value of a map entry.
+            variables: the names of the loop variables. A single variable is an element of a list or a key of
+                a map. Two variables are the index and the element, or the key and the value.
             result: the expression for an element of the resulting list.
         """
         made = type(over)()

@@ -1,8 +1,8 @@
 """Compiles the expressions of one binding.
 
-An expression is compiled twice. The first compilation takes the text as its author
-wrote it, to find the type of the expression and the position of each problem. The
-second compilation binds the policy's variables inside the expression. The result of
+An expression is compiled twice. The first compilation uses the text that the author
+wrote. It finds the type of the expression and the position of each problem. The second
+compilation adds the policy's variables to the expression with `cel.bind`. The result of
 the second compilation is evaluated. So the value of a variable never leaves the engine.
 The engine computes the value lazily, and at most once in an evaluation.
 """
@@ -60,7 +60,7 @@ class Environment:
         container: str = "b",
         calls: Calls | None = None,
     ) -> None:
-        """Prepare the compilation.
+        """Create an environment that contains no variables of the policy.
 
         Args:
             schema: the schema that contains the types for the type check of expressions.
@@ -68,8 +68,8 @@ class Environment:
             variables: the types of the variables that every binding has, by name.
             parameters: the values of the binding's parameters, by name.
             container: the prefix of the names that belong to the binding.
-            calls: the function calls that all bindings of the method share. If it is left out, the calls are
-                not shared.
+            calls: the function calls that all bindings of the method share. If left out, the environment
+                stores its calls separately.
         """
         self._schema = schema
         self._tools = tools
@@ -100,11 +100,11 @@ class Environment:
         )
 
     def declare(self, name: str, expression: Expression | None) -> None:
-        """Add a variable for the expressions that are compiled after this call.
+        """Declare a variable. Expressions that are compiled later can read the variable.
 
         Args:
             name: the name of the variable.
-            expression: the expression of the variable; None if the expression was refused.
+            expression: the expression that computes the variable; None if the expression was refused.
         """
         self._types[self._full(name)] = expression.returns if expression else cel.Type.DYN
         self._alone = self._make(AUTHORS)
@@ -143,7 +143,7 @@ class Environment:
 
         Args:
             text: the text of the expression.
-            returns: the type that the expression has to return. If it is left out, every type is allowed.
+            returns: the type that the expression has to return; None if every type is allowed.
 
         Raises:
             ExpressionError: the expression is refused. The error contains the problems.
@@ -170,9 +170,9 @@ class Environment:
     def compose(self, text: str, reads: frozenset[str]) -> tuple[Executable, int]:
         """Compile an expression together with the variables that it needs.
 
-        Return the executable and its cost in steps. The variables are bound around the whole expression,
-        because no loop may run before a `cel.bind`. A loop that ends early leaves its last element in the
-        place in memory where the engine stores the value of the next `cel.bind`.
+        Return the executable and the cost of the executable in steps. The variables are bound around the
+        whole expression, because no loop may run before a `cel.bind`. A loop that ends early can overwrite
+        the value that the next `cel.bind` stores.
 
         Args:
             text: the text of the expression.
@@ -198,7 +198,7 @@ class Environment:
         return self._link(self._composed, checked)
 
     def _link(self, environment: cel.Env, checked: Any) -> tuple[Executable, int]:
-        """Return the executable of a checked form and its cost in steps. The checked form is changed."""
+        """Return the executable of a checked form, and the cost in steps. The checked form is changed."""
         editor = Editor(checked)
         try:
             self._calls.definitions.expand(editor, checked.expr)
@@ -211,9 +211,10 @@ class Environment:
     def _needed(self, reads: frozenset[str]) -> list[str]:
         """Return the variables that an expression needs, in the order of declaration.
 
+        The expression also needs every variable that another needed variable depends on.
+
         Args:
-            reads: the names that the expression reads. The variables that these names depend on are
-                returned, too.
+            reads: the names of the variables that the expression itself reads.
         """
         needed: set[str] = set()
         for name in reversed(self._variables):
@@ -223,7 +224,7 @@ class Environment:
         return [name for name in self._variables if name in needed]
 
     def _refuse(self, text: str, checked: Any) -> None:
-        """Refuse an expression that contains functions or macros which policies may not use."""
+        """Refuse an expression that uses a function or macro that is not available to policies."""
         positions = checked.source_info.positions
         refused = [
             Problem(*_place(text, positions.get(node.id, 0)), message)
@@ -248,7 +249,7 @@ class Environment:
             raise ExpressionError(problems)
 
     def _check_times(self, text: str, checked: Any) -> None:
-        """Refuse a literal that is not a valid time or duration.
+        """Refuse an expression that contains an invalid literal for a time or a duration.
 
         The evaluation of such a literal would fail for every request.
         """
@@ -280,7 +281,7 @@ class Environment:
         return value
 
     def _advise(self, text: str, problems: list[Problem], returns: cel.Type | None) -> list[Problem]:
-        """Add advice to the error messages of an expression's problems, and return the new problems."""
+        """Return the problems of an expression, with advice added to the error messages."""
         request = self._types.get("request")
         known = Known(
             variables=[name.removeprefix(f"{self.container}.") for name in self._types],

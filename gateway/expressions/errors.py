@@ -1,4 +1,4 @@
-"""Errors when expressions are loaded, and errors when they are evaluated."""
+"""The errors of loading an expression and of evaluating an expression."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason why an expression is refused, and the position of the problem. Line and column start at 1."""
+    """A reason why an expression is refused, and the position in the text. Line and column start at 1."""
 
     line: int
     column: int
@@ -15,7 +15,7 @@ class Problem:
 
 
 class ExpressionError(ValueError):
-    """An expression does not compile."""
+    """An expression is refused when it is loaded. The error contains the reasons."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))

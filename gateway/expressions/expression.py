@@ -28,8 +28,8 @@ class Executable:
     """An expression that the engine evaluates after the gateway has computed the function calls.
 
     Attributes:
-        calls: the calls, in the order in which they are computed.
-        test: evaluates a condition without the engine; None if the engine has to evaluate the expression.
+        calls: the function calls of the expression, in the order of computation.
+        test: the function that evaluates the expression without the engine; None if the engine is needed.
     """
 
     __slots__ = ("_compiled", "_may_hold_null", "calls", "test")
@@ -60,7 +60,7 @@ class Executable:
             raise EvaluationError(activation.explain(str(error), self.calls)) from error
 
     def is_true(self, activation: Activation) -> bool:
-        """Evaluate a condition.
+        """Return whether the expression, which has to be a condition, is true.
 
         Raises:
             EvaluationError: the condition is neither true nor false.
@@ -80,7 +80,7 @@ class Executable:
             return False
         raise EvaluationError(
             activation.explain(redact_text(str(value)), self.calls)
-        )  # the value of an error is its text
+        )  # the value of an error is the error message
 
 
 class Expression:
@@ -89,9 +89,9 @@ class Expression:
     Attributes:
         text: the text as its author wrote it.
         returns: the type that the type checker found.
-        reads: the names of the variables that the expression reads. A parameter is called `params.<name>`.
-        checked: the checked form, a cel.expr.CheckedExpr. The policy's variables are not bound in this form.
-        executable: the executable. The policy's variables are bound in the executable.
+        reads: the names of the variables that the expression reads. A parameter is named `params.<name>`.
+        checked: the checked form, a cel.expr.CheckedExpr. It does not bind the policy's variables.
+        executable: the executable form of the expression. It binds the policy's variables.
         steps: the cost in steps (see cost_estimator.py).
     """
 
@@ -112,7 +112,7 @@ class Expression:
         self.checked = checked
         self.executable = executable
         self.steps = steps
-        self._constant: str | None = None  # the value of a text that depends on nothing
+        self._constant: str | None = None  # the value, if it is a text and equal in all evaluations
 
     def evaluate(self, activation: Activation) -> Any:
         """Return the value of the expression.
@@ -128,7 +128,7 @@ class Expression:
         return value
 
     def is_true(self, activation: Activation) -> bool:
-        """Evaluate a condition.
+        """Return whether the expression, which has to be a condition, is true.
 
         Raises:
             EvaluationError: the condition is neither true nor false.

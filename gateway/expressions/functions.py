@@ -2,9 +2,9 @@
 
 The gateway computes these functions outside of the engine, because the engine never
 releases the arguments that it passes to a Python function (see calls.py). In a loop,
-the gateway can only compute a function whose arguments are texts. So a function with
-other arguments is also defined in CEL. The definition is used when these arguments
-depend on a loop.
+the gateway can only compute a function whose arguments are texts. So a function that also
+has list or map arguments is defined in CEL, too. The definition is used when a list or map
+argument depends on a loop.
 
 For any argument, a function returns a result or raises an error. It never hangs.
 `FUNCTIONS` describes each function and contains examples, which are run as tests.
@@ -65,10 +65,10 @@ class Overload:
         id: the ID of the overload, unique among all functions.
         parameters: the types of the parameters, by name and in the order of the call.
         returns: the type of the result.
-        compute: a function that returns the Python implementation.
+        compute: a function that takes the Toolbox and returns the Python implementation of the overload.
         definition: a CEL expression over the parameters that returns the same result; None if all
-            parameters are texts. It evaluates each argument at least once, so an argument that fails is
-            always an error.
+            parameters are texts. The definition evaluates each argument at least once. So the call fails if
+            the evaluation of an argument fails.
     """
 
     id: str
@@ -133,7 +133,7 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
         ValueError: the address or one of the networks is not valid.
     """
     parsed = ipaddress.ip_address(address)
-    parsed_networks = [_network(network) for network in networks]  # all, even after a match
+    parsed_networks = [_network(network) for network in networks]  # reports each invalid network
     return any(parsed in network for network in parsed_networks)
 
 
@@ -153,7 +153,7 @@ def is_version(text: str) -> bool:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """Return -1 if the left version is lower than the right version, 0 if both are equal, otherwise 1.
+    """Return -1 if the left version is lower than the right version, 0 if both are equal, 1 if it is higher.
 
     Raises:
         ValueError: one of the texts is not a semantic version.
@@ -173,7 +173,7 @@ def missing_labels(labels: Mapping[str, str], required: Sequence[str]) -> list[s
 
 
 def unknown_labels(labels: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """Return the sorted keys of the labels that are not in `known`."""
+    """Return the label keys that are not in `known`, sorted."""
     return sorted(set(labels) - set(known))
 
 
@@ -327,9 +327,9 @@ _IN_EITHER = Overload(
     returns=_TRUTH,
     compute=lambda _: in_either_cidr,
 )
-"""The overload of a call of inCidr whose second argument has a dynamic type.
+"""The overload for calls of `inCidr` in which the second argument has a dynamic type.
 
-At evaluation this argument is a text or a list.
+At evaluation, the second argument is a text or a list.
 """
 
 OVERLOADS: Mapping[str, Overload] = (
@@ -342,8 +342,8 @@ OVERLOADS: Mapping[str, Overload] = (
 )
 """The overloads that the gateway computes, by ID.
 
-CEL's own `matches` is one of them, because the engine would compile the pattern at each
-evaluation.
+The mapping also contains `matches`, which is a function of CEL, because the engine would
+compile the pattern at each evaluation.
 """
 
 _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}

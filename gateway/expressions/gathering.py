@@ -1,4 +1,4 @@
-"""Builds an expression that returns the arguments of a call for all iterations of the call's loops."""
+"""Builds an expression that returns the arguments of a call for all iterations of the enclosing loops."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Any:
-    """Return the expression `range.map(variable, [argument, …])`, nested for several loops.
+    """Return the expression `range.map(variable, [argument, …])`. For several loops, the maps are nested.
 
     Args:
         checked: the expression that contains the call, a cel.expr.CheckedExpr.
-        given: the arguments of the call.
+        given: the arguments of the call that depend on loops.
         names: the names that the arguments may refer to.
         loops: the loops around the call, from the outermost to the innermost.
     """
@@ -42,7 +42,7 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
 
 
 def turn_names(names: Names) -> dict[str, str]:
-    """Return the names of loop variables in `Activation.turn`, by their names in the source."""
+    """Return the names that loop variables have in `Activation.turn`, by the name in the expression."""
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 
@@ -54,7 +54,7 @@ def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = No
     Args:
         node: the part of the expression.
         names: the names that the part may refer to.
-        found: the variables that other parts need. They are returned, too.
+        found: the variables that other parts need. The result also contains these variables.
     """
     all_found = dict(found or {})
     for name in sorted(names_in(node)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputLimits:
-    """Limits on the input of policies. They apply where the API's constraints set no limit.
+    """Limits on the input of policies. A limit on a field applies if the API sets no limit for the field.
 
     Attributes:
         text: the maximum number of characters of a text, or of bytes of a bytes field.

@@ -1,7 +1,7 @@
 """The extensions of the engine and the functions that policies may use.
 
-When a bundle is loaded, an expression that calls any other function is refused. The
-cost of such a function is not known (see cost_estimator.py).
+When a bundle is loaded, an expression that calls any other function is refused, because
+the cost of the function is not known (see cost_estimator.py).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ KNOWN = frozenset(_OPERATORS | _STANDARD | _EXTENSIONS | OWN_NAMES)
 
 _WRITTEN = {
     "cel.@mapInsert": "transformMap"
-}  # a function that the engine does not have → the macro that expands to it
+}  # a function that the engine does not have → the macro that expands to this function
 
 
 def find_refused(root: Node) -> Iterator[tuple[Node, str]]:
@@ -66,7 +66,7 @@ def find_refused(root: Node) -> Iterator[tuple[Node, str]]:
             name = _WRITTEN.get(node.call_expr.function, f"the function {node.call_expr.function}")
             yield node, f"{name} is not available to policies"
         elif node.WhichOneof("expr_kind") == "comprehension_expr" and is_variable_binding(node):
-            # A loop that runs before the binding can overwrite the stored value of the variable.
+            # The macro expands to `cel.bind`. A loop that runs before `cel.bind` can overwrite the value.
             message = (
                 "sortBy, optMap and optFlatMap are not available to policies; use sort, orValue or a variable"
             )

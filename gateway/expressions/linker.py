@@ -1,6 +1,7 @@
 """Prepares a checked expression for evaluation.
 
-Calls of the gateway's functions are replaced, and loops over maps get a fixed order.
+Calls of the gateway's functions are replaced (see calls.py). Loops over maps get a fixed
+order.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ if TYPE_CHECKING:
 
 
 class Linker:
-    """Links one expression. The checked form in the editor is changed in place."""
+    """Prepares one expression for evaluation. The checked form in the editor is changed in place."""
 
     def __init__(self, editor: Editor, calls: Calls, environment: cel.Env) -> None:
-        """Prepare the linker.
+        """Create a linker for one expression.
 
         Args:
             editor: the editor of the expression. The calls of functions that are defined in CEL have already
@@ -74,7 +75,7 @@ class Linker:
 
         Args:
             node: the part of the expression.
-            names: the names that loops and variables around the part declare.
+            names: the names that are declared by loops and variables around the part.
             loops: the loops around the part, by the names of their variables as in `Activation.turn`.
         """
         kind = node.WhichOneof("expr_kind")
@@ -108,13 +109,13 @@ class Linker:
         """Sort the keys of a map before a loop iterates over the map.
 
         Without sorting, the order differs between processes. If the gateway can read the map without the
-        engine, the gateway sorts the keys once for all loops. The engine sorts the keys of other maps, but
-        only if the loop builds a list, because only a list shows the order. A loop with two variables that
-        builds no list is not changed.
+        engine, the gateway sorts the keys once for all loops. If not, the engine sorts the keys, but only
+        for a loop that builds a list. The order has no effect on the result of other loops. A loop that has
+        two variables and builds no list is never changed.
 
         Args:
             node: the loop.
-            values: the source of the map if the gateway can read the map without the engine, or None.
+            values: the source of the map; None if the gateway cannot read the map without the engine.
         """
         loop = node.comprehension_expr
         gathers = loop.accu_init.HasField("list_expr")
@@ -155,8 +156,8 @@ class Linker:
     def _collector(self, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Read | None:
         """Return a function that reads the arguments for all iterations at once.
 
-        Return None if the gateway can read all arguments without the engine, or if an
-        argument is not known to be a text.
+        Return None if the gateway can read all arguments without the engine, or if the type
+        of an argument is not known to be text.
         """
         if all(compile_reader(self._writer, one, names) for one in given):
             return None
@@ -169,7 +170,7 @@ class Linker:
     def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
         """Return the source of the value of an argument.
 
-        If a dynamic value does not have the shape `shape`, its evaluation fails.
+        If the value does not have the shape at evaluation (see shape_of), the evaluation fails.
         """
         found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
@@ -186,7 +187,7 @@ class Linker:
     def _source(self, node: Node, names: Names) -> ValueSource:
         """Return the source of the value of a part.
 
-        The source uses the engine only if the gateway cannot read the value itself.
+        The source uses the engine only if the gateway cannot read the value without the engine.
         """
         found = compile_reader(self._writer, node, names)
         if found is not None:

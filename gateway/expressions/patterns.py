@@ -3,7 +3,7 @@
 CEL's own `matches` compiles its pattern at each evaluation, and accepts an invalid
 pattern when the expression is loaded. A regular expression engine with backtracking
 could hang on a text of a request. RE2 needs linear time. It does not support
-look-around and back-references, so a pattern with one of these is refused.
+look-around and back-references. So a pattern that contains one of them is refused.
 https://github.com/google/re2/wiki/Syntax
 """
 
@@ -57,7 +57,7 @@ class Patterns:
     def _get(self, kind: Kind, text: str) -> Any:
         try:
             return self._compiled[kind, text]
-        except KeyError as error:  # a text of a request is never compiled
+        except KeyError as error:  # a text of a request is never compiled as a pattern
             raise ValueError("the pattern was not known when the bundle was loaded") from error
 
 

@@ -1,13 +1,16 @@
-"""Parts of expressions as Python code: values that the gateway reads without the engine.
+"""Converts parts of expressions to Python code, which the gateway evaluates without the engine.
 
-The code is an expression over three names:
+The code is a Python expression that uses these names:
 
 - `v`, a dict: the values of variables and the results of calls, by name;
 - `t`, a dict: the values of loop variables in the current iteration, by name;
-- `entry(entries, key)`: the entry of a map.
+- `entry(entries, key)`, a function: returns the entry of a map;
+- `undecided()`, a function: raises an error if the engine is needed;
+- `len`.
 
-A missing variable is a KeyError, and a missing entry is an EvaluationError. All texts in the
-code are Python literals (`repr`), so no text of a policy is run as code.
+The code raises a KeyError if a variable is missing, and an EvaluationError if a map entry is
+missing. The texts of a policy are written as Python literals (`repr`). Field names are only
+written if the schema defines the field. So no text of a policy is run as code.
 """
 
 from __future__ import annotations
@@ -50,11 +53,11 @@ class PythonCode(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A variable of the policy inside the expression that contains its value.
+    """A variable of the policy that an expression binds with `cel.bind`.
 
     Attributes:
-        node: the value of the variable.
-        names: the names that the value can refer to.
+        node: the part of the expression that returns the value of the variable.
+        names: the names that `node` may refer to.
     """
 
     node: Node
@@ -62,18 +65,22 @@ class Bound:
 
 
 Names: TypeAlias = "Mapping[str, str | Bound]"
-"""Names that loops and variables declare: loop variable → its name in `Activation.turn`; other → Bound."""
+"""The names that loops and variables declare.
+
+A loop variable is mapped to the name that it has in `Activation.turn`. A variable of the policy
+is mapped to a Bound.
+"""
 
 
 class CodeWriter:
-    """Writes the parts of one expression as Python code, as far as they need no engine."""
+    """Writes Python code for the parts of one expression that do not need the engine."""
 
     def __init__(self, editor: Editor, schema: Schema) -> None:
         self._editor = editor
         self._schema = schema
         self._bound: dict[
             int, PythonCode | None
-        ] = {}  # variables that others use several times are written once
+        ] = {}  # a variable that is used several times is written once
 
     def write_value(self, node: Node, names: Names) -> PythonCode | None:
         """Return the code of a value, or None if only the engine can evaluate the value."""
@@ -112,7 +119,7 @@ class CodeWriter:
         return PythonCode(f"{whole.text}.{name}", whole.turns)
 
     def field_of(self, select: Any) -> FieldDescriptor | None:
-        """Return the field that a selection reads; None if the code cannot read it."""
+        """Return the field that a selection reads; None if Python code cannot read the field."""
         kind = self._editor.type_of(select.operand)
         name = str(select.field)
         if (
@@ -144,7 +151,7 @@ def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, A
         return None
     try:
         compiled = compile(f"lambda v, t: {code.text}", "<expression>", "eval")
-    except (SyntaxError, MemoryError, RecursionError):  # the parser's limits of nested parentheses
+    except (SyntaxError, MemoryError, RecursionError):  # the code is nested too deeply
         return None
     made: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] = eval(  # noqa: S307 - see the module
         compiled, {"__builtins__": {}, "len": len, "entry": entry, "undecided": undecided}
@@ -159,8 +166,8 @@ def entry(entries: Any, key: Any) -> Any:
         EvaluationError: the map has no such key.
     """
     try:
-        is_known = key in entries  # reading an absent key of a map of messages would add it
-    except (TypeError, ValueError):  # a value of another type or out of range, which is no key
+        is_known = key in entries  # reading an absent key of a map of messages would add the key
+    except (TypeError, ValueError):  # the type or the range of `key` differs from the keys of the map
         is_known = False
     if not is_known:
         raise EvaluationError(f'Key not found in map : "{key}"')
@@ -183,6 +190,6 @@ def _entry(whole: PythonCode, index: PythonCode) -> PythonCode | None:
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
-    """Return whether CEL and Python have different values for a field, or for an element of it."""
+    """Return whether a value of a field differs between CEL and Python, because its type is well-known."""
     kind = value_field(field).message_type
     return kind is not None and is_well_known(kind.full_name)

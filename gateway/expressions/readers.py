@@ -24,11 +24,11 @@ Read: TypeAlias = "Callable[[Activation], Any]"
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """A function that reads a value, with the engine or without it.
+    """The source of a value: a function that reads the value, with or without the engine.
 
     Attributes:
-        key: a text that is equal for sources of the same value.
-        read: returns the value; raises EvaluationError if there is no value.
+        key: a text that identifies the value. Sources with equal keys read the same value.
+        read: the function that returns the value. It raises an EvaluationError if there is no value.
         turns: the names of the loop variables that the value depends on, as in `Activation.turn`.
         is_evaluated: whether the engine evaluates the value.
     """

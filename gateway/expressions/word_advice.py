@@ -1,4 +1,4 @@
-"""Advice on operators and words of other languages in an expression that does not parse."""
+"""Advice on operators and words of other languages in an expression that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _WORDS = {
 
 
 def find_word_advice(text: str) -> WordAdvice | None:
-    """Return advice on the first word or operator in a text that belongs to another language.
+    """Return advice on the first word or operator of another language in an expression.
 
-    Return None if the text has no such word or operator.
+    Return None if the expression has no such word or operator.
     """
     tokens = list(_tokens(text))
     for index, (kind, word, start) in enumerate(tokens):
@@ -78,7 +78,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _is_name(text: str, start: int, word: str) -> bool:
-    """Return whether a word is a field or a function, such as `request.is` or `or(…)`."""
+    """Return whether a word is the name of a field or a function, as in `request.is` or `or(…)`."""
     return text[:start].rstrip().endswith(".") or (
         text[start + len(word) :].startswith("(") and word.casefold() not in {"not", "and", "or"}
     )
