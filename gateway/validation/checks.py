@@ -1,9 +1,9 @@
 """The checks that a validator consists of. Each check is compiled from one option of a field or a oneof.
 
-A check has two functions, which take a value or a protobuf message. `accepts` is fast,
-and a valid request needs only this function. `find` yields the violations. The paths of
-the violations are relative to the value. The caller adds the path of the value itself
-with `within`.
+A check has two functions, `accepts` and `find`. Both take a value or a protobuf message.
+`accepts` is fast. Only `accepts` is called for a valid request. `find` yields the
+violations. The path of a violation is relative to the value. The caller of `find` adds
+the path of the value with `within`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Check(NamedTuple):
     Attributes:
         accepts: the fast test. If it returns True, the value has no violation. If it returns False, the value
             may have violations, so `find` has to be called.
-        find: the function that yields the violations. The path of a violation is empty if it concerns the
-            whole value.
+        find: the function that yields the violations. If a violation concerns the whole value, the path
+            of the violation is empty.
     """
 
     accepts: Test
@@ -51,7 +51,7 @@ _NANOS_PER_SECOND = 10**9
 def check_by_search(find: Callable[[Any], ViolationIterator]) -> Check:
     """Return a check that accepts a value if `find` yields no violation.
 
-    Such checks are slow, so they are only used for rare constraints.
+    Such a check is slow, so it is only used for rare constraints.
     """
     return Check(lambda value: next(find(value), None) is None, find)
 
@@ -70,7 +70,8 @@ def all_of(tests: Sequence[Test]) -> Test:
 def _is_in(allowed: Range) -> Test:
     """Return a test that checks whether a number is in a range.
 
-    Most ranges are one interval that includes both ends. Such a range has a faster test.
+    The test is faster if the range is a single interval that includes both ends. Most ranges are such
+    intervals.
     """
     first, *others = allowed.intervals
     if others or first.low_open or first.high_open:
@@ -80,7 +81,7 @@ def _is_in(allowed: Range) -> Test:
 
 
 def within(prefix: str, violation: FieldViolation) -> FieldViolation:
-    """Return a violation whose path is prefixed with the path of the enclosing value."""
+    """Return the violation with the path of the enclosing value added before the violation's own path."""
 
     def join(path: str) -> str:
         return f"{prefix}.{path}" if path else prefix
@@ -116,14 +117,14 @@ def presence_test(field: FieldDescriptor) -> Test:
 
 
 def sized_check(name: str, size: Range, others: tuple[Check, ...]) -> Check:
-    """Return a check of the number of elements of a list or map, and of the elements.
+    """Return a check of a list or map: the number of elements, and the elements themselves.
 
-    If the number of elements is wrong, the elements are not checked, because there may be very many
+    If the number of elements is wrong, the elements are not checked, because they may have very many
     violations.
 
     Args:
         name: the name of the field.
-        size: the range that the number of elements has to be in.
+        size: the allowed number of elements.
         others: the checks of the elements.
     """
     fits = _is_in(size)
@@ -150,7 +151,7 @@ def unique_check(name: str) -> Check:
     def find(message: Message) -> ViolationIterator:
         seen: set[Any] = set()
         for index, value in enumerate(getattr(message, name)):
-            # Protobuf messages cannot be hashed, so the serialized messages are compared.
+            # A protobuf message cannot be hashed, so its serialized form is compared.
             key = value.SerializeToString(deterministic=True) if hasattr(value, "DESCRIPTOR") else value
             if key in seen:
                 yield FieldViolation(
@@ -164,7 +165,7 @@ def unique_check(name: str) -> Check:
 
 
 def oneof_check(oneof: OneofDescriptor) -> Check:
-    """Return a check that one member of a oneof is set."""
+    """Return a check that one field of a oneof is set."""
     name, members = oneof.name, [field.name for field in oneof.fields]
 
     def find(message: Message) -> ViolationIterator:
@@ -179,7 +180,7 @@ def oneof_check(oneof: OneofDescriptor) -> Check:
 def text_checks(
     field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
 ) -> Iterable[Check]:
-    """Return the checks of a text, of bytes, or of the key of a map."""
+    """Return the pattern check and the length check of a text, a bytes value or a map key."""
     if pattern is not None:
         yield pattern_check(field, pattern, what)
     if length is not None:
@@ -211,8 +212,9 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> Check:
 def _full_match(pattern: str) -> Test:
     """Return a test that checks whether a whole value matches a valid pattern.
 
-    The test uses an RE2 set of one pattern. A set creates no match object, so it needs only a sixth of the
-    time of `fullmatch`. If a set would need too much memory, the test accepts no value, and `find` decides.
+    The test uses an RE2 set that contains one pattern. A set creates no match object, so the test takes only
+    a sixth of the time of `fullmatch`. If the set would need too much memory, the test accepts no value. Then
+    `find` decides.
     """
     options = re2.Options()
     options.log_errors = False
@@ -231,11 +233,11 @@ def _show(value: str | bytes) -> str:
 
 
 def length_check(length: Range, what: str) -> Check:
-    """Return a check of the length of a value. A text is counted in code points, a bytes value in bytes."""
+    """Return a check of the length of a value. The unit is one code point of a text, or one byte."""
     fits = _is_in(length)
 
     def find(value: Any) -> ViolationIterator:
-        count = len(value)  # the length of a str is in Unicode code points
+        count = len(value)  # `len` of a str counts Unicode code points
         if not fits(count):
             unit = "bytes" if isinstance(value, bytes) else "characters"
             yield FieldViolation(
@@ -248,7 +250,7 @@ def length_check(length: Range, what: str) -> Check:
 
 
 def number_check(allowed: Range) -> Check:
-    """Return a check that a number is allowed."""
+    """Return a check that a number is in the allowed range."""
     fits = _is_in(allowed)
 
     def find(value: Any) -> ViolationIterator:
@@ -261,7 +263,7 @@ def number_check(allowed: Range) -> Check:
 
 
 def seconds_check(allowed: Range) -> Check:
-    """Return a check that a Duration or a Timestamp is allowed."""
+    """Return a check that a Duration or a Timestamp is in the allowed range."""
 
     def find(value: Any) -> ViolationIterator:
         if value.seconds + Fraction(value.nanos, _NANOS_PER_SECOND) not in allowed:
@@ -277,12 +279,12 @@ def seconds_check(allowed: Range) -> Check:
 def _show_seconds(value: Any) -> str:
     try:
         return str(value.ToJsonString())
-    except ValueError:  # JSON cannot represent this time; a gRPC client can send it
+    except ValueError:  # a gRPC client can send a time that JSON cannot represent
         return f"{value.seconds} s and {value.nanos} ns"
 
 
 def bytes_check(allowed: Range) -> Check:
-    """Return a check of the number of bytes of an encoded value."""
+    """Return a check that the encoded value has an allowed number of bytes."""
 
     def find(value: Any) -> ViolationIterator:
         encoded = value.encode() if isinstance(value, str) else value

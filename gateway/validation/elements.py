@@ -1,9 +1,9 @@
-"""The number of elements in all lists and maps of a request.
+"""Counts the elements in all lists and maps of a request.
 
-All later stages visit each element: the check of constraints, the policies and the
-decision log. A request of 64 KiB may have tens of thousands of elements, so the
-elements are counted before these stages. The count adds the lengths of the lists and
-maps. It stops when the limit is exceeded.
+The check of constraints, the policies and the decision log process each element. A request
+of 64 KiB may have tens of thousands of elements. So the elements are counted before these
+stages. The count is the sum of the lengths of all lists and maps. Counting stops when the
+limit is exceeded.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class _Step(NamedTuple):
         name: the name of the field.
         is_map: whether the field is a map.
         is_repeated: whether the field is a list or a map.
-        size: the size constraint of the field. If a field violates this constraint, its elements are not
-            counted, because the violation is reported later.
+        size: the size constraint of the field; None if there is no constraint. If the field violates the
+            constraint, the elements are not counted, because the validator reports the violation.
         inner: the message type of the field's values; None if the values are scalars.
     """
 
@@ -55,7 +55,7 @@ class _Step(NamedTuple):
 
 
 class _Type:
-    """A message type, and the fields of the type that can have elements."""
+    """A message type, and its fields that are lists or maps or can contain lists or maps."""
 
     __slots__ = ("is_any", "make", "steps")
 
@@ -66,21 +66,21 @@ class _Type:
 
 
 class ElementCounter:
-    """Counts the elements of protobuf messages of one schema, up to a limit."""
+    """Counts the elements in protobuf messages of one schema, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._types: dict[str, _Type] = {}
 
     def find_excess(self, message: Message) -> FieldViolation | None:
-        """Return a violation if a protobuf message has more elements than the limit, otherwise None."""
+        """Return a violation if a protobuf message has more elements than the limit allows, or else None."""
         path = _Count(self, self._limit).enter(self.type_of(descriptor_of(message)), message)
         if path is None:
             return None
         return FieldViolation(field=path, description=describe_elements(self._limit), reason="SIZE")
 
     def type_of(self, descriptor: Descriptor) -> _Type:
-        """Return the compiled form of a message type. It is compiled on first use."""
+        """Return the compiled form of a message type. The form is compiled on first use."""
         known = self._types.get(descriptor.full_name)
         if known is None:
             # The type is stored before its fields are compiled, because a type may contain itself.
@@ -104,7 +104,7 @@ class ElementCounter:
             kind = value_field(field).message_type
             inner = self.type_of(kind) if kind is not None else None
             size = _size_of(field)
-            # A size constraint limits the list itself, but not the lists inside its elements.
+            # A size constraint limits the number of elements, but not the lists that the elements contain.
             if inner is not None or (field.is_repeated and size is None):
                 yield _Step(field.name, is_map(field), field.is_repeated, size, inner)
 
@@ -118,7 +118,7 @@ class _Count:
         self._depth = 0
 
     def enter(self, kind: _Type, message: Any) -> str | None:
-        """Return the path of the list or map that exceeds the limit, or None."""
+        """Return the path of the list or map where the count exceeds the limit; None if it does not."""
         if kind.is_any:
             return self._unpack(message)
         for step in kind.steps:
@@ -148,7 +148,7 @@ class _Count:
         return None
 
     def _unpack(self, packed: Any) -> str | None:
-        """Count the elements inside an Any, because the decision log expands the message in the Any."""
+        """Count the elements of the message in an Any, because the decision log contains this message."""
         if self._depth == _MAX_PACKED:
             return None
         kind = self._counter.packed_type(packed)
@@ -171,10 +171,9 @@ def _join(prefix: str, path: str | None) -> str | None:
 
 
 def _size_of(field: FieldDescriptor) -> Range | None:
-    """Return the size constraint of a field, or None.
+    """Return the size constraint of a field, or None if the field has no readable size constraint.
 
-    None means that the field has no size constraint, or that the constraint cannot be
-    read. The validator reports a constraint that cannot be read.
+    The validator reports a constraint that cannot be read.
     """
     try:
         constraints = read_constraints(field)

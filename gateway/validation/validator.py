@@ -1,8 +1,8 @@
 """Checks of requests against the constraints in the descriptors.
 
 The checks are compiled once for each message type. A field that is not set can only
-violate `required`. If a field is set, all its violations are found. The search for
-violations starts only if a fast test of the request fails.
+violate the constraint `required`. For a field that is set, all violations are found. The
+search for violations starts only if a fast test of the request fails.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ _SECONDS = {DURATION, TIMESTAMP}
 
 
 class Validator:
-    """Checks protobuf messages of the request types of a schema.
+    """Checks request messages against the constraints in a schema.
 
     Raises:
-        SchemaError: an option of a request type cannot be read. Only the constructor raises this error.
+        SchemaError: a constraint of a request type cannot be read. Only the constructor raises this error.
     """
 
     def __init__(self, schema: Schema, max_elements: int | None = None) -> None:
-        """Compile the checks.
+        """Compile the checks of all request types.
 
         Args:
             schema: the schema that contains the methods and their request types.
@@ -83,7 +83,8 @@ class Validator:
         """Return the violations of a protobuf message, in the order of the fields.
 
         The list is empty if the message is valid. The search ends when it has found one violation more than
-        an error may contain. If a message has too many elements, only this violation is returned.
+        an error may contain. If the lists and maps of the message have too many elements, only this
+        violation is returned.
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
@@ -91,7 +92,7 @@ class Validator:
         return [] if validator.accepts(message) else list(islice(validator.find(message), MAX_VIOLATIONS + 1))
 
     def message_validator(self, descriptor: Descriptor) -> MessageValidator:
-        """Return the checks of a message type. They are compiled on first use."""
+        """Return the validator of a message type. The validator is compiled on first use."""
         validator = self._types.get(descriptor.full_name)
         if validator is None:
             # The validator is stored before it is compiled, because a type may contain itself.
@@ -114,12 +115,12 @@ class MessageValidator:
         self._finders: tuple[Callable[[Message], ViolationIterator], ...] = ()
 
     def use(self, checks: tuple[Check, ...]) -> None:
-        """Set the checks. A validator has no checks before this call."""
+        """Set the checks of the validator. A new validator has no checks."""
         self._tests = tuple(check.accepts for check in checks)
         self._finders = tuple(check.find for check in checks)
 
     def accepts(self, message: Message) -> bool:
-        """Return True if a protobuf message has no violation, or False if it may have a violation."""
+        """Return True if a protobuf message has no violation, or False if it may have violations."""
         for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
             if not test(message):
                 return False
@@ -179,7 +180,7 @@ def _singular_checks(
 
 
 def _singular_test(field: FieldDescriptor, accepts_value: Test) -> Test:
-    """Return a test that passes if the field is not set or has an accepted value."""
+    """Return a test that accepts a message if the field is not set or has an accepted value."""
     name = field.name
     if field.has_presence:
         return lambda message: not message.HasField(name) or accepts_value(getattr(message, name))
@@ -237,7 +238,7 @@ def _map_checks(
 def _collection_checks(
     field: FieldDescriptor, constraints: FieldConstraints | None, elements: Check | None
 ) -> Iterable[Check]:
-    """Compile the checks of a list or map. If a cheap check fails, no further check runs."""
+    """Compile the checks of a list or map. If the size is wrong, the elements are not checked."""
     if constraints and constraints.required:
         yield required_check(field)
     checks = (elements,) if elements else ()
