@@ -1,4 +1,4 @@
-"""YAML documents that store the position of each value in the file."""
+"""YAML documents, and the position of each value in the file."""
 
 from gateway.documents.document import Document, SourceFile, split_lines
 from gateway.documents.loader import load_documents

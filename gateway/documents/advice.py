@@ -1,7 +1,7 @@
 """Advice on YAML that cannot be read.
 
 Expressions often contain characters that have a special meaning in YAML: quotes, `!`,
-`: ` and brackets. The advice explains why a value needs quotes, and how to write it.
+`: ` and brackets. The advice explains why a value needs quotes, and how to write the value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
     Args:
         lines: the lines of the file.
-        line: the number of the line; the first line has the number 1.
+        line: the number of the line, from 1.
     """
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     match = _LINE.fullmatch(text) if len(text) <= _MAX_LINE else None
@@ -44,7 +44,7 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
-    """Return advice (`; …`) on a value that YAML reads as a tag because it starts with `!`."""
+    """Return advice (`; …`) on a value that starts with `!`. YAML reads such a value as a tag."""
     advice = advise_on_line(lines, line)
     return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 

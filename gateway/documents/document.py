@@ -1,4 +1,4 @@
-"""One YAML document: its value, and the position of each part of the value."""
+"""A YAML document: the value of the document, and the position of each part of the value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The name and the lines of a file. A position contains the text of its line.
+    """The name and the lines of a file. The lines are needed to create positions.
 
     Attributes:
         name: the name of the file.
@@ -37,7 +37,7 @@ class SourceFile:
     lines: Sequence[str] = field(repr=False)
 
     def position(self, line: int, column: int) -> Position:
-        """Return a position in the file. Line and column start at 1."""
+        """Return the position of a line and a column in the file. Both numbers start at 1."""
         source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return Position(self.name, line, column, source)
 
@@ -48,7 +48,7 @@ class Document:
 
     Attributes:
         value: the content of the document, made of dicts with text keys, lists and scalars.
-        file: the name of the file, as error messages show it.
+        file: the name of the file, as shown in error messages.
     """
 
     value: Any
@@ -62,7 +62,10 @@ class Document:
         return path in self._positions
 
     def position(self, path: Path) -> Position:
-        """Return the position of the key at a path, or of the nearest enclosing key that exists."""
+        """Return the position of the key at a path.
+
+        If the document has no value at the path, return the position of the nearest enclosing key.
+        """
         while path and path not in self._positions:
             path = path[:-1]
         return self._positions[path]
@@ -73,7 +76,7 @@ class Document:
         Args:
             path: the path of the text value.
             line: the number of the line in the text value, from 1.
-            column: the number of the column in this line, from 1.
+            column: the number of the column in the text value's line, from 1.
         """
         if path not in self._texts:
             return self.position(path)

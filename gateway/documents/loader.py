@@ -48,7 +48,7 @@ def load_documents(text: str, file: str) -> list[Document]:
     """Read every document of a YAML file.
 
     Raises:
-        FaultsError: the text is not valid YAML, or contains a value that documents may not contain.
+        FaultsError: the text is not valid YAML, or contains a value that is not allowed in documents.
     """
     source = SourceFile(file, split_lines(text))
     try:
@@ -63,7 +63,7 @@ def load_documents(text: str, file: str) -> list[Document]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
-    """Return a fault with advice for an error of the YAML parser."""
+    """Return a fault for an error of the YAML parser. The fault contains advice."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
@@ -75,7 +75,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Faul
 
 
 def _check_depth(text: str, source: SourceFile) -> None:
-    """Refuse deep nesting. libyaml is recursive C code, and very deep recursion would crash the process."""
+    """Refuse a text with deep nesting, because the recursive C code of libyaml could crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -165,6 +165,6 @@ class _NodeReader:
         return _position(self._source, node.start_mark)
 
     def _advise(self, node: yaml.Node) -> str:
-        """Return advice on an expression that starts with `!`. The advice is empty for other nodes."""
+        """Return advice on a value that starts with `!`. The advice is empty for all other values."""
         is_expression = isinstance(node, yaml.ScalarNode) and node.tag.startswith("!")
         return advise_on_tag(self._source.lines, self._at(node).line) if is_expression else ""

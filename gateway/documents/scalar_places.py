@@ -28,7 +28,7 @@ class Scalar:
 
     Attributes:
         start: the position of the first character. This character may be a quote, `|` or `>`.
-        style: the indicator of the style: `|`, `>` or a quote; empty for a plain scalar.
+        style: the character that indicates the style, such as `|`, `>` or a quote; empty for a plain scalar.
         value: the text that YAML reads.
     """
 
@@ -56,11 +56,11 @@ def _in_literal(lines: Sequence[str], start: Place, within: Place) -> Place:
 
 
 def _indent(lines: Sequence[str], header: int) -> int:
-    """Return the indentation of a block scalar, which is the indentation of its first line with text.
+    """Return the indentation of a block scalar: the indentation of its first line that is not empty.
 
     Args:
         lines: the lines of the file.
-        header: the number of the line with `|` or `>`.
+        header: the number of the line that contains `|` or `>`.
     """
     first = next((line for line in lines[header:] if line.strip()), "")
     return _leading(first)
@@ -72,11 +72,10 @@ def _leading(line: str) -> int:
 
 
 def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the position of a character in the file.
+    """Return the position in the file for a position in a scalar whose lines are joined.
 
-    The function iterates over the characters of the value until it reaches the character.
-    A line break between two lines of the file becomes one space in the value. Each empty line of the file
-    becomes a line break in the value.
+    The function iterates over the characters of the value up to the position `within`. In the value, a line
+    break of the file is a space, and an empty line of the file is a line break.
     """
     if not scalar.value:
         return scalar.start
@@ -94,7 +93,7 @@ def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
 
 
 def _characters(lines: Sequence[str], start: Place, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a value with joined lines, and the character's position in the file."""
+    """Yield each character of a scalar whose lines are joined, and the character's position in the file."""
     number, offset = start[0], start[1] - 1 + bool(style)
     indent = 0
     if style == ">":
@@ -124,7 +123,7 @@ def _join(place: Place, breaks: int) -> Iterator[tuple[Place, str]]:
 
 
 def _decode(text: str, number: int, offset: int, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a value in one line of the file, and the character's position.
+    """Yield each character of a scalar in one line of the file, and the character's position in the file.
 
     An escape sequence counts as one character.
     """
