@@ -1,6 +1,6 @@
 """The constraints that the yandex.cloud options of fields and oneofs define.
 
-The public API definitions use this notation: `2-63`, `<=50`, `20`, `0,8,16`,
+The public API definitions write ranges in these forms: `2-63`, `<=50`, `20`, `0,8,16`,
 `-1-100`, `0.0-1.0`, `1h-24h`, `19700101T000000.000000000-…`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 
 _PREFIX = "yandex.cloud."
-# Fractions are exact, like a Duration. Floats are not exact: 0.001 * 1001 is not 1.001.
+# A Duration is exact, so the factors are exact fractions. Floats are not exact: 0.001 * 1001 is not 1.001.
 _UNITS_S = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -40,7 +40,7 @@ Number: TypeAlias = float | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers from `low` to `high`. An end is included unless it is open."""
+    """The numbers from `low` to `high`. An open end is not included."""
 
     low: Number
     high: Number
@@ -70,7 +70,7 @@ class Range:
 
 
 def parse_range(text: str) -> Range:
-    """Parse a range option. Durations become seconds, and timestamps become seconds of Unix time.
+    """Parse a range. A duration is converted to seconds, and a timestamp to seconds of Unix time.
 
     Raises:
         ValueError: the text is not a range.
@@ -124,7 +124,7 @@ class FieldConstraints:
     Attributes:
         required: whether the field has to be set.
         pattern: the RE2 expression that the whole value has to match.
-        length: the allowed length of a string in code points, or of a bytes value in bytes.
+        length: the allowed length in code points (for a string) or in bytes (for a bytes value).
         value: the allowed values of a number, a Duration or a Timestamp.
         bytes: the allowed size of the encoded value in bytes.
         size: the allowed number of elements of a repeated field or a map.
@@ -166,17 +166,17 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
 
 
 def describe_size(count: int, size: Range) -> str:
-    """Return the description for the violation that a list or map has the wrong number of elements."""
+    """Return the description of a violation: a list or map has a wrong number of elements."""
     return f"has {count} elements; the number of elements must be {size.text}"
 
 
 def describe_elements(limit: int) -> str:
-    """Return the description for the violation that a request has more elements than the limit."""
+    """Return the description of a violation: a request has more elements than the limit allows."""
     return f"has too many elements: the lists and maps of one request may have {limit} together; send fewer"
 
 
 def requires_one(oneof: OneofDescriptor) -> bool:
-    """Return whether one member of a oneof must be set."""
+    """Return whether one field of a oneof must be set."""
     return bool(options_of(oneof).get(f"{_PREFIX}exactly_one", False))
 
 

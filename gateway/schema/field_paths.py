@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def find_fields(descriptor: Descriptor, names: Sequence[str]) -> tuple[FieldDescriptor, ...] | None:
-    """Return the fields on a path, or None if the path does not lead to a field that JSON can set.
+    """Return the fields on a path, or None if JSON cannot set a field at this path.
 
     Args:
-        descriptor: the type of the message where the path starts.
+        descriptor: the message type where the path starts.
         names: the field names on the path, as in the .proto file.
     """
     fields: list[FieldDescriptor] = []

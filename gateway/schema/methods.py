@@ -35,10 +35,10 @@ class HttpRule:
 
     Attributes:
         http_method: the HTTP method in upper case; `*` for any method.
-        template: the path template as it is written in the rule.
-        body: the name of the request field that the body sets, or `*` for all fields that are not in the
-            path; empty if the method takes no body.
-        response_body: the name of the reply field that becomes the response; empty for the whole reply.
+        template: the path template, as written in the rule.
+        body: the name of the request field that the body sets, or `*` if the body sets all fields that the
+            path does not set; empty if the method takes no body.
+        response_body: the name of the reply field that is sent as the response; empty for the whole reply.
     """
 
     http_method: str
@@ -49,7 +49,7 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationTypes:
-    """The full names of the message types inside the Operation of a long-running method."""
+    """The full names of the message types that the Operation of a long-running method contains."""
 
     metadata: str
     response: str
@@ -60,7 +60,7 @@ class Method:
     """One method of a service.
 
     Attributes:
-        name: the full name as `package.Service/Method`, which policies and metrics use.
+        name: the full name, in the form `package.Service/Method`. Policies and metrics use this name.
         service: the full name of the service.
         file: the name of the .proto file that defines the method.
         request: the class of request messages.
@@ -68,8 +68,8 @@ class Method:
         client_streaming: whether the client sends a stream of requests.
         server_streaming: whether the server sends a stream of replies.
         rules: the HTTP rules. The primary rule is the first.
-        operation: the types inside the Operation; None if the method is not long-running.
-        is_read: whether a call has no effect, so that it may be cancelled at any time.
+        operation: the types that the Operation contains; None if the method is not long-running.
+        is_read: whether a call of the method has no effect. Such a call may be cancelled at any time.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Method:
 
     @property
     def path(self) -> str:
-        """The `:path` of the gRPC call."""
+        """The value of `:path` in a gRPC call of the method."""
         return f"/{self.name}"
 
     def fault(self, message: str) -> Fault:
@@ -99,9 +99,9 @@ class Schema:
 
     Attributes:
         pool: the pool of all types.
-        methods: the methods of the services that are served, by name.
-        known: the methods of all services in the descriptors, by name. It includes services that are not
-            served.
+        methods: the methods of the served services, by full name.
+        known: the methods of all services in the descriptors, by full name. The gateway does not serve all of
+            these services.
     """
 
     pool: DescriptorPool
@@ -118,16 +118,16 @@ class Schema:
 
 
 def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | None = None) -> Schema:
-    """Build the table of methods of the services.
+    """Build the table that contains the methods of the services.
 
     Args:
         services: the full names of the services to serve.
-        descriptor_sets: further serialized FileDescriptorSets, in addition to the built-in set. The key of a
-            set is the name that error messages show.
+        descriptor_sets: the serialized FileDescriptorSets to load in addition to the built-in set. Error
+            messages show the keys as the names of the sets.
 
     Raises:
-        SchemaError: a set or a served method is invalid, a service is in no set, or no method has an HTTP
-            rule.
+        SchemaError: a descriptor set is invalid, a served method is invalid, a service is in no descriptor
+            set, or no method has an HTTP rule.
     """
     pool, defined = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
@@ -136,7 +136,7 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     ]
     known: dict[str, Method] = {}
     for name in defined:
-        unserved: list[Fault] = []  # these faults are ignored
+        unserved: list[Fault] = []  # the faults of services that are not served are ignored
         found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
         known |= {method.name: method for method in found}
     methods = {name: method for name, method in known.items() if method.service in served}
@@ -214,10 +214,10 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 
 
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
-    """Return the full name of a type that an option refers to.
+    """Return the full name of the type that an option of a method refers to.
 
     The search starts in the package of the service and continues in the enclosing
-    packages. protoc searches in the same way.
+    packages. protoc searches in the same order.
     """
     pool = descriptor.containing_service.file.pool
     while True:

@@ -1,8 +1,8 @@
 """A private pool of descriptor sets.
 
-A private pool separates the gateway's types from the generated code that other packages
-register in the default pool. Options are read with the option types of the private
-pool. So extensions are found, although their generated code is not imported.
+The gateway's types are in a private pool. So they are separate from the generated code
+that other packages register in the default pool. Options are read with the option types
+of the private pool. So extensions are found without importing their generated code.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def builtin_descriptors() -> bytes:
 
 
 def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
-    """Return a pool of all files in all sets, and the full names of the services in the pool.
+    """Return a pool that contains the files of all sets, and the full names of the pool's services.
 
     If several sets contain the same file, the file of the first set is used. So an
-    operator's set may include the files that it imports.
+    operator's descriptor set may include imported files that the built-in set contains, too.
 
     Args:
-        descriptor_sets: the serialized FileDescriptorSets, by the name that error messages show.
+        descriptor_sets: the serialized FileDescriptorSets. Each key is the name of a set in error messages.
 
     Raises:
         SchemaError: a set cannot be decoded, an imported file is missing, or two sets contradict each other.

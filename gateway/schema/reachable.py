@@ -1,4 +1,4 @@
-"""The message types that a message can contain, at any depth."""
+"""Finds the message types that a message can contain, at any depth."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def reachable_types(descriptors: Iterable[Descriptor]) -> set[str]:
-    """Return the full names of message types and of all types of their fields, at any depth.
+    """Return the full names of the given message types and of all message types that they contain.
 
-    The type of the message inside an Any is not included, because it is only known at run time.
+    Types are found at any depth. But the type of the message inside an Any is not included, because this
+    type is only known at run time.
     """
     todo = list(descriptors)
     names = {one.full_name for one in todo}

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSizes:
-    """The maximum sizes that a field can have in a valid message. None means that there is no limit.
+    """The maximum sizes of a field in a valid protobuf message. None means that there is no limit.
 
     Attributes:
-        text: the maximum number of characters of a text, or of bytes of a bytes value. In a list or map the
-            limit applies to each value.
+        text: the maximum number of characters of a text, or the maximum number of bytes of a bytes value. In
+            a list or map, the maximum applies to each value.
         key: the maximum number of characters of a map key.
         elements: the maximum number of elements of a list or map.
     """
@@ -32,7 +32,7 @@ class FieldSizes:
 
 
 def read_sizes(field: FieldDescriptor) -> FieldSizes:
-    """Return the maximum sizes of a field. `text` and `key` are 0 if they do not apply to the field.
+    """Return the maximum sizes of a field. `text` and `key` are 0 if the field has no texts or no text keys.
 
     Raises:
         SchemaError: an option of the field cannot be read.

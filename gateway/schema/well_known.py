@@ -22,18 +22,18 @@ WRAPPERS = frozenset(
 )
 
 SCALAR_IN_JSON = WRAPPERS | {DURATION, FIELD_MASK, TIMESTAMP}
-"""Message types that are a single scalar in JSON. So the text of a request parameter can contain them."""
+"""Message types that are a single scalar in JSON, so that a request parameter can contain a value."""
 
 FREE_FORM = frozenset({LIST_VALUE, STRUCT, VALUE})
 """Message types that contain JSON without a fixed structure."""
 
 SPECIAL_IN_JSON = SCALAR_IN_JSON | FREE_FORM | {ANY}
-"""Message types whose JSON form is not an object with their fields."""
+"""Message types whose JSON form is not an object that contains the fields of the type."""
 
 NULL_WHEN_UNSET = SCALAR_IN_JSON | {VALUE}
-"""Message types that have no empty value in JSON. A JSON null means that the message is not set."""
+"""Message types that have no empty value in JSON. A JSON null means that a field is not set."""
 
 
 def is_well_known(name: str) -> bool:
-    """Return whether a full name belongs to a type of google.protobuf."""
+    """Return whether a full name is the name of a type in the package google.protobuf."""
     return name.startswith(_PACKAGE)
