@@ -1,4 +1,4 @@
-"""Errors of calls: status codes, errors with details, and texts that contain field names."""
+"""Errors that end calls: status codes, errors with details, and texts that contain field paths."""
 
 from gateway.errors.error import (
     DOMAIN,

@@ -1,4 +1,4 @@
-"""Errors that end a call. Both listeners use these errors.
+"""The errors that end a call, for both listeners.
 
 A listener turns a GatewayError into a response. Any other exception is a failure of
 the gateway itself. The response to such a failure has a fixed text.
@@ -26,7 +26,7 @@ DOMAIN = "baremetal-gateway"
 MAX_VIOLATIONS = 256
 """The maximum number of violations that one error lists.
 
-A search for violations stops when it has found more than this number (see Violations).
+A search for violations stops when it has found more violations (see Violations).
 """
 INVALID_REQUEST = "INVALID_REQUEST"
 """The reason of the error for a request that is malformed or not valid."""
@@ -66,9 +66,9 @@ class FieldViolation:
 
     Attributes:
         field: the path of the field in the request, such as `labels["Bad Key"]`; empty for the whole
-            request. The path contains the names of the .proto file. Inside an Any it contains JSON names.
-        description: the human-readable text. It contains the problem, the value and how to fix the problem.
-        reason: the constraint that is violated, in UPPER_SNAKE_CASE, or the policy rule as `<policy>/<rule>`.
+            request. The path consists of field names as in the .proto file or, inside an Any, of JSON names.
+        description: the human-readable text. It describes the problem, the value and how to fix the problem.
+        reason: the violated constraint in UPPER_SNAKE_CASE, or the violated policy rule as `<policy>/<rule>`.
     """
 
     field: str
@@ -79,8 +79,8 @@ class FieldViolation:
 class EnoughViolationsError(Exception):
     """An exception that stops the search for violations.
 
-    It is raised if more than MAX_VIOLATIONS violations were found, or if it would cost too
-    much to find the remaining violations.
+    The exception is raised if more than MAX_VIOLATIONS violations were found, or if the
+    search for further violations would cost too much.
     """
 
 
@@ -100,8 +100,8 @@ class Violations:
         """Add a violation.
 
         Raises:
-            EnoughViolationsError: there are more than MAX_VIOLATIONS violations. GatewayError will replace
-                the last violation with a note that there are more.
+            EnoughViolationsError: more than MAX_VIOLATIONS violations were added. GatewayError replaces the
+                last violation with a note that there are more violations.
         """
         self.found.append(FieldViolation(field=field, description=description, reason=reason))
         if len(self.found) > MAX_VIOLATIONS:
@@ -115,10 +115,10 @@ class GatewayError(Exception):
         code: the canonical status code.
         reason: the reason in UPPER_SNAKE_CASE, which is constant for one kind of error.
         message: the error message for the caller. It never contains a secret.
-        violations: the first MAX_VIOLATIONS violations of the request. If there are more, an additional last
-            violation says so.
-        metadata: further facts about the reason, by name.
-        warnings: the texts of policy rules that warn. They are sent with the error.
+        violations: the first MAX_VIOLATIONS violations of the request. If there are more violations, the last
+            item is a note.
+        metadata: further information about the reason, by name.
+        warnings: the warnings of policy rules, which are sent together with the error.
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class GatewayError(Exception):
         self.warnings = tuple(warnings)
 
     def rename_fields(self, rename: Callable[[str], str]) -> None:
-        """Convert the field paths in violations, message and warnings to the form of another protocol.
+        """Convert all field paths in the error to the names that the client's protocol uses.
 
         Args:
-            rename: a function that takes a field path with the names of the .proto file and returns the path
-                to show.
+            rename: a function that takes a field path with the names of the .proto file and returns the
+                converted path.
         """
         self._named = rename_fields(self._named, rename)
         self.message = str(self._named)
@@ -156,7 +156,7 @@ class GatewayError(Exception):
         )
 
     def details(self) -> list[AnyMessage]:
-        """Return the details of the status, without the request ID."""
+        """Return the details of the google.rpc.Status, without the request ID."""
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
         details = [_pack(info)]
         if self.violations:
@@ -165,14 +165,14 @@ class GatewayError(Exception):
 
 
 class UpstreamError(GatewayError):
-    """An error that the upstream returned. The code, the message and the details stay unchanged."""
+    """An error that the upstream returned. The code, the error message and the details stay unchanged."""
 
     def __init__(self, code: Code, message: str, details: Sequence[AnyMessage] = ()) -> None:
         super().__init__(code, "", message)
         self._details = list(details)
 
     def details(self) -> list[AnyMessage]:
-        """Return all details that the upstream sent, including details of types unknown to the gateway."""
+        """Return all details that the upstream sent. The gateway may not know the types of the details."""
         return self._details
 
 
@@ -180,8 +180,8 @@ def invalid_request(message: str, violations: Sequence[FieldViolation] = ()) -> 
     """Return the error for a request that is malformed or breaks the API's constraints.
 
     Args:
-        message: the text that says what is wrong. The first violations are added to this text, because some
-            clients show nothing else.
+        message: the error message. The first violations are appended to it, because some clients show only
+            the error message.
         violations: all violations that were found.
     """
     text = summarize(message, violations)
@@ -204,12 +204,12 @@ def summarize(message: str, violations: Sequence[FieldViolation]) -> str:
 
 
 def shorten_path(path: str) -> str:
-    """Shorten a field path to a readable length. A map key can make a path as long as the request."""
+    """Shorten a field path to a readable length. A long map key can make the path very long."""
     return path if len(path) <= _MAX_FIELD else path[:_MAX_FIELD] + "…"
 
 
 def to_status(error: GatewayError, request_id: str) -> status_pb2.Status:
-    """Return an error as a google.rpc.Status. Its details include a RequestInfo."""
+    """Return an error as a google.rpc.Status. The details of the status include a RequestInfo."""
     details = error.details()
     if not any(detail.type_url.endswith(f"/{_REQUEST_INFO}") for detail in details):
         details.append(_pack(error_details_pb2.RequestInfo(request_id=request_id)))

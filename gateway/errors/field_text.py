@@ -1,9 +1,9 @@
 """Texts that contain the paths of request fields.
 
-The gateway writes every path with the names of the .proto file. gRPC clients see the
-path unchanged. For REST clients the path is converted to JSON names. A text can also
-quote a value of the request that looks like a path. So a text stores which of its parts
-are paths.
+The gateway writes every path with the field names of the .proto file. gRPC clients see
+the path unchanged. For REST clients, the path is converted to JSON names. A text can also
+contain a value of the request, and the value can look like a path. So a text stores the
+positions of its paths.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FieldText(str):
     """A text that stores the positions of its field paths.
 
     Attributes:
-        spans: the start and the end of each path, in the order of the text.
+        spans: the start and the end of each path, in the order in which the paths occur in the text.
     """
 
     __slots__ = ("spans",)
@@ -35,7 +35,7 @@ class FieldText(str):
 def field_text(*parts: str) -> str:
     """Join parts to one text that stores the positions of its field paths.
 
-    Field paths are the parts of type FieldName, and the paths inside parts of type FieldText.
+    A part of type FieldName is a field path. A part of type FieldText can contain several field paths.
     """
     spans: list[tuple[int, int]] = []
     at = 0
@@ -54,7 +54,7 @@ def field_text(*parts: str) -> str:
 
 
 def rename_fields(text: str, rename: Callable[[str], str]) -> str:
-    """Return a text in which each field path is renamed. The result stores the new positions of the paths."""
+    """Return a text in which each field path is converted by `rename`. Other parts stay unchanged."""
     if not isinstance(text, FieldText):
         return text
     parts: list[str] = []
