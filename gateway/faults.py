@@ -1,7 +1,7 @@
 """Faults in the configuration, in policies and in descriptor sets.
 
-All faults of a file are found in one pass and reported together. Each fault contains
-its position, the key, and advice on how to fix it.
+All faults of a file are found in one pass and reported together. A fault contains a
+position, a key, and advice on how to fix the fault.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Position:
         file: the name of the file.
         line: the number of the line, from 1; 0 for the whole file.
         column: the number of the column, from 1; 0 for the whole file.
-        source: the text of the line, which is shown below a fault. Comparisons of positions ignore this text.
+        source: the text of the line. It is shown below a fault, and ignored when positions are compared.
     """
 
     file: str
@@ -50,7 +50,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: its position, the key that has the fault, and the error message."""
+    """A fault: the position in the file, the key that has the fault, and the error message."""
 
     position: Position
     key: str
@@ -61,7 +61,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """A configuration, a bundle or a descriptor set has faults. No part of it is used."""
+    """A configuration, a bundle or a descriptor set has faults, so no part of the input is used."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -69,13 +69,13 @@ class FaultsError(Exception):
 
 
 class FaultCollector:
-    """Collects the faults of several parts, so that they are reported together."""
+    """Collects the faults of several parts of an input, so that all faults are reported together."""
 
     def __init__(self) -> None:
         self._faults: dict[Fault, None] = {}
 
     def __bool__(self) -> bool:
-        """Return whether there are faults."""
+        """Return whether faults were collected."""
         return bool(self._faults)
 
     def add(self, fault: Fault) -> None:
@@ -84,7 +84,7 @@ class FaultCollector:
 
     @contextmanager
     def part(self) -> Iterator[None]:
-        """Return a context manager that catches a FaultsError of its block and adds the faults."""
+        """Return a context manager that catches a FaultsError in its block and collects the faults."""
         try:
             yield
         except FaultsError as error:
@@ -101,7 +101,10 @@ class FaultCollector:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the most similar known name; empty if no known name is similar."""
+    """Return the hint `; did you mean …?` for the known name that is most similar to `name`.
+
+    The hint is empty if no known name is similar.
+    """
     near = get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -113,7 +116,7 @@ def validation_faults(
 
     Args:
         error: the exception that the model raised.
-        model: the model of the whole document. It defines which keys are accepted.
+        model: the model of the whole document. The model defines which keys are accepted.
         position: a function that returns the position of a path.
     """
     return [_fault(item, model, position) for item in error.errors(include_url=False, include_context=True)]
@@ -125,7 +128,7 @@ def _fault(item: ErrorDetails, model: type[BaseModel], position: Callable[[Path]
 
 
 def key_of(path: Path) -> str:
-    """Return the text form of a path, as in `spec.rules[0].assert`."""
+    """Return the text form of a path in a document, such as `spec.rules[0].assert`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
@@ -146,7 +149,7 @@ def _message(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _show(value: Any, name: str) -> str:
-    """Return a value as a fault shows it. Secrets are redacted, such as the password in a database URL."""
+    """Return the text of a value for an error message. Secrets such as passwords in URLs are redacted."""
     if isinstance(value, bool) or value is None:
         return _YAML_WORDS[value]
     shown = repr(redact_value(value, name))
@@ -161,7 +164,7 @@ def _unknown_key(path: Path, model: type[BaseModel]) -> str:
 
 
 def _accepted_keys(path: Path, model: type[BaseModel]) -> list[str]:
-    """Return the keys that are accepted at a path.
+    """Return the keys that a model accepts at a path, sorted.
 
     Args:
         path: the path from the root of the document.
@@ -179,7 +182,7 @@ def _by_alias(model: type[BaseModel], part: str | int) -> Any:
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:
-    """Find the model inside `Model | None`, `list[Model]`, `dict[str, Model]`."""
+    """Return the model in a type such as `Model | None` or `list[Model]`; None if there is no model."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _model_within(arg))), None)
