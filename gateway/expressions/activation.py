@@ -64,12 +64,12 @@ class Activation:
         self._turns_left = MOST_TURNS
 
     def prepare(self, calls: Iterable[ExternalCall]) -> cel.Activation:
-        """Compute the results of calls and return the activation of the engine."""
+        """Compute the results of function calls and return the activation of the engine."""
         self.compute(calls)
         return self.engine()
 
     def compute(self, calls: Iterable[ExternalCall]) -> None:
-        """Compute the results of calls.
+        """Compute the results of function calls.
 
         A call that fails has no result. If an expression needs the missing result, the engine
         reports an error. Expressions that do not need the result are evaluated as usual.

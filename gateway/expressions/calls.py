@@ -8,11 +8,12 @@ expression is loaded (see linker.py):
   result of the call.
 - A call in a loop is replaced by a look-up in a table. The table contains the results
   for the arguments of all iterations. The engine evaluates the arguments itself and uses
-  the values as keys. So it cannot read a result that belongs to other arguments.
+  the values as keys. So the engine cannot read a result that belongs to other
+  arguments.
 
 When a call fails, the variable has no value, or the table has no entry for the
 arguments. The evaluation fails only if the engine needs the missing value. An error in a
-function of CEL has the same effect.
+CEL function is handled in the same way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Conditions that the gateway evaluates without the engine.
 
 Some conditions only compare texts, numbers and truth values, or search a text in a list or map.
-Such a condition is compiled to Python code (see python_code.py). The code is several times faster
-than the engine. If the code raises an error, the engine evaluates the condition. So the rules of
+Such a condition is compiled to Python code (see python_code.py). The code is much faster than
+the engine. If the code raises an error, the engine evaluates the condition. So the rules of
 CEL for errors do not have to be implemented in Python. The engine also evaluates all conditions that
 contain loops, other functions or other types.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Test: TypeAlias = "Callable[[Activation], bool | None]"
 """A function that returns whether a condition is true, or None if only the engine can decide."""
 
-_BOOL, _INT, _UINT, _STRING = 1, 2, 3, 5  # numbers in PrimitiveType
+_BOOL, _INT, _UINT, _STRING = 1, 2, 3, 5  # the numbers of the types in PrimitiveType
 _EQUAL = {_BOOL, _INT, _UINT, _STRING}
 _ORDERED = {_INT, _UINT}
 _SIGNS = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}

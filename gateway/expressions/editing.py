@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
 
 _RESULT = "@result"
-_STRING, _UINT = 5, 3  # numbers in PrimitiveType
+_STRING, _UINT = 5, 3  # the numbers of the types in PrimitiveType
 MOST_ADDED = 16384
 """The maximum number of nodes that are added to an expression. The engine needs about 3 KB for a node."""
 _TOO_LARGE = (

@@ -76,7 +76,7 @@ class Linker:
         Args:
             node: the part of the expression.
             names: the names that are declared by loops and variables around the part.
-            loops: the loops around the part, by the names of their variables as in `Activation.turn`.
+            loops: the loops around the part, by the names that their variables have in `Activation.turn`.
         """
         kind = node.WhichOneof("expr_kind")
         if kind == "comprehension_expr":

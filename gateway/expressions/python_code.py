@@ -151,7 +151,7 @@ def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, A
         return None
     try:
         compiled = compile(f"lambda v, t: {code.text}", "<expression>", "eval")
-    except (SyntaxError, MemoryError, RecursionError):  # the code is nested too deeply
+    except (SyntaxError, MemoryError, RecursionError):  # too deep nesting
         return None
     made: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] = eval(  # noqa: S307 - see the module
         compiled, {"__builtins__": {}, "len": len, "entry": entry, "undecided": undecided}
@@ -167,7 +167,7 @@ def entry(entries: Any, key: Any) -> Any:
     """
     try:
         is_known = key in entries  # reading an absent key of a map of messages would add the key
-    except (TypeError, ValueError):  # the type or the range of `key` differs from the keys of the map
+    except (TypeError, ValueError):  # `key` does not have the type or the range of the map's keys
         is_known = False
     if not is_known:
         raise EvaluationError(f'Key not found in map : "{key}"')
@@ -190,6 +190,6 @@ def _entry(whole: PythonCode, index: PythonCode) -> PythonCode | None:
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
-    """Return whether a value of a field differs between CEL and Python, because its type is well-known."""
+    """Return whether CEL and Python represent the values of a field differently."""
     kind = value_field(field).message_type
     return kind is not None and is_well_known(kind.full_name)

@@ -110,7 +110,7 @@ class ElementCounter:
 
 
 class _Count:
-    """Counts the elements of one protobuf message."""
+    """Counts the elements in one protobuf message."""
 
     def __init__(self, counter: ElementCounter, limit: int) -> None:
         self._counter = counter
