@@ -146,7 +146,7 @@ class ConditionCompiler:
         return _join("({} in {})", self._value(element, names), values)
 
     def _literals(self, node: Node) -> PythonCode | None:
-        """Return the code of a list that contains only literals; None for every other part."""
+        """Return the Python code of a list of literals; None for any other part of the expression."""
         elements = node.list_expr.elements
         if not elements or not all(one.HasField("const_expr") for one in elements):
             return None

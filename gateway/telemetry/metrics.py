@@ -144,7 +144,7 @@ class Metrics:
         self._shadows.add(1, {"outcome": outcome})
 
     def record_lost_records(self, count: int) -> None:
-        """Count records of decisions that could not be written."""
+        """Count decision records that could not be written."""
         self._lost_records.add(count)
 
     def show_stale(self, *, is_stale: bool) -> None:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 class GrpcSpanExporter(OTLPSpanExporter):
     """Exports encoded spans.
 
-    The library handles the endpoint, headers, TLS, compression, retries and timeouts.
+    The OpenTelemetry library handles the endpoint, headers, TLS, compression, retries and timeouts.
     """
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
-        """Create the exporter. The library reads all other settings from the standard variables.
+        """Create the exporter. The OpenTelemetry library reads all other settings from the standard variables.
 
         Args:
             requests: the encoder that creates a request from encoded spans.

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 class HttpSpanExporter(OTLPSpanExporter):
     """Exports encoded spans.
 
-    The library handles the endpoint, headers, TLS, compression, retries and timeouts.
+    The OpenTelemetry library handles the endpoint, headers, TLS, compression, retries and timeouts.
     """
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
-        """Create the exporter. The library reads all other settings from the standard variables.
+        """Create the exporter. The OpenTelemetry library reads all other settings from the standard variables.
 
         Args:
             requests: the encoder that creates a request from encoded spans.
@@ -29,7 +29,7 @@ class HttpSpanExporter(OTLPSpanExporter):
         self._requests = requests
 
     def export(self, spans: Any) -> SpanExportResult:
-        """Send encoded spans. The library logs a failure."""
+        """Send encoded spans. The OpenTelemetry library logs a failure."""
         # The library's export method also encodes spans. Therefore this method uses the library's client.
         is_sent = self._client.export(self._requests.encode(spans)).success
         return SpanExportResult.SUCCESS if is_sent else SpanExportResult.FAILURE

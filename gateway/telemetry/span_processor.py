@@ -56,8 +56,8 @@ class SpanProcessor(Generic[T]):
     """A bounded queue of ended spans, and a thread that encodes and exports these spans.
 
     The thread checks the queue at regular intervals. Therefore adding a span needs no system
-    call and no switch of the interpreter lock. The thread is woken only if the queue becomes
-    half full between two checks.
+    call and no switch of the interpreter lock. The thread is woken early only if the queue
+    becomes half full between two checks.
     """
 
     def __init__(

@@ -39,9 +39,9 @@ JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
 def show_path(path: JsonPath) -> str:
     """Return the text of a path, such as `inner.labels["env"]`. For the whole request, the text is empty.
 
-    The text has the field names of the .proto file. For fields inside an Any, the text has JSON names. The
-    function `to_json_path` later converts the .proto names to JSON names, but it cannot find the type of the
-    content of an Any.
+    The text has the field names of the .proto file, which `to_json_path` later converts to JSON names. That
+    function cannot convert names inside an Any, because it does not know the type of the content. Therefore
+    the text already has JSON names for the fields inside an Any.
     """
     text = ""
     in_any = False

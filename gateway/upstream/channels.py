@@ -21,7 +21,7 @@ METADATA_BYTES = 64 * 1024
 
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
-    # The library does not know which calls may be repeated, so it must not retry calls.
+    # gRPC does not know which calls may be repeated, so it must not retry calls.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     # If the metadata of an upstream's error is not larger, the library keeps the code and the details of the

@@ -1,7 +1,7 @@
 """The limit on the number of gRPC connections from each address.
 
 The gRPC library limits the total number of connections, but not the number of connections from one address.
-The library has no Python function that closes a connection. But the sockets of the connections are file
+The gRPC library has no Python function that closes a connection. But the sockets of the connections are file
 descriptors of this process. This module finds a socket by its local port, and shuts the socket down through
 a duplicate of the file descriptor. Then the library behaves as if the peer had closed the connection.
 """
