@@ -76,7 +76,7 @@ class Linker:
         Args:
             node: the part of the expression.
             names: the names that are declared by loops and variable bindings around the part.
-            loops: the loops around the part. The keys are the names of the loop variables in `Activation.turn`.
+            loops: the loops around the part. The keys are the names of loop variables in `Activation.turn`.
         """
         kind = node.WhichOneof("expr_kind")
         if kind == "comprehension_expr":
