@@ -18,7 +18,7 @@ class GrpcSpanExporter(OTLPSpanExporter):
     """
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
-        """Create the exporter. The OpenTelemetry library reads the other settings from the standard variables.
+        """Create the exporter. OpenTelemetry reads the other settings from the standard variables.
 
         Args:
             requests: the encoder that creates a request from encoded spans.
