@@ -43,7 +43,7 @@ class ExistingPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path. If the path cannot be accessed, report the reason.
 
-        Without this method, click would report for every error that the path does not exist.
+        Without this method, click would report every error as a path that does not exist.
         """
         try:
             Path(value).stat()

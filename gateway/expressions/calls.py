@@ -136,7 +136,7 @@ class ExternalCall:
         return table
 
     def _read_fixed(self, activation: Activation) -> dict[int, Any]:
-        """Return the values of the arguments that are equal in all iterations, by position."""
+        """Return the values of the arguments that do not change between iterations, keyed by position."""
         return {
             index: argument.read(activation)
             for index, argument in enumerate(self.arguments)

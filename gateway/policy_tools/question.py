@@ -35,7 +35,7 @@ class Question:
 def read_question_or_record(text: str, name: str, schema: Schema, method: str, now: str | None) -> Question:
     """Read the request from a text.
 
-    The text is a request, an object with the key `request`, or a record of the decision log.
+    The text is one of three: a request; an object that has the key `request`; a record of the decision log.
 
     Args:
         text: the text in JSON or YAML.

@@ -151,7 +151,7 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """An aiohttp connection that waits only for a limited time whenever it waits for the peer."""
+    """An aiohttp connection that limits the time of each wait for the peer."""
 
     __slots__ = ("_on_lost", "_owner", "_timers")
 
