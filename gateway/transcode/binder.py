@@ -1,8 +1,8 @@
-"""Conversion of the path, query and body of a request to the request message.
+"""Conversion of an HTTP request (its path, query and body) to the request message of the method.
 
-An HTTP rule describes the conversion. The path, the query and the body set different fields. A request
-that sets one field in two of these parts is refused. If such a request was accepted, policies could
-evaluate one of the two values, and the upstream could receive the other value.
+An HTTP rule describes the conversion. The path, the query and the body must set different fields. A
+request that sets the same field twice, such as in the path and in the body, is refused. If such a request
+was accepted, policies could evaluate one of the two values, and the upstream could receive the other value.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _NO_BODY = object()
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
-# JSON with more levels may become a protobuf message with more than 100 levels. Other protobuf parsers do not
-# accept such a message. A Struct has three message levels for each level of JSON.
+# JSON with more levels than this number may become a protobuf message with more than 100 levels, because a
+# Struct has three message levels for each level of JSON. Other protobuf parsers do not accept such a message.
 _SAFE_DEPTH = 30
 
 
@@ -42,7 +42,7 @@ class RuleError(ValueError):
 
 
 class Binder:
-    """Builds request messages from the HTTP requests of one HTTP rule.
+    """Builds request messages from the HTTP requests that match one HTTP rule.
 
     Raises:
         RuleError: on construction, if the rule does not fit the types of the method.
@@ -83,7 +83,8 @@ class Binder:
         """Build the request message from the parts of an HTTP request.
 
         Args:
-            captures: the variables of the path template, each with its percent-encoded text in the path.
+            captures: pairs of a variable of the path template and the variable's text in the path. The text
+                is percent-encoded.
             query: the decoded names and values of the query parameters.
             body: the body as received; empty if the request has no body.
             content_type: the content type of the body. It is used only if the body is read as an HttpBody.
@@ -138,10 +139,10 @@ class Binder:
         return message
 
     def _check_variable(self, field_path: tuple[str, ...]) -> tuple[FieldReader, ...]:
-        """Check the field path of a template variable, and return the readers of the fields on it.
+        """Check the field path of a template variable, and return the reader of each field on the field path.
 
         Raises:
-            RuleError: the request type has no such field, or the field is not a single value.
+            RuleError: the request type has no field with this field path, or the field is not a single value.
         """
         path, name = ".".join(field_path), self._message.descriptor.full_name
         fields = find_readers(self._reader, self._message, field_path)

@@ -52,7 +52,8 @@ def _rest(rest: str, here: Descriptor | None) -> str:
     """
     if here is None or here.full_name not in SPECIAL_IN_JSON or here.full_name == ANY:
         return rest
-    # If a message type is a scalar in JSON, its fields do not exist in JSON: `ts.seconds` becomes `ts`.
+    # If the JSON form of a message type is a scalar, JSON has no names for the type's fields. For example,
+    # `ts.seconds` becomes `ts`.
     if here.full_name not in FREE_FORM:
         return ""
     return "".join(match[2] for match in _STEP.finditer(rest) if match[2])

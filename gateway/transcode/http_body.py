@@ -1,6 +1,7 @@
 """Conversion of google.api.HttpBody, a message type for bytes of any media type.
 
-If an HTTP rule uses this type for a body, the HTTP body is not JSON but the bytes in the HttpBody.
+If an HTTP rule uses HttpBody for the request body or the response body, this HTTP body is not JSON. The
+HTTP body is the bytes that the HttpBody contains.
 
 See https://github.com/googleapis/googleapis/blob/master/google/api/httpbody.proto.
 """
@@ -35,7 +36,7 @@ def returns_raw_body(method: Method, rule: HttpRule) -> bool:
 
 
 def raw_value(body: bytes, content_type: str) -> dict[str, Any]:
-    """Return the JSON form of the HttpBody that contains a request body.
+    """Return the JSON form of an HttpBody. The HttpBody contains the bytes of a request body.
 
     Args:
         body: the bytes of the request body.

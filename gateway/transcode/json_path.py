@@ -31,17 +31,24 @@ class FieldStep(Protocol):
 
 
 Step: TypeAlias = "FieldStep | tuple[str] | int | str"
-"""One step of a path: a field, a map key (in a tuple), a list index, or a name that is not a field name."""
+"""One step of a path.
+
+A field is a FieldStep. A map key is a tuple with one string. A list index is an int. A name that is not a
+field name is a string.
+"""
 JsonPath: TypeAlias = "tuple[JsonPath, Step] | None"
-"""A path: the path to the enclosing value, and the last step. None is the path of the whole request."""
+"""A path is a pair: the path to the enclosing value, and the last step.
+
+None is the path of the whole request.
+"""
 
 
 def show_path(path: JsonPath) -> str:
     """Return the text of a path, such as `inner.labels["env"]`. For the whole request, the text is empty.
 
-    The text has the field names of the .proto file, which `to_json_path` later converts to JSON names. That
-    function cannot convert names inside an Any, because it does not know the type of the content. Therefore
-    the text already has JSON names for the fields inside an Any.
+    The text has the field names of the .proto file. Later, `to_json_path` converts these names to JSON names.
+    But `to_json_path` cannot convert names inside an Any, because it does not know the type of the Any's
+    content. Therefore, the text already has JSON names for the fields inside an Any.
     """
     text = ""
     in_any = False

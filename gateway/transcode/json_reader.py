@@ -1,14 +1,15 @@
 """Conversion of JSON values to protobuf messages. The readers find all violations, up to a maximum number.
 
-The json_format module of protobuf is not used. That module stops at the first error, and takes ten
-times as long as the constructor of a message. It also accepts some invalid JSON: an array for a
-message, a field under both of its names, invalid numbers, invalid base64.
+The json_format module of protobuf is not used, because it stops at the first error, and takes ten
+times as long as the constructor of a message. The json_format module also accepts some invalid JSON:
+an array in place of an object, the same field under both of its names, invalid numbers, and invalid
+base64.
 
-Instead, the readers here check the JSON, and build a tree of arguments for the constructor of the
+The readers in this module check the JSON, and build a tree of arguments for the constructor of the
 message. The keys of the tree are the field names of the .proto file.
 
 A JsonReader has a reader for each message type. Each JsonReader belongs to one schema. There is no
-global cache, because a global cache could keep descriptors of a schema that is no longer used.
+global cache of readers, because such a cache could keep descriptors of a schema that is no longer used.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class FieldReader:
         holds_any: whether the field is a google.protobuf.Any, or a list or a map of google.protobuf.Any.
         oneof: the name of the oneof that contains the field; empty if the field is in no oneof.
         skips_null: whether null in JSON means that the field is not set.
-        read: the reader of the whole value of the field.
+        read: the function that reads the whole value of the field: a single value, a list or a map.
     """
 
     __slots__ = ("descriptor", "holds_any", "json_name", "name", "oneof", "read", "skips_null")
@@ -72,8 +73,8 @@ class MessageReader:
 
     Attributes:
         make: the Python class of the message type.
-        fields: a mapping from names to fields. Each field has two keys: its JSON name and its .proto name.
-            If a key is the JSON name of one field and the .proto name of a second field, the second is used.
+        fields: the fields of the type. Each field has two keys: its JSON name and its .proto name. If a key
+            is the JSON name of one field and the .proto name of a second field, the second field is used.
         read: the function that reads a JSON value of the type.
     """
 
@@ -93,7 +94,7 @@ class MessageReader:
         return self.read_fields(context, value, path)
 
     def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
-        """Return the tree of a JSON object. The names in the object must be field names of the type."""
+        """Return the tree of a JSON object. A name that is not a field name of the type is a violation."""
         context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
@@ -104,7 +105,7 @@ class MessageReader:
                 own = (path, plain_name(name))
                 context.refuse_unknown(own, self.descriptor.full_name, "no such field", self._names)
                 continue
-            if field.name in seen:  # a violation even if one of the two values is null
+            if field.name in seen:  # this is a violation even if one of the two values is null
                 names = f"{field.json_name} and as {field.name}"
                 context.refuse((path, field), f"is given as {names}; keep one")
             elif one is None and field.skips_null:
@@ -125,7 +126,7 @@ class MessageReader:
         return tree if isinstance(tree, Message) else self.make(**tree)
 
     def step(self, name: str) -> Step:
-        """Return the step of a path for a name in a JSON object of the type."""
+        """Convert a name in a JSON object of the type to a step of a path."""
         return self.fields.get(name) or plain_name(name)
 
     def _names(self) -> str:
@@ -147,7 +148,7 @@ class JsonReader:
         self._max_elements = max_elements
 
     def start(self) -> ReadContext:
-        """Return the context for reading a request."""
+        """Return a new context for reading one request."""
         return ReadContext(self._max_elements)
 
     def message_reader(self, descriptor: Descriptor) -> MessageReader:
@@ -243,8 +244,8 @@ class JsonReader:
 def _read_packed(inner: MessageReader, context: ReadContext, value: dict[str, Any], path: JsonPath) -> Any:
     """Read the content of an Any from the JSON object of the Any.
 
-    If the type in the Any has a special JSON form, the content is the value of the key "value". If the type
-    has the usual JSON form, the content is all keys except "@type".
+    If the type in the Any has a special JSON form, the content is stored under the key "value". If
+    the type has the usual JSON form, the content is the JSON object without the key "@type".
     """
     if inner.descriptor.full_name not in SPECIAL_IN_JSON:
         rest = {name: one for name, one in value.items() if name != "@type"}

@@ -13,7 +13,8 @@ from typing import Any
 from gateway.errors import invalid_request
 
 MAX_DEPTH = 100
-# The limit is more digits than any integer type has. The limit is needed because int() takes quadratic time.
+# A number with this many characters or more is not converted with int(), because int() takes quadratic time.
+# Such a number is too large for any integer type.
 _MAX_INT_DIGITS = 40
 
 

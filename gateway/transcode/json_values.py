@@ -36,7 +36,7 @@ MALFORMED = "MALFORMED"
 
 
 class ReadContext:
-    """The state while one request is read: the violations, and the number of elements still allowed.
+    """The state of reading one request: the violations, and the number of elements that are still allowed.
 
     Attributes:
         violations: the violations found so far.
@@ -109,8 +109,8 @@ class ReadContext:
         Args:
             elements: the number of elements.
             path: the path of the list or map.
-            field: the field of the list or map. If the list or map also violates the size constraint of the
-                field, the violation describes the size constraint.
+            field: the field of the list or map. If the list or map violates the size constraint of the
+                field too, the violation describes this constraint and not the maximum for the request.
 
         Raises:
             EnoughViolationsError: the request has too many elements, so reading stops.
@@ -178,7 +178,10 @@ def text_type_reader(descriptor: Descriptor) -> ValueReader:
 
 
 def wrapper_reader(descriptor: Descriptor) -> ValueReader:
-    """Return the reader of a wrapper type. The JSON form of a wrapper is the wrapped value."""
+    """Return the reader of a wrapper type, such as StringValue.
+
+    The JSON form of a wrapper is the wrapped value.
+    """
     convert = scalar_reader(descriptor.fields_by_name["value"])
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:

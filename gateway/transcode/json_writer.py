@@ -6,9 +6,9 @@ the content of the Any. If the type of an Any is unknown, the object has "@type"
 content as base64.
 
 A JsonWriter compiles a writer for each message type once. The json_format module of protobuf
-is not used, because json_format uses reflection again for each message. Each JsonWriter belongs to one
-schema. There is no global cache, because a global cache could keep descriptors of a schema that is no
-longer used.
+is not used, because json_format repeats the reflection for each message. Each JsonWriter belongs to one
+schema. There is no global cache of writers, because such a cache could keep descriptors of a schema that is
+no longer used.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class JsonWriter:
 
         Args:
             pool: the descriptor pool with the types that an Any can contain.
-            types: the message types to compile now. The types of the messages' fields are compiled too. All
+            types: the message types to compile now. The types of their fields are compiled too. All
                 remaining types are compiled on first use.
             prints_defaults: whether to write a field without presence if it has its default value.
             refuses_unknown: whether to raise UnprintableError for an Any with an unknown type or malformed
@@ -89,8 +89,8 @@ class JsonWriter:
         self._pool = pool
         self._prints_defaults = prints_defaults
         self._refuses_unknown = refuses_unknown
-        # The key is the descriptor and not the name of the type, because a message and the content of an Any
-        # may come from two descriptor pools.
+        # The key is the descriptor and not the name of the type. A message and the content of an Any may have
+        # different types with the same name, because they may come from two descriptor pools.
         self._types: dict[Descriptor, _MessageWriter] = {}
         self._packed: dict[str, _MessageWriter] = {}
         for descriptor in types:
@@ -159,7 +159,7 @@ class JsonWriter:
         return known
 
     def _field(self, field: FieldDescriptor) -> ValueWriter | None:
-        """Return the writer of a field, or None if the field's value is the same in JSON."""
+        """Return the writer of a field, or None if the field's value needs no conversion to JSON."""
         if is_map(field):
             key, value = entry_of(field)
             return map_writer(key, self._one(value))
@@ -226,7 +226,7 @@ class _MessageWriter:
             )
 
     def parse(self, data: bytes) -> Message | None:
-        """Return the message in the bytes of an Any, or None if the bytes are malformed."""
+        """Parse the content of an Any. Return the message, or None if the bytes are malformed."""
         try:
             return self._make.FromString(data)  # type: ignore[no-any-return]
         except DecodeError:
@@ -250,7 +250,7 @@ _FieldCompiler: TypeAlias = "Callable[[FieldDescriptor], ValueWriter | None]"
 
 
 class _FieldWriters(dict[Any, tuple[str, "ValueWriter | None"]]):
-    """A mapping from fields to their JSON names and writers.
+    """The JSON names and writers of fields, keyed by the descriptor of the field.
 
     The writer of an extension field is compiled on first use.
     """

@@ -1,4 +1,4 @@
-"""Conversion of the path and query parameters of a request to values in the tree of the request."""
+"""Conversion of the path variables and query parameters of a request to values in the tree of the request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 
 class Parameters:
-    """Sets fields in the tree of one request from the path and query parameters."""
+    """Sets fields in the tree of one request from the path variables and query parameters.
+
+    The tree has the arguments for the constructor of the request message.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Parameters:
         self._tree = tree
         self._body = body
         self._bound: set[tuple[FieldReader, ...]] = set()
-        # A mapping from a field path to the node of the tree that contains the value of the last field.
+        # The nodes of the tree that contain the parameters. The key is the field path of the parameter.
         self._nodes: dict[tuple[FieldReader, ...], dict[str, Any]] = {}
 
     def set_from_path(self, fields: tuple[FieldReader, ...], text: str) -> None:
@@ -178,7 +181,7 @@ def find_readers(
 
 
 def _other_member(field: FieldReader, node: dict[str, Any]) -> str | None:
-    """Return the JSON name of a field that is in the same oneof as the given field and is set in a node.
+    """Return the JSON name of another field that is set in a node, and is in the same oneof as `field`.
 
     Return None if no such field is set.
     """

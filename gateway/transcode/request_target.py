@@ -76,7 +76,8 @@ def decode(text: str, what: str, *, plus: bool = False) -> str:
             f"{what} has a '%' without two hexadecimal digits after it; write '%25' for '%'"
         )
     try:
-        # The HTTP server converts bytes that are not UTF-8 to surrogates. Surrogates cause an error here too.
+        # The HTTP server converts bytes that are not UTF-8 to surrogates. The next line raises
+        # UnicodeError for surrogates too.
         decoded = unquote_to_bytes(text).decode()
     except UnicodeError as error:
         raise invalid_request(f"{what} is not UTF-8 once decoded") from error

@@ -1,6 +1,6 @@
 """A trie of path templates.
 
-At each segment, a literal is tried before `*`, and `*` is tried before `**`. A search visits each
+At each segment of a path, a literal is tried before `*`, and `*` is tried before `**`. A search visits each
 node of the trie at most once. Therefore, the size of the trie limits the number of visited nodes,
 even for a very long path.
 """
@@ -31,7 +31,8 @@ class Match(Generic[RouteT]):
 
     Attributes:
         route: the route of the request.
-        captures: the variables of the path template, each with its percent-encoded text in the path.
+        captures: pairs of a variable of the path template and the variable's text in the path. The text is
+            percent-encoded.
     """
 
     route: RouteT
@@ -60,7 +61,7 @@ class _Node(Generic[RouteT]):
     literals: dict[str, _Node[RouteT]] = field(default_factory=dict)
     one: _Node[RouteT] | None = None
     rest: _Node[RouteT] | None = None
-    # custom verb → HTTP method → leaf
+    # The first key is the custom verb. The second key is the HTTP method.
     leaves: dict[str, dict[str, _Leaf[RouteT]]] = field(default_factory=dict)
 
 
@@ -69,8 +70,8 @@ class Router(Generic[RouteT]):
 
     def __init__(self) -> None:
         self._root: _Node[RouteT] = _Node()
-        # The routes without variables and wildcards. The key is the HTTP method and the segments of the path.
-        # These routes are found without a search.
+        # Routes without variables, wildcards and custom verbs. They are found without a search. They are
+        # keyed by a pair: the HTTP method, and the segments of the path.
         self._fixed: dict[tuple[str, tuple[object, ...]], Match[RouteT]] = {}
 
     def add(self, http_method: str, template: Template, route: RouteT) -> None:
@@ -110,7 +111,7 @@ class Router(Generic[RouteT]):
         search = _Search[RouteT](http_method)
         head, colon, custom_verb = segments[-1].rpartition(":")
         attempts = [(list(segments), "")]
-        if colon and custom_verb:  # a custom verb of a template is tried before a colon in a variable's text
+        if colon and custom_verb:  # the text after the colon is first tried as a custom verb
             attempts.insert(0, ([*segments[:-1], head], unquote(custom_verb)))
         for candidate, suffix in attempts:
             leaf = search.run(
@@ -126,7 +127,7 @@ class _Search(Generic[RouteT]):
     """One look-up of a route.
 
     Attributes:
-        allowed: the HTTP methods of the routes that match the path and that the search has visited.
+        allowed: the HTTP methods of all routes that the search has found for the path so far.
     """
 
     def __init__(self, http_method: str) -> None:

@@ -130,7 +130,7 @@ def read_float(value: Any) -> float:
     number = _read_real(value, _FLOAT_MAX)
     try:
         # The number is rounded to 32 bits, because the field stores 32 bits. Without rounding, a range check
-        # would refuse the shortest text of the largest float: the number in this text is slightly greater.
+        # would refuse the shortest text of the largest float: this text is a slightly greater number.
         return float(struct.unpack("<f", struct.pack("<f", number))[0])
     except OverflowError as error:
         raise _out_of_range(value, _FLOAT_MAX) from error
@@ -163,7 +163,7 @@ def read_bool(value: Any) -> bool:
 
 
 def read_string(value: Any) -> str:
-    """Return a JSON string; raise UnfitError for any other value or an unpaired surrogate."""
+    """Return a JSON string; raise UnfitError for any other value, and for an unpaired surrogate."""
     if not isinstance(value, str):
         raise UnfitError(f"{show(value)} is not a string")
     if not value.isascii():
@@ -231,9 +231,9 @@ SCALAR_READERS: Mapping[int, Callable[[Any], Any]] = {
     FieldDescriptor.TYPE_STRING: read_string,
     FieldDescriptor.TYPE_BYTES: read_bytes,
 }
-"""A mapping from the type of a field to the reader of the field's values.
+"""The readers of field values, keyed by the type of the field.
 
-Enum fields are not included: see `read_enum`.
+The reader of an enum field is not included, because each enum has its own reader: see `read_enum`.
 """
 
 
@@ -246,7 +246,7 @@ def scalar_reader(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 
 def parse_text(field: FieldDescriptor, text: str) -> Any:
-    """Convert the text of a path or query parameter to a JSON value for the field's reader."""
+    """Convert the text of a path variable or query parameter to a JSON value for the field's reader."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text, text)
     if field.enum_type is not None and _ENUM_NUMBER.fullmatch(text):

@@ -21,7 +21,7 @@ _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 class Wildcard(Enum):
     """A part of a template that matches any text.
 
-    ONE matches one segment. REST matches all remaining segments, or the end of the path.
+    ONE matches one segment. REST matches all remaining segments, even if no segment remains.
     """
 
     ONE = "*"

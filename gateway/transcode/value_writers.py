@@ -1,4 +1,6 @@
-"""Writers of field values as JSON values: scalars, enums, lists, maps and well-known types.
+"""Writers: functions that convert field values to JSON values.
+
+There are writers for scalars, enums, lists, maps and well-known types.
 
 Each writer has two arguments: a value, and the number of Any messages that enclose the value. A writer
 raises ValueError for a value that has no JSON form.
@@ -44,7 +46,7 @@ _FLOAT = struct.Struct("<f")
 
 
 def scalar_writer(field: FieldDescriptor) -> ValueWriter | None:
-    """Return the writer of one value of a scalar or enum field, or None if the value is the same in JSON."""
+    """Return the writer of one value of a scalar or enum field, or None if no conversion is needed."""
     if field.enum_type is not None:
         return _enum_writer(field.enum_type)
     if is_64_bit(field):
@@ -67,7 +69,7 @@ def list_writer(element: ValueWriter | None) -> ValueWriter:
     """Return the writer of a repeated field.
 
     Args:
-        element: the writer of one element; None if an element is the same in JSON.
+        element: the writer of one element; None if the elements need no conversion.
     """
     if element is None:
         return lambda values, _: list(values)
@@ -79,7 +81,7 @@ def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
 
     Args:
         key: the field of the map's keys.
-        value: the writer of one value of the map; None if the value is the same in JSON.
+        value: the writer of one value of the map; None if the values need no conversion.
     """
     name = _KEYS.get(key.type, str)
     if value is not None:
@@ -107,7 +109,7 @@ def _write_double(value: float, _: int) -> float | str:
 
 
 def _write_float(value: float, _: int) -> float | str:
-    """Return the number with the fewest digits that is equal to the value after rounding to 32 bits."""
+    """Return a number with as few digits as possible. Rounded to 32 bits, the number equals the value."""
     if not math.isfinite(value):
         return _not_finite(value)
     for digits in (6, 7, 8):
@@ -126,8 +128,8 @@ def _not_finite(value: float) -> str:
 def _enum_writer(enum: EnumDescriptor) -> ValueWriter:
     if enum.full_name == NULL_VALUE:
         return lambda _, __: None
-    # Each number is looked up in the descriptor. If several enum values have the same number, the descriptor
-    # returns the first enum value.
+    # Each enum number is looked up in the descriptor. If several enum values have the same number, the
+    # descriptor returns the first enum value.
     names = {number: enum.values_by_number[number].name for number in enum.values_by_number}
     if not enum.is_closed:
         return lambda number, _: names.get(number, number)

@@ -1,6 +1,6 @@
 """Conversion of the JSON form of well-known types to the fields of these types.
 
-The parsers in this module are stricter than the parsers of the protobuf library. The library accepts
+The parsers in this module are stricter than the parsers of the protobuf library. The protobuf library accepts
 "1_0s", "+1s" and full-width digits.
 """
 
@@ -73,7 +73,7 @@ TEXT_TYPES: Mapping[str, tuple[Callable[[str], dict[str, Any] | None], str]] = {
     DURATION: (parse_duration, "a duration as 3.5s"),
     FIELD_MASK: (parse_mask, "a field mask as name,description"),
 }
-"""A mapping from the name of a message type to two values.
+"""Two values for each message type, keyed by the full name of the type.
 
 The first value is the parser of the type's JSON text. The second value describes the text in error messages.
 """
