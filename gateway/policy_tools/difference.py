@@ -109,9 +109,9 @@ def _cut(text: str, start: int) -> str:
 
 
 def _flat(document: BaseModel) -> dict[str, str]:
-    """Return a mapping from the keys of a document to the values as JSON. Default values are included.
+    """Return the values of a document as JSON, keyed by their paths. Default values are included.
 
-    An empty list or an empty object is included only if the default value of the key is different.
+    An empty list or an empty object is included only if the default value at its path is different.
     """
     written = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     whole = document.model_dump(mode="json", by_alias=True)

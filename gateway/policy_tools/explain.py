@@ -50,8 +50,8 @@ class PartTrace:
     Attributes:
         depth: the nesting depth of the sub-expression in the expression.
         text: the text of the sub-expression.
-        value: the value as JSON, or `error: …` if the evaluation of the sub-expression fails. If it fails but
-            the enclosing expression still has a value, as in `false && …`, the text is
+        value: the value as JSON, or `error: …` if the evaluation of the sub-expression fails. If the
+            evaluation fails but the enclosing expression still has a value, as in `false && …`, the text is
             `not needed (error: …)`.
     """
 

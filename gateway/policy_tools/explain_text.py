@@ -1,4 +1,4 @@
-"""Formats an explanation as human-readable text and as JSON for programs."""
+"""Formats an explanation as text for people, or as JSON for programs."""
 
 from __future__ import annotations
 

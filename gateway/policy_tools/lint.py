@@ -169,13 +169,13 @@ class _Linter:
 def _find_overwriting(
     mutation: CompiledMutation, later: list[tuple[CompiledBinding, CompiledMutation]]
 ) -> tuple[CompiledBinding, CompiledMutation] | None:
-    """Return the first later mutation that sets the same field without a condition.
+    """Return the first later mutation that sets the same field without a condition, and its binding.
 
-    The result also contains the binding of the later mutation. Return None if there is no such mutation.
+    Return None if there is no such mutation.
 
     Args:
         mutation: the mutation that may be overwritten.
-        later: the mutations that are made after `mutation`. Each mutation is preceded by its binding.
+        later: pairs of a binding and one of its mutations. These mutations are made after `mutation`.
     """
     for binding, other in later:
         is_unconditional = other.when is None and binding.when is None
@@ -198,7 +198,8 @@ def _constant_condition(
         values: the results of `find_truth` for the condition, one for each compiled binding.
         document: the document that contains the condition.
         path: the path of the condition's key in the document.
-        without_effect: the text that describes what has no effect if the condition is always false.
+        without_effect: the text that says what has no effect, such as `the binding has no effect`. It is used
+            only if the condition is always false.
     """
     if values == {True}:
         yield make_finding("warning", document, path, "is true for every request; leave it out")

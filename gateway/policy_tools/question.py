@@ -39,7 +39,7 @@ def read_question_or_record(text: str, name: str, schema: Schema, method: str, n
 
     Args:
         text: the text in JSON or YAML.
-        name: the file name of the text, for error messages.
+        name: the name of the file that contains the text. It is used in error messages.
         schema: the schema with the methods.
         method: the name of the method. It is used only if the text has no method.
         now: the time of the request with a time zone; None for the present time. It is used only if the text

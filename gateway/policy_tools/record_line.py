@@ -22,7 +22,7 @@ def read_line(line: str, schema: Schema) -> Recorded | None:
 
     Raises:
         NotJsonError: the line is not JSON.
-        RecordError: the line is a record of a decision, but the request in it cannot be evaluated again.
+        RecordError: the line is a record of a decision, but the recorded request cannot be evaluated again.
     """
     try:
         value = json.loads(line)

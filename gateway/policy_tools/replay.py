@@ -1,4 +1,4 @@
-"""Replays the requests of a decision log with another bundle, and reports the decisions that would change."""
+"""Replays the requests of a decision log, and reports the decisions that another bundle would change."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Change:
         method: the full name of the method.
         before: the recorded outcome.
         after: the outcome with the other bundle.
-        newly_broken: the rules that are broken only with the other bundle. The key is
-            `<action> <policy>/<rule>`. The value is the description of the violation.
-        newly_met: the rules that are broken only in the record, as `<action> <policy>/<rule>`.
-        set_otherwise: the fields that policies set to a different value with the other bundle. The key is the
-            path of the field. The value is the text `<recorded value> → <new value>`.
+        newly_broken: the rules that are broken only with the other bundle. The keys have the
+            form `<action> <policy>/<rule>`. The values are the descriptions of the violations.
+        newly_met: the rules that are broken only in the record. Each text has the form
+            `<action> <policy>/<rule>`.
+        set_otherwise: the fields that policies set to a different value with the other bundle. Each
+            entry maps the path of a field to a text of the form `<recorded value> → <new value>`.
         is_altered: whether parts of the recorded request are redacted or left out. The missing parts may be
             the cause of the change.
     """
@@ -51,8 +52,9 @@ class Change:
     def kind(self) -> str:
         """The kind of the change.
 
-        If the outcome changes, the kind is `<before> → <after>`, such as `allow → deny`. If only rules and
-        mutations change, the kind is `rules`. If only mutations change, the kind is `mutations`.
+        If the outcome changes, the kind is `<before> → <after>`, such as `allow → deny`. If the
+        outcome stays the same but at least one rule changes, the kind is `rules`. If only mutations change,
+        the kind is `mutations`.
         """
         if self.before != self.after:
             return f"{self.before} → {self.after}"
@@ -65,7 +67,7 @@ class Replay:
 
     Attributes:
         replayed: the number of records that were evaluated again.
-        passed_over: the number of lines that contain other JSON than a record of a decision.
+        passed_over: the number of lines that contain JSON but no record of a decision.
         changes: the recorded decisions that would change.
         unreadable: a text `line <number>: <reason>` for each line that could not be evaluated again.
     """
@@ -77,12 +79,12 @@ class Replay:
 
     @property
     def kinds(self) -> Counter[str]:
-        """The number of changed decisions for each kind of change."""
+        """The numbers of changed decisions, keyed by the kind of change."""
         return Counter(change.kind for change in self.changes)
 
     @property
     def rules(self) -> Counter[str]:
-        """The number of changed decisions for each rule that changes and for each field that changes."""
+        """The numbers of changed decisions. There is one key for each changed rule and each changed field."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
@@ -95,7 +97,7 @@ def replay(lines: Iterable[str], bundle: Bundle, schema: Schema) -> Replay:
     """Evaluate the request of each record of a decision log again, and compare the decisions.
 
     Args:
-        lines: the lines of the decision log. A line that contains other JSON than a record is skipped.
+        lines: the lines of the decision log. A line that contains JSON but no record is skipped.
         bundle: the bundle that the requests are evaluated with.
         schema: the schema with the methods.
     """

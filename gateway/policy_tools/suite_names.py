@@ -101,7 +101,7 @@ class SuiteNames:
         return f"; rules of {policy}: {', '.join(sorted(own))}" if own else ""
 
     def explain_waiver(self, name: str) -> str:
-        """Return a hint if there is no waiver with a name.
+        """Return a hint if there is no waiver with the given name.
 
         The hint starts with a semicolon. Return an empty text if the waiver exists or the name is empty.
         """
@@ -110,7 +110,7 @@ class SuiteNames:
         return f"; there is no waiver {name!r}{suggest(name, self._waivers)}"
 
     def explain_field(self, path: str, decision: Decision) -> str:
-        """Return a hint if the request of a decision has no field with a path.
+        """Return a hint if the request of a decision has no field at the given path.
 
         The hint starts with a semicolon. Return an empty text if the field exists.
         """
