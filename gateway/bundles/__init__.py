@@ -1,7 +1,7 @@
 """Bundles on disk: files, checksums, signatures, and the last good bundle.
 
-The module `signature` is not imported here, because the package `cryptography` takes 9 MB of memory. Code
-that needs signatures imports the module itself.
+The module `signature` is not imported here, because the package `cryptography` takes 9 MB of memory. A
+module that needs signatures imports `signature` directly.
 """
 
 from gateway.bundles.files import Stamp, read_bundle, signature_path, stamp_bundle, stamp_files, sums_path

@@ -25,7 +25,7 @@ If the file does not exist or cannot be read, the three numbers are 0.
 
 
 def read_bundle(path: Path, *, has_sums: bool = True) -> BundleFiles:
-    """Return the files of a bundle, the signature and the list of checksums.
+    """Return the files of a bundle, together with its signature and its list of checksums.
 
     A bundle is a folder with YAML files, or a single file. Hidden files and hidden folders are skipped. If
     Kubernetes mounts a ConfigMap as the folder, the files are in a hidden folder, and the visible names are
