@@ -5,8 +5,8 @@ the link returns. The form of the query is described in
 https://yandex.cloud/en/docs/storage/concepts/pre-signed-urls.
 
 The signature is not verified, because the gateway does not have the signing key. The gateway refuses
-duplicate names, percent-encoded names and names with wrong upper or lower case, because different parsers
-read such names differently.
+duplicate parameter names, percent-encoded parameter names and parameter names with wrong upper or lower
+case, because different parsers read such names differently.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _MAX_EXPIRES_S = 2_592_000
 
 _SLASH = "(?:/|%2[Ff])"
 # Free text. The percent-encoded delimiters &, # and % are not allowed. A parser that decodes the query before
-# it splits the query would split the text there. An apostrophe is not allowed, because browsers encode it.
+# it splits the query would split the text at such a delimiter. An apostrophe is not allowed, because browsers
+# encode it.
 _TEXT = re.compile(
     r"(?:[A-Za-z0-9\-._~:/@!$()*,]|%(?:2[0-247-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
 )
