@@ -23,7 +23,7 @@ Definition: TypeAlias = dict[str, Any]
 """A JSON object of the OpenAPI document that is not a schema, such as a parameter or an operation."""
 
 # JSON Schema uses ECMA 262 patterns. These parts of RE2 patterns do not exist in ECMA 262 patterns, or have
-# another meaning there.
+# another meaning in ECMA 262 patterns.
 _NOT_PORTABLE = re.compile(r"\[\[:|\\[pPQEACz]|\(\?[a-zA-Z<]")
 
 
@@ -66,7 +66,7 @@ def _anchored(pattern: str, empty: Empty) -> str:
 
 
 def length_keywords(length: Range | None, low: str, high: str, empty: Empty) -> JsonSchema:
-    """Return the JSON Schema keywords for a length of a text, or for a number of elements.
+    """Return the JSON Schema keywords that limit the length of a text or the number of elements.
 
     Args:
         length: the allowed lengths or numbers; None if every length or number is allowed.

@@ -78,7 +78,7 @@ class MessageSchemas:
         return reference(name)
 
     def packed(self, descriptor: Descriptor) -> JsonSchema:
-        """Return a reference to the schema of an Any that contains a message type.
+        """Return a reference to the schema of an Any that contains a message of the given type.
 
         The schema includes the property "@type".
         """

@@ -98,7 +98,7 @@ def query_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
     """Return the name of the query parameter that sets a field.
 
     Args:
-        fields: the fields on the path from the request to the field.
+        fields: the chain of nested fields. It starts at the request type and ends with the field.
     """
     return ".".join(field.json_name for field in fields)
 
@@ -109,7 +109,7 @@ def path_parameter_name(fields: Iterable[FieldDescriptor]) -> str:
     The name has no dots, because many tools do not accept dots in the names of path parameters.
 
     Args:
-        fields: the fields on the path from the request to the field.
+        fields: the chain of nested fields. It starts at the request type and ends with the field.
     """
     return "_".join(field.json_name for field in fields)
 
@@ -176,7 +176,7 @@ def _leaves(
 
     Args:
         descriptor: the message type to search.
-        above: the fields on the path from the request to the message type.
+        above: the chain of nested fields from the request to the message type. It is empty for the request.
         excluded: the field paths of the fields to leave out.
     """
     for field in descriptor.fields:

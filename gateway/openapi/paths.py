@@ -100,8 +100,8 @@ class PathItems:
     path, the parameter names of the first added path are used.
 
     Attributes:
-        items: a mapping from the text of a path to the path's operations. The operations are a mapping from
-            an HTTP method in lower case to an operation.
+        items: the operations of each path, keyed by the text of the path. The operations of a path are keyed
+            by the HTTP method in lower case.
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class PathItems:
     def add(
         self, http_method: str, template: Template, segments: list[PathSegment]
     ) -> Iterator[tuple[str, PathTemplate]]:
-        """Yield the HTTP method in lower case and the OpenAPI path of each operation of an HTTP rule.
+        """For each operation of an HTTP rule, yield the HTTP method in lower case and the OpenAPI path.
 
         Args:
             http_method: the HTTP method of the HTTP rule; `*` for any HTTP method.

@@ -175,7 +175,7 @@ def remarks(field: FieldDescriptor, constraints: FieldConstraints | None, *, is_
     Args:
         field: the field of the value.
         constraints: the constraints of the field; None if the field has no constraints.
-        is_text: whether the sentences are for a path or query parameter.
+        is_text: whether the sentences are for a path or query parameter. If false, they are for JSON.
     """
     if constraints is None:
         return []
