@@ -33,8 +33,8 @@ class Evaluation:
     """The result of the evaluation of an expression.
 
     Attributes:
-        value: the result, converted to JSON values. Secrets in the result are redacted.
-        type: the name of the type of the result in CEL.
+        value: the value of the expression, converted to JSON. Secrets in the value are redacted.
+        type: the name of the value's type in CEL.
     """
 
     value: Any

@@ -93,7 +93,7 @@ class _Folder:
         return decisive if any(self._negate(one) in texts for one in operands) else None
 
     def _negate(self, node: Node) -> str:
-        """Return the text of the negation of a condition. The negation of `a == b` is `a != b`."""
+        """Return the text of the negation of a condition. `a == b` becomes `a != b`, for example."""
         call = node.call_expr
         if call.function == "!_":
             return to_text(call.args[0])
