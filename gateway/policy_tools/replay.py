@@ -84,7 +84,7 @@ class Replay:
 
     @property
     def rules(self) -> Counter[str]:
-        """The numbers of changed decisions, keyed by text such as `newly broken: <action> <policy>/<rule>`."""
+        """The numbers of changes, keyed by text such as `newly broken: <action> <policy>/<rule>`."""
         counted: Counter[str] = Counter()
         for change in self.changes:
             counted.update(f"newly broken: {rule}" for rule in change.newly_broken)
