@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 
 _PREFIX = "yandex.cloud."
-# A Duration is exact, so the factors are exact fractions. Floats are not exact: 0.001 * 1001 is not 1.001.
+# A Duration is exact. Fractions are used because floats are not exact: 0.001 * 1001 is not 1.001.
 _UNITS_S = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -40,7 +40,7 @@ Number: TypeAlias = float | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers from `low` to `high`. An open end is not included."""
+    """The numbers from `low` to `high`. An end of the interval is not included if it is open."""
 
     low: Number
     high: Number
@@ -166,17 +166,17 @@ def read_constraints(field: FieldDescriptor) -> FieldConstraints | None:
 
 
 def describe_size(count: int, size: Range) -> str:
-    """Return the description of a violation: a list or map has a wrong number of elements."""
+    """Describe the violation that a list or map has a wrong number of elements."""
     return f"has {count} elements; the number of elements must be {size.text}"
 
 
 def describe_elements(limit: int) -> str:
-    """Return the description of a violation: a request has more elements than the limit allows."""
+    """Describe the violation that a request has more elements than the limit allows."""
     return f"has too many elements: the lists and maps of one request may have {limit} together; send fewer"
 
 
 def requires_one(oneof: OneofDescriptor) -> bool:
-    """Return whether one field of a oneof must be set."""
+    """Return whether exactly one field of a oneof must be set."""
     return bool(options_of(oneof).get(f"{_PREFIX}exactly_one", False))
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SchemaError(FaultsError):
-    """The descriptors have faults. Each fault contains the .proto file and the name of the faulty element."""
+    """The descriptors have faults. A fault can contain a file name and the name of the faulty element."""
 
 
 def field_fault(field: FieldDescriptor, message: str) -> Fault:

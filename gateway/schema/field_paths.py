@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_fields(descriptor: Descriptor, names: Sequence[str]) -> tuple[FieldDescriptor, ...] | None:
-    """Return the fields on a path, or None if JSON cannot set a field at this path.
+    """Return the fields on a path of field names. Return None if JSON cannot set a field at this path.
 
     Args:
         descriptor: the message type where the path starts.

@@ -29,7 +29,7 @@ _64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Return whether a field is a map. A descriptor describes a map as a repeated field of entries."""
+    """Return whether a field is a map. In a descriptor, a map is a repeated field of map entries."""
     return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
@@ -42,18 +42,18 @@ def entry_of(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
 
 
 def value_field(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field that describes one value: for a map the value field, or else the field itself."""
+    """Return the value field of the entries if a field is a map. Return all other fields unchanged."""
     return entry_of(field)[1] if is_map(field) else field
 
 
 def leaf_field(field: FieldDescriptor) -> FieldDescriptor:
-    """Return the field that describes a scalar: for a wrapper the inner field, or else the field itself."""
+    """Return the inner field if the type of a field is a wrapper. Return all other fields unchanged."""
     kind = field.message_type
     return kind.fields_by_name["value"] if kind is not None and kind.full_name in WRAPPERS else field
 
 
 def nested_message(field: FieldDescriptor) -> Descriptor | None:
-    """Return the message type of a field if JSON sets the type's fields one by one, or else None."""
+    """Return the message type of a field. Return None if JSON does not set the type's fields one by one."""
     kind = field.message_type
     return None if kind is None or field.is_repeated or kind.full_name in SPECIAL_IN_JSON else kind
 
@@ -70,6 +70,6 @@ def is_64_bit(field: FieldDescriptor) -> bool:
 
 
 def other_members(field: FieldDescriptor) -> list[FieldDescriptor]:
-    """Return the other fields of the oneof that contains a field; empty if the field is in no oneof."""
+    """Return the other fields of a field's oneof. The list is empty if the field is in no oneof."""
     oneof = field.containing_oneof
     return [one for one in oneof.fields if one.name != field.name] if oneof is not None else []

@@ -69,7 +69,7 @@ class Method:
         server_streaming: whether the server sends a stream of replies.
         rules: the HTTP rules. The primary rule is the first.
         operation: the types that the Operation contains; None if the method is not long-running.
-        is_read: whether a call of the method has no effect. Such a call may be cancelled at any time.
+        is_read: whether the method only reads. A call of such a method may be cancelled at any time.
     """
 
     name: str
@@ -99,9 +99,9 @@ class Schema:
 
     Attributes:
         pool: the pool of all types.
-        methods: the methods of the served services, by full name.
-        known: the methods of all services in the descriptors, by full name. The gateway does not serve all of
-            these services.
+        methods: the methods of the served services. The keys are the full names of the methods.
+        known: the methods of all services in the descriptors. The keys are the full names of the methods. The
+            gateway does not serve all of these services.
     """
 
     pool: DescriptorPool
@@ -122,8 +122,8 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
 
     Args:
         services: the full names of the services to serve.
-        descriptor_sets: the serialized FileDescriptorSets to load in addition to the built-in set. Error
-            messages show the keys as the names of the sets.
+        descriptor_sets: the serialized FileDescriptorSets to load in addition to the built-in set. Each key
+            is the name of a set in error messages.
 
     Raises:
         SchemaError: a descriptor set is invalid, a served method is invalid, a service is in no descriptor
@@ -216,7 +216,7 @@ def _operation(descriptor: MethodDescriptor, option: Any) -> OperationTypes | No
 def _resolve(descriptor: MethodDescriptor, package: str, name: str) -> str:
     """Return the full name of the type that an option of a method refers to.
 
-    The search starts in the package of the service and continues in the enclosing
+    The search for the type starts in the package of the service and continues in the enclosing
     packages. protoc searches in the same order.
     """
     pool = descriptor.containing_service.file.pool

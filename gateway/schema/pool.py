@@ -1,8 +1,9 @@
 """A private pool of descriptor sets.
 
-The gateway's types are in a private pool. So they are separate from the generated code
-that other packages register in the default pool. Options are read with the option types
-of the private pool. So extensions are found without importing their generated code.
+The gateway's types are in a private pool. Other packages register generated types in the
+default pool, and the private pool keeps the gateway's types separate from them. Options are
+read with the option types of the private pool. Therefore extensions are found although their
+generated Python code is not imported.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def builtin_descriptors() -> bytes:
 def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
     """Return a pool that contains the files of all sets, and the full names of the pool's services.
 
-    If several sets contain the same file, the file of the first set is used. So an
-    operator's descriptor set may include imported files that the built-in set contains, too.
+    If several sets contain the same file, the file of the first set is used. Therefore
+    an operator's descriptor set may include imported files that the built-in set also contains.
 
     Args:
         descriptor_sets: the serialized FileDescriptorSets. Each key is the name of a set in error messages.
@@ -83,7 +84,7 @@ def _fault(origin: str, file: str, message: str) -> Fault:
 
 
 def options_of(descriptor: FieldDescriptor | MethodDescriptor | OneofDescriptor) -> dict[str, Any]:
-    """Return the values of the custom options that are set on a descriptor, by full extension name."""
+    """Return the custom options that are set on a descriptor. The keys are the full extension names."""
     owner: Any = getattr(descriptor, "containing_service", None) or descriptor.containing_type  # type: ignore[union-attr]
     pool = owner.file.pool
     raw = descriptor.GetOptions()

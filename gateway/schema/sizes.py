@@ -32,7 +32,9 @@ class FieldSizes:
 
 
 def read_sizes(field: FieldDescriptor) -> FieldSizes:
-    """Return the maximum sizes of a field. `text` and `key` are 0 if the field has no texts or no text keys.
+    """Return the maximum sizes of a field.
+
+    `text` is 0 if the values are neither texts nor bytes values. `key` is 0 if the field has no text keys.
 
     Raises:
         SchemaError: an option of the field cannot be read.
