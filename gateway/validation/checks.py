@@ -2,8 +2,8 @@
 
 A check has two functions, `accepts` and `find`. Both take a value or a protobuf message.
 `accepts` is fast. Only `accepts` is called for a valid request. `find` yields the
-violations. The path of a violation is relative to the value. The caller of `find` adds
-the path of the value with `within`.
+violations. The path of a violation is relative to the value. The caller of `find` uses
+`within` to add the path of the value.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _is_in(allowed: Range) -> Test:
 
 
 def within(prefix: str, violation: FieldViolation) -> FieldViolation:
-    """Return the violation with the path of the enclosing value added before the violation's own path."""
+    """Return a copy of a violation. In the copy, the path starts with the path of the enclosing value."""
 
     def join(path: str) -> str:
         return f"{prefix}.{path}" if path else prefix
@@ -117,10 +117,10 @@ def presence_test(field: FieldDescriptor) -> Test:
 
 
 def sized_check(name: str, size: Range, others: tuple[Check, ...]) -> Check:
-    """Return a check of a list or map: the number of elements, and the elements themselves.
+    """Return a check of a list or map. It checks the number of elements, and then the elements themselves.
 
-    If the number of elements is wrong, the elements are not checked, because they may have very many
-    violations.
+    If the number of elements is wrong, the elements are not checked, because a very long list could have
+    very many violations.
 
     Args:
         name: the name of the field.
@@ -212,9 +212,9 @@ def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> Check:
 def _full_match(pattern: str) -> Test:
     """Return a test that checks whether a whole value matches a valid pattern.
 
-    The test uses an RE2 set that contains one pattern. A set creates no match object, so the test takes only
-    a sixth of the time of `fullmatch`. If the set would need too much memory, the test accepts no value. Then
-    `find` decides.
+    The test uses an RE2 set that contains one pattern. It takes only a sixth of the time of `fullmatch`,
+    because a set creates no match object. If the set would need too much memory, the test accepts no value.
+    In this case, the function `find` of the check decides.
     """
     options = re2.Options()
     options.log_errors = False
@@ -233,7 +233,7 @@ def _show(value: str | bytes) -> str:
 
 
 def length_check(length: Range, what: str) -> Check:
-    """Return a check of the length of a value. The unit is one code point of a text, or one byte."""
+    """Return a check of the length of a value. A text is measured in code points, other values in bytes."""
     fits = _is_in(length)
 
     def find(value: Any) -> ViolationIterator:

@@ -1,9 +1,9 @@
 """Counts the elements in all lists and maps of a request.
 
-The check of constraints, the policies and the decision log process each element. A request
-of 64 KiB may have tens of thousands of elements. So the elements are counted before these
-stages. The count is the sum of the lengths of all lists and maps. Counting stops when the
-limit is exceeded.
+Each element of a request costs time when constraints are checked, policies are evaluated
+and the decision is logged. A request of 64 KiB may have tens of thousands of elements.
+Therefore the elements are counted first. The count is the sum of the lengths of all lists
+and maps. Counting stops when the limit is exceeded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_PACKED = 32
 
 
 class _Step(NamedTuple):
-    """A field that is a list or map, or whose messages can contain lists or maps.
+    """A field in which elements are counted. It is a list or map, or its message can contain lists or maps.
 
     Attributes:
         name: the name of the field.
@@ -55,7 +55,7 @@ class _Step(NamedTuple):
 
 
 class _Type:
-    """A message type, and its fields that are lists or maps or can contain lists or maps."""
+    """A message type, and the fields of the type in which elements are counted."""
 
     __slots__ = ("is_any", "make", "steps")
 
@@ -73,7 +73,7 @@ class ElementCounter:
         self._types: dict[str, _Type] = {}
 
     def find_excess(self, message: Message) -> FieldViolation | None:
-        """Return a violation if a protobuf message has more elements than the limit allows, or else None."""
+        """Return a violation if a message has more elements than the limit allows. If not, return None."""
         path = _Count(self, self._limit).enter(self.type_of(descriptor_of(message)), message)
         if path is None:
             return None
@@ -118,7 +118,7 @@ class _Count:
         self._depth = 0
 
     def enter(self, kind: _Type, message: Any) -> str | None:
-        """Return the path of the list or map where the count exceeds the limit; None if it does not."""
+        """Return the path of the list or map that exceeds the limit, or None if the limit is not exceeded."""
         if kind.is_any:
             return self._unpack(message)
         for step in kind.steps:

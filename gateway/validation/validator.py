@@ -83,8 +83,8 @@ class Validator:
         """Return the violations of a protobuf message, in the order of the fields.
 
         The list is empty if the message is valid. The search ends when it has found one violation more than
-        an error may contain. If the lists and maps of the message have too many elements, only this
-        violation is returned.
+        an error may contain. If the lists and maps of the message have too many elements, the
+        list contains only the violation that reports this.
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
@@ -120,7 +120,7 @@ class MessageValidator:
         self._finders = tuple(check.find for check in checks)
 
     def accepts(self, message: Message) -> bool:
-        """Return True if a protobuf message has no violation, or False if it may have violations."""
+        """Return True if a protobuf message has no violation. Return False if it may have violations."""
         for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
             if not test(message):
                 return False
