@@ -93,7 +93,7 @@ class FaultInjector:
         self._pending.clear()
 
     def take(self, method: str) -> InjectedFault | None:
-        """Count one call of a method; return the fault that applies to this call, or None."""
+        """Count one call of a method. Return the fault that applies to it, or None if no fault applies."""
         matching = [one for one in self._pending if one.fault.method in (method, EVERY_METHOD)]
         for one in matching:
             one.seen += 1

@@ -5,7 +5,8 @@
     field     = "id" | "name"
     quoted    = text in double or single quotes, with the escape sequences of C
 
-For any other text, the parser raises an error. The error message contains the position of the problem.
+If a text does not follow this grammar, the parser raises an error. The error message contains the position
+of the problem.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LAST_CODE_POINT = 0x10FFFF
 
 
 class FilterError(ValueError):
-    """The filter is invalid. The error message describes the problem and contains the position."""
+    """The filter is invalid. The error message contains a description and the position of the problem."""
 
 
 class Relation(StrEnum):

@@ -3,7 +3,7 @@
 A page token contains the sort key of the last returned entry, not the number of returned
 entries. Therefore no entry is skipped or repeated if entries are added or removed between
 two requests. A page token also identifies its listing. A request is refused if its token
-was created for a different filter or order.
+was created for another listing, such as a listing with a different filter or order.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class Emulator:
         if server is not None:
             await server.stop(None)
             if self._open:
-                # gRPC has cancelled these calls, but their tasks must end before the event loop is closed.
+                # gRPC has cancelled the open calls, but their tasks must end before the event loop is closed.
                 await asyncio.wait(self._open, timeout=_CANCEL_S)
 
     def inject(self, fault: InjectedFault) -> None:

@@ -117,7 +117,7 @@ class Services:
 
     def _list_operations(self, request: Any) -> Message:
         operations = self._store.operations_of(request.image_id)
-        # Several operations can have the same start time. Therefore operations are sorted by position.
+        # Several operations can have the same start time. Therefore the sort key is the position in the list.
         places = {operation.id: f"{place:020}" for place, operation in enumerate(operations)}
         page = PageRequest(size=request.page_size, token=request.page_token, listing=(request.image_id,))
         return self._messages.operations(

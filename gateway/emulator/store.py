@@ -241,7 +241,7 @@ class Store:
         return image
 
     def _require_free_name(self, image: Image) -> None:
-        """Refuse a name that another image in the folder has, or will have after a running operation."""
+        """Raise an error if another image in the folder has the same name or is being renamed to it."""
         to_be = (work.finished for work in self._under_way.values())
         others = (one for one in (*self._images.values(), *to_be) if one is not None and one.id != image.id)
         if image.name and any((one.folder_id, one.name) == (image.folder_id, image.name) for one in others):
