@@ -1,5 +1,5 @@
 """The active snapshot: its sources, its construction and its replacement.
 
-Some commands read sources but do not serve calls. So this package does not import its modules. Other code
-imports each module directly.
+This package does not import its modules, because some commands read sources but do not serve calls. Other
+packages import each module directly.
 """

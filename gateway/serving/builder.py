@@ -49,7 +49,7 @@ class Builder:
     records: RecordWriter
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
-        """Build the first snapshot. Return the sources, the snapshot, and the faults of the files on disk.
+        """Build the first snapshot. Return its sources, the snapshot, and the faults of the files on disk.
 
         If the files have faults, and the configuration allows it, the snapshot is built from the last good
         bundle.
@@ -139,7 +139,7 @@ class Builder:
         return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
-        """Log a warning if a bundle reads facts about callers that the configured callers do not have."""
+        """Log a warning if a bundle reads fields of `caller` that are always empty in this configuration."""
         found = find_absent_caller_fields(bundle, self.config.callers.fields)
         if found:
             faults = [str(one.fault) for one in found]

@@ -1,10 +1,10 @@
 """The reloader. It replaces the active snapshot when policies or descriptors have changed.
 
 A watcher or a signal starts a reload. The changed files are used only after they have settled. The new
-snapshot is built while the active snapshot serves calls. Then it replaces the whole active snapshot at once.
+snapshot is built while the active snapshot serves calls. Then the new snapshot replaces the active snapshot.
 If the files have faults, the active snapshot continues to serve calls. The faults are shown in the log, the
 metrics, the conditions and on /readyz. If the new snapshot enforces less than the active snapshot, the
-configuration decides whether the reload is refused or the difference is only reported.
+configuration decides whether the reload is refused, or is done and the difference is reported.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Reloader:
             self._health.facts.pop("last_good_fault", None)
 
     async def _read_changed(self) -> Sources | None:
-        """Return the sources after the files have settled; None if no file has changed since the last read.
+        """Return the settled sources. Return None if no file has changed since the last read.
 
         Raises:
             FaultsError: the files cannot be read, or do not settle.
@@ -181,7 +181,7 @@ class Reloader:
         )
 
     def _report_active(self, removals: Iterable[Removal] = ()) -> None:
-        """Report the active snapshot, and the rules, bindings and methods that it no longer enforces."""
+        """Report the active snapshot, and also what it no longer enforces: rules, bindings and methods."""
         snapshot, facts = self._active.snapshot, self._health.facts
         removed = [removal.text for removal in removals]
         shown = {

@@ -2,7 +2,7 @@
 
 A program that writes the files may not have finished, or may write a file more than once. So the files are
 read several times during the configured time. The files have settled if all reads have found the same
-contents, and no file was written between two reads. The second condition is necessary because the contents of
+contents and no file was written between the reads. The second condition is necessary because the contents of
 a file may change between two reads, and change back.
 """
 
@@ -94,7 +94,7 @@ class Settling(Generic[T]):
         return found
 
     def _read(self) -> Read[T]:
-        stamps = self._files.stamp()  # before the contents, so that a later write changes the next stamps
+        stamps = self._files.stamp()  # read first, so that a later write changes the next stamps
         try:
             return Read(self._files.read(), stamps=stamps)
         except FaultsError as error:

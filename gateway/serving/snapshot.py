@@ -22,7 +22,7 @@ class Snapshot:
     Attributes:
         router: the router of the HTTP routes.
         writer: the JSON writer for responses.
-        methods: the gRPC path of each method, such as `/package.Service/Method` → the method.
+        methods: the methods. The keys are the gRPC paths, such as `/package.Service/Method`.
         pipeline: the pipeline that processes calls.
         reporter: the reporter of calls that end before the pipeline receives them.
         bundle_hash: the hash of the bundle whose decisions are enforced.

@@ -39,7 +39,7 @@ class Sources:
     """The sources of a snapshot.
 
     Attributes:
-        descriptor_sets: the path of each descriptor set file → the content of the file.
+        descriptor_sets: the contents of the descriptor set files. The keys are the paths of the files.
         bundle: the files of the bundle whose decisions are enforced.
         public_key: the content of the public key file; None if no signature is required.
         shadow: the files of the shadow bundle; None if there is no shadow bundle.
@@ -108,9 +108,10 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
 
 
 def _read_public_key(config: Config) -> bytes | None:
-    """Return the content of the public key file, so that a reload detects a new key.
+    """Return the content of the public key file, or None if no public key is configured.
 
-    If the file cannot be read, the result is empty. The fault is reported later, when the key is loaded.
+    The content is part of the sources, so that a reload detects a new key. If the file cannot be read, the
+    result is empty. The fault is reported later, when the key is loaded.
     """
     path = config.policies.public_key
     try:
@@ -197,12 +198,12 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
         config: the configuration, which may require a signature.
         schema: the schema of the requests that the bundle decides on.
         files: the files of the bundle.
-        name: the name of the bundle that is shown in faults.
+        name: the name of the bundle. Faults show this name.
 
     Raises:
         FaultsError: a file differs from `bundle.sum`, the signature is invalid, or the bundle has faults.
     """
-    check_sums(files)  # before the signature, because an invalid signature does not show which file differs
+    check_sums(files)  # checked first, because an invalid signature does not show which file differs
     if config.policies.public_key is not None:
         from gateway.bundles.signature import load_public_key  # noqa: PLC0415 - see gateway/bundles
 
