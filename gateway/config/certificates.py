@@ -85,7 +85,7 @@ def _parse_key(data: bytes, path: Path, key: str) -> bytes:
     try:
         private = load_pem_private_key(data, password=None)
         return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except TypeError as error:  # the library raises this error if the key needs a password
+    except TypeError as error:  # cryptography raises this error if the key needs a password
         raise _fault(path, key, "is encrypted; give a private key without a password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _fault(

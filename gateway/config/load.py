@@ -61,7 +61,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return a fault for each value that is invalid in combination with the values of another section."""
+    """Return a fault for each configured service whose upstream does not exist."""
     names = ", ".join(config.upstreams)
     return [
         Fault(
@@ -122,8 +122,8 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, Any]) ->
 def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> tuple[str, ...]:
     """Return the path of the configuration key that an environment variable overrides.
 
-    The case of the letters in the variable name is not significant. If the file or the default configuration
-    contains the key, the path is spelt as in the file or the default configuration.
+    The case of the letters in the variable name is not significant. If the file contains the key, the path is
+    spelt as in the file. If only the default configuration contains the key, its spelling is used.
     """
     path: list[str] = []
     here: tuple[Any, ...] = (values, defaults)
@@ -176,7 +176,7 @@ def _places(document: Document | None, overrides: list[_Override]) -> _Place:
         for override in reversed(overrides):
             if path[: len(override.path)] == override.path:
                 return Position(override.variable)
-        # A missing or unknown key has no position of its own. Use the position of its section.
+        # A missing or unknown key has no position of its own. Therefore the position of its section is used.
         for depth in range(len(path), 0, -1):
             if document and document.has(path[:depth]):
                 break
