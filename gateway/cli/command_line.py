@@ -43,7 +43,7 @@ class ExistingPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path. If the path cannot be accessed, report the reason.
 
-        Without this method, click would report every error as a path that does not exist.
+        Without this method, click would always report that the path does not exist.
         """
         try:
             Path(value).stat()
@@ -78,15 +78,15 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        if sys.stdin is None:  # standard input is closed, and click does not support this
+        if sys.stdin is None:  # standard input is closed, and click does not support a closed standard input
             sys.stdin = ctx.with_resource(Path(os.devnull).open(encoding="utf-8"))  # noqa: SIM115 - the context closes it
         try:
             return super().invoke(ctx)
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; click handles this error
                 raise
-            # Before the process ends, it writes the rest of the buffer of standard output. Standard output is
-            # redirected, because this write would fail again.
+            # When the process ends, Python writes the rest of the buffer of standard output. This write would
+            # fail again. Therefore standard output is redirected.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             where = f" of {error.filename}" if error.filename else ""
             raise WrongUsageError(f"reading or writing{where} failed: {error.strerror}") from error
@@ -104,7 +104,7 @@ def exit_on_faults(code: int) -> Iterator[None]:
 
 
 def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
-    """Print a fault, the line of its position, and a caret below the column.
+    """Print a fault and its source line. A caret below the line marks the column of the fault.
 
     A terminal shows colors, unless NO_COLOR is set (https://no-color.org).
 
@@ -177,7 +177,7 @@ def open_bundle(path: Path | None, file: Path | None) -> tuple[Bundle, Schema]:
 
 
 def find_bundle(config: Config, path: Path | None) -> Path:
-    """Return the given path of the bundle. If no path is given, return the path in the configuration.
+    """Return the given path of a bundle. If no path is given, return the bundle path in the configuration.
 
     If the path does not exist, end the command.
     """
@@ -203,5 +203,5 @@ def print_json(value: Any) -> None:
 
 
 def count(things: Sized, name: str) -> str:
-    """Return the number of things and their name, such as `1 rule` or `2 rules`."""
+    """Return a text that contains a number and a noun, such as `1 rule` or `2 rules`."""
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

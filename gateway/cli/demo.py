@@ -1,4 +1,4 @@
-"""The demo runs a gateway that forwards calls to the built-in emulator, and prints examples of calls."""
+"""The demo. It runs a gateway that forwards calls to the built-in emulator. It also prints example calls."""
 
 from __future__ import annotations
 

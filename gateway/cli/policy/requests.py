@@ -62,7 +62,7 @@ def explain(
 
 
 def _read(request_file: Any) -> tuple[str, str]:
-    """Return the text of a file, and the file name that error messages contain."""
+    """Return the text of a file, and the name of the file. Error messages show this name."""
     try:
         return request_file.read(), request_file.name
     except UnicodeDecodeError as error:
