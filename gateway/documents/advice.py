@@ -24,9 +24,9 @@ _MAX_LINE = 1000
 
 
 def advise_on_line(lines: Sequence[str], line: int) -> str:
-    """Return advice (`; …`) on how to quote the value in a line.
+    """Return advice on how to quote the value in a line.
 
-    The advice is empty if YAML reads the value as one text.
+    The advice starts with `; `. It is empty if YAML reads the value as one text.
 
     Args:
         lines: the lines of the file.
@@ -44,7 +44,10 @@ def advise_on_line(lines: Sequence[str], line: int) -> str:
 
 
 def advise_on_tag(lines: Sequence[str], line: int) -> str:
-    """Return advice (`; …`) on a value that starts with `!`. YAML reads such a value as a tag."""
+    """Return advice on a value that starts with `!`. YAML reads such a value as a tag.
+
+    The advice starts with `; `.
+    """
     advice = advise_on_line(lines, line)
     return advice if _TAG in advice else "; put a value that starts with ! in quotes"
 

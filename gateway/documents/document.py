@@ -37,7 +37,7 @@ class SourceFile:
     lines: Sequence[str] = field(repr=False)
 
     def position(self, line: int, column: int) -> Position:
-        """Return the position of a line and a column in the file. Both numbers start at 1."""
+        """Return the Position for a line number and a column number of the file. Both numbers start at 1."""
         source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return Position(self.name, line, column, source)
 
@@ -47,7 +47,8 @@ class Document:
     """One YAML document.
 
     Attributes:
-        value: the content of the document, made of dicts with text keys, lists and scalars.
+        value: the content of the document. It consists of dicts, lists and scalars. The keys of dicts are
+            texts.
         file: the name of the file, as shown in error messages.
     """
 

@@ -39,7 +39,7 @@ _TEXT = f"{_YAML}str"
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]  # the C loader, if it is installed
-    """Loads every plain scalar as text with the tag `_PLAIN`. `_scalar` then determines the type."""
+    """Loads every plain scalar as text with the tag `_PLAIN`. `_NodeReader._scalar` determines the type."""
 
     yaml_implicit_resolvers: ClassVar[dict[str | None, Any]] = {None: [(_PLAIN, re.compile(""))]}
 
@@ -63,7 +63,7 @@ def load_documents(text: str, file: str) -> list[Document]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, source: SourceFile) -> Fault:
-    """Return a fault for an error of the YAML parser. The fault contains advice."""
+    """Return a fault that describes an error of the YAML parser. The message may contain advice."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Fault(Position(source.name), "", f"not valid YAML: {error.problem or error}")
@@ -144,7 +144,7 @@ class _NodeReader:
         text = node.value
         at = self._at(node)
         self._texts[path] = Scalar((at.line, at.column), node.style or "", text)
-        if node.tag == _TEXT:  # a quoted scalar, a block scalar or a scalar with a tag
+        if node.tag == _TEXT:  # the scalar is quoted, is a block scalar or has the tag `!!str`
             return text
         if text in _WORDS:
             return _WORDS[text]

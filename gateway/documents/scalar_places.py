@@ -1,8 +1,8 @@
 """Converts positions in the value of a scalar to positions in the file.
 
 YAML removes indentation, quotes and escapes, and joins the lines of most scalars
-(https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions). So a character has
-different positions in the value and in the file. Lines and columns start at 1.
+(https://yaml.org/spec/1.2.2/#chapter-8-block-style-productions). So a character can
+have different positions in the value and in the file. Lines and columns start at 1.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _in_literal(lines: Sequence[str], start: Place, within: Place) -> Place:
 
 
 def _indent(lines: Sequence[str], header: int) -> int:
-    """Return the indentation of a block scalar: the indentation of its first line that is not empty.
+    """Return the indentation of a block scalar. The first line that is not empty has this indentation.
 
     Args:
         lines: the lines of the file.
@@ -72,7 +72,7 @@ def _leading(line: str) -> int:
 
 
 def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
-    """Return the position in the file for a position in a scalar whose lines are joined.
+    """Convert a position in the value of a scalar to the position in the file. The scalar's lines are joined.
 
     The function iterates over the characters of the value up to the position `within`. In the value, a line
     break of the file is a space, and an empty line of the file is a line break.
@@ -93,7 +93,10 @@ def _in_folded(lines: Sequence[str], scalar: Scalar, within: Place) -> Place:
 
 
 def _characters(lines: Sequence[str], start: Place, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a scalar whose lines are joined, and the character's position in the file."""
+    """Yield a pair for each character of a scalar whose lines are joined.
+
+    A pair contains the position of the character in the file, and the character.
+    """
     number, offset = start[0], start[1] - 1 + bool(style)
     indent = 0
     if style == ">":
@@ -123,9 +126,10 @@ def _join(place: Place, breaks: int) -> Iterator[tuple[Place, str]]:
 
 
 def _decode(text: str, number: int, offset: int, style: str) -> Iterator[tuple[Place, str]]:
-    """Yield each character of a scalar in one line of the file, and the character's position in the file.
+    """Yield a pair for each character that a scalar has in one line of the file.
 
-    An escape sequence counts as one character.
+    A pair contains the position of the character in the file, and the character. An escape
+    sequence counts as one character.
     """
     while offset < len(text):
         length = 1

@@ -1,13 +1,14 @@
 """Functions that policies have in addition to the functions of CEL.
 
 The gateway computes these functions outside of the engine, because the engine never
-releases the arguments that it passes to a Python function (see calls.py). In a loop,
-the gateway can only compute a function whose arguments are texts. So a function that also
-has list or map arguments is defined in CEL, too. The definition is used when a list or map
-argument depends on a loop.
+releases the arguments that it passes to a Python function (see calls.py). If an
+argument depends on a loop, the gateway can only compute the function if this argument is a
+text. So a function that has list or map arguments also has a definition in CEL. The
+definition is used when a list or map argument depends on a loop.
 
 For any argument, a function returns a result or raises an error. It never hangs.
-`FUNCTIONS` describes each function and contains examples, which are run as tests.
+`FUNCTIONS` contains a description and examples of each function. The examples are run as
+tests.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Toolbox:
     """The dependencies of the functions.
 
     Attributes:
-        link_class: the class of LINK_TYPE in the pool that expressions are checked against.
+        link_class: the class of the message type LINK_TYPE. The class belongs to the descriptor pool that
+            expressions are checked against.
         patterns: the patterns of the bundle.
         hosts: the host names of Object Storage.
         limits: the limits on the inputs of expressions.
@@ -63,12 +65,12 @@ class Overload:
 
     Attributes:
         id: the ID of the overload, unique among all functions.
-        parameters: the types of the parameters, by name and in the order of the call.
+        parameters: the types of the parameters, keyed by name. The order is the order in a call.
         returns: the type of the result.
         compute: a function that takes the Toolbox and returns the Python implementation of the overload.
-        definition: a CEL expression over the parameters that returns the same result; None if all
-            parameters are texts. The definition evaluates each argument at least once. So the call fails if
-            the evaluation of an argument fails.
+        definition: a CEL expression over the parameters that returns the same result; None if the
+            overload has no list or map parameter. The definition evaluates each argument at least once. So the
+            call fails if the evaluation of an argument fails.
     """
 
     id: str
@@ -91,7 +93,7 @@ class Function:
         name: the name that expressions use.
         form: a call of the function, as human-readable text.
         gives: a description of the result, as human-readable text.
-        examples: expressions that call the function and are true.
+        examples: expressions that call the function. Each expression evaluates to true.
         overloads: the overloads of the function.
         is_member: whether the function is called on its first parameter, as in `text.glob(pattern)`.
     """
@@ -133,7 +135,7 @@ def in_any_cidr(address: str, networks: Sequence[str]) -> bool:
         ValueError: the address or one of the networks is not valid.
     """
     parsed = ipaddress.ip_address(address)
-    parsed_networks = [_network(network) for network in networks]  # reports each invalid network
+    parsed_networks = [_network(network) for network in networks]  # fails if any network is invalid
     return any(parsed in network for network in parsed_networks)
 
 
@@ -168,7 +170,10 @@ def _version(text: str) -> Version:
 
 
 def missing_labels(labels: Mapping[str, str], required: Sequence[str]) -> list[str]:
-    """Return the required keys that are absent or have an empty value, in the order of `required`."""
+    """Return the keys in `required` that `labels` does not contain or maps to an empty text.
+
+    The order of the result is the order of `required`.
+    """
     return [key for key in required if key not in labels or not labels[key]]
 
 
@@ -327,9 +332,9 @@ _IN_EITHER = Overload(
     returns=_TRUTH,
     compute=lambda _: in_either_cidr,
 )
-"""The overload for calls of `inCidr` in which the second argument has a dynamic type.
+"""The overload for a call of `inCidr` if the type of the argument `networks` is dynamic.
 
-At evaluation, the second argument is a text or a list.
+At evaluation, `networks` is a text or a list.
 """
 
 OVERLOADS: Mapping[str, Overload] = (
@@ -340,10 +345,10 @@ OVERLOADS: Mapping[str, Overload] = (
         for name in ("matches", "matches_string")
     }
 )
-"""The overloads that the gateway computes, by ID.
+"""The overloads that the gateway computes, keyed by ID.
 
-The mapping also contains `matches`, which is a function of CEL, because the engine would
-compile the pattern at each evaluation.
+The mapping also contains `matches`, although it is a function of CEL. If the engine computed
+`matches`, it would compile the pattern at each evaluation.
 """
 
 _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
@@ -351,7 +356,7 @@ _FIELDS = {_TRUTH.name(): "truths", _INT.name(): "numbers", LINK_TYPE: "links"}
 FIELDS: Mapping[str, str] = {
     name: _FIELDS[form.returns.name()] for name, form in OVERLOADS.items() if form.returns.name() in _FIELDS
 }
-"""The ID of an overload → the name of the field of a table that contains the results of this overload."""
+"""Maps the ID of an overload to a field name. A table contains the results of the overload in this field."""
 
 OWN_NAMES = frozenset(function.name for function in FUNCTIONS)
 
@@ -359,7 +364,7 @@ COMPUTED_NAMES = OWN_NAMES | {"matches"}
 """The names of the functions that the gateway computes."""
 
 PATTERN_KINDS = {"matches": "regex", "fullMatch": "regex", "glob": "glob"}
-"""The functions whose argument is a pattern → the kind of the pattern.
+"""The kinds of patterns, keyed by the name of the function. Each function has a pattern as an argument.
 
 The pattern has to be known when the bundle is loaded.
 """

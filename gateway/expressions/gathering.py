@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Any:
-    """Return the expression `range.map(variable, [argument, …])`. For several loops, the maps are nested.
+    """Return an expression that returns the arguments of a call for all iterations of the loops.
+
+    The expression has the form `range.map(variable, [argument, …])`. For several loops, the `map` macros
+    are nested.
 
     Args:
-        checked: the expression that contains the call, a cel.expr.CheckedExpr.
-        given: the arguments of the call that depend on loops.
+        checked: the cel.expr.CheckedExpr that contains the call.
+        given: those arguments of the call that depend on loops.
         names: the names that the arguments may refer to.
         loops: the loops around the call, from the outermost to the innermost.
     """
@@ -42,12 +45,15 @@ def gather(checked: Any, given: list[Node], names: Names, loops: tuple[Loop, ...
 
 
 def turn_names(names: Names) -> dict[str, str]:
-    """Return the names that loop variables have in `Activation.turn`, by the name in the expression."""
+    """Return the names that loop variables have in `Activation.turn`.
+
+    The keys are the names of the loop variables in the expression.
+    """
     return {name: one for name, one in names.items() if isinstance(one, str)}
 
 
 def bound_among(node: Node, names: Names, found: Mapping[str, Bound] | None = None) -> dict[str, Bound]:
-    """Return the policy's variables that a part needs, directly or through other variables.
+    """Return the policy's variables that a part of an expression needs, directly or through other variables.
 
     A variable comes after the variables that it depends on.
 

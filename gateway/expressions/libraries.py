@@ -1,7 +1,7 @@
 """The extensions of the engine and the functions that policies may use.
 
-When a bundle is loaded, an expression that calls any other function is refused, because
-the cost of the function is not known (see cost_estimator.py).
+When a bundle is loaded, an expression that calls a function outside of `KNOWN` is refused,
+because the cost of such a function is not known (see cost_estimator.py).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _FOR_AUTHORS = ("strings", "math", "optional", "encoders", "lists", "sets", "two-var-comprehensions")
 
 AUTHORS = cel.NewEnvConfigFromYaml("extensions:\n" + "".join(f"- name: {name}\n" for name in _FOR_AUTHORS))
-"""The configuration of the engine for expressions as their authors write them."""
+"""The configuration of the engine for the expressions that authors write."""
 
 COMPOSED = cel.NewEnvConfigFromYaml(
     "extensions:\n" + "".join(f"- name: {name}\n" for name in (*_FOR_AUTHORS, "bindings"))
 )
-"""The configuration for expressions that are composed of authors' expressions.
+"""The configuration of the engine for expressions that the gateway composes of authors' expressions.
 
 It adds `cel.bind` to the configuration for authors.
 """
@@ -56,17 +56,17 @@ KNOWN = frozenset(_OPERATORS | _STANDARD | _EXTENSIONS | OWN_NAMES)
 
 _WRITTEN = {
     "cel.@mapInsert": "transformMap"
-}  # a function that the engine does not have → the macro that expands to this function
+}  # Each key is a function that the engine does not have. The value is the macro that expands to it.
 
 
 def find_refused(root: Node) -> Iterator[tuple[Node, str]]:
-    """Yield each part of an author's expression that is not allowed, and the reason."""
+    """Find the parts of an author's expression that are not allowed. Yield each part and the reason."""
     for node in walk(root):
         if node.WhichOneof("expr_kind") == "call_expr" and node.call_expr.function not in KNOWN:
             name = _WRITTEN.get(node.call_expr.function, f"the function {node.call_expr.function}")
             yield node, f"{name} is not available to policies"
         elif node.WhichOneof("expr_kind") == "comprehension_expr" and is_variable_binding(node):
-            # The macro expands to `cel.bind`. A loop that runs before `cel.bind` can overwrite the value.
+            # These macros expand to `cel.bind`. A loop that runs before `cel.bind` can overwrite the value.
             message = (
                 "sortBy, optMap and optFlatMap are not available to policies; use sort, orValue or a variable"
             )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Linker:
-    """Prepares one expression for evaluation. The checked form in the editor is changed in place."""
+    """Prepares one expression for evaluation. The editor's checked form is changed in place."""
 
     def __init__(self, editor: Editor, calls: Calls, environment: cel.Env) -> None:
         """Create a linker for one expression.
@@ -58,7 +58,7 @@ class Linker:
         self._found: dict[str, ExternalCall] = {}
 
     def link(self) -> Executable:
-        """Return the executable.
+        """Prepare the expression, and return it as an Executable.
 
         Raises:
             ExpressionError: a call cannot be computed outside of the engine.
@@ -71,7 +71,7 @@ class Linker:
         return Executable(compiled, tuple(self._found.values()), test, may_hold_null=may_hold_null)
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
-        """Replace the calls in a part. Inner calls are replaced before outer calls.
+        """Replace the calls in a part of the expression. Inner calls are replaced before outer calls.
 
         Args:
             node: the part of the expression.
@@ -108,9 +108,9 @@ class Linker:
     def _sort(self, node: Node, values: ValueSource | None) -> None:
         """Sort the keys of a map before a loop iterates over the map.
 
-        Without sorting, the order differs between processes. If the gateway can read the map without the
-        engine, the gateway sorts the keys once for all loops. If not, the engine sorts the keys, but only
-        for a loop that builds a list. The order has no effect on the result of other loops. A loop that has
+        Without sorting, the order of the keys differs between processes. If the gateway can read the map
+        without the engine, the gateway sorts the keys once for all loops. If not, the engine sorts the keys,
+        but only for a loop that builds a list. The order has no effect on the result of other loops. A loop that has
         two variables and builds no list is never changed.
 
         Args:
@@ -154,7 +154,7 @@ class Linker:
             self._editor.set_name(node, added.name)
 
     def _collector(self, given: list[Node], names: Names, loops: tuple[Loop, ...]) -> Read | None:
-        """Return a function that reads the arguments for all iterations at once.
+        """Return a function that reads the arguments of a call for all iterations at once.
 
         Return None if the gateway can read all arguments without the engine, or if the type
         of an argument is not known to be text.
@@ -170,7 +170,7 @@ class Linker:
     def _argument(self, node: Node, names: Names, shape: str) -> ValueSource:
         """Return the source of the value of an argument.
 
-        If the value does not have the shape at evaluation (see shape_of), the evaluation fails.
+        If the value does not have the given shape (see shape_of), the evaluation fails.
         """
         found = self._source(node, names)
         if is_of_shape(self._editor.type_of(node), shape):
@@ -185,7 +185,7 @@ class Linker:
         return ValueSource(f"{shape} {found.key}", read, found.turns)
 
     def _source(self, node: Node, names: Names) -> ValueSource:
-        """Return the source of the value of a part.
+        """Return the source of the value of a part of the expression.
 
         The source uses the engine only if the gateway cannot read the value without the engine.
         """
@@ -209,7 +209,8 @@ def _loops_around(needed: frozenset[str], loops: dict[str, Loop]) -> tuple[Loop,
 
     Args:
         needed: the names of the needed loop variables, as in `Activation.turn`.
-        loops: all loops around the part of the expression, by the names of their variables.
+        loops: all loops around the part of the expression. The keys are the names of loop variables in
+            `Activation.turn`.
     """
     found: list[Loop] = []
     for loop in reversed(dict.fromkeys(loops.values())):
@@ -235,7 +236,7 @@ def _turns_of(node: Node, names: Names) -> frozenset[str]:
 
 
 def _alone(checked: Any, node: Node, names: Names) -> Any:
-    """Return a part as a separate expression, in which the needed variables of the policy are bound."""
+    """Return a part as a separate expression. It binds the variables of the policy that the part needs."""
     alone = part_of(checked, node)
     rename(alone, alone.expr, turn_names(names))
     for name, bound in reversed(bound_among(node, names).items()):

@@ -1,9 +1,11 @@
-"""Patterns of policies: RE2 expressions and globs, compiled when a bundle is loaded.
+"""The patterns of policies. A pattern is an RE2 expression or a glob.
+
+All patterns are compiled when a bundle is loaded.
 
 CEL's own `matches` compiles its pattern at each evaluation, and accepts an invalid
 pattern when the expression is loaded. A regular expression engine with backtracking
 could hang on a text of a request. RE2 needs linear time. It does not support
-look-around and back-references. So a pattern that contains one of them is refused.
+look-around or back-references. So a pattern that contains one of them is refused.
 https://github.com/google/re2/wiki/Syntax
 """
 
@@ -18,8 +20,8 @@ Kind: TypeAlias = Literal["regex", "glob"]
 MAX_PATTERN = 1024
 """The maximum number of characters of a pattern."""
 
-# The default of RE2. With less memory, RE2 would drop the states of a large pattern and compute these states
-# again for each text.
+# 8 MiB is the default of RE2. With less memory, RE2 would drop the states of a large pattern and compute
+# these states again for each text.
 _MAX_MEMORY = 8 << 20
 
 

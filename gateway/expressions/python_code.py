@@ -1,12 +1,12 @@
-"""Converts parts of expressions to Python code, which the gateway evaluates without the engine.
+"""Converts parts of CEL expressions to Python code, which the gateway evaluates without the engine.
 
 The code is a Python expression that uses these names:
 
-- `v`, a dict: the values of variables and the results of calls, by name;
-- `t`, a dict: the values of loop variables in the current iteration, by name;
+- `v`, a dict: the values of variables and the results of calls, keyed by name;
+- `t`, a dict: the values of loop variables in the current iteration, keyed by name;
 - `entry(entries, key)`, a function: returns the entry of a map;
-- `undecided()`, a function: raises an error if the engine is needed;
-- `len`.
+- `undecided()`, a function: is called if the engine is needed, and raises an error;
+- `len`, the function of Python.
 
 The code raises a KeyError if a variable is missing, and an EvaluationError if a map entry is
 missing. The texts of a policy are written as Python literals (`repr`). Field names are only
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 MAX_LENGTH = 16384
-"""The maximum length of the code for one expression, in characters. Longer code is not used."""
+"""The maximum length of the Python code for one expression, in characters. Longer code is not used."""
 
 _LITERALS = {"int64_value", "string_value", "bool_value"}
 _NO_TURNS = frozenset[str]()
@@ -80,10 +80,10 @@ class CodeWriter:
         self._schema = schema
         self._bound: dict[
             int, PythonCode | None
-        ] = {}  # a variable that is used several times is written once
+        ] = {}  # the code of a variable is only written once, even if the variable is used several times
 
     def write_value(self, node: Node, names: Names) -> PythonCode | None:
-        """Return the code of a value, or None if only the engine can evaluate the value."""
+        """Return the Python code of a value, or None if only the engine can evaluate the value."""
         match node.WhichOneof("expr_kind"):
             case "ident_expr":
                 return self._name(str(node.ident_expr.name), names)
@@ -140,13 +140,16 @@ class CodeWriter:
 
 
 def write_literal(constant: Any) -> PythonCode | None:
-    """Return the code of a literal; None for a literal whose Python value differs from its CEL value."""
+    """Return the Python code of a literal; None if the literal is not an int, a string or a bool."""
     kind = constant.WhichOneof("constant_kind")
     return PythonCode(repr(getattr(constant, kind))) if kind in _LITERALS else None
 
 
 def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None:
-    """Return a function of `v` and `t` that evaluates the code; None if the code is too long or nested."""
+    """Return a function that takes `v` and `t` and evaluates the code.
+
+    Return None if the code is too long or too deeply nested.
+    """
     if len(code.text) > MAX_LENGTH:
         return None
     try:
@@ -167,7 +170,7 @@ def entry(entries: Any, key: Any) -> Any:
     """
     try:
         is_known = key in entries  # reading an absent key of a map of messages would add the key
-    except (TypeError, ValueError):  # `key` does not have the type or the range of the map's keys
+    except (TypeError, ValueError):  # `key` has the wrong type or is out of range for the map
         is_known = False
     if not is_known:
         raise EvaluationError(f'Key not found in map : "{key}"')

@@ -24,7 +24,7 @@ Read: TypeAlias = "Callable[[Activation], Any]"
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """The source of a value: a function that reads the value, with or without the engine.
+    """The source of a value. The function `read` reads the value, with or without the engine.
 
     Attributes:
         key: a text that identifies the value. Sources with equal keys read the same value.
@@ -40,7 +40,10 @@ class ValueSource:
 
 
 def compile_reader(writer: CodeWriter, node: Node, names: Names) -> ValueSource | None:
-    """Return the source of a part of an expression, or None if only the engine can evaluate the part."""
+    """Return the source of the value of a part of an expression.
+
+    Return None if only the engine can evaluate the part.
+    """
     code = writer.write_value(node, names)
     evaluate = to_function(code) if code is not None else None
     if code is None or evaluate is None:

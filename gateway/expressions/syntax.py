@@ -36,9 +36,12 @@ _INFIX = {
 _PREFIX = {"!_": "!", "-_": "-"}
 _CONDITION, _UNARY, _PRIMARY = 0, 6, 7
 UNUSED = "#unused"
-"""The name of the loop variable in the expansion of `cel.bind`, which is a loop without iterations."""
+"""The name of the loop variable in the expansion of `cel.bind`.
 
-_RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # a function → its macro
+The expansion is a loop without iterations.
+"""
+
+_RENAMED = {"math.@max": "math.greatest", "math.@min": "math.least"}  # the macros, keyed by function
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INFINITE = "1e999"
 _PLAIN_BYTES = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')

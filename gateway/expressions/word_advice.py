@@ -19,7 +19,8 @@ class WordAdvice:
     message: str
 
 
-# Texts and comments match the group `passed` and are skipped. A longer operator comes before its prefixes.
+# Texts and comments match the group `passed` and are skipped. In the group `sign`, a longer operator comes
+# before its prefixes.
 _TOKEN = re.compile(
     r"""(?P<passed>[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*)"""
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
@@ -78,7 +79,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _is_name(text: str, start: int, word: str) -> bool:
-    """Return whether a word is the name of a field or a function, as in `request.is` or `or(…)`."""
+    """Return whether a word is the name of a field or a function, as in `request.is` or `like(…)`."""
     return text[:start].rstrip().endswith(".") or (
         text[start + len(word) :].startswith("(") and word.casefold() not in {"not", "and", "or"}
     )
