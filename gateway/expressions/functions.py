@@ -69,8 +69,8 @@ class Overload:
         returns: the type of the result.
         compute: a function that takes the Toolbox and returns the Python implementation of the overload.
         definition: a CEL expression over the parameters that returns the same result; None if the
-            overload has no list or map parameter. The definition evaluates each argument at least once. So the
-            call fails if the evaluation of an argument fails.
+            overload has no list or map parameter. The definition evaluates each argument at least once. So
+            the call fails if the evaluation of an argument fails.
     """
 
     id: str

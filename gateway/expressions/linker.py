@@ -110,8 +110,8 @@ class Linker:
 
         Without sorting, the order of the keys differs between processes. If the gateway can read the map
         without the engine, the gateway sorts the keys once for all loops. If not, the engine sorts the keys,
-        but only for a loop that builds a list. The order has no effect on the result of other loops. A loop that has
-        two variables and builds no list is never changed.
+        but only for a loop that builds a list. The order has no effect on the result of other loops. A loop
+        that has two variables and builds no list is never changed.
 
         Args:
             node: the loop.
