@@ -14,7 +14,7 @@ def address_key(host: str) -> str:
     The key of an IPv4 address is the address. The key of an IPv6 address is its /64 network.
 
     Args:
-        host: the IP address of a socket's peer. Any other text is returned unchanged.
+        host: the IP address of a socket's peer. A text that is not an IP address is returned unchanged.
     """
     address = parse_host(host)
     if isinstance(address, ipaddress.IPv6Address):

@@ -22,7 +22,7 @@ class ActiveCalls:
     Each active call receives a response before the gateway stops.
 
     Attributes:
-        is_stopping: whether the gateway is stopping and should receive no new calls.
+        is_stopping: whether the gateway is stopping. A stopping gateway should receive no new calls.
         is_cut: whether the active calls were cancelled because the gateway is stopping.
     """
 

@@ -18,7 +18,7 @@ class HttpError(GatewayError):
     """An error with its own HTTP status.
 
     Attributes:
-        status: the HTTP status of the response. It replaces the HTTP status that belongs to the error code.
+        status: the HTTP status of the response. This status replaces the one that belongs to the error code.
         headers: additional headers of the response.
     """
 
@@ -67,7 +67,7 @@ def stopping_error() -> GatewayError:
     """Return the error for a call that is cancelled because the gateway is stopping."""
     task = asyncio.current_task()
     if task is not None:
-        task.uncancel()  # otherwise the response could not be sent
+        task.uncancel()  # while the task counts as cancelled, it cannot send the response
     return GatewayError(
         Code.UNAVAILABLE,
         "STOPPING",

@@ -1,4 +1,4 @@
-"""One request and its response, which are identified, traced, measured and logged together."""
+"""One request and its response. They are identified, traced, measured and logged together."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Exchange:
 
     Attributes:
         snapshot: the snapshot that serves the whole request.
-        started: the start time of the exchange, in seconds of the event loop's clock. Deadlines are counted
-            from this time.
+        started: the time of the event loop's clock when the exchange started, in seconds. Deadlines are
+            counted from this time.
         id: the request ID.
         trace_id: the ID of the trace to which the request belongs.
         facts: the facts that are added to every log line about the call.
@@ -63,8 +63,8 @@ class Exchange:
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()
-        # The event loop's clock may count only milliseconds. This precision is enough for deadlines, but not
-        # for durations.
+        # The event loop's clock may have a precision of only one millisecond. This precision is enough for
+        # deadlines, but not for durations.
         self._started_ns = time.perf_counter_ns()
         self.id = request_id(headers)
         self.span = context.tracing.start_server(name, headers, attributes)
@@ -122,7 +122,7 @@ class Exchange:
         return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
 
     def log_failure(self) -> None:
-        """Log the exception that is being handled. It is a failure of the gateway itself."""
+        """Log the exception that is being handled. The exception is a failure of the gateway itself."""
         _log.exception("call failed", extra=self._fields())
 
     def end(self, status: int | str, *, is_failure: bool) -> float:

@@ -1,6 +1,7 @@
-"""The metadata of a call, which is read from the request headers.
+"""The metadata of a call. It is read from the request headers.
 
-Only metadata with listed names is passed to the upstream.
+Metadata is passed to the upstream only if its name is in PASSED or in the argument `further` of
+MetadataReader.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # The headers that the cloud's API documents for its callers.
 PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-trace-id")
 
-# gRPC peers accept 8 KiB of metadata by default. The other 2 KiB are for the metadata
+# By default, gRPC peers accept 8 KiB of metadata. This limit leaves 2 KiB for the metadata
 # that the gateway adds.
 _MAX_METADATA_BYTES = 6 * 1024
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
@@ -34,8 +35,9 @@ _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 class MetadataReader:
     """Selects the metadata that a caller may set.
 
-    Only metadata with listed names is passed to the upstream. So the upstream receives no hop-by-hop headers,
-    no `grpc-*` headers, no headers that the gateway sets itself, and no names with `_` instead of `-`.
+    Metadata is passed to the upstream only if its name is listed in PASSED or in `further`. So the upstream
+    receives no hop-by-hop headers, no `grpc-*` headers, no headers that the gateway sets itself, and no names
+    with `_` instead of `-`.
     """
 
     def __init__(self, further: Iterable[str], header_bytes: int) -> None:
@@ -128,7 +130,7 @@ def new_request_id() -> str:
 
 
 def new_identifiers() -> dict[str, str]:
-    """Return response headers with new identifiers, for a request that has no trace."""
+    """Return response headers with a new request ID and trace ID. They are for a request without a trace."""
     request_id = new_request_id()
     return {"x-request-id": request_id, "x-server-trace-id": request_id.replace("-", "")}
 

@@ -133,7 +133,7 @@ def _header_size(name: str, value: str) -> int:
 def _choose(
     texts: Sequence[str], encode: Callable[[str], str], limit: int, space: int, overhead: int
 ) -> list[str]:
-    """Return the encoded form of the first texts that fit.
+    """Return the first texts that fit, in encoded form.
 
     If texts are omitted, the last text of the result shows the number of omitted texts.
     """
@@ -206,7 +206,7 @@ def _marker(violations: int, details: int) -> str:
 
 
 def _rank(detail: AnyMessage) -> int:
-    """Return the rank of a detail. A detail with a lower rank is kept first.
+    """Return the rank of a detail. If not all details fit, the details with lower ranks are kept.
 
     The details that identify the call and the error have the lowest ranks.
     """
@@ -217,9 +217,9 @@ def _rank(detail: AnyMessage) -> int:
 
 
 def _shorten(detail: AnyMessage, space: int) -> tuple[AnyMessage | None, int]:
-    """Return the detail, shortened if necessary, and the number of omitted violations.
+    """Return the detail and the number of omitted violations.
 
-    The returned detail is None if it cannot be shortened enough.
+    The detail is shortened if necessary. The returned detail is None if it cannot be shortened enough.
     """
     # An ErrorInfo takes at most half of the space, so that there is space for violations.
     is_info = detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
@@ -256,7 +256,7 @@ def _shorten_info(info: error_details_pb2.ErrorInfo, space: int) -> error_detail
 def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> error_details_pb2.BadRequest:
     """Return a BadRequest with the violations that fit.
 
-    The last violation may only show the number of further violations. It has priority over the others.
+    If the last violation only shows the number of further violations, it has priority over the others.
     """
     whole = list(request.field_violations)
     last = [one for one in whole[-1:] if one.reason == MORE]
@@ -269,7 +269,7 @@ def _shorten_violations(request: error_details_pb2.BadRequest, space: int) -> er
 def _count_in_info(details: Iterable[AnyMessage], violations: int) -> list[AnyMessage]:
     """Return the details, and set the number of omitted violations in the gateway's ErrorInfo.
 
-    Programs can read this number.
+    The number is an entry in the metadata of the ErrorInfo, so that programs can read it.
     """
     result = list(details)
     for index, detail in enumerate(result):

@@ -1,4 +1,4 @@
-"""The TLS files of listeners, and the faults of addresses and certificates."""
+"""The TLS files of listeners, and the faults that report unusable addresses and certificates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsEr
 def why_not_listening(listen: Address) -> OSError | None:
     """Return the system's error for an address that cannot be used; None if the address can be used.
 
-    The gRPC library does not report this error.
+    This function is needed because the gRPC library does not report this error.
     """
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -47,7 +47,7 @@ def why_not_listening(listen: Address) -> OSError | None:
 
 
 def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None]:
-    """Return the certificate chain, the private key, and the CA certificates for callers.
+    """Return the certificate chain, the private key, and the CA certificates that verify callers.
 
     The CA certificates are None if callers need no certificate.
 

@@ -87,8 +87,8 @@ class Acceptor:
         Args:
             name: the name of the listener in log lines.
             bounds: the connection limits.
-            make_connection: a function that returns the protocol object of a new connection. Its argument is
-                a callback, which the protocol object calls when the connection is lost.
+            make_connection: a function that returns the protocol object of a new connection. The argument
+                of the function is a callback. The protocol object calls it when the connection is lost.
             make_refusal: a function that returns the response for a refused connection. With TLS, no response
                 is sent.
             context: the TLS context; None for plaintext.
@@ -178,7 +178,9 @@ class Acceptor:
         return len(self._open) < self._bounds.max_connections or self._close_idle(None)
 
     def _close_idle(self, key: str | None) -> bool:
-        """Close the connection that has been idle longest; return False if no connection is idle.
+        """Close the connection that has been idle longest, and return True.
+
+        If no connection is idle, return False.
 
         Args:
             key: the key of the address whose connections may be closed; None for all addresses.
@@ -214,7 +216,7 @@ class Acceptor:
         finally:
             accepted.close()
         if not self._counts[key]:
-            del self._counts[key]  # a Counter keeps keys with the count 0
+            del self._counts[key]  # a Counter would keep the key with the count 0
         self._refused += 1
         now = asyncio.get_running_loop().time()
         if now - self._reported >= _REPORT_S:
@@ -252,7 +254,7 @@ async def _open_sockets(listen: Address) -> list[socket.socket]:
 
 
 def _open_socket(family: int) -> socket.socket | None:
-    """Return a socket, or None for an address family that this system does not support."""
+    """Return a socket of an address family; None if this system does not support the address family."""
     try:
         one = socket.socket(family, socket.SOCK_STREAM)
     except OSError:

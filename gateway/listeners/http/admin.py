@@ -29,7 +29,8 @@ class AdminListener:
         Args:
             health: the health that /readyz shows. With `?verbose`, /readyz also shows all conditions.
             metrics: the metrics that /metrics shows.
-            active: the holder of the active snapshot. /openapi.json shows the OpenAPI document of this snapshot.
+            active: the holder of the active snapshot. /openapi.json shows the OpenAPI document of the active
+                snapshot.
         """
         self._health = health
         self._metrics = metrics

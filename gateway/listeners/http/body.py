@@ -1,4 +1,4 @@
-"""The body of an HTTP request. It is read, decompressed, and checked for its type and its size."""
+"""The body of an HTTP request. The body is read and decompressed, and its type and its size are checked."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def read_body(
 
     Raises:
         HttpError: the request is refused with the HTTP status 408, 413, 415 or 417.
-        GatewayError: INVALID_ARGUMENT if the body is incomplete or malformed, or the header content-type is
-            repeated.
+        GatewayError: INVALID_ARGUMENT if the body is incomplete or malformed, or if the header
+            content-type is repeated.
     """
     if not request.body_exists:
         return b""
@@ -60,7 +60,7 @@ async def read_body(
         raise _too_large(limit_bytes)
     encoding = _read_encoding(request)
     _check_expectation(request)
-    if request.content.is_eof():  # most bodies arrive together with the head
+    if request.content.is_eof():  # most bodies arrive together with the head of the request
         body = _read_arrived(request, limit_bytes)
     else:
         body = await _receive(request, limit_bytes, receiving)
@@ -72,7 +72,7 @@ async def read_body(
 
 
 def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
-    """Return the body of a request whose whole body has arrived."""
+    """Return the body of a request. The whole body must have arrived already."""
     try:
         body = request.content.read_nowait()
     except (web.RequestPayloadError, HTTPException) as error:
@@ -114,7 +114,8 @@ async def _read_content(request: BaseRequest, limit_bytes: int) -> bytes:
 def _check_expectation(request: BaseRequest) -> None:
     """Send the response 100 Continue if the caller waits for this response.
 
-    https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1 describes this expectation.
+    The caller asks for this response with the header Expect, which is described in
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1.
     """
     expectation = request.headers.get("expect")
     if expectation is None or request.transport is None:
@@ -145,7 +146,7 @@ def _read_encoding(request: BaseRequest) -> str:
 def _decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
     """Return the content of one complete gzip member or zlib stream.
 
-    Deflate data without the zlib format is accepted too, because some clients send such data.
+    Deflate data that is not in the zlib format is accepted too, because some clients send such data.
     """
     bits = _GZIP if encoding == "gzip" else _ZLIB if data[0] & _METHOD_BITS == _DEFLATED else _RAW
     decompressor = zlib.decompressobj(bits)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.transcode import Route
 
-# All other HTTP methods share one name in metrics, so that callers cannot create an unlimited number of time
-# series.
+# The HTTP methods that metrics show by name. All other HTTP methods share one name in metrics, so that
+# callers cannot create an unlimited number of time series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _SERVER_ERROR = 500
 
@@ -49,11 +49,11 @@ class HttpExchange(Exchange):
         self.span.set_attribute("rpc.method", route.method.name)
 
     def json_path(self, path: str) -> str:
-        """Return a field path of the request with JSON names, which HTTP responses use for fields."""
+        """Return a field path of the request with JSON names. HTTP responses use JSON names for fields."""
         return path if self.method is None else to_json_path(path, descriptor_of(self.method.request))
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """Replace the field names in texts by JSON names, which HTTP responses use for fields."""
+        """Replace the field names in texts with JSON names. HTTP responses use JSON names for fields."""
         return tuple(rename_fields(text, self.json_path) for text in texts)
 
     def finish(self, status: int) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP responses of the gateway. The body is JSON, a raw body, or an error as google.rpc.Status."""
+"""The HTTP responses of the gateway. A body is JSON or raw bytes. Errors are sent as google.rpc.Status."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tree_response(tree: Any, status: int = 200) -> web.Response:
 
 
 def raw_response(body: bytes, content_type: str) -> web.Response:
-    """Return a response whose body has any content type.
+    """Return a response with a raw body. The body may have any content type.
 
     A header prevents browsers from guessing another content type.
     """

@@ -62,7 +62,7 @@ class RestListener:
             exchange.record_refusal(error)
             response = _error_response(error, exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
-            if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller left
+            if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller has left
                 raise
             response = _error_response(stopping_error(), exchange)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
@@ -142,7 +142,7 @@ class RestListener:
 
 
 def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
-    """Set the method of a request that failed before routing. The record of the call needs the method."""
+    """Set the method of a request that failed before routing, because the record of the call needs it."""
     if exchange.method is None:
         with suppress(GatewayError):
             exchange.enter(_find(parse_target(request.raw_path), exchange).route)

@@ -1,6 +1,6 @@
-"""An HTTP server with one handler, based on aiohttp's low-level server.
+"""An HTTP server that passes all requests to one handler. It uses aiohttp's low-level server.
 
-aiohttp itself responds to requests that it cannot parse. This module replaces these responses by a
+aiohttp itself responds to requests that it cannot parse. This module replaces these responses with a
 google.rpc.Status in JSON. The Status quotes no part of the request. The module also prevents tracebacks
 in the log.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 KEEPALIVE_S = 75.0
 """The number of seconds after which a connection without requests is closed."""
 HEAD_S = 10.0
-"""The maximum number of seconds for a TLS handshake, and for the head of a request."""
+"""The maximum duration of a TLS handshake, in seconds. The head of a request has the same time limit."""
 WRITE_S = 30.0
 """The number of seconds after which a connection is closed if the peer does not read the response."""
 _LINGER_S = 1.0
@@ -94,7 +94,7 @@ class HttpServer:
         """Stop listening, close idle connections, and let active requests end.
 
         Args:
-            drain_s: the time after which connections with active requests are closed, in seconds.
+            drain_s: the number of seconds after which connections with active requests are closed.
         """
         if self._server is None or self._acceptor is None:
             return
@@ -151,7 +151,7 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """An aiohttp connection that limits the time of each wait for the peer."""
+    """An aiohttp connection. Each wait for the peer has a time limit."""
 
     __slots__ = ("_on_lost", "_owner", "_timers")
 
@@ -207,8 +207,8 @@ class _Protocol(RequestHandler, Connection):
         transport = self.transport
         super().force_close()
         if transport is not None:
-            # aiohttp closes a connection after all data is sent. A peer that does not read could
-            # delay the end of the connection.
+            # aiohttp closes a connection after all data is sent. A peer that does not read the
+            # data could delay this, so a timer aborts the connection.
             self._start_timer("close", WRITE_S, transport.abort)
 
     def handle_error(
@@ -229,13 +229,17 @@ class _Protocol(RequestHandler, Connection):
     def _expect_head(self) -> None:
         """Start the timeout for the head of the next request.
 
-        The keep-alive timeout applies only to connections on which nothing arrives after a response.
+        This timeout is needed because aiohttp's keep-alive timeout applies only to connections on which
+        nothing arrives after a response.
         """
         if "head" not in self._timers:
             self._start_timer("head", HEAD_S, self.force_close)
 
     def _refuse_bytes(self) -> None:
-        """Close a connection whose bytes the parser cannot read. If no request is active, respond first."""
+        """Close the connection because the parser cannot read the received bytes.
+
+        If no request is active, an error response is sent first.
+        """
         if self._is_waiting() and self.transport is not None:
             self.transport.write(to_bytes(self._owner.refuse(_MALFORMED)))
         self.force_close()
@@ -261,7 +265,7 @@ def _parse_error(error: BaseException | None) -> HttpError:
 
 
 def to_bytes(response: web.Response) -> bytes:
-    """Return the bytes of a response. The response has a header that closes the connection."""
+    """Return the bytes of a response. The header `Connection: close` is added."""
     body = response.body
     if not isinstance(body, bytes):
         raise TypeError("only a response whose body is bytes")
@@ -279,6 +283,6 @@ def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
         if roots is not None:
             context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
             context.verify_mode = ssl.CERT_REQUIRED
-    except ssl.SSLError as error:  # valid PEM files that OpenSSL refuses, such as a key that is too short
+    except ssl.SSLError as error:  # OpenSSL refuses some valid PEM files, such as a key that is too short
         raise tls_fault(tls, section, error.reason or "cannot be used") from error
     return context

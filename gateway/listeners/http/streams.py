@@ -1,8 +1,8 @@
 """Response streams over HTTP. The format is server-sent events if the caller accepts them, otherwise NDJSON.
 
-After the first message, an error can no longer change the HTTP status. So the last element of the stream is a
-google.rpc.Status that describes the error. In NDJSON, the key "@type" distinguishes the Status from a
-response message. In server-sent events, the Status is an event of the type `error`.
+If an error occurs after the first message, the HTTP status can no longer be changed. Then the last element of
+the stream is a google.rpc.Status that describes the error. In NDJSON, the key "@type" distinguishes the
+Status from a response message. In server-sent events, the Status is an event of the type `error`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Framing(Protocol):
         ...
 
     def frame_error(self, status: bytes) -> bytes:
-        """Return the bytes to send for the last Status of the stream. The argument is the Status as JSON."""
+        """Return the bytes to send for the Status that ends a stream. The argument is the Status as JSON."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The gRPC listener. It serves all services of the descriptors without generated code."""
+"""The gRPC listener. It serves all services of the descriptors, and needs no generated code."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class RpcListener(grpc.GenericRpcHandler):
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
         if not done and self._peers is not None:
-            self._peers.close_others(self._unread.peers())  # otherwise unfinished handshakes delay the stop
+            self._peers.close_others(self._unread.peers())  # unfinished handshakes would delay the stop
         await stopping
         if self._watching is not None:
             self._watching.cancel()
@@ -161,7 +161,7 @@ class RpcListener(grpc.GenericRpcHandler):
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
-        """Report the call after the `with` block. If the block raises an error, end the call."""
+        """Report the call after the `with` block. If the block raises an exception, end the call."""
         code = Code.CANCELLED
         self._unread.begin(rpc_context)
         try:

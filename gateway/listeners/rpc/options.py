@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from gateway.config import Grpc, Limits
 
 HEAD_S = 10.0
-"""The maximum number of seconds for the TLS handshake, and for the HTTP/2 handshake, of a connection."""
+"""The maximum duration of a TLS handshake, in seconds. The HTTP/2 handshake has the same time limit."""
 _KEEPALIVE_S = 60.0
 _GRACE_S = 10.0
 
 _OVERSIZE = 2
-"""The size limit of the gRPC library for requests, divided by the size limit of the gateway.
+"""The gRPC library's size limit for requests, as a multiple of the gateway's size limit.
 
-If the size of a request is between the two limits, the library reads the request. So the gateway can refuse
-the request with error details.
+If the size of a request is between the two limits, the gRPC library reads the request. So the gateway can
+refuse the request with error details.
 """
 
 
@@ -28,7 +28,7 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         (
             "grpc.so_reuseport",
             0,
-        ),  # otherwise another process could open the same port, and would receive some of the calls
+        ),  # with the value 1, another process could open the same port and receive some of the calls
         ("grpc.max_receive_message_length", _OVERSIZE * limits.body_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.absolute_max_metadata_size", limits.header_bytes),

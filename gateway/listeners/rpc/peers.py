@@ -3,7 +3,7 @@
 The gRPC library limits the total number of connections, but not the number of connections from one address.
 The gRPC library has no Python function that closes a connection. But the sockets of the connections are file
 descriptors of this process. This module finds a socket by its local port, and shuts the socket down through
-a duplicate of the file descriptor. Then the library behaves as if the peer had closed the connection.
+a duplicate of the file descriptor. Then the gRPC library behaves as if the peer had closed the connection.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class PeerConnections:
                 _log.warning("gRPC connections cannot be listed", extra={"reason": error.strerror})
 
     def enforce(self) -> int:
-        """Close the newest connections of each address that exceeds the limit.
+        """Close the newest connections of each address that has too many connections.
 
         Return the number of closed connections.
         """
@@ -101,7 +101,8 @@ class PeerConnections:
     def _update(self) -> None:
         """Update the known connections.
 
-        The number of a closed file descriptor may have been reused. So the inodes are compared too.
+        The number of a closed file descriptor may have been reused for another file. So the inodes are
+        compared too.
         """
         found: dict[int, os.stat_result] = {}
         for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
@@ -148,7 +149,7 @@ class PeerConnections:
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
     """Yield a socket for a duplicate of a file descriptor.
 
-    The gRPC library may close the original file descriptor at any time.
+    A duplicate is used because the gRPC library may close the original file descriptor at any time.
     """
     one = socket.socket(fileno=os.dup(descriptor))
     try:

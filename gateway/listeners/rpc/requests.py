@@ -50,7 +50,8 @@ def parse_request(method: Method, data: bytes) -> Message:
     """Parse the request message of a call.
 
     Raises:
-        GatewayError: the message is malformed, or has unknown fields. No rule could evaluate unknown fields.
+        GatewayError: the message is malformed, or has unknown fields. Unknown fields are refused because no
+            policy rule could evaluate them.
     """
     try:
         message = method.request.FromString(data)

@@ -46,7 +46,7 @@ class UnreadReplies:
         self._max_unread = max_unread
         self._timeout_s = timeout_s
         self._timers: dict[Any, asyncio.TimerHandle] = {}
-        self._sent: dict[Any, float] = {}  # the first call has waited longest
+        self._sent: dict[Any, float] = {}  # in the order of sending, so the first call has waited longest
 
     def begin(self, context: Any) -> None:
         """Start the time limit of a call."""
@@ -76,7 +76,7 @@ class UnreadReplies:
         self.close(*peer_address(context.peer()))
 
 
-@lru_cache(maxsize=1024)  # each call asks, and all calls of a connection have the same peer
+@lru_cache(maxsize=1024)  # every call needs the address, and all calls of a connection have the same peer
 def peer_address(peer: str) -> tuple[str, int]:
     """Return the IP address and the port of a peer.
 
