@@ -40,7 +40,7 @@ class Bundle:
     Attributes:
         hash: the hash of the files of the bundle, as `sha256:…`.
         documents: the documents of the bundle.
-        programs: the compiled bindings of each method, by the full name of the method.
+        programs: the compiled bindings of each method. The keys are the full names of the methods.
     """
 
     hash: str
@@ -57,7 +57,7 @@ class Bundle:
 
     @property
     def suites(self) -> Mapping[str, Suite]:
-        """The tests of the bundle, by file name."""
+        """The tests of the bundle. The keys are file names."""
         return {name: suite for name, (suite, _) in self.documents.suites.items()}
 
 
@@ -90,7 +90,7 @@ def load_bundle(
 
 
 class _Linker:
-    """Resolves the names that documents of a bundle refer to, compiles the bindings and collects faults."""
+    """Resolves the references between the bundle's documents, compiles the bindings and collects faults."""
 
     def __init__(self, documents: Documents, schema: Schema, hosts: Hosts, limits: InputLimits) -> None:
         self.faults: list[Fault] = []
@@ -217,7 +217,8 @@ class _Linker:
     def _missing(self, document: Document, path: Path, name: str, kind: str) -> None:
         """Report a reference to a document that does not exist.
 
-        Nothing is reported if a file could not be read or is empty, or if a refused document has the name.
+        Nothing is reported if a refused document has the name that the reference contains. Nothing is
+        reported either if a file of the bundle could not be read or is empty.
         """
         known: dict[str, Iterable[str]] = {
             "policy": self._documents.policies,

@@ -17,7 +17,8 @@ class BundleFiles:
     """The files of a bundle.
 
     Attributes:
-        texts: the text of every YAML file, by the path of the file relative to the root of the bundle.
+        texts: the text of every YAML file. The keys are the paths of the files, relative to the root of the
+            bundle.
         signature: the text of the detached signature; None if the bundle has no signature.
         sums: the text of the file that lists the expected files and their hashes; None if the bundle has no
             such file.
@@ -29,7 +30,7 @@ class BundleFiles:
 
     @property
     def hash(self) -> str:
-        """The SHA-256 hash over every name, every text and the sums, as `sha256:…`.
+        """The SHA-256 hash over the paths and texts of the YAML files and over the sums, as `sha256:…`.
 
         The signature is excluded, because it signs the hash.
         """
@@ -42,5 +43,5 @@ class BundleFiles:
     def _parts(self) -> Iterator[str]:
         for name in sorted(self.texts):
             yield from (name, self.texts[name])
-        if self.sums is not None:  # always the last part, under a fixed name
+        if self.sums is not None:  # the sums are always hashed last, under a fixed name
             yield from (SUMS_NAME, self.sums)

@@ -39,7 +39,8 @@ class BindingSource:
     """The documents that one binding is compiled from.
 
     Attributes:
-        parameters: the values of the parameters, by name. The values of Params documents are included.
+        parameters: the values of the parameters. The keys are the names of the parameters. The values of
+            Params documents are included.
     """
 
     policy: tuple[Policy, Document]
@@ -59,7 +60,7 @@ class Compiler:
         self.faults: list[Fault] = []
 
     def compile(self, method: Method, source: BindingSource, container: str) -> CompiledBinding | None:
-        """Return the compiled binding, or None if faults were found and added to `faults`.
+        """Return the compiled binding. If faults are found, add them to `faults` and return None.
 
         Args:
             method: the method that the binding is compiled for.

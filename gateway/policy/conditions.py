@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def read_condition(binding: CompiledBinding, activation: Activation) -> tuple[bool, Violation | None]:
-    """Return whether a binding applies, and a violation or None.
+    """Return two values: whether a binding applies, and a violation or None.
 
-    If the condition cannot be evaluated, the binding applies and the violation reports the error.
+    If the condition of the binding cannot be evaluated, the binding applies and the violation reports the
+    error. The second value is None if the binding has no condition, or if the condition can be evaluated.
     """
     if binding.when is None:
         return True, None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from gateway.schema import Schema
 
-_MAX_TEXT = 500  # the maximum length of a rule's message or fix, which may contain values of a request
+_MAX_TEXT = 500  # the maximum length of a message or a fix. Both may contain values of a request.
 
 
 class Decider:

@@ -61,7 +61,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """A field that a policy set, or would set if its binding were not an auditing binding.
+    """The change of a field by a policy. If the binding is an auditing binding, the change is not made.
 
     Attributes:
         policy: the name of the policy.
@@ -86,7 +86,7 @@ class MutatedRequest(NamedTuple):
     """A request after all mutations.
 
     Attributes:
-        input: the input of the policies, which contains the request before any mutation.
+        input: the input of the policies. It contains the request before any mutation.
         request: the request message after all mutations; the original message if no mutation was made.
         mutations: the mutations in the order in which they were made.
         errors: the violations that report failed mutations and failed evaluations of binding conditions.
@@ -108,11 +108,11 @@ class MutatedRequest(NamedTuple):
 
     @property
     def mutated_input(self) -> PolicyInput:
-        """The input of the rules, which contains the mutated request."""
+        """The input of the rules. It contains the mutated request."""
         return self.input if self.request is self.input.request else self.input._replace(request=self.request)
 
     def name_policies(self, violations: Sequence[FieldViolation]) -> list[FieldViolation]:
-        """Return the violations, and add the name of the policy if a policy set the field of a violation.
+        """Return the violations. If a policy set the field of a violation, add the name of the policy.
 
         The name shows the caller that the policy caused the violation.
         """
@@ -151,7 +151,7 @@ class Decision:
 
     @property
     def input(self) -> PolicyInput:
-        """The input of the policies, which contains the request before any mutation."""
+        """The input of the policies. It contains the request before any mutation."""
         return self.mutated_request.input
 
     @property

@@ -37,8 +37,9 @@ class Enforcement:
 
     Attributes:
         rules: the name of every rule, as `<policy>/<rule>`.
-        bindings: the action of each binding, by the name of the binding.
-        applied: the names of the rules that bindings apply to each method, by the full name of the method.
+        bindings: the action of each binding. The keys are the names of the bindings.
+        applied: the names of the rules that bindings apply to each method. The keys are the full names of the
+            methods.
         denying: the full names of the methods that have at least one rule under a denying binding.
     """
 

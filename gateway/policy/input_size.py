@@ -47,7 +47,7 @@ class InputSize:
     def _checks(self, descriptor: Descriptor) -> dict[str, Check]:
         checks = self._types.get(descriptor.full_name)
         if checks is None:
-            checks = self._types[descriptor.full_name] = {}  # stored first: a type may contain itself
+            checks = self._types[descriptor.full_name] = {}  # stored first, because a type may contain itself
             for field in descriptor.fields:
                 if _is_open_field(field, set()):
                     checks[field.name] = self._field(field)

@@ -14,10 +14,10 @@ _SEPARATOR = re.compile(r"[./]+")
 
 
 def suggest_method(name: str, known: Iterable[str]) -> str:
-    """Return the text `; did you mean …?` for the most similar method, or an empty text.
+    """Return the text `; did you mean …?` with the most similar name, or an empty text if no name is similar.
 
-    The name may omit the package, as in `ImageService/Create`, or the package and the service, as in
-    `Create`.
+    The misspelt name may omit the package, as in `ImageService/Create`. It may also omit both the package and
+    the service, as in `Create`.
     """
     known = list(known)
     words = _words(name)

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 CONDITION = "when"
-"""The value of `Violation.rule` if the condition of a binding, not a rule, cannot be evaluated."""
+"""The value of `Violation.rule` if the condition of a binding cannot be evaluated."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -198,9 +198,9 @@ class PolicySpec(Part):
     """The methods, variables, rules and mutations of a policy.
 
     Attributes:
-        methods: the patterns that the full names of the methods match. In a pattern, `*` matches any text.
-        variables: the CEL expressions that the rules share, by variable name. A variable may use the
-            variables that are declared before it.
+        methods: the patterns for the full names of the methods. In a pattern, `*` matches any text.
+        variables: the CEL expressions that the rules share. The keys are the names of the variables. A
+            variable may use the variables that are declared before it.
     """
 
     methods: list[str] = Field(min_length=1, description="Full names of methods; `*` matches any text.")
@@ -233,8 +233,8 @@ class BindingSpec(Part):
         when: the CEL condition on a request; the binding applies to the requests that meet it.
         params_from: the names of the Params documents whose values the binding uses. If two documents have
             the same key, the later document in the list overrides the earlier one.
-        params: the binding's own values, by key. These values override the values of the Params documents.
-            Expressions read all values as `params.<key>`.
+        params: the binding's own values. The keys are the names of the parameters. These values override the
+            values of the Params documents. Expressions read all values as `params.<key>`.
     """
 
     policy: Name
@@ -270,7 +270,8 @@ class WaiverSpec(Part):
         when: the CEL condition on a request; without a condition, the waiver applies to all requests.
         owner: the name of the person or team that is responsible for the waiver.
         ticket: the reference to the ticket in which the waiver was agreed.
-        expires: the time from which the waiver has no effect; a date means 00:00 UTC.
+        expires: the time from which the waiver has no effect. A date without a time means 00:00 UTC on this
+            date.
     """
 
     binding: Name

@@ -50,8 +50,9 @@ class _Mutator:
     def _note(self, binding: CompiledBinding) -> bool:
         """Return whether a binding applies, and record each binding that applies.
 
-        If the condition cannot be evaluated, the result is false, but the binding is recorded. A recorded
-        binding remains recorded, even if the condition of the binding is false after a later mutation.
+        If the condition of the binding cannot be evaluated, the result is false, but the binding is recorded.
+        A recorded binding remains recorded, even if the condition of the binding is false after a later
+        mutation.
         """
         applies, doubt = read_condition(binding, self._activation)
         if applies:

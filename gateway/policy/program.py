@@ -65,7 +65,7 @@ class CompiledMutation:
     """A compiled mutation.
 
     Attributes:
-        name: the name `set[<index>]`. Violations contain this name instead of a rule's name.
+        name: the name of the mutation: `set[<index>]`. Violations contain this name instead of a rule's name.
     """
 
     name: str
@@ -118,7 +118,7 @@ class CompiledBinding:
 
     @property
     def steps(self) -> int:
-        """The cost, in steps, of a request that breaks every rule. See cost_estimator.py."""
+        """The number of steps that a request costs if it breaks every rule. See cost_estimator.py."""
         return sum(one.steps for one in self._expressions() if one is not None)
 
     @property
@@ -194,7 +194,7 @@ class Program:
 
         Args:
             policy_input: the request and its context.
-            further: the values of additional variables, by the full name of the variable.
+            further: the values of additional variables. The keys are the full names of the variables.
         """
         method, request, caller, now = policy_input
         values = {**self._parameters, "request": request, "method": method, "now": now, **(further or {})}

@@ -1,4 +1,4 @@
-"""Reads the documents of a bundle from texts, and groups them by kind and name."""
+"""Reads the documents of a bundle from texts, and groups the documents by kind and name."""
 
 from __future__ import annotations
 

@@ -85,9 +85,9 @@ def read_policy_input(text: str, name: str, schema: Schema, method: str, now: st
             `request`, `method`, `caller` and `now`.
         name: the file name that error messages contain.
         schema: the schema that contains the methods.
-        method: the full name of the method that is used if the text contains no method.
-        now: the time, with a time zone, that is used if the text contains no time. None means the current
-            time.
+        method: the full name of the default method. It is used if the text contains no method.
+        now: the default time, with a time zone. It is used if the text contains no time. None means the
+            current time.
 
     Raises:
         FaultsError: the text, the time or the request is invalid.
@@ -123,7 +123,8 @@ def _load(text: str, name: str) -> tuple[dict[str, Any], Callable[[Path], Positi
 def _load_json(text: str) -> dict[str, Any] | None:
     """Return the object in a text, or None if the text contains no JSON object.
 
-    JSON can escape a character as two surrogates. Such JSON is not valid YAML.
+    This function is needed because JSON can escape a character as two surrogates. Such JSON is not valid
+    YAML.
     """
     try:
         value = json.loads(text)
@@ -140,7 +141,7 @@ class InputDocument(Part):
     """A request and its context: the method, the caller and the time."""
 
     method: str
-    request: dict[str, Any] = Field(repr=False)  # it may contain a signature
+    request: dict[str, Any] = Field(repr=False)  # the request may contain a signature
     caller: CallerFacts = CallerFacts()
     now: Moment
 
