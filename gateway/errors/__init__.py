@@ -1,4 +1,4 @@
-"""Errors that end calls: status codes, errors with details, and texts that contain field paths."""
+"""The errors that end calls. The package also contains the status codes, and texts with field paths."""
 
 from gateway.errors.error import (
     DOMAIN,

@@ -1,4 +1,4 @@
-"""The errors that end a call, for both listeners.
+"""The errors that end a call. Both listeners use these errors.
 
 A listener turns a GatewayError into a response. Any other exception is a failure of
 the gateway itself. The response to such a failure has a fixed text.
@@ -26,7 +26,7 @@ DOMAIN = "baremetal-gateway"
 MAX_VIOLATIONS = 256
 """The maximum number of violations that one error lists.
 
-A search for violations stops when it has found more violations (see Violations).
+A search for violations stops when it has found more than this number of violations (see Violations).
 """
 INVALID_REQUEST = "INVALID_REQUEST"
 """The reason of the error for a request that is malformed or not valid."""
@@ -65,8 +65,9 @@ class FieldViolation:
     """One problem of one field of a request.
 
     Attributes:
-        field: the path of the field in the request, such as `labels["Bad Key"]`; empty for the whole
-            request. The path consists of field names as in the .proto file or, inside an Any, of JSON names.
+        field: the path of the field in the request, such as `labels["Bad Key"]`. An empty path means the
+            whole request. The path consists of the field names in the .proto file. Inside an Any, it consists
+            of JSON names.
         description: the human-readable text. It describes the problem, the value and how to fix the problem.
         reason: the violated constraint in UPPER_SNAKE_CASE, or the violated policy rule as `<policy>/<rule>`.
     """
@@ -113,11 +114,11 @@ class GatewayError(Exception):
 
     Attributes:
         code: the canonical status code.
-        reason: the reason in UPPER_SNAKE_CASE, which is constant for one kind of error.
+        reason: the reason in UPPER_SNAKE_CASE. All errors of one kind have the same reason.
         message: the error message for the caller. It never contains a secret.
         violations: the first MAX_VIOLATIONS violations of the request. If there are more violations, the last
             item is a note.
-        metadata: further information about the reason, by name.
+        metadata: further information about the reason. The keys are the names of the items.
         warnings: the warnings of policy rules, which are sent together with the error.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FieldName(str):
-    """A part of a text that is the path of a field."""
+    """The path of a field. It can be a part of a longer text."""
 
     __slots__ = ()
 
