@@ -21,8 +21,8 @@ class ConcurrencyLimit:
     prevents clients that never send a request message from blocking all slots.
 
     Attributes:
-        forwarding: the running tasks that forward calls which change something. Such a task continues if the
-            caller disconnects or the snapshot is replaced.
+        forwarding: the running tasks that forward calls which change something. Such a task continues even if
+            the caller disconnects or the snapshot is replaced.
     """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
@@ -63,7 +63,7 @@ class ConcurrencyLimit:
         self._receiving[slot] = timeout
 
     def remove_receiving(self, slot: Slot) -> bool:
-        """Remove a call that no longer waits for its request message. Return whether the call has its slot.
+        """Remove a call that no longer waits for its request message. Return whether it still has its slot.
 
         The result is false if a new call has taken over the slot. Only the class Receiving calls this method.
         """
