@@ -103,7 +103,7 @@ class FileSink:
         return descriptor
 
     def _reopen_if_moved(self) -> None:
-        """Open a new file if the file at the path is no longer the open file."""
+        """Open the path again if the path no longer leads to the open file."""
         try:
             named, own = self._path.stat(), os.fstat(self._descriptor)
             is_own = (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
