@@ -1,10 +1,10 @@
 """Sums and histograms that the gateway aggregates itself. The results are the same as the SDK's results.
 
-To record a value, an aggregate finds the point of the label values and changes the point.
-The aggregate uses no lock and no copies, so only one thread may record values. Another
-thread may collect the points at the same time. In this case, the collected count of a point
-can include a value that the collected sum does not include yet. The next collection
-includes the value in both the count and the sum.
+An aggregate has one point for each combination of label values. To record a value, the aggregate finds the
+point of the label values and changes the point. The aggregate uses no lock and no copies, so only one thread
+may record values. Another thread may collect the points at the same time. In this case, the collected count
+of a point can include a value that the collected sum does not include yet. The next collection includes the
+value in both the count and the sum.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def add_metrics(data: MetricsData, scope: str, aggregates: Sequence[Aggregate[An
 
     Args:
         data: the metrics of the SDK.
-        scope: the name of the SDK's instrumentation scope that the metrics of the aggregates are added to.
+        scope: the name of a scope of the SDK. The metrics of the aggregates are added to this scope.
         aggregates: the aggregates whose metrics are added.
     """
     now_ns = time_ns()

@@ -23,7 +23,7 @@ GATHER_S = 0.02
 """The time for which lines are collected before they are written together, in seconds."""
 
 CLOSE_S = 2.0
-"""The time for writing the queued lines when the process ends, in seconds."""
+"""The maximum time for writing the queued lines when the process ends, in seconds."""
 
 _BATCH_BYTES = 65536
 

@@ -22,12 +22,13 @@ class GrpcSpanExporter(OTLPSpanExporter):
 
         Args:
             requests: the encoder that creates a request from encoded spans.
-            timeout_s: the timeout of an export, in seconds. None means that the library reads the timeout
-                from the standard variables.
+            timeout_s: the timeout of an export, in seconds. If it is None, the OpenTelemetry library reads
+                the timeout from the standard variables.
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
     def _translate_data(self, data: Any) -> ExportTraceServiceRequest:
-        # The library calls this method for each attempt. The library's stub accepts only protobuf messages.
+        # The OpenTelemetry library calls this method for each attempt. The library's stub accepts only
+        # protobuf messages.
         return ExportTraceServiceRequest.FromString(self._requests.encode(data))

@@ -22,14 +22,15 @@ class HttpSpanExporter(OTLPSpanExporter):
 
         Args:
             requests: the encoder that creates a request from encoded spans.
-            timeout_s: the timeout of an export, in seconds. None means that the library reads the timeout
-                from the standard variables.
+            timeout_s: the timeout of an export, in seconds. If it is None, the OpenTelemetry library reads
+                the timeout from the standard variables.
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
     def export(self, spans: Any) -> SpanExportResult:
         """Send encoded spans. The OpenTelemetry library logs a failure."""
-        # The library's export method also encodes spans. Therefore this method uses the library's client.
+        # The export method of the OpenTelemetry library would encode the spans again. Therefore this method
+        # uses the library's client.
         is_sent = self._client.export(self._requests.encode(spans)).success
         return SpanExportResult.SUCCESS if is_sent else SpanExportResult.FAILURE

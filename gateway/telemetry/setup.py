@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
-"""The time for sending spans and metrics when the gateway stops, in seconds."""
+"""The maximum time for sending spans and metrics when the gateway stops, in seconds."""
 
 # An exporter is ended _ABORT_S seconds after SHUTDOWN_S. Without this limit, the exporter could retry until
 # its own timeout.

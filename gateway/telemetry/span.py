@@ -63,8 +63,8 @@ class RecordedSpan(trace.Span):
         kind: the kind of the span.
         attributes: the attributes of the span, by key. The mapping is a dict if all values are simple and
             the limits are not exceeded. If not, the mapping is the SDK's BoundedAttributes.
-        events: the latest events, as tuples of the time in nanoseconds, the name and the attributes. The
-            limits define how many events are kept.
+        events: the latest events. Each event is a tuple of its time in nanoseconds, its name and its
+            attributes. The limits define how many events are kept.
         dropped_events: the number of events that were dropped because of the limits.
         status: the status of the span.
         start_time: the start time, in nanoseconds since the epoch.

@@ -3,8 +3,8 @@
 https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
 
 For speed, the module creates no protobuf messages for spans. The module also caches the
-encoding of names and of attributes that many spans have in common. In the code, each field
-starts with its tag. A tag is the bytes that encode the number and the wire type of a field.
+encoding of names and of attributes that many spans have in common. In the Python code, the bytes of each
+field start with its tag. A tag is the bytes that encode the number and the wire type of a field.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class BatchSettings:
     Attributes:
         queue_size: the maximum number of spans in the queue.
         batch_size: the maximum number of spans in one export.
-        delay_s: the maximum time before a batch that is not full is exported, in seconds.
+        delay_s: the time after which a batch is exported even if it is not full, in seconds.
     """
 
     queue_size: int = 2048

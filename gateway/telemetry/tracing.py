@@ -114,7 +114,7 @@ class Tracing:
         self._tracer = tracer
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
-        """Start the SERVER span of a call. If the headers contain a parent, the span has this parent."""
+        """Start the SERVER span of a call. The headers may contain the parent of this span."""
         known = _remote_parent(headers) if "traceparent" in headers else None
         if self._tracer is None:
             return NonRecordingSpan(known or _fresh_context())
