@@ -1,8 +1,8 @@
-"""The record of a call. It contains the request, and the decision on the call or the error of the call.
+"""The record of a call. It contains the request. It also contains the decision on the call, or the error.
 
-The request in a record is redacted, and has the values from before the mutations. Redaction removes the
-signature of a link, but rules read the expiry time of the signature. So the record also contains the expiry
-time of each signed link. A replay adds a signature with this expiry time to the link.
+The request in a record is redacted. It contains the values that it had before the mutations. Redaction
+removes the signature of a link, but rules read the expiry time of the signature. So the record also contains
+the expiry time of each signed link. A replay adds a signature with this expiry time to the link.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Refusal:
 
     @property
     def outcome(self) -> str:
-        """The outcome in the record: `invalid` if the request is not valid, otherwise `refused`."""
+        """The outcome in the record: `invalid` if the request is not valid; `refused` for any other error."""
         return "invalid" if self.error.reason == INVALID_REQUEST else "refused"
 
 
@@ -238,7 +238,8 @@ def _expiry(text: str, hosts: Hosts, name: str) -> datetime | None:
 
     The result is None if the text is not a signed link, or if redaction removes the whole text.
     """
-    if "://" not in text or "?" not in text or redact_value(text, name) == REDACTED:  # a signature is a query
+    # The signature is in the query of a link. So a text without `?` is not a signed link.
+    if "://" not in text or "?" not in text or redact_value(text, name) == REDACTED:
         return None
     try:
         return parse_link(text, hosts).expires

@@ -1,4 +1,4 @@
-"""The reading of the records of decisions. A replay uses these records."""
+"""Reads the records of decisions. A replay uses these records."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Recorded:
         id: the ID of the decision.
         input: the policy input that was restored from the record.
         outcome: the outcome of the decision.
-        broken: the text `<action> <policy>/<rule>` for each violation.
-        fields: the path of each field that policies set → the final value of the field.
+        broken: the violations. Each violation is a text of the form `<action> <policy>/<rule>`.
+        fields: the final values of the fields that policies set, keyed by the path of the field.
         is_altered: whether the request lacks parts that were redacted or omitted and could not be restored.
     """
 

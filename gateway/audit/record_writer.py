@@ -5,9 +5,9 @@ previous group. If a record cannot be kept, the call of the record is not forwar
 allow the gateway to drop records instead. If records must not be dropped and the sink is durable, each call
 waits until its own record is written.
 
-A record for which no call waits does not wake the thread while the thread waits between two groups, unless
-the queue becomes half full. The thread reads the queue again GATHER_S seconds after the previous group. For
-most of these records, this delay avoids a system call and a switch between threads.
+The thread pauses between two groups. During this pause, a record for which no call waits wakes the thread
+only if the queue becomes half full. The thread reads the queue again GATHER_S seconds after the previous
+group. For most of these records, this delay avoids a system call and a switch between threads.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
-"""The maximum number of seconds to write the waiting records when the gateway stops."""
+"""The maximum time for writing the waiting records when the gateway stops, in seconds."""
 STALLED_S = 5.0
 """The number of seconds after which an unfinished write is reported."""
 GATHER_S = 0.02
@@ -74,7 +74,7 @@ class RecordWriter:
         Args:
             sink: the sink that keeps the records; None if records are not kept.
             metrics: the metrics that count lost records.
-            health: the health that has the condition `decision_log`.
+            health: the health of the gateway. It contains the condition `decision_log`.
             capacity: the maximum number of records that wait to be written.
             when_full: the action if a record cannot be kept: `refuse` the call, or `drop` the record.
         """
@@ -154,7 +154,7 @@ class RecordWriter:
             self._put(_Waiting(_to_line(record), None), self._sink)
 
     async def close(self) -> None:
-        """Write the waiting records, and close the sink. Records that wait longer than CLOSE_S are lost."""
+        """Write the waiting records, and close the sink. Records not written within CLOSE_S are lost."""
         if self._sink is None:
             return
         if self._thread is not None:
@@ -209,7 +209,10 @@ class RecordWriter:
                 self._gather()
 
     def _gather(self) -> None:
-        """Wait for more records. The wait ends early if the queue is half full, or a call waits too."""
+        """Wait for more records.
+
+        Stop early if the queue becomes half full, or if a call waits for a record.
+        """
         self._is_gathering = True
         if not any(one.written is not None for one in tuple(self._queue)):
             with suppress(Empty):
