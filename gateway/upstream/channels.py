@@ -24,9 +24,9 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
     # gRPC does not know which calls may be repeated, so it must not retry calls.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # If the metadata of an upstream's error is not larger, the library keeps the code and the details of the
-    # error. With the default options, the library replaces all errors over 16 KiB by RESOURCE_EXHAUSTED, and
-    # some errors over 8 KiB at random.
+    # If the metadata of an upstream's error is not larger than METADATA_BYTES, the gRPC library keeps the
+    # status code and the details of the error. With the default options, the library replaces all errors over
+    # 16 KiB by RESOURCE_EXHAUSTED, and some errors over 8 KiB at random.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),

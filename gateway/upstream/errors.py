@@ -2,10 +2,10 @@
 
 The gRPC library raises the same type of exception for both kinds of errors. If the exception has trailing
 metadata, the error comes from the upstream. But an upstream may also send an error without trailing metadata.
-So if there is no trailing metadata, the code and the text of the error are compared with the few errors that
-a channel can raise. This module contains the texts of the locked version of grpcio. Tests with real channels
-check each text. Initial metadata does not show where an error comes from, because the connection may break
-after the initial metadata has arrived.
+So if there is no trailing metadata, the status code and the text of the error are compared with the few
+errors that a channel can raise. This module contains the texts of the locked version of grpcio. Tests with
+real channels check each text. Initial metadata does not show where an error comes from, because the
+connection may break after the initial metadata has arrived.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _NO_STATUS = "Stream removed ("
 # The starts of the error texts if the gateway cannot connect to an upstream, or cannot find its address.
 # These texts contain addresses.
 _NO_CONNECTION = ("failed to connect to all addresses", "errors resolving ")
-# The error text if the deadline passes before the call is sent, and the error text if it passes later.
+# The error texts if the deadline passes. The first text is for a call that is not sent yet, and the second
+# text is for a call that has been sent.
 _DEADLINE = ("Deadline Exceeded", f"{_NO_STATUS}Deadline Exceeded)")
 # If a message or the metadata is larger than the limit, the channel drops it together with the status of the
-# call. The channel's code RESOURCE_EXHAUSTED is not passed to callers, because they would repeat the call in
-# vain.
+# call. The channel's status code RESOURCE_EXHAUSTED is not passed to callers, because they would repeat the
+# call in vain.
 _MESSAGE_TOO_LARGE = f"{_NO_STATUS}CLIENT: Received message larger than max"
 _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
 
@@ -40,9 +41,9 @@ _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
 def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
     """Return the error with which the call ends.
 
-    The code, the error message and the details of an upstream's error are passed to the caller. An error of
-    the channel is replaced by an error of the gateway. The gateway's error does not show addresses to the
-    caller.
+    The status code, the error message and the details of an upstream's error are passed to the caller. An
+    error of the channel is replaced by an error of the gateway. The gateway's error does not show addresses
+    to the caller.
 
     Args:
         error: the exception that grpc raised.
@@ -56,7 +57,7 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
 
 
 def unreadable_response(upstream: str) -> GatewayError:
-    """Return the error for a response that cannot be parsed, although the upstream carried out the call."""
+    """Return the error for a response that cannot be parsed. The upstream has carried out the call."""
     message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
     return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
 

@@ -1,7 +1,7 @@
 """The failures of upstreams, which are reported in the log and in health conditions.
 
-For one upstream and one code, at most one line is logged in each interval. If an upstream refuses a call, for
-example with `NOT_FOUND`, this error is not a failure of the upstream.
+For one upstream and one status code, at most one line is logged in each interval. If an upstream refuses a
+call, for example with `NOT_FOUND`, this error is not a failure of the upstream.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
-"""The minimum number of seconds between two log lines about one upstream and one code.
+"""The minimum number of seconds between two log lines about one upstream and one status code.
 
-The second line shows the number of failures between the two lines, which were not logged.
+Failures between the two lines are not logged. The second line shows their number.
 """
 
 UNREACHABLE = "UPSTREAM_UNAVAILABLE"
 """The error reason for a call whose upstream could not be reached."""
 
 _MAX_MESSAGE = 500
-# The codes that report a failure of the upstream itself, not a mistake of the caller.
+# The status codes that report a failure of the upstream itself, not a mistake of the caller.
 _FAILURES = frozenset(
     {
         Code.UNKNOWN,
@@ -62,8 +62,8 @@ class FailureLog:
         """Initialize the log, and set a condition for each upstream.
 
         Args:
-            upstreams: the name of each upstream → the section of this upstream in the configuration.
-            health: the health that has a condition for each upstream.
+            upstreams: the sections of the upstreams in the configuration, keyed by the name of the upstream.
+            health: the health of the gateway. It contains a condition for each upstream.
             clock: a function that returns the time in seconds.
         """
         self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
@@ -84,8 +84,8 @@ class FailureLog:
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
         """Update the condition of an upstream after an error, and log the error if it is a failure.
 
-        A failure is not logged if a failure of the same upstream with the same code was logged less than
-        INTERVAL_S seconds ago.
+        A failure is not logged if a failure of the same upstream with the same status code was logged less
+        than INTERVAL_S seconds ago.
 
         Args:
             call: the call that failed.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
-_MAX_REPLY_METADATA = 128  # characters; a longer value could make the response too large
+_MAX_REPLY_METADATA = 128  # in characters, because a longer value could make the response too large
 
 
 class Forwarder:
@@ -50,7 +50,8 @@ class Forwarder:
 
         Args:
             schema: the schema with the served methods.
-            services: the full name of each service → the name of the upstream that serves it.
+            services: the names of the upstreams that serve the services, keyed by the full name of the
+                service.
             channels: the channels to the upstreams.
             tracing: the tracing that starts the CLIENT spans.
             metrics: the metrics that count upstream calls.
@@ -134,7 +135,7 @@ class Forwarder:
 
 
 class _OutgoingMetadata(grpc.aio.Metadata):
-    """Metadata in which each name has one value. It is faster than the base class."""
+    """Metadata in which each name has one value. This class is faster than its base class."""
 
     def __init__(self, values: Mapping[str, str | bytes]) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class _OutgoingMetadata(grpc.aio.Metadata):
 class _TracedCall:
     """A context manager that traces and counts the upstream call in its `with` block.
 
-    If the block raises an error of grpc, the context manager raises the gateway's error for it.
+    If the block raises an error of grpc, the context manager raises the corresponding GatewayError instead.
     """
 
     __slots__ = ("_call", "_forwarder", "_span", "_started_ns")
@@ -180,7 +181,7 @@ class _TracedCall:
 
 
 def _code_of(error: BaseException | None) -> Code:
-    """Return the code with which an upstream call ended.
+    """Return the status code with which an upstream call ended.
 
     Args:
         error: the exception that ended the upstream call; None if the upstream call succeeded.
@@ -206,7 +207,7 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
 
 def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # No deserializer is set. With a deserializer, the library itself would log each malformed response
+    # No deserializer is set. With a deserializer, the gRPC library itself would log each malformed response
     # message, and would return nothing.
     return make(method.path, request_serializer=_serialize)
 
