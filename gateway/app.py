@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from gateway.telemetry import Telemetry
 
 LAST_RESPONSES_S = 2.0
-"""The maximum number of seconds to send the last responses when the gateway stops."""
+"""The maximum time for sending the last responses when the gateway stops, in seconds."""
 CONDITION = "listeners"
-"""The name of the listeners' health condition. While the gateway starts or stops, its status is FAILED."""
+"""The name of the listeners' health condition.
+
+The condition has the status FAILED while the gateway starts or stops.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Gateway:
         on_active: a function that is called each time a new snapshot has become active.
 
     Raises:
-        FaultsError: the descriptors, the bundle, the certificates of upstreams or the sink have faults.
+        FaultsError: there are faults in the descriptors, the bundle, the certificates of upstreams or the
+            sink.
     """
 
     def __init__(
@@ -119,8 +123,8 @@ class Gateway:
         )
         rest = RestListener(context)
         admin = AdminListener(self._health, telemetry.metrics, self._active)
-        # The servers do not use the JSON writer of a snapshot. Otherwise, they would keep the descriptors of
-        # this snapshot in memory until the gateway stops.
+        # The servers do not use the JSON writer of a snapshot. If they used this writer, they would keep the
+        # descriptors of the snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
         self._rest = HttpServer("rest", rest.handle, writer, header_bytes)
         self._admin = HttpServer("admin", admin.handle, writer, header_bytes)
@@ -154,18 +158,18 @@ class Gateway:
     async def reload(self) -> None:
         """Reload policies and descriptors if their files have changed.
 
-        The new files are used after they have settled. If the new files have faults, the active snapshot
-        continues to serve calls.
+        The new files are used only after they have not changed for a configured time. If the new files have
+        faults, the active snapshot continues to serve calls.
         """
         await self._reloader.reload()
 
     async def stop(self) -> None:
         """Stop accepting calls, let active calls end, and close everything.
 
-        Active calls may continue until their deadlines. If the configuration sets `limits.drain_s`, they may
-        continue for this time instead. After this time, the gateway ends the remaining calls with an error.
-        The gateway always waits until forwarded changes have ended, so that the outcome of each change is
-        logged.
+        If the configuration sets `limits.drain_s`, active calls may continue for this time. If the
+        configuration does not set it, active calls may continue until their deadlines. The gateway then ends
+        the remaining calls with an error. The gateway always waits until forwarded changes have ended, so
+        that the outcome of each change is logged.
         """
         self._health.set(CONDITION, Status.FAILED, "stopping")
         if self._watching is not None:

@@ -32,7 +32,7 @@ class Caller:
         kind: the way in which the caller was identified: `none`, `mtls`, `jwt` or `token`.
         groups: the groups or roles of the caller.
         address: the IP address of the peer, which may be a proxy.
-        claims: the name of each further attribute of the caller → the value as text.
+        claims: the further attributes of the caller, keyed by name. Each value is a text.
     """
 
     id: str = ""
@@ -82,7 +82,10 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
     def with_warnings(self, warnings: tuple[str, ...]) -> Reply:
-        """Return a copy of the reply with the given warnings; the reply itself if there are no warnings."""
+        """Return a copy of the reply that has the given warnings.
+
+        If there are no warnings, return the reply itself.
+        """
         return replace(self, warnings=warnings) if warnings else self
 
 
@@ -90,8 +93,8 @@ class ReplyStream:
     """The stream of the upstream's response messages to one call.
 
     The stream is an asynchronous iterator over messages of the method's response type. If the upstream fails,
-    the iterator raises GatewayError. The code that receives a stream must close the stream, even if it has
-    read no message.
+    the iterator raises GatewayError. The function that receives a stream must close the stream, even if the
+    function has read no message.
 
     Attributes:
         warnings: the texts of the warnings, one for each broken rule that only warns. They are also added to

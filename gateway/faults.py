@@ -61,7 +61,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """A configuration, a bundle or a descriptor set has faults, so no part of the input is used."""
+    """The error for a configuration, a bundle or a descriptor set with faults. No part of it is used."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -117,7 +117,7 @@ def validation_faults(
     Args:
         error: the exception that the model raised.
         model: the model of the whole document. The model defines which keys are accepted.
-        position: a function that returns the position of a path.
+        position: a function that takes a path in the document, and returns the position of the value.
     """
     return [_fault(item, model, position) for item in error.errors(include_url=False, include_context=True)]
 
@@ -164,7 +164,7 @@ def _unknown_key(path: Path, model: type[BaseModel]) -> str:
 
 
 def _accepted_keys(path: Path, model: type[BaseModel]) -> list[str]:
-    """Return the keys that a model accepts at a path, sorted.
+    """Return the keys that a model accepts at a path, in sorted order.
 
     Args:
         path: the path from the root of the document.

@@ -74,11 +74,11 @@ def freeze_objects() -> None:
 
 @contextmanager
 def _signals(stopping: asyncio.Event, reload_requested: asyncio.Event) -> Iterator[None]:
-    """Set an event when one of the signals for this event arrives. After the block, the signals are ignored.
+    """Set `stopping` on SIGTERM and SIGINT, and `reload_requested` on SIGHUP. Ignore them afterwards.
 
-    The signal handlers of asyncio are not used. When such a handler is removed, the event loop restores the
-    default action of the signal. Then the next signal would kill the process. The exit code would report a
-    failure, and the last lines of the log would be lost.
+    The signal handlers of asyncio are not used, because the event loop restores the default action of a
+    signal when its handler is removed. Then the next signal would kill the process. The exit code would
+    report a failure, and the last lines of the log would be lost.
     """
     loop = asyncio.get_running_loop()
     for events, numbers in ((stopping, STOP_SIGNALS), (reload_requested, (RELOAD_SIGNAL,))):

@@ -58,9 +58,8 @@ _PAGE_TOKEN = re.compile(r"page[-_]?token\Z", re.IGNORECASE)  # a position in a 
 
 # --- secrets that have a special format
 
-# A scheme and its credentials, such as `Api-Key x1`. The credentials have at least eight characters, or at
-# least two with a digit. So "basic ideas"
-# does not match.
+# A scheme and its credentials, such as `Api-Key x1`. The credentials have at least eight characters. If one
+# of their first eight characters is a digit, two characters are enough. So "basic ideas" does not match.
 _SCHEME = re.compile(
     rf"\b({_SCHEMES})(?:[\s:+]|%20){{1,8}}[\"']?(?:[A-Za-z0-9._~+/=-]{{8,}}|(?=\S{{0,7}}[0-9])[A-Za-z0-9._~+/=-]{{2,}})",
     re.IGNORECASE,
@@ -139,7 +138,7 @@ def redact_value(value: Any, name: str = "") -> Any:
     Args:
         value: the JSON value to redact.
         name: the name of the field, or the key if the value is in a map. If this name shows that the value is
-            a secret, the whole text is removed. An example is `password`.
+            a secret, the whole text is removed. For example, the name `password` shows this.
     """
     if not value:
         return value
@@ -210,7 +209,7 @@ def _redact_whole_link(text: str) -> str:
 
 def _redact_traces(text: str) -> str:
     folded = text.casefold()
-    for trace in _TRACES:  # any() with a generator takes twice as long
+    for trace in _TRACES:  # any() with a generator takes twice as long as this loop
         if trace in folded:
             return _apply_rules(text, folded)
     return text
