@@ -29,8 +29,8 @@ class Activation:
     """The values of one decision. The results of function calls are added when an expression needs them.
 
     Attributes:
-        values: the values of variables and the results of function calls, by name.
-        turn: the values of the loop variables in the current iteration, by name.
+        values: the values of variables and the results of function calls, keyed by name.
+        turn: the values of the loop variables in the current iteration, keyed by name.
     """
 
     __slots__ = (
@@ -50,7 +50,7 @@ class Activation:
 
         Args:
             environment: the environment of the engine.
-            values: the values of the variables, by name.
+            values: the values of the variables, keyed by name.
             text_class: the class of google.protobuf.StringValue in the engine's descriptor pool.
         """
         self._environment = environment
@@ -58,7 +58,7 @@ class Activation:
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
-        self._wrapped: dict[str, Any] = {}  # the results that the engine needs in another form
+        self._wrapped: dict[str, Any] = {}  # the results that are lists, as returned by _wrap
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
         self._turns_left = MOST_TURNS
@@ -97,7 +97,7 @@ class Activation:
         """Return an activation of the engine that also contains the values of loop variables.
 
         Args:
-            names: the names of the loop variables, as in `turn`.
+            names: the names of the loop variables. They are keys of `turn`.
         """
         turn = {name: self._wrap(self.turn[name]) for name in names}
         return self._environment.Activation({**self.values, **self._wrapped, **turn})
@@ -130,8 +130,8 @@ class Activation:
 
         Args:
             call: the name of the call.
-            key: the key of the missing result in the table of results; empty if there is no such key. For
-                example, a call outside of loops has no key.
+            key: the key of the missing result in the table of results; empty if the result has no key, or
+                if the key is not known. For example, the result of a call outside of loops has no key.
             reason: the error message of the call.
         """
         self._failures.setdefault(call, {})[key] = reason
@@ -140,7 +140,8 @@ class Activation:
         """Return the reason for an error of the engine.
 
         If the error message contains the name of a failed function call or the key of its missing result,
-        the reason that was stored for the call is returned. If not, the error message itself is returned.
+        the reason that was stored for the call is returned. If the error message contains neither, the
+        error message itself is returned.
 
         Args:
             text: the error message of the engine.

@@ -158,7 +158,7 @@ def _suggest_name(name: str, text: str, problem: Problem, known: Known) -> str:
 
 
 def _advise_on_form(name: str, text: str, problem: Problem) -> str:
-    """Return advice on how to call a function. The expression does not call the function correctly."""
+    """Return advice on a function that an expression uses incorrectly. The advice says how to call it."""
     if not _is_call(text, problem):
         return f"; {name} is a function: call it, as {_form(name)}"
     start = _start_of(text, problem, name) - 1
@@ -275,7 +275,7 @@ def _duration_of(text: str, problem: Problem) -> str:
 
 
 def _literal_near(text: str, problem: Problem) -> str:
-    """Return the literal after an operator, without quotes.
+    """Return the literal after the operator that a problem is about. The quotes are left out.
 
     If no literal follows the operator, return the literal before the operator.
     """

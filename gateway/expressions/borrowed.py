@@ -62,6 +62,6 @@ BORROWED = (
 )
 """Functions and macros of CEL and of its extensions that policies often need.
 
-Each item consists of a call, the meaning of the call, and an example expression that
-is true.
+Each item has three parts: a call, the meaning of the call, and an example. The example
+is an expression that is true.
 """

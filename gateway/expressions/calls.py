@@ -1,15 +1,15 @@
 """Calls of the gateway's functions. The gateway computes the results before the engine runs.
 
-The engine never releases the memory of a Python function's arguments and result. So
-the engine must not call Python functions. Instead, each call is replaced when an
+When the engine calls a Python function, it never releases the memory of the arguments
+and the result. So the engine must not call Python functions. Instead, each call is replaced when an
 expression is loaded (see linker.py):
 
 - A call outside of loops is replaced by a variable. The value of the variable is the
   result of the call.
 - A call in a loop is replaced by a look-up in a table. The table contains the results
   for the arguments of all iterations. The engine evaluates the arguments itself and uses
-  the values as keys. So the engine cannot read a result that belongs to other
-  arguments.
+  their values as keys of the table. So the engine cannot read a result that belongs to
+  other arguments.
 
 When a call fails, the variable has no value, or the table has no entry for the
 arguments. The evaluation fails only if the engine needs the missing value. An error in a
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 KEYS = "@keys"
 """The ID of an internal function that returns the sorted keys of a map. Policies cannot call this function.
 
-The ID is used like the ID of an overload.
+The gateway uses this ID like the ID of an overload.
 """
 
 
@@ -51,11 +51,12 @@ class Loop:
 
     Attributes:
         key: the text that identifies the loop. Two loops that have equal keys iterate over equal values.
-        variables: the names of the loop's one or two variables, as in `Activation.turn`.
+        variables: the names of the loop variables, one or two. They are keys of `Activation.turn`.
         values: the source of the values that the loop iterates over.
-        is_readable: whether Python can read the values, because their type is known and they are never null.
-        node: the part of the expression that returns the values, a cel.expr.Expr.
-        names: the names that `node` may refer to.
+        is_readable: whether Python can read the values. Python can read them if their type is known and they
+            are never null.
+        node: the part of the expression that returns the values. It is a cel.expr.Expr.
+        names: the loop variables and policy variables that `node` may refer to, keyed by name.
     """
 
     key: str
@@ -87,14 +88,16 @@ class ExternalCall:
     """A function call that the gateway computes.
 
     Attributes:
-        name: the name of the variable that holds the result or, in a loop, the table of results.
+        name: the name of a variable. Its value is the result of the call. For a call in a loop, its value is
+            the table of results.
         function: the Python function that computes the result.
-        arguments: the sources of the arguments.
+        arguments: the sources of the arguments' values.
         loops: the loops that the arguments depend on, from the outermost to the innermost.
         keys: the positions of the arguments that depend on loops. The values of these arguments are the keys
             of the table.
-        collect: the function that returns the values of these arguments for all iterations. The returned
-            lists are nested in the same way as the loops. None if the iterations are evaluated one by one.
+        collect: the function that returns the values of the arguments in `keys` for all iterations. The
+            returned lists are nested in the same way as the loops. `collect` is None if the iterations are
+            evaluated one by one.
         is_evaluated: whether the engine evaluates at least one argument.
         field: the name of the table's field that contains the results.
         table_class: the class of the protobuf messages of TABLE_TYPE.
@@ -111,7 +114,7 @@ class ExternalCall:
     table_class: type[Message]
 
     def find(self, activation: Activation) -> Any:
-        """Return the result or, in a loop, the table of results.
+        """Return the result of the call. For a call in a loop, return the table of results.
 
         Raises:
             EvaluationError: the result or the table cannot be computed.
@@ -216,7 +219,7 @@ class Calls:
         self._known: dict[str, ExternalCall] = {}
 
     def is_computed(self, overload: str) -> bool:
-        """Return whether the gateway computes an overload."""
+        """Return whether the gateway, and not the engine, computes the calls of an overload."""
         return overload in self._functions
 
     def add(
@@ -229,7 +232,8 @@ class Calls:
     ) -> ExternalCall:
         """Return the call of an overload. If an equal call exists, the existing call is returned.
 
-        The arguments have the same meaning as the attributes of `ExternalCall`.
+        Each parameter except `overload` has the same meaning as the attribute of `ExternalCall` that has
+        the same name.
         """
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
         if key not in self._known:

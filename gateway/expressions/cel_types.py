@@ -45,8 +45,9 @@ def _common_type(values: list[Any]) -> cel.Type:
 def take(result: Any) -> Any:
     """Return the value of a result that may be null or contain nulls.
 
-    The engine does not count the reference when it passes a null to Python. After a few
-    million such nulls, the process crashes. So this function does not take nulls from the engine.
+    The engine does not increase the reference count of None when it passes a null to Python.
+    After a few million such nulls, the process crashes. So this function never reads a null from
+    the engine.
     """
     if result.type() == _NULL:
         return None
@@ -68,7 +69,7 @@ def shape_of(kind: cel.Type) -> str:
 
 
 def has_shape(value: Any, shape: str) -> bool:
-    """Return whether a Python value has a shape (see shape_of).
+    """Return whether a Python value has the given shape (see shape_of).
 
     The elements of a list and the keys of a map have to be texts.
     """
@@ -83,7 +84,7 @@ def has_shape(value: Any, shape: str) -> bool:
 
 
 def is_of_shape(kind: Any, shape: str) -> bool:
-    """Return whether every value of a cel.expr.Type has a shape.
+    """Return whether every value of a cel.expr.Type has the given shape.
 
     The result is False for a dynamic type, because the values of a dynamic type can have any shape.
     """
@@ -115,8 +116,8 @@ def is_constant_type(kind: Any, variables: int) -> bool:
     from the engine (see take).
 
     Args:
-        kind: the type of the list or map, a cel.expr.Type; None if the type is not known.
-        variables: the number of variables of the loop over the list or map, one or two.
+        kind: the type of the list or map as a cel.expr.Type; None if the type is not known.
+        variables: the number of variables that the loop over the list or map has: one or two.
     """
     if kind is None:
         return False

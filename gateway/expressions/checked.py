@@ -50,7 +50,7 @@ def rename(checked: Any, node: Node, names: Mapping[str, str]) -> None:
     Args:
         checked: the expression, a cel.expr.CheckedExpr.
         node: the part of the expression.
-        names: the new names of variables, by the current names.
+        names: the new names of variables, keyed by the current names.
     """
     match node.WhichOneof("expr_kind"):
         case "ident_expr":
@@ -92,6 +92,6 @@ def add_binding(checked: Any, name: str, value: Node) -> None:
 
 
 def last_id(checked: Any) -> int:
-    """Return the largest node ID that occurs in an expression, in its references or in its types."""
+    """Return the largest node ID of an expression. Its nodes, references and types contain node IDs."""
     ids: list[int] = [*checked.reference_map, *checked.type_map, *(one.id for one in walk(checked.expr))]
     return max(ids, default=0)

@@ -1,10 +1,10 @@
 """Conditions that the gateway evaluates without the engine.
 
-Some conditions only compare texts, numbers and truth values, or search a text in a list or map.
-Such a condition is compiled to Python code (see python_code.py). The code is much faster than
-the engine. If the code raises an error, the engine evaluates the condition. So the rules of
-CEL for errors do not have to be implemented in Python. The engine also evaluates all conditions that
-contain loops, other functions or other types.
+Some conditions only compare texts, numbers and truth values, or search for a text in a list or map.
+Such a condition is compiled to Python code (see python_code.py). The Python code is much faster
+than the engine. If the Python code raises an error, the engine evaluates the condition. So the rules of
+CEL for errors do not have to be implemented in Python. The engine also evaluates conditions that
+contain loops, or functions or types that this module does not support.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.expressions.syntax import Node
 
 Test: TypeAlias = "Callable[[Activation], bool | None]"
-"""A function that returns whether a condition is true, or None if only the engine can decide."""
+"""A function that returns whether a condition is true. It returns None if only the engine can decide."""
 
 _BOOL, _INT, _UINT, _STRING = 1, 2, 3, 5  # the numbers of the types in PrimitiveType
 _EQUAL = {_BOOL, _INT, _UINT, _STRING}
@@ -43,7 +43,7 @@ class ConditionCompiler:
     def __init__(self, editor: Editor, writer: CodeWriter) -> None:
         self._editor = editor
         self._writer = writer
-        self._bound: dict[int, PythonCode | None] = {}  # the code of each variable, by node ID
+        self._bound: dict[int, PythonCode | None] = {}  # the Python code of variables, keyed by node ID
         self._writers: dict[str, Callable[..., PythonCode | None]] = {
             "_&&_": self._both,
             "_||_": self._either,
@@ -69,9 +69,10 @@ class ConditionCompiler:
         return test
 
     def _condition(self, node: Node, names: Names) -> PythonCode | None:
-        """Return the code of a part that is true or false.
+        """Return the Python code of a part that has to be true or false.
 
-        Return None if the engine has to evaluate the part for most requests.
+        Return None if the type of the part is not bool, or if the engine has to evaluate the part for most
+        requests.
         """
         if self._primitive(node) != _BOOL:
             return None
@@ -103,16 +104,18 @@ class ConditionCompiler:
         return _join(form, *(self._value(one, names) for one in texts))
 
     def _both(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
-        """Return the code of `left && right`, or None if one side has no code.
+        """Return the Python code of `left && right`, or None if one side has no Python code.
 
-        Both sides need code, because most requests fulfil a condition, and then both sides are evaluated.
+        Most requests fulfil a condition. Both sides need Python code, because both sides are evaluated
+        when the condition is true.
         """
         return _join("({} and {})", self._condition(left, names), self._condition(right, names))
 
     def _either(self, left: Node, right: Node, *, names: Names) -> PythonCode | None:
-        """Return the code of `left || right`, or None if neither side has code.
+        """Return the Python code of `left || right`, or None if neither side has Python code.
 
-        If only one side has code, the code decides only if this side is true.
+        If only one side has Python code, that side decides only if it is true. If it is not true, the
+        engine evaluates the condition.
         """
         one, other = self._condition(left, names), self._condition(right, names)
         if one is None and other is None:
@@ -146,7 +149,10 @@ class ConditionCompiler:
         return _join("({} in {})", self._value(element, names), values)
 
     def _literals(self, node: Node) -> PythonCode | None:
-        """Return the Python code of a list of literals; None for any other part of the expression."""
+        """Return the Python code of a list of literals.
+
+        Return None if the node is not such a list, if the list is empty, or if a literal has no Python code.
+        """
         elements = node.list_expr.elements
         if not elements or not all(one.HasField("const_expr") for one in elements):
             return None
@@ -158,7 +164,7 @@ class ConditionCompiler:
         )
 
     def _presence(self, select: Any, names: Names) -> PythonCode | None:
-        """Return the code of `has(operand.field)`, or None if only the engine can evaluate the part."""
+        """Return the Python code of `has(operand.field)`, or None if only the engine can evaluate it."""
         whole = self._writer.write_value(select.operand, names)
         kind, name = self._editor.type_of(select.operand), str(select.field)
         if whole is None or kind is None:
@@ -173,7 +179,10 @@ class ConditionCompiler:
         return None
 
     def _value(self, node: Node, names: Names) -> PythonCode | None:
-        """Return the code of an operand of a comparison, or None if the engine has to evaluate it."""
+        """Return the Python code of an operand of a comparison.
+
+        Return None if the engine has to evaluate the operand.
+        """
         call = node.call_expr
         if call.function == "size":
             (whole,) = [call.target] if call.HasField("target") else call.args
@@ -188,13 +197,16 @@ class ConditionCompiler:
         return self._writer.write_value(node, names)
 
     def _primitive(self, node: Node) -> int:
-        """Return the number of a node's type in PrimitiveType; 0 if the type is not primitive."""
+        """Return the number that a node's type has in PrimitiveType; 0 if the type is not primitive."""
         kind = self._editor.type_of(node)
         return 0 if kind is None else int(kind.primitive)
 
 
 def _join(form: str, *parts: PythonCode | None) -> PythonCode | None:
-    """Return the code of an operation; None if an operand has no code, or if the code is too long."""
+    """Return the Python code of an operation.
+
+    Return None if an operand has no Python code, or if the Python code of all operands is too long.
+    """
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(len(part.text) for part in known) > MAX_LENGTH:
         return None

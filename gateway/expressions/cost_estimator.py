@@ -5,8 +5,8 @@ time, and each operation may double the size of a text. So the cost of each expr
 is estimated when the expression is loaded. An expression that costs too much is refused.
 
 The estimate is an upper bound. For a request field, the estimate uses the largest size
-that the field's constraints allow. For a field without a constraint, it uses the size that
-`InputLimits` allows. A request that exceeds this size is not evaluated (see
+that the field's constraints allow. For a field without a constraint, the estimate uses the
+size that `InputLimits` allows. A request that exceeds this size is not evaluated (see
 gateway/policy/input_size.py). For a parameter, the estimate uses the actual size.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 _LOOKUP_STEPS = 16  # the number of steps to look up a result
-_FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # the steps of one computation
+_FUNCTION_STEPS = {"objectStorage": 128, "inCidr": 128, "compareVersion": 160}  # steps to compute one result
 _OTHER_FUNCTION_STEPS = 32
 _EVALUATION_STEPS = 16  # the number of steps for an argument that the engine evaluates
 _SELECTIONS = {"_[_]", "_[?_]", "_?._"}
@@ -80,7 +80,7 @@ class CostEstimator:
         """Create an estimator for one expression.
 
         Args:
-            types: the types of the expression's nodes, by node ID.
+            types: the types of the expression's nodes, keyed by node ID.
             schema: the schema that contains the constraints of fields.
             limits: the limits for fields without constraints.
         """
@@ -97,7 +97,7 @@ class CostEstimator:
 
         Args:
             root: the root node of the expression.
-            scope: the costs of variables, by name. Any other variable has the usual cost of its type.
+            scope: the costs of variables, keyed by name. Any other variable has the usual cost of its type.
 
         Raises:
             CostLimitError: the expression costs too much.
@@ -124,7 +124,7 @@ class CostEstimator:
         return Cost(size, size) if size else SCALAR
 
     def _select(self, node: Node, scope: Mapping[str, Cost]) -> Cost:
-        """Estimate the value of a field or of a map entry. The constraints of a field limit the estimate."""
+        """Estimate the cost of a field or of a map entry. The constraints of a field limit the estimate."""
         operand = node.select_expr.operand
         kind, whole = self._types.get(operand.id), self._cost(operand, scope)
         if kind is None or not kind.message_type or node.select_expr.test_only:
@@ -152,7 +152,7 @@ class CostEstimator:
         return Cost(usual.count, min(whole.size, usual.size), whole.steps)
 
     def _part(self, whole: Cost, kind: Any) -> Cost:
-        """Estimate an element of a collection.
+        """Estimate the cost of an element of a collection.
 
         Args:
             whole: the cost of the collection.
@@ -163,7 +163,7 @@ class CostEstimator:
         return self._of_type(min(whole.size, max(usual.size, average)), whole, usual).after(whole.steps)
 
     def _element(self, over: Cost, loop: Any) -> Cost:
-        """Estimate an element of the list or map that a loop iterates over.
+        """Estimate the cost of an element of the list or map that a loop iterates over.
 
         The estimated size is the average size of the elements, because only the sum of all sizes matters.
         """
@@ -174,10 +174,11 @@ class CostEstimator:
         return self._of_type(over.size // max(over.count, 1), over, self._usual(inner))
 
     def _turn(self, over: Cost, loop: Any) -> dict[str, Cost]:
-        """Estimate the variables of a loop.
+        """Estimate the costs of the variables of a loop.
 
-        A single variable is the element of a list or the key of a map. Two variables are the
-        index and the element of a list, or the key and the value of a map entry.
+        If a loop has one variable, the variable is the element of a list or the key of a map. If a
+        loop has two variables, they are the index and the element of a list, or the key and the value
+        of a map entry.
         """
         element = self._element(over, loop)
         if not loop.iter_var2:
@@ -322,7 +323,7 @@ def _check(cost: Cost) -> Cost:
 
 
 def _loops_of(node: Node, scope: Mapping[str, Cost]) -> frozenset[tuple[int, int]]:
-    """Return the loops that a part depends on. Each loop is a pair: its depth and its iteration count."""
+    """Return the loops that a part depends on. Each loop is a pair of its depth and its iteration count."""
     known = (scope[name].loops for name in names_in(node) if name in scope)
     return frozenset[tuple[int, int]]().union(*known)
 

@@ -12,9 +12,9 @@ MAX_STEPS = 400_000
 """The maximum cost of one expression, in steps. A step takes about 50 ns, so the limit is about 20 ms."""
 
 MAX_STEPS_OF_A_METHOD = 4_000_000
-"""The maximum cost of all expressions of one call, in steps.
+"""The maximum cost of all expressions of a method together, in steps.
 
-All rules together may take too long, even if each rule is within its own limit.
+All expressions together may take too long, even if each of them costs no more than MAX_STEPS.
 """
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -27,13 +27,14 @@ _CLAUSE_BYTES = 1400  # the maximum size of a formatted number; the longest form
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An upper bound of the size of a value and of the steps to evaluate the value.
+    """Upper bounds of the size of a value and of the number of steps to evaluate the value.
 
     Attributes:
         count: the number of elements of a list or map, or the number of characters of a text.
         size: the size in bytes, including all elements.
         steps: the number of steps to evaluate the value.
-        loops: the depth and the number of iterations of each loop that the value depends on.
+        loops: the loops that the value depends on. Each loop is a pair of its depth and its number of
+            iterations.
     """
 
     count: int
@@ -42,7 +43,7 @@ class Cost:
     loops: frozenset[tuple[int, int]] = frozenset()
 
     def after(self, steps: int) -> Cost:
-        """Return this cost with further steps added."""
+        """Return this cost, increased by the given number of steps."""
         return replace(self, steps=self.steps + steps)
 
     @property

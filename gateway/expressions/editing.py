@@ -40,11 +40,11 @@ class Editor:
         self._most = self._last + MOST_ADDED
 
     def type_of(self, node: Node) -> Any:
-        """Return the type of a node, a cel.expr.Type; None if the type is only known at evaluation."""
+        """Return the type of a node as a cel.expr.Type; None if the type is only known at evaluation."""
         return self.checked.type_map.get(node.id)
 
     def overload_of(self, node: Node) -> str:
-        """Return the ID of the overload of a call. Several possible overloads are separated by "|"."""
+        """Return the ID of a call's overload. If several are possible, their IDs are separated by "|"."""
         found = self.checked.reference_map.get(node.id)
         return "" if found is None else "|".join(sorted(found.overload_id))
 
@@ -109,9 +109,10 @@ class Editor:
         return kind is not None and kind.map_type.key_type.primitive in _SORTED
 
     def has_keys_of_python(self, node: Node) -> bool:
-        """Return whether the keys that Python passes to the engine have the key type of a map.
+        """Return whether keys from Python have the same CEL type as the keys of a map.
 
-        The engine converts an integer of Python to an int, never to a uint.
+        The engine converts a Python integer to an int, never to a uint. So the result is False for a map
+        that has keys of type uint.
         """
         return bool(self.type_of(node).map_type.key_type.primitive != _UINT)
 
@@ -151,7 +152,7 @@ class Editor:
         self.set_name(node, name, kind)
 
     def sort_keys(self, node: Node) -> None:
-        """Replace a map with the list of its keys in ascending order. All keys must have one type."""
+        """Replace a map with the list of its keys in ascending order. All keys must have the same type."""
         keys = self.type_of(node).map_type.key_type
         whole = self.copy(node)
         self._reset(node, None)
@@ -171,7 +172,7 @@ class Editor:
         Args:
             node: the node of the call.
             definition: the definition, a cel.expr.CheckedExpr.
-            arguments: the nodes that replace the variables of the definition, by variable name.
+            arguments: the nodes that replace the variables of the definition, keyed by variable name.
         """
         copies = {name: self._detached(one) for name, one in arguments.items()}
         grafted = self._adopt(definition, definition.expr)
@@ -246,8 +247,9 @@ class Editor:
 
         Args:
             over: the list or map that the loop iterates over.
-            variables: the names of the loop variables. A single variable is an element of a list or a key of
-                a map. Two variables are the index and the element, or the key and the value.
+            variables: the names of the loop variables. If there is one variable, it is an element of a list
+                or a key of a map. If there are two, they are the index and the element of a list, or the
+                key and the value of a map entry.
             result: the expression for an element of the resulting list.
         """
         made = type(over)()
@@ -285,4 +287,4 @@ class Editor:
 
 
 _SORTED = {1: "bool", 2: "int", 3: "uint", 5: "string"}
-"""The types that map keys can have: number in PrimitiveType → name in the overload IDs of `sort()`."""
+"""The types of map keys: number in PrimitiveType → name of the same type in the overload IDs of `sort()`."""

@@ -43,7 +43,7 @@ _TIMES = {
     "timestamp": 'no time that exists; write one with its zone, as timestamp("2026-12-31T18:00:00Z")',
     "duration": 'no duration; write a number with h, m, s or ms, as duration("36h")',
 }
-"""The functions that read a time or a duration → the error message about a literal that is not valid."""
+"""A function that reads a time or a duration → the error message about a literal that is not valid."""
 _MAX_COMPOSED = 65536
 _MAX_VARIABLES = 24  # each variable adds a level of nesting, and the engine allows 32 levels
 
@@ -65,11 +65,11 @@ class Environment:
         Args:
             schema: the schema that contains the types for the type check of expressions.
             tools: the dependencies of the functions.
-            variables: the types of the variables that every binding has, by name.
-            parameters: the values of the binding's parameters, by name.
+            variables: the types of the variables that every binding has, keyed by variable name.
+            parameters: the values of the binding's parameters, keyed by parameter name.
             container: the prefix of the names that belong to the binding.
             calls: the function calls that all bindings of the method share. If left out, the environment
-                stores its calls separately.
+                creates its own collection of calls.
         """
         self._schema = schema
         self._tools = tools

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason why an expression is refused, and the position in the text. Line and column start at 1."""
+    """A reason why an expression is refused, and its position in the text. Line and column start at 1."""
 
     line: int
     column: int

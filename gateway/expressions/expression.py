@@ -142,7 +142,7 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
     Args:
         compiled: the compiled expression.
         activation: the activation of the engine.
-        may_hold_null: whether the value may be null, or a list or map that contains a null.
+        may_hold_null: whether the value may be null, or may be a list or map that contains a null.
 
     Raises:
         EvaluationError: the expression has no value.
@@ -157,11 +157,11 @@ def read_value(compiled: cel.Expression, activation: cel.Activation, *, may_hold
 
 
 def reads_of(checked: Any, container: str) -> frozenset[str]:
-    """Return the names of the variables that an expression reads, as the author wrote the names.
+    """Return the names of the variables that an expression reads, without the prefix `container`.
 
     Args:
         checked: the expression, a cel.expr.CheckedExpr.
-        container: the prefix that is removed from the names.
+        container: the prefix that is removed from the names, without the dot.
     """
     return frozenset(name.removeprefix(f"{container}.") for name in names_in(checked.expr))
 
@@ -169,8 +169,8 @@ def reads_of(checked: Any, container: str) -> frozenset[str]:
 def _raised(error: RuntimeError) -> EvaluationError:
     """Return the EvaluationError for an exception of the engine.
 
-    The engine only raises an exception when the limit on loop iterations is exceeded. It
-    returns all other errors as values.
+    The engine raises an exception only when the limit on loop iterations is exceeded. The
+    engine returns all other errors as values.
     """
     return EvaluationError(redact_text(without_noise(str(error))))
 
