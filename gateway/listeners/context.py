@@ -32,7 +32,7 @@ class ActiveCalls:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def enter(self) -> asyncio.Task[Any] | None:
-        """Add the call that the current task processes, and return this task."""
+        """Add the call of the current task to the active calls, and return this task."""
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)

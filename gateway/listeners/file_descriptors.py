@@ -36,7 +36,7 @@ class Budget:
 
 
 def make_budget(config: Config) -> Budget:
-    """Return connection limits that the limit on open files allows.
+    """Return connection limits that fit within the limit on open files.
 
     The limit on open files is raised if necessary. If it cannot be raised enough, the connection limits are
     lowered, and the lower limits are logged. The sum of the connection limits stays below the limit on open

@@ -46,7 +46,7 @@ def _names_at(node: Any, path: list[int]) -> list[str] | None:
 
     Args:
         node: the descriptor message where the location path starts.
-        path: the location path from the source info: field numbers and list indexes in turn.
+        path: the location path from the source info, a sequence of field numbers and list indexes.
     """
     names = []
     while path:

@@ -1,6 +1,6 @@
 """Conversion between HTTP and protobuf messages: templates, routing, parameters, JSON, status.
 
-The package has no input, no output and no side effects. It implements two specifications:
+The package does no I/O and has no side effects. It implements two specifications:
 
 - google.api.http: https://github.com/googleapis/googleapis/blob/master/google/api/http.proto
 - the JSON mapping of protobuf: https://protobuf.dev/programming-guides/json/

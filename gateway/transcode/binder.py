@@ -83,8 +83,8 @@ class Binder:
         """Build the request message from the parts of an HTTP request.
 
         Args:
-            captures: pairs of a variable of the path template and the variable's text in the path. The text
-                is percent-encoded.
+            captures: (variable, text) pairs. The text is the value of the variable in the path,
+                percent-encoded.
             query: the decoded names and values of the query parameters.
             body: the body as received; empty if the request has no body.
             content_type: the content type of the body. It is used only if the body is read as an HttpBody.
