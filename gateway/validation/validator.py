@@ -120,7 +120,7 @@ class MessageValidator:
         self._finders = tuple(check.find for check in checks)
 
     def accepts(self, message: Message) -> bool:
-        """Return True only if a protobuf message has no violation. False means that it may have violations."""
+        """Return True only if a protobuf message has no violation. False means that it may have one."""
         for test in self._tests:  # noqa: SIM110 - all() would make a generator for each message
             if not test(message):
                 return False
