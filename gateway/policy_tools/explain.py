@@ -311,13 +311,14 @@ def _show(value: Any, pool: DescriptorPool) -> str:
 
 
 def to_json_value(value: Any, pool: DescriptorPool) -> Any:
-    """Convert a value of the CEL engine to JSON values."""
+    """Convert a value of the CEL engine to JSON values. The keys of objects are sorted."""
     if isinstance(value, Message):
         return _message_to_json(value, pool)
     if isinstance(value, list):
         return [to_json_value(one, pool) for one in value]
     if isinstance(value, dict):
-        return {str(key): to_json_value(one, pool) for key, one in value.items()}
+        by_text = {str(key): one for key, one in value.items()}
+        return {key: to_json_value(by_text[key], pool) for key in sorted(by_text)}
     if isinstance(value, datetime):
         return show_time(value)
     if isinstance(value, timedelta):
@@ -327,6 +328,7 @@ def to_json_value(value: Any, pool: DescriptorPool) -> Any:
 
 def _message_to_json(message: Message, pool: DescriptorPool) -> Any:
     try:
-        return MessageToDict(message, descriptor_pool=pool, preserving_proto_field_name=True)
+        tree = MessageToDict(message, descriptor_pool=pool, preserving_proto_field_name=True)
+        return to_json_value(tree, pool)  # sorts the keys of maps, whose order differs between processes
     except (SerializeToJsonError, TypeError, DecodeError):  # not every protobuf message has a JSON form
         return f"a {message.DESCRIPTOR.full_name} that JSON has no form for"

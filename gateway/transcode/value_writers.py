@@ -77,7 +77,7 @@ def list_writer(element: ValueWriter | None) -> ValueWriter:
 
 
 def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
-    """Return the writer of a map field.
+    """Return the writer of a map field. It sorts the keys, whose order otherwise differs between processes.
 
     Args:
         key: the field of the map's keys.
@@ -85,10 +85,10 @@ def map_writer(key: FieldDescriptor, value: ValueWriter | None) -> ValueWriter:
     """
     name = _KEYS.get(key.type, str)
     if value is not None:
-        return lambda entries, depth: {name(one): value(entries[one], depth) for one in entries}
+        return lambda entries, depth: {name(one): value(entries[one], depth) for one in sorted(entries)}
     if name is str:
-        return lambda entries, _: {str(one): entries[one] for one in entries}
-    return lambda entries, _: {name(one): entries[one] for one in entries}
+        return lambda entries, _: {str(one): entries[one] for one in sorted(entries)}
+    return lambda entries, _: {name(one): entries[one] for one in sorted(entries)}
 
 
 def base64_text(value: bytes) -> str:
@@ -170,7 +170,7 @@ def _write_value(value: Any, depth: int) -> Any:
 
 def _write_struct(value: Any, depth: int) -> dict[str, Any]:
     fields = value.fields
-    return {name: _write_value(fields[name], depth) for name in fields}
+    return {name: _write_value(fields[name], depth) for name in sorted(fields)}
 
 
 def _write_list(value: Any, depth: int) -> list[Any]:

@@ -10,7 +10,7 @@ from gateway.call import Caller
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Explanation, explain, explanation_to_json
-from gateway.policy_tools.explain import BindingTrace, RuleTrace, _show, show_time
+from gateway.policy_tools.explain import BindingTrace, RuleTrace, _show, show_time, to_json_value
 from tests.policy.making import CREATE, NOW, SERVICE, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
 from tests.signed import SIGNATURE, sign_link
@@ -326,3 +326,10 @@ def test_a_message_that_json_has_no_form_for(schema: Schema) -> None:
 def test_times_are_written_with_their_zone() -> None:
     assert show_time(NOW) == "2026-01-01T00:00:00Z"
     assert show_time(NOW.astimezone(timezone(timedelta(hours=3)))) == "2026-01-01T03:00:00+03:00"
+
+
+def test_maps_are_shown_in_the_order_of_their_keys(schema: Schema) -> None:
+    labels = dict.fromkeys(("b", "a", "d", "c", "f", "e"), "x")
+    request = schema.known[CREATE].request(labels=labels)
+    assert list(to_json_value(labels, schema.pool)) == sorted(labels)
+    assert list(to_json_value(request, schema.pool)["labels"]) == sorted(labels)

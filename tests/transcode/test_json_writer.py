@@ -286,9 +286,27 @@ def test_json_format_writes_the_same_text(
         with pytest.raises(UnprintableError):
             writer.write(message)
     else:
-        assert json.dumps(json.loads(writer.write(message))) == json.dumps(
-            json.loads(expected)
-        )  # 1e-07 is 1e-7
+        written = json.loads(writer.write(message))  # 1e-07 is 1e-7
+        assert json.dumps(written, sort_keys=True) == json.dumps(json.loads(expected), sort_keys=True)
+
+
+def test_fields_are_in_the_order_of_the_message_and_map_entries_in_the_order_of_their_keys(
+    schema: Schema,
+) -> None:
+    keys = ["b", "a", "d", "c", "f", "e"]
+    message = schema.message("test.v1.Everything")(
+        m_string={key: key for key in keys},
+        m_int64=dict.fromkeys((10, 9, -1, 2**40), ""),
+        m_inner={key: {} for key in keys},
+        m_bool={True: 1, False: 0},
+        struct=dict.fromkeys(keys, True),
+        f_string="x",
+    )
+    tree = json.loads(JsonWriter(schema.pool).write(message))
+    assert list(tree) == ["fString", "mString", "mInt64", "mBool", "mInner", "struct"]
+    assert [list(tree[name]) for name in ("mString", "mInner", "struct")] == [sorted(keys)] * 3
+    assert list(tree["mInt64"]) == ["-1", "9", "10", str(2**40)]
+    assert list(tree["mBool"]) == ["false", "true"]
 
 
 def test_extensions_and_groups(schema: Schema) -> None:
