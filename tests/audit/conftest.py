@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.audit.record import to_record
 from gateway.call import Caller
 from gateway.object_storage import DEFAULT_HOSTS, Hosts
 from gateway.policy import Decider, Decision, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
-from gateway.transcode import JsonWriter
 from tests.policy.making import CREATE, NOW, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
+from tests.records import make_record
 
 if TYPE_CHECKING:
     from gateway.schema import Schema
@@ -47,13 +46,7 @@ def decide(schema: Schema, *documents: str, caller: Caller = CALLER, **fields: A
 
 
 def record_of(schema: Schema, decision: Decision, hosts: Hosts = DEFAULT_HOSTS) -> dict[str, Any]:
-    record = to_record(
-        decision,
-        JsonWriter(schema.pool, refuses_unknown=True).to_tree,
-        hosts,
-        call_id="call",
-        trace_id="trace",
-    )
+    record = make_record(decision, schema, hosts)
     read: dict[str, Any] = json.loads(json.dumps(record, ensure_ascii=False))
     assert read == record  # JSON values only
     return read

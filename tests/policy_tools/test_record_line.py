@@ -6,29 +6,20 @@ import json
 
 import pytest
 
-from gateway.audit.record import CALL, to_record
+from gateway.audit.record import CALL
 from gateway.audit.record_reader import RecordError
-from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy import BundleFiles, Decider, PolicyInput, load_bundle
 from gateway.policy_tools.record_line import NotJsonError, read_line
 from gateway.schema import Schema
-from gateway.transcode import JsonWriter
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
+from tests.records import make_record
 
 
 def record(schema: Schema) -> str:
     bundle = load_bundle(BundleFiles({"b.yaml": policy_text("true") + binding_text()}), schema)
     request = schema.known[CREATE].request(name="n")
     decision = Decider(bundle).decide(PolicyInput(CREATE, request, UNKNOWN_CALLER, NOW))
-    return json.dumps(
-        to_record(
-            decision,
-            JsonWriter(schema.pool, refuses_unknown=True).to_tree,
-            DEFAULT_HOSTS,
-            call_id="c",
-            trace_id="t",
-        )
-    )
+    return json.dumps(make_record(decision, schema))
 
 
 def test_a_decision_is_read(schema: Schema) -> None:

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.audit.record import to_record
 from gateway.bundles import read_bundle
-from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.policy.bundle_files import BundleFiles
 from gateway.policy_tools import Replay, replay
 from gateway.policy_tools.replay import Change
-from gateway.transcode import JsonWriter
 from tests.conftest import ROOT
 from tests.policy.making import CREATE, NOW, UNKNOWN_CALLER, binding_text, policy_text
 from tests.policy.test_waivers import waiver_text
+from tests.records import make_record
 from tests.signed import SIGNATURE, sign_link
 
 if TYPE_CHECKING:
@@ -40,13 +38,7 @@ def record(
 ) -> str:
     request = schema.known[CREATE].request(**fields)
     decision = Decider(bundle).decide(PolicyInput(CREATE, request, UNKNOWN_CALLER, now))
-    written = to_record(
-        decision,
-        JsonWriter(schema.pool, refuses_unknown=True).to_tree,
-        DEFAULT_HOSTS,
-        call_id="c",
-        trace_id="t",
-    )
+    written = make_record(decision, schema)
     return json.dumps(written | {"id": decision_id}) + "\n"
 
 
