@@ -4,6 +4,13 @@ The package implements the Merkle tree of https://www.rfc-editor.org/rfc/rfc6962
 https://c2sp.org. It does no I/O.
 """
 
+from gateway.tlog.checkpoint import (
+    Checkpoint,
+    open_checkpoint,
+    parse_checkpoint,
+    read_checkpoints,
+    sign_checkpoint,
+)
 from gateway.tlog.merkle import (
     EMPTY_ROOT,
     RightEdge,
@@ -19,6 +26,7 @@ from gateway.tlog.note import NoteError, Signer, Verifier, open_note, sign_note
 
 __all__ = [
     "EMPTY_ROOT",
+    "Checkpoint",
     "NoteError",
     "RightEdge",
     "Signer",
@@ -27,8 +35,12 @@ __all__ = [
     "hash_children",
     "hash_leaf",
     "inclusion_proof",
+    "open_checkpoint",
     "open_note",
+    "parse_checkpoint",
+    "read_checkpoints",
     "root_of",
+    "sign_checkpoint",
     "sign_note",
     "verify_consistency",
     "verify_inclusion",
