@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pool
 from gateway import __version__
 from gateway.audit.record_writer import RecordWriter
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
+from gateway.ledger.service import LedgerService
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners import (
     ActiveCalls,
@@ -79,6 +80,9 @@ class Gateway:
         self._health.set(CONDITION, Status.FAILED, "starting")
         self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
         self._calls = ActiveCalls()
+        self._ledger = (
+            LedgerService(config.ledger, telemetry.metrics, self._health) if config.ledger.enabled else None
+        )
         self._open_channels_and_sink()
         self._start_serving()
         self._make_listeners()
@@ -101,6 +105,7 @@ class Gateway:
             telemetry=self._telemetry,
             channels=self._channels,
             records=self._records,
+            ledger=self._ledger.ledger if self._ledger else None,
         )
         self._sources, snapshot, self._start_faults = builder.start()
         self._active = ActiveSnapshot(snapshot)
@@ -139,6 +144,9 @@ class Gateway:
         budget, config = make_budget(self._config), self._config
         faults = FaultCollector()
         addresses: dict[str, Address] = {}
+        if self._ledger is not None:
+            with faults.part():
+                await self._ledger.start()
         for name, starting in (
             ("admin", self._admin.start(config.admin.listen, config.admin.tls, budget.admin)),
             ("rest", self._rest.start(config.rest.listen, config.rest.tls, budget.rest)),
@@ -179,6 +187,8 @@ class Gateway:
         if self._concurrency.forwarding:
             await asyncio.wait(self._concurrency.forwarding)
         await self._channels.close()
+        if self._ledger is not None:
+            await self._ledger.stop()
         await self._records.close()
         await self._admin.stop(LAST_RESPONSES_S)
         await asyncio.to_thread(self._telemetry.shutdown)
@@ -196,7 +206,7 @@ class Gateway:
 def _make_record_writer(config: Config, telemetry: Telemetry, health: Health) -> RecordWriter:
     section = config.decision_log
     try:
-        sink = open_sink(section.type, section)
+        sink = open_sink(config.sink, section)
     except SinkError as error:
         fault = Fault(Position(error.place), f"decision_log.{error.key}", error.reason)
         raise FaultsError([fault]) from error

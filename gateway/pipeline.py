@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.audit.reporter import report_abandoned
+from gateway.call import Reply
 from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.upstream import DetachedCall
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from gateway.audit.reporter import Reporter
     from gateway.audit.shadow import Shadow
-    from gateway.call import Call, Reply, ReplyStream
+    from gateway.call import Call, ReplyStream
     from gateway.errors import FieldViolation
+    from gateway.ledger import CallRecord, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
     from gateway.upstream import Forwarder
@@ -37,12 +39,14 @@ class Pipeline:
         reporter: Reporter,
         forwarder: Forwarder,
         shadow: Shadow | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._decider = decider
         self._validator = validator
         self._reporter = reporter
         self._forwarder = forwarder
         self._shadow = shadow
+        self._ledger = ledger
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -60,15 +64,16 @@ class Pipeline:
         except GatewayError as error:
             self._reporter.report_invalid(call, error)
             raise
-        await self._reporter.report_decision(call, decision)
+        record = await self._reporter.report_decision(call, decision)
         if self._shadow is not None:
             asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
         if not decision.is_allowed:
             raise decision.to_error()
-        if decision.request is not call.request:
-            call = replace(call, request=decision.request)
         try:
-            reply = await self._forward(call, slot)
+            if call.method.is_read:
+                reply = await self._read(call, decision, record)
+            else:
+                reply = await self._change(call, decision, record, slot)
         except GatewayError as error:
             error.warnings += decision.warnings()
             raise
@@ -96,14 +101,31 @@ class Pipeline:
             violations += self._decider.find_oversized(method, request)
         return violations
 
-    async def _forward(self, call: Call, slot: Slot) -> Reply | ReplyStream:
-        """Forward a call. If the call is a change, it continues even if the caller disconnects."""
-        forwarding = self._forwarder.forward(call)
-        if call.method.is_read:
-            return await forwarding
-        detached = DetachedCall(forwarding, partial(report_abandoned, call))
+    async def _read(self, call: Call, decision: Decision, record: CallRecord | None) -> Reply | ReplyStream:
+        """Forward a call that changes nothing, and record it when it has ended."""
+        recording = self._reporter.recording(call, record)
+        with recording:
+            reply = await self._forwarder.forward(_with_request(call, decision.request))
+        return recording.watch(reply)
+
+    async def _change(
+        self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot
+    ) -> Reply | ReplyStream:
+        """Commit the intent of a change, and forward it. It continues even if the caller disconnects."""
+        intent = None
+        if self._ledger is not None and record is not None:
+            intent = await self._ledger.begin(call, record, decision.request)
+            if isinstance(intent, Reply):  # an earlier call with the same idempotency key made the change
+                return intent
+        forwarding = self._forwarder.forward(_with_request(call, decision.request))
+        on_end = intent.end if intent is not None else None
+        detached = DetachedCall(forwarding, partial(report_abandoned, call), on_end)
         slot.hold_for(detached.task)
         return await detached.reply()
+
+
+def _with_request(call: Call, request: Message) -> Call:
+    return call if request is call.request else replace(call, request=request)
 
 
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:

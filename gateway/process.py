@@ -102,7 +102,5 @@ async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
 def _report_start(config: Config, addresses: Addresses) -> None:
     for key, address in find_plaintext(config):
         _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
-    if "ledger" in config.model_fields_set:
-        _log.warning("this version keeps no ledger: calls are logged, not recorded durably")
     facts = {"rest": str(addresses.rest), "grpc": str(addresses.grpc), "admin": str(addresses.admin)}
     _log.info("started", extra={"version": __version__, **facts})

@@ -70,6 +70,7 @@ def make_config(emulator_address: str, **sections: Any) -> Config:
     environment["GATEWAY__POLICIES__SETTLE_S"] = "0.01"
     # Standard output is how the processes of a test run talk to each other.
     environment["GATEWAY__DECISION_LOG__TYPE"] = "none"
+    environment["GATEWAY__LEDGER__ENABLED"] = "false"  # tests of the ledger name a database of their own
     for name in ("BAREMETAL", "OPERATION"):
         environment[f"GATEWAY__UPSTREAMS__{name}__ADDRESS"] = emulator_address
         environment[f"GATEWAY__UPSTREAMS__{name}__TLS"] = "false"

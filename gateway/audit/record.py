@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
 
 from gateway.errors import INVALID_REQUEST
 from gateway.object_storage import LinkError, parse_link
@@ -112,6 +113,7 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
     return {
         "kind": CALL,
         "time": _timestamp(refusal.time),
+        "id": str(uuid4()),
         "call_id": refusal.call_id,
         "trace_id": refusal.trace_id,
         "idempotency_key": redact_text(refusal.idempotency_key),
@@ -158,6 +160,12 @@ def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
         "is_masked": redacted != shown or bool(left_out),
         "left_out": left_out,
     }
+
+
+def is_redacted(request: Message, to_tree: ToTree) -> bool:
+    """Return whether a record cannot hold a whole request, because of redaction or for lack of a JSON form."""
+    shown, left_out = _to_json(request, to_tree)
+    return bool(left_out) or redact_value(shown) != shown
 
 
 def _to_json(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], list[str]]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from gateway.audit.record import Refusal, to_record, to_refusal_record
+from gateway.audit.record import Refusal, is_redacted, to_record, to_refusal_record
+from gateway.call import Reply, ReplyStream
+from gateway.errors import Code, GatewayError
+from gateway.ledger import CallRecord
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from google.protobuf.message import Message
 
     from gateway.audit.record import ToTree
     from gateway.audit.record_writer import RecordWriter
     from gateway.call import Call
-    from gateway.errors import GatewayError
+    from gateway.ledger import Ledger
     from gateway.object_storage import Hosts
     from gateway.policy import Decision
     from gateway.telemetry import Metrics
@@ -26,7 +34,14 @@ _NS_PER_S = 1e9
 class Reporter:
     """Reports the calls of one snapshot."""
 
-    def __init__(self, writer: RecordWriter, metrics: Metrics, to_tree: ToTree, hosts: Hosts) -> None:
+    def __init__(
+        self,
+        writer: RecordWriter,
+        metrics: Metrics,
+        to_tree: ToTree,
+        hosts: Hosts,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Initialize the reporter.
 
         Args:
@@ -34,33 +49,55 @@ class Reporter:
             metrics: the metrics that count decisions.
             to_tree: a function that returns the JSON value of a request.
             hosts: the hosts of Object Storage.
+            ledger: the ledger; None if there is no ledger.
         """
+        self._ledger = ledger
         self._writer = writer
         self._metrics = metrics
         self._to_tree = to_tree
         self._hosts = hosts
 
-    async def report_decision(self, call: Call, decision: Decision) -> None:
+    async def report_decision(self, call: Call, decision: Decision) -> CallRecord | None:
         """Report a decision in the trace and the metrics, and write the record of the decision.
 
-        A call of a read method is not recorded if no binding applies to the method, because no policy decided
-        on this call.
+        A call of a read method is not in the decision log if no binding applies to the method, because no
+        policy decided on this call. The ledger records each call: a denied call now, a read when it has
+        ended, and a change before it is forwarded.
+
+        Return the record for the ledger; None if there is no ledger, or the ledger has the record already.
 
         Raises:
             GatewayError: the record cannot be kept, so the call must not continue.
         """
         self._trace(call, decision)
         self._count(decision)
-        if self._writer.is_kept and (decision.is_evaluated or not call.method.is_read):
-            record = to_record(
-                decision,
-                self._to_tree,
-                self._hosts,
-                call_id=call.id,
-                trace_id=trace_id_of(call.span),
-                idempotency_key=call.idempotency_key,
-            )
-            await self._writer.write(record, call.deadline)
+        is_logged = self._writer.is_kept and (decision.is_evaluated or not call.method.is_read)
+        if not is_logged and self._ledger is None:
+            return None
+        facts = to_record(
+            decision,
+            self._to_tree,
+            self._hosts,
+            call_id=call.id,
+            trace_id=trace_id_of(call.span),
+            idempotency_key=call.idempotency_key,
+        )
+        if is_logged:
+            await self._writer.write(facts, call.deadline)
+        if self._ledger is None:
+            return None
+        is_plain = not facts["is_masked"] and (
+            decision.request is call.request or not is_redacted(decision.request, self._to_tree)
+        )
+        record = CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_plain=is_plain)
+        if decision.is_allowed:
+            return record
+        self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
+        return None
+
+    def recording(self, call: Call, record: CallRecord | None) -> ReadRecording:
+        """Return a context manager that records a read when it has ended."""
+        return ReadRecording(self._ledger, call, record)
 
     def report_invalid(self, call: Call, error: GatewayError) -> None:
         """Record a call with an invalid request. This function does not wait until the record is written."""
@@ -81,8 +118,15 @@ class Reporter:
 
         This function does not wait until the record is written.
         """
+        if not self._writer.is_kept and self._ledger is None:
+            return
+        facts = to_refusal_record(refusal, self._to_tree, self._hosts)
         if self._writer.is_kept:
-            self._writer.offer(to_refusal_record(refusal, self._to_tree, self._hosts))
+            self._writer.offer(facts)
+        if self._ledger is not None:
+            self._ledger.record_end(
+                CallRecord(facts=facts), refusal.request, refusal.outcome, refusal.error.code
+            )
 
     def _trace(self, call: Call, decision: Decision) -> None:
         attributes = {
@@ -108,6 +152,59 @@ class Reporter:
         for mutation in decision.mutations:
             if mutation.is_made:
                 metrics.record_mutation(mutation.policy)
+
+
+class ReadRecording:
+    """A context manager that records in the ledger how the read in its `with` block has ended.
+
+    If the reply is a stream, the read is recorded when the stream has ended.
+    """
+
+    __slots__ = ("_call", "_ledger", "_record")
+
+    def __init__(self, ledger: Ledger | None, call: Call, record: CallRecord | None) -> None:
+        self._ledger = ledger
+        self._call = call
+        self._record = record
+
+    def __enter__(self) -> None:
+        """Start the read."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._end(error.code if isinstance(error, GatewayError) else Code.CANCELLED)
+
+    def watch(self, reply: Reply | ReplyStream) -> Reply | ReplyStream:
+        """Record a read that has succeeded, or return a stream that is recorded when it ends."""
+        if self._ledger is None or self._record is None:
+            return reply
+        if isinstance(reply, Reply):
+            self._end(Code.OK)
+            return reply
+        return ReplyStream(self._watch(reply))
+
+    async def _watch(self, replies: ReplyStream) -> AsyncGenerator[Message, None]:
+        code = Code.CANCELLED  # the caller closes the stream before its end
+        try:
+            async with aclosing(replies):
+                async for message in replies:
+                    yield message
+            code = Code.OK
+        except GatewayError as error:
+            code = error.code
+            raise
+        finally:
+            self._end(code)
+
+    def _end(self, code: Code) -> None:
+        if self._ledger is not None and self._record is not None:
+            outcome = "ok" if code is Code.OK else "error"
+            self._ledger.record_end(self._record, self._call.request, outcome, code)
 
 
 def report_abandoned(call: Call, task: asyncio.Task[Any]) -> None:

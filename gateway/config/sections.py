@@ -1,7 +1,6 @@
 """The sections of the configuration. Each key has a type, a default and a description.
 
-A key accepts only values that are implemented. The gateway refuses all other values. The
-keys of the section `ledger` are an exception: they are accepted, but have no effect.
+A key accepts only values that are implemented. The gateway refuses all other values.
 """
 
 from __future__ import annotations
@@ -83,6 +82,33 @@ def _check_metadata_name(text: str) -> str:
 MetadataName = Annotated[str, AfterValidator(_check_metadata_name)]
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 TargetAddress = Annotated[str, BeforeValidator(_parse_target)]
+
+
+_DURATION = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[smhd]?)")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _parse_duration(value: Any) -> Any:
+    """Return a duration in seconds. Durations are numbers, or texts such as `90s`, `15m`, `24h` or `30d`."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        return int(match["number"]) * _UNITS_S[match["unit"]]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError("a duration is a number with a unit, as 90s, 15m, 24h or 30d")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(_parse_duration)]
+
+
+def _check_ledger_url(text: str) -> str:
+    is_file = text.startswith("sqlite:///") and text != "sqlite:///"
+    if not is_file and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be sqlite:///FILE or postgresql://user:password@host:port/database")
+    return text
+
+
+LedgerUrl = Annotated[str, AfterValidator(_check_ledger_url), Field(repr=False)]
 
 
 def _listen(port: int) -> Address:
@@ -192,8 +218,9 @@ class Policies(Section):
 class DecisionLog(FileSection, Section):
     """The sink that receives a record of each decision. The base class adds the keys of the file sink."""
 
-    type: SinkName = SinkName.STDOUT
-    """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere."""
+    type: SinkName | None = None
+    """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere. When not set, it is
+    `none` with the ledger and `stdout` without it."""
     when_full: Literal["refuse", "drop"] = "refuse"
     """When a record cannot be written: `refuse` the call with 503, or `drop` the record and count it."""
     capacity: int = Field(4096, ge=1, le=1_000_000)
@@ -237,12 +264,29 @@ class Callers(Section):
 
 
 class Ledger(Section):
-    """The durable record of calls. This version has no ledger; keys of this section only cause a warning."""
+    """The durable record of calls, and of the intents of changes."""
 
-    url: str = "sqlite:///ledger.db"
-    """Database of the ledger. Not in effect yet: decisions are logged, nothing is recorded durably."""
+    enabled: bool = True
+    """Whether calls are recorded durably; `false` turns off idempotency and the tracking of operations too."""
+    url: LedgerUrl = "sqlite:///ledger.db"
+    """`sqlite:///FILE` (one process) or `postgresql://user:password@host:port/database` (several replicas)."""
     durability: Literal["power", "process"] = "power"
-    """The failure that a record survives: loss of power, or end of the process. Not in effect yet."""
+    """What a committed event survives: a loss of `power` (fsync for each commit), or the end of the `process`."""
+    when_full: Literal["drop", "refuse"] = "drop"
+    """When too many records of denied, invalid, refused and read calls wait: `drop` and count them, or `refuse`
+    the calls with 503. Changes always wait for their intent."""
+    capacity: int = Field(4096, ge=1, le=1_000_000)
+    """Records that may wait to be committed."""
+    retention: Duration = 400 * 86400
+    """Age after which events are removed, as `400d`; `0` keeps them."""
+    idempotency_retention: Duration = 86400
+    """Time for which an idempotency key belongs to its first call, as `24h`."""
+    resend_within: Duration = 3600
+    """Age up to which a change of unknown outcome is sent again with its key, as `1h`."""
+    lease_s: float = Field(15, ge=1, le=3600)
+    """Seconds after which the work of a replica that has ended is taken over by another one."""
+    prepared_statements: bool = True
+    """Whether PostgreSQL keeps prepared statements; `false` behind a pooler in transaction mode."""
 
 
 class Limits(Section):
@@ -287,6 +331,13 @@ class Config(Section):
     limits: Limits = Limits()
     workers: Literal[1] = 1
     """Number of processes."""
+
+    @property
+    def sink(self) -> SinkName:
+        """The sink of the decision log."""
+        if self.decision_log.type is not None:
+            return self.decision_log.type
+        return SinkName.NONE if self.ledger.enabled else SinkName.STDOUT
 
     @property
     def services(self) -> dict[str, str]:

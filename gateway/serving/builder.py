@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.audit.record_writer import RecordWriter
     from gateway.config import Config
     from gateway.faults import Fault
+    from gateway.ledger import Ledger
     from gateway.policy import Bundle
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
@@ -41,12 +42,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Builds the snapshots of one configuration. All snapshots share the channels and the record writer."""
+    """Builds the snapshots of one configuration. All snapshots share the channels, the record writer and the ledger."""
 
     config: Config
     telemetry: Telemetry
     channels: Channels
     records: RecordWriter
+    ledger: Ledger | None = None
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
         """Build the first snapshot. Return its sources, the snapshot, and the faults of the files on disk.
@@ -85,13 +87,14 @@ class Builder:
         bundle = build_bundle(config, schema, sources.bundle)
         shadow, shadow_faults = self._build_shadow(sources, schema)
         recorded = JsonWriter(schema.pool, request_types(schema), refuses_unknown=True)
-        reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config))
+        reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)
         pipeline = Pipeline(
             self._make_decider(bundle, schema),
             validator,
             reporter,
             Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics),
             shadow,
+            self.ledger,
         )
         return Snapshot(
             router=router,

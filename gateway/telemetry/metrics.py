@@ -86,6 +86,10 @@ class Metrics:
         self._mutations = instruments.create_counter(
             "gateway.mutations", "Fields that policies set.", ("policy",)
         )
+        self._commits = instruments.create_histogram(
+            "gateway.ledger.commit.duration", "Time that a commit of the ledger took.", (), _SECONDS
+        )
+        self._committed = instruments.create_counter("gateway.ledger.events", "Events committed to the ledger.")
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
 
     def _create_for_bundles(self, meter: Meter) -> None:
@@ -95,6 +99,9 @@ class Metrics:
         )
         self._lost_records = meter.create_counter(
             "gateway.decision_log.lost", description="Records of decisions that could not be written."
+        )
+        self._lost_events = meter.create_counter(
+            "gateway.ledger.lost", description="Events of calls that were not committed to the ledger."
         )
         self._stale = meter.create_gauge(
             "gateway.bundle.stale", description="1 while the bundle on disk is not the active one."
@@ -146,6 +153,15 @@ class Metrics:
     def record_lost_records(self, count: int) -> None:
         """Count decision records that could not be written."""
         self._lost_records.add(count)
+
+    def record_commit(self, duration_s: float, events: int) -> None:
+        """Record a commit of the ledger, and the number of its events."""
+        self._commits(duration_s)
+        self._committed(events)
+
+    def record_lost_events(self, count: int) -> None:
+        """Count events that were not committed to the ledger."""
+        self._lost_events.add(count)
 
     def show_stale(self, *, is_stale: bool) -> None:
         """Set whether the bundle on disk differs from the active bundle."""

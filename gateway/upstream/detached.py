@@ -26,6 +26,7 @@ class DetachedCall:
         self,
         forwarding: Coroutine[None, None, Reply | ReplyStream],
         on_abandoned: Callable[[asyncio.Task[None]], None],
+        on_end: Callable[[Reply | ReplyStream | None, BaseException | None], None] | None = None,
     ) -> None:
         """Start the task.
 
@@ -33,7 +34,10 @@ class DetachedCall:
             forwarding: the coroutine that forwards the call.
             on_abandoned: a function that is called with the task after the task is done. It is called only if
                 the caller has disconnected.
+            on_end: a function that is called once when the forwarded call has ended: with the reply, or with
+                the exception that ended the call.
         """
+        self._on_end = on_end
         self._forwarding = forwarding
         self._on_abandoned = on_abandoned
         # At most one message waits, so the upstream's stream is not read faster than the caller reads.
@@ -59,11 +63,13 @@ class DetachedCall:
         try:
             reply = await self._forwarding
         except BaseException as error:
+            self._end(None, error)
             if not self._reply.cancelled():
                 self._reply.set_exception(error)
                 self._reply.exception()  # marks the exception as read, even if no caller waits
             raise
         if isinstance(reply, Reply):
+            self._end(reply, None)
             self._answer(reply)
             return
         self._answer(ReplyStream(self._read(), self._abandon))
@@ -71,8 +77,17 @@ class DetachedCall:
             async with aclosing(reply):
                 async for message in reply:
                     await self._hand_over(message)
+        except BaseException as error:
+            self._end(None, error)
+            raise
+        else:
+            self._end(reply, None)
         finally:
             await self._hand_over(None)
+
+    def _end(self, reply: Reply | ReplyStream | None, error: BaseException | None) -> None:
+        if self._on_end is not None:
+            self._on_end(reply, error)
 
     def _answer(self, reply: Reply | ReplyStream) -> None:
         if not self._reply.cancelled():  # the caller still waits

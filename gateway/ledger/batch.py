@@ -1,0 +1,144 @@
+"""The entries that the ledger commits, and the interface of the databases that commit them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from gateway.ledger.columns import CallRow, CallUpdate, EventRow
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from gateway.ledger.schema_version import Dialect
+
+Row: TypeAlias = "tuple[Any, ...]"
+
+
+class KeyClaim(NamedTuple):
+    """The claim of a call to an idempotency key. The claim fails if the key belongs to another call.
+
+    Attributes:
+        key: the SHA-256 of the caller's scope and the key, in hexadecimal digits.
+        call: the ID of the call.
+        request: the SHA-256 of the method and the request, in hexadecimal digits.
+        expires_us: the time after which another call may take over the key.
+        now_us: the time of the claim.
+    """
+
+    key: str
+    call: str
+    request: str
+    expires_us: int
+    now_us: int
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """One event that is to be committed, with its effects on the other tables.
+
+    Attributes:
+        event: the row of the event.
+        row: the row of the call if this is the first event of the call, or the change to that row; None if
+            the event does not change a call.
+        claim: the claim to an idempotency key. If the claim fails, nothing of the entry is committed.
+        frees_key: whether the key of the call becomes free.
+        written: the future of the caller that waits for the commit. Its result is whether the entry was
+            committed; it is False if the claim failed. None if no caller waits.
+        is_kept: whether the entry must not be dropped if the ledger cannot be written.
+    """
+
+    event: EventRow
+    row: CallRow | CallUpdate | None = None
+    claim: KeyClaim | None = None
+    frees_key: bool = False
+    written: asyncio.Future[bool] | None = None
+    is_kept: bool = False
+
+
+class StoreError(Exception):
+    """The database cannot be used at present.
+
+    Attributes:
+        reason: the reason for operators, without secrets.
+        is_uncertain: whether a transaction may have been committed although an error was reported.
+    """
+
+    def __init__(self, reason: str, *, is_uncertain: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_uncertain = is_uncertain
+
+
+class EntryError(Exception):
+    """The database refuses an entry because of its values, not because of the state of the database."""
+
+
+class StoreFormatError(Exception):
+    """The database cannot be the ledger: it is foreign, or newer, or used by another gateway."""
+
+
+class Session(Protocol):
+    """A transaction of a database. Statements have `?` for each parameter."""
+
+    async def fetch(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run a statement, and return its rows."""
+        ...
+
+
+class Store(Protocol):
+    """A database that holds a ledger.
+
+    Attributes:
+        dialect: the SQL dialect of the database.
+        now_us: the SQL expression for the current time of the database, in microseconds since 1970.
+    """
+
+    dialect: Dialect
+    now_us: str
+
+    async def open(self) -> None:
+        """Connect to the database, and bring its tables to the current version.
+
+        Raises:
+            StoreError: the database cannot be reached or used at present.
+            StoreFormatError: the database cannot be the ledger.
+        """
+        ...
+
+    async def commit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Commit entries in one transaction. Return the entries that were left out, as their claims failed.
+
+        Raises:
+            StoreError: nothing was committed, or this is not known.
+            EntryError: the values of an entry are refused; nothing was committed.
+        """
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        """Return a context manager that runs one transaction. It is rolled back if the block fails.
+
+        Raises:
+            StoreError: the database cannot be used at present.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def split_rows(entries: Sequence[Entry]) -> tuple[list[tuple[int, CallRow]], list[CallUpdate]]:
+    """Return the new rows of calls, each with the index of its entry, and one update for each changed call."""
+    rows: list[tuple[int, CallRow]] = []
+    updates: dict[str, CallUpdate] = {}
+    for index, entry in enumerate(entries):
+        row = entry.row
+        if isinstance(row, CallRow):
+            rows.append((index, row))
+        elif row is not None:
+            earlier = updates.get(row.id)
+            updates[row.id] = row if earlier is None else earlier.merge(row)
+    return rows, list(updates.values())

@@ -1,0 +1,134 @@
+"""The intent of a change, and the events that follow it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from gateway.call import Reply
+from gateway.errors import Code, GatewayError
+from gateway.ledger.batch import Entry
+from gateway.ledger.events import ATTEMPT, OUTCOME, make_event, now, to_update, to_us
+from gateway.ledger.operation_facts import is_operation, read_operation
+from gateway.redaction import redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from gateway.call import ReplyStream
+    from gateway.ledger.writer import LedgerWriter
+
+FIRST_POLL_US = 1_000_000
+"""The time between the start of an operation and its first poll, in microseconds."""
+
+_MAX_REPLY = 16 * 1024
+
+
+class Intent:
+    """A change that is forwarded. Its intent is committed.
+
+    Attributes:
+        id: the ID of the call that the events belong to.
+        kind: the kind of the event at the end. It is `settlement` if the call settles an earlier call.
+        idempotency_key: the key that the upstream must receive.
+    """
+
+    def __init__(
+        self,
+        writer: LedgerWriter,
+        call: str,
+        idempotency_key: str,
+        *,
+        kind: str = OUTCOME,
+        by: str = "",
+        is_followed: bool,
+        on_end: Callable[[Reply | None, BaseException | None], None] | None = None,
+    ) -> None:
+        """Initialize the intent.
+
+        Args:
+            writer: the writer of the ledger.
+            call: the ID of the call.
+            idempotency_key: the key that the upstream must receive.
+            kind: the kind of the event at the end.
+            by: the way in which the outcome is established, if the kind is `settlement`.
+            is_followed: whether the gateway itself may poll the operation that the call starts.
+            on_end: a function that is called at the end with the reply, or the error.
+        """
+        self.id = call
+        self.idempotency_key = idempotency_key
+        self.kind = kind
+        self._writer = writer
+        self._by = by
+        self._is_followed = is_followed
+        self._on_end = on_end
+
+    def note_attempt(self, number: int, error: GatewayError) -> None:
+        """Record an attempt that has failed and is followed by another attempt."""
+        facts = {"attempt": number, "code": error.code.name, "message": redact_text(error.message)}
+        self._writer.offer_quietly(Entry(event=make_event(ATTEMPT, self.id, facts)))
+
+    def end(self, reply: Reply | ReplyStream | None, error: BaseException | None) -> None:
+        """Record the end of the forwarded call.
+
+        Args:
+            reply: the reply of the upstream; None if the call has failed.
+            error: the error with which the call has failed.
+        """
+        facts, frees_key = (_describe_error(error), _is_refusal(error)) if error else (_describe(reply), False)
+        if self._by:
+            facts["by"] = self._by
+        event = make_event(self.kind, self.id, facts)
+        due_us = self._find_due(facts)
+        shown = {"id": self.id, **facts}
+        self._writer.add(Entry(event=event, row=to_update(shown, due_us=due_us), frees_key=frees_key))
+        if self._on_end is not None:
+            self._on_end(reply if isinstance(reply, Reply) else None, error)
+
+    def _find_due(self, facts: dict[str, Any]) -> int | None:
+        """Return the time at which the call needs further work; None if nothing is left to do."""
+        time_us = to_us(now())
+        if facts["outcome"] == "pending":
+            return time_us
+        operation = facts.get("operation")
+        if operation and not operation["done"] and self._is_followed:
+            return time_us + FIRST_POLL_US
+        return None
+
+
+def _describe(reply: Reply | ReplyStream | None) -> dict[str, Any]:
+    """Return the facts of an event about a reply."""
+    facts: dict[str, Any] = {"outcome": "ok", "code": Code.OK.name}
+    if isinstance(reply, Reply):
+        facts |= describe_reply(reply.message)
+    return facts
+
+
+def describe_reply(message: Message) -> dict[str, Any]:
+    """Return the operation in a reply, and the serialized reply, if it may be kept.
+
+    A reply may hold secrets, such as a new key. So only operations are kept, and only if they are small.
+    """
+    if not is_operation(message):
+        return {}
+    facts: dict[str, Any] = {"operation": read_operation(message).to_json()}
+    data = message.SerializeToString()
+    if len(data) <= _MAX_REPLY:
+        facts["reply"] = b64encode(data).decode()
+    return facts
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Return whether it is certain that the upstream has not carried out the call."""
+    return isinstance(error, GatewayError) and not error.may_have_acted
+
+
+def _describe_error(error: BaseException | None) -> dict[str, Any]:
+    """Return the facts of an event about an error. The outcome stays pending if an effect is possible."""
+    outcome = "error" if _is_refusal(error) else "pending"
+    if isinstance(error, GatewayError):
+        shown = {"outcome": outcome, "code": error.code.name, "message": redact_text(error.message)}
+        return shown | ({"reason": error.reason} if error.reason else {})
+    return {"outcome": outcome, "code": Code.UNKNOWN.name, "message": type(error).__name__}

@@ -1,0 +1,304 @@
+"""The ledger: the durable record of each call, and the intents of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.call import Reply
+from gateway.errors import Code, GatewayError
+from gateway.ledger.batch import Entry, KeyClaim, StoreError
+from gateway.ledger.events import OUTCOME, SETTLEMENT, make_event, make_first_event, now, to_call_row, to_us, to_update
+from gateway.ledger.idempotency import (
+    already_made,
+    find_earlier_call,
+    has_own_key,
+    hash_key,
+    hash_request,
+    key_reused,
+    still_under_way,
+)
+from gateway.ledger.intent import Intent, describe_reply
+from gateway.ledger.targets import find_target
+from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from gateway.call import Call
+    from gateway.ledger.batch import Store
+    from gateway.ledger.idempotency import EarlierCall
+    from gateway.ledger.leases import Leases
+    from gateway.ledger.writer import LedgerWriter
+
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 0.5
+# Metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway.
+_HARMLESS_METADATA = frozenset({"idempotency-key", "x-client-request-id", "x-client-trace-id"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """The record of a call, and facts that only the ledger needs.
+
+    Attributes:
+        facts: the record as a JSON object.
+        is_evaluated: whether policies decided on the call.
+        is_plain: whether redaction has removed nothing from the request that is forwarded.
+    """
+
+    facts: Mapping[str, Any]
+    is_evaluated: bool = True
+    is_plain: bool = False
+
+
+@dataclass(slots=True)
+class _ActiveKey:
+    """A key whose call this process carries out. The future ends with the call."""
+
+    request: str
+    ended: asyncio.Future[Reply | None]
+
+
+class Ledger:
+    """Records calls, and lets changes go on after their intents are committed."""
+
+    def __init__(
+        self,
+        writer: LedgerWriter,
+        store: Store,
+        leases: Leases,
+        *,
+        idempotency_retention_s: float,
+        follows_all: bool = False,
+    ) -> None:
+        """Initialize the ledger.
+
+        Args:
+            writer: the writer of entries.
+            store: the database.
+            leases: the leases of this replica.
+            idempotency_retention_s: the time for which an idempotency key belongs to its call, in seconds.
+            follows_all: whether the gateway can make calls of its own for each call, because it has own
+                credentials. Otherwise it can do so only for calls without credentials.
+        """
+        self._writer = writer
+        self._store = store
+        self._leases = leases
+        self._retention_us = int(idempotency_retention_s * 1e6)
+        self._follows_all = follows_all
+        self._active: dict[str, _ActiveKey] = {}
+        writer.on_refused = self._correct
+
+    def record_end(
+        self, record: CallRecord, request: Message | None, outcome: str, code: Code, **further: Any
+    ) -> None:
+        """Record a call that has ended, or that is not forwarded. This method does not wait.
+
+        Args:
+            record: the record of the call.
+            request: the request; None if it was not read.
+            outcome: the outcome of the call.
+            code: the status code of the response.
+            further: further keys of the event.
+
+        Raises:
+            GatewayError: UNAVAILABLE if too many records wait, and the configuration refuses the call then.
+        """
+        facts = _complete(record, request, outcome, code) | further
+        self._writer.offer(Entry(event=make_first_event(facts), row=to_call_row(facts)))
+
+    async def begin(self, call: Call, record: CallRecord, request: Message) -> Intent | Reply:
+        """Commit the intent of a change. The change may be forwarded when this method has returned an intent.
+
+        If an earlier call with the same idempotency key has made the change, its reply is returned.
+
+        Args:
+            call: the call with the request as the caller sent it.
+            record: the record of the call.
+            request: the request that is to be forwarded.
+
+        Raises:
+            GatewayError: nothing may be forwarded: the ledger cannot be written, the key belongs to another
+                request, or the earlier call with this key has not ended before the deadline.
+        """
+        facts = _complete(record, request, "pending", None)
+        facts["intent"] = self._describe_intent(call, record, request)
+        if not has_own_key(call):
+            await self._write(call, facts)
+            return self._intent(call, facts["id"])
+        key, digest = hash_key(call), hash_request(call.method.name, call.request)
+        while True:
+            active = self._active.get(key)
+            if active is None:
+                return await self._begin_with_key(call, facts, key, digest)
+            if active.request != digest:
+                raise self._refuse(facts, key_reused())
+            reply = await _wait_for(active, call.deadline)
+            if reply is not None:
+                return self._repeat(facts, "", reply)
+
+    async def _begin_with_key(
+        self, call: Call, facts: dict[str, Any], key: str, digest: str
+    ) -> Intent | Reply:
+        active = self._active[key] = _ActiveKey(digest, asyncio.get_running_loop().create_future())
+        found: Intent | Reply | None = None
+        try:
+            found = await self._claim(call, facts, key, digest)
+        finally:
+            if not isinstance(found, Intent):
+                self._release(key, active, found)
+        return found
+
+    async def _claim(self, call: Call, facts: dict[str, Any], key: str, digest: str) -> Intent | Reply:
+        """Acquire the key for a call, or return the reply of the earlier call to which the key belongs."""
+        active, wait_s = self._active[key], _FIRST_WAIT_S
+        while True:
+            time_us = to_us(now())
+            claim = KeyClaim(key, facts["id"], digest, time_us + self._retention_us, time_us)
+            if await self._write(call, facts, claim):
+                return self._intent(call, facts["id"], key, active)
+            earlier = await self._find_earlier(key)
+            if earlier is None:  # the key has become free
+                continue
+            if earlier.request != digest:
+                raise self._refuse(facts, key_reused())
+            if earlier.is_settled:
+                return self._repeat_earlier(call, facts, earlier)
+            if not earlier.is_under_way and await self._take_over(earlier.id):
+                return self._settling_intent(call, facts, earlier.id, key, active)
+            if asyncio.get_running_loop().time() + wait_s >= call.deadline:
+                raise self._refuse(facts, still_under_way())
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    async def _write(self, call: Call, facts: dict[str, Any], claim: KeyClaim | None = None) -> bool:
+        row = to_call_row(facts, owner=self._leases.replica, due_us=to_us(now()))
+        entry = Entry(event=make_first_event(facts), row=row, claim=claim)
+        return await self._writer.write(entry, call.deadline)
+
+    async def _find_earlier(self, key: str) -> EarlierCall | None:
+        try:
+            return await find_earlier_call(self._store, key)
+        except StoreError as error:
+            raise ledger_unavailable() from error
+
+    async def _take_over(self, call: str) -> bool:
+        try:
+            return await self._leases.take_over(call) is not None
+        except StoreError as error:
+            raise ledger_unavailable() from error
+
+    def _intent(
+        self, call: Call, call_id: str, key: str = "", active: _ActiveKey | None = None
+    ) -> Intent:
+        def end(reply: Reply | None, _error: BaseException | None) -> None:
+            if active is not None:
+                self._release(key, active, reply)
+
+        return Intent(
+            self._writer, call_id, call.idempotency_key, is_followed=self.can_follow(call), on_end=end
+        )
+
+    def _settling_intent(
+        self, call: Call, facts: dict[str, Any], earlier: str, key: str, active: _ActiveKey
+    ) -> Intent:
+        """Return the intent of a call that repeats an earlier call whose outcome is not known."""
+
+        def end(reply: Reply | None, error: BaseException | None) -> None:
+            self._release(key, active, reply)
+            if reply is not None:
+                self._repeat(facts, earlier, reply)
+            elif isinstance(error, GatewayError):
+                outcome = "unknown" if error.may_have_acted else "error"
+                self._add_ended(facts, outcome, error.code, repeats=earlier)
+
+        return Intent(
+            self._writer,
+            earlier,
+            call.idempotency_key,
+            kind=SETTLEMENT,
+            by="repeat",
+            is_followed=self.can_follow(call),
+            on_end=end,
+        )
+
+    def can_follow(self, call: Call) -> bool:
+        """Return whether the gateway may call the upstream again for a call, without its caller."""
+        return self._follows_all or _HARMLESS_METADATA.issuperset(call.metadata)
+
+    def _describe_intent(self, call: Call, record: CallRecord, request: Message) -> dict[str, Any]:
+        data = request.SerializeToString(deterministic=True)
+        intent: dict[str, Any] = {"request_sha256": hashlib.sha256(data).hexdigest()}
+        if self.can_follow(call):
+            intent["is_followed"] = True
+            if record.is_plain:
+                intent["request"] = b64encode(data).decode()
+        return intent
+
+    def _repeat_earlier(self, call: Call, facts: dict[str, Any], earlier: EarlierCall) -> Reply:
+        if earlier.reply is None:
+            raise self._refuse(facts, already_made(earlier.resource_id))
+        reply = Reply(message=call.method.reply.FromString(earlier.reply), metadata={})
+        return self._repeat(facts, earlier.id, reply)
+
+    def _repeat(self, facts: dict[str, Any], earlier: str, reply: Reply) -> Reply:
+        """Record a call that is answered with the reply of an earlier call."""
+        self._add_ended(facts, "ok", Code.OK, repeats=earlier)
+        outcome = {"outcome": "ok", "code": Code.OK.name, **describe_reply(reply.message)}
+        event = make_event(OUTCOME, facts["id"], outcome)
+        self._writer.add(Entry(event=event, row=to_update({"id": facts["id"], **outcome})))
+        return Reply(message=reply.message, metadata=reply.metadata)
+
+    def _refuse(self, facts: dict[str, Any], error: GatewayError) -> GatewayError:
+        self._add_ended(facts, "refused", error.code, reason=error.reason)
+        return error
+
+    def _add_ended(self, facts: Mapping[str, Any], outcome: str, code: Code, **further: Any) -> None:
+        ended = {**facts, "outcome": outcome, "code": code.name, **further}
+        ended.pop("intent", None)
+        self._writer.add(Entry(event=make_first_event(ended), row=to_call_row(ended)))
+
+    def _release(self, key: str, active: _ActiveKey, reply: Reply | None) -> None:
+        if self._active.get(key) is active:
+            del self._active[key]
+        if not active.ended.done():
+            active.ended.set_result(reply)
+
+    def _correct(self, entry: Entry, is_uncertain: bool) -> None:  # noqa: FBT001 - the writer's callback
+        """Record that a call was refused, because its intent was not committed or came too late."""
+        facts = json.loads(entry.event.body)
+        facts |= {"outcome": "refused", "code": Code.UNAVAILABLE.name, "reason": LEDGER_UNAVAILABLE}
+        facts.pop("intent", None)
+        correction = Entry(event=make_first_event(facts), row=to_call_row(facts), frees_key=True)
+        if is_uncertain:
+            self._writer.add(correction)
+        else:
+            self._writer.offer_quietly(correction)
+
+
+async def _wait_for(active: _ActiveKey, deadline: float) -> Reply | None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.shield(active.ended)
+    except TimeoutError as error:
+        raise still_under_way() from error
+
+
+def _complete(
+    record: CallRecord, request: Message | None, outcome: str, code: Code | None
+) -> dict[str, Any]:
+    """Return the first event of a call: its record with the keys that the ledger adds."""
+    facts = dict(record.facts)
+    if not record.is_evaluated:
+        facts["decision"] = "none"
+    facts["target"] = {} if request is None else find_target(request).to_json()
+    facts["outcome"] = outcome
+    facts["code"] = code.name if code is not None else None
+    return facts

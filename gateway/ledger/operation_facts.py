@@ -1,0 +1,134 @@
+"""The facts that the ledger keeps about a long-running operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import message_factory
+from google.protobuf.message import DecodeError
+
+from gateway.errors import Code
+from gateway.redaction import redact_text, redact_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+OPERATION = "yandex.cloud.operation.Operation"
+"""The full name of the type of operations."""
+
+_MAX_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFacts:
+    """The facts about an operation.
+
+    Attributes:
+        id: the ID of the operation.
+        done: whether the operation has ended.
+        code: the name of the status code of a done operation; None while the operation runs.
+        error: the error message of a failed operation.
+        resource_id: the ID of the resource that the operation changes; None if it is not known.
+        resource: the fields `id`, `name`, `status` and `checksum` of the resulting resource, if it has them.
+    """
+
+    id: str
+    done: bool
+    code: str | None
+    error: str
+    resource_id: str | None
+    resource: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts as a JSON object."""
+        shown: dict[str, Any] = {"id": self.id, "done": self.done}
+        if self.code is not None:
+            shown["code"] = self.code
+        if self.error:
+            shown["error"] = self.error
+        if self.resource_id:
+            shown["resource_id"] = self.resource_id
+        if self.resource:
+            shown["resource"] = self.resource
+        return shown
+
+
+def is_operation(message: Message) -> bool:
+    """Return whether a message is an operation."""
+    return bool(message.DESCRIPTOR.full_name == OPERATION)
+
+
+def find_operations(message: Message) -> Iterator[Message]:
+    """Yield the operations that a response contains: the message itself, or the elements of its lists."""
+    if is_operation(message):
+        yield message
+        return
+    for field in message.DESCRIPTOR.fields:
+        inner = field.message_type
+        if inner is not None and inner.full_name == OPERATION and field.is_repeated:
+            yield from getattr(message, field.name)
+
+
+def read_operation(operation: Any) -> OperationFacts:
+    """Return the facts about an operation.
+
+    An operation may have an error before it is done. Such an error is kept when the operation is done.
+    """
+    code, error, resource = None, "", {}
+    if operation.done:
+        code = Code.OK.name
+        if operation.WhichOneof("result") == "error":
+            code = _code_name(operation.error.code)
+            error = str(redact_text(operation.error.message))[:_MAX_TEXT]
+        else:
+            resource = _read_resource(_unpack(operation.response))
+    return OperationFacts(
+        id=redact_text(operation.id),
+        done=operation.done,
+        code=code,
+        error=error,
+        resource_id=_read_resource_id(_unpack(operation.metadata)) or resource.get("id"),
+        resource=resource,
+    )
+
+
+def _code_name(number: int) -> str:
+    return Code(number).name if number in Code.__members__.values() else Code.UNKNOWN.name
+
+
+def _unpack(packed: Any) -> Message | None:
+    """Return the message in an Any; None if its type is not known or its bytes cannot be parsed."""
+    try:
+        descriptor = packed.DESCRIPTOR.file.pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
+        return message_factory.GetMessageClass(descriptor).FromString(packed.value)
+    except (KeyError, DecodeError):
+        return None
+
+
+def _read_resource_id(metadata: Message | None) -> str | None:
+    """Return the only ID in the metadata of an operation, such as `image_id`."""
+    if metadata is None:
+        return None
+    ids = [one.name for one in metadata.DESCRIPTOR.fields if one.name.endswith("_id")]
+    return redact_text(getattr(metadata, ids[0])) or None if len(ids) == 1 else None
+
+
+def _read_resource(response: Message | None) -> dict[str, str]:
+    if response is None:
+        return {}
+    fields = response.DESCRIPTOR.fields_by_name
+    shown = {}
+    for name in ("id", "name", "status", "checksum"):
+        if name not in fields:
+            continue
+        value = getattr(response, name)
+        enum = fields[name].enum_type
+        if enum is not None:
+            found = enum.values_by_number.get(value)
+            value = found.name if found else str(value)
+        if isinstance(value, str) and value:
+            shown[name] = redact_value(value, name)
+    return shown

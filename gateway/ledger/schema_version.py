@@ -1,0 +1,58 @@
+"""The version of the ledger's tables, and the SQL that brings the tables to the current version."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from gateway.ledger.columns import VERSION
+
+Dialect: TypeAlias = Literal["sqlite", "postgresql"]
+
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+class SchemaVersionError(ValueError):
+    """The database was not made by the ledger, or was made by a newer version of the gateway."""
+
+
+def make_migration(dialect: Dialect, current: str | None, *, has_tables: bool) -> str:
+    """Return the SQL script that brings the tables to the current version; empty if nothing is to do.
+
+    Args:
+        dialect: the dialect of the SQL.
+        current: the version of the tables; None if the database has no version.
+        has_tables: whether the database has tables that the ledger would use.
+
+    Raises:
+        SchemaVersionError: the database is not a ledger, or its version is not known.
+    """
+    if current == VERSION:
+        return ""
+    if current is None:
+        if has_tables:
+            raise SchemaVersionError("has tables that are not the ledger of a gateway; use another database")
+        return _to_sql(dialect, f"{VERSION}")
+    if current not in known_versions():
+        raise SchemaVersionError(
+            f"has version {current!r}, which this gateway does not know; a newer gateway wrote it"
+        )
+    return _to_sql(dialect, f"{current}:{VERSION}")
+
+
+def known_versions() -> frozenset[str]:
+    """Return the versions of all migrations."""
+    return frozenset(path.stem.removeprefix("v") for path in _VERSIONS.glob("v*.py"))
+
+
+def _to_sql(dialect: Dialect, revisions: str) -> str:
+    # Alembic is imported only for a migration: it uses 40 MB of memory with SQLAlchemy.
+    from alembic import command  # noqa: PLC0415 - as said
+    from alembic.config import Config  # noqa: PLC0415 - as said
+
+    buffer = StringIO()
+    config = Config(output_buffer=StringIO(), attributes={"dialect": dialect, "buffer": buffer})
+    config.set_main_option("script_location", str(_VERSIONS.parent))
+    command.upgrade(config, revisions, sql=True)
+    return buffer.getvalue()

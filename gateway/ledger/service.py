@@ -1,0 +1,101 @@
+"""The parts of the ledger of one gateway, which are started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from gateway.faults import Fault, FaultsError, Position
+from gateway.ledger.batch import StoreError, StoreFormatError
+from gateway.ledger.leases import Leases
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.sqlite_store import SqliteStore
+from gateway.ledger.writer import LedgerWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from gateway.config.sections import Ledger as LedgerSection
+    from gateway.ledger.batch import Store
+    from gateway.telemetry import Health, Metrics
+
+SQLITE_LEASE_S = 10 * 366 * 86400.0
+"""The duration of leases in an SQLite ledger. Only one process uses it, and a start removes all leases."""
+
+
+class LedgerService:
+    """The ledger of one gateway with its background tasks.
+
+    Attributes:
+        ledger: the ledger, for the path of a call.
+    """
+
+    def __init__(self, section: LedgerSection, metrics: Metrics, health: Health) -> None:
+        """Create the parts. Nothing is opened yet.
+
+        Args:
+            section: the section of the configuration.
+            metrics: the metrics of the gateway.
+            health: the health of the gateway. It contains the condition `ledger`.
+        """
+        self._section = section
+        self.store = open_store(section)
+        lease_s = SQLITE_LEASE_S if self.store.dialect == "sqlite" else section.lease_s
+        self.leases = Leases(self.store, uuid4().hex, lease_s)
+        self.writer = LedgerWriter(
+            self.store, metrics, health, capacity=section.capacity, when_full=section.when_full
+        )
+        self.ledger = Ledger(
+            self.writer, self.store, self.leases, idempotency_retention_s=section.idempotency_retention
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the database, and start the background tasks.
+
+        Raises:
+            FaultsError: the database cannot be the ledger, or an SQLite file cannot be opened.
+        """
+        self.writer.on_open = self.leases.acquire_own
+        try:
+            await self.writer.start()
+        except (StoreError, StoreFormatError) as error:
+            await self.store.close()
+            raise FaultsError([self.fault(str(error))]) from error
+        self.run(self.leases.renew())
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a background task until the ledger stops."""
+        self._tasks.append(asyncio.create_task(coroutine))
+
+    async def stop(self) -> None:
+        """Stop the background tasks, commit the waiting events, and close the database."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.writer.close(before_close=self.leases.release)
+
+    def fault(self, reason: str) -> Fault:
+        """Return a fault of the database. It shows no password."""
+        url = self._section.url
+        place = url if url.startswith("sqlite") else _without_password(url)
+        return Fault(Position(place), "ledger.url", reason)
+
+
+def open_store(section: LedgerSection) -> Store:
+    """Return the database that a configuration names. The database is not opened yet."""
+    if section.url.startswith("sqlite:///"):
+        return SqliteStore(Path(section.url.removeprefix("sqlite:///")), section.durability)
+    from gateway.ledger.postgres_store import PostgresStore  # noqa: PLC0415 - asyncpg is needed only here
+
+    return PostgresStore(section.url, section.durability, prepares_statements=section.prepared_statements)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{unquote(parts.path)}"

@@ -1,0 +1,305 @@
+"""The writer of the ledger. It commits entries in groups.
+
+While one group is being committed, the entries of the next group gather. A caller that waits for an entry
+waits for one commit, and for no timer. If no caller waits, the writer lets entries gather for LINGER_S.
+
+If a commit fails, the callers that wait are refused, and entries that must be kept wait for the next attempt.
+Until an attempt succeeds, further changes are refused at once. The writer tries again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+from gateway.errors import Code, GatewayError
+from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
+from gateway.telemetry import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from gateway.ledger.batch import Entry, Store
+    from gateway.telemetry import Health, Metrics
+
+_log = logging.getLogger(__name__)
+
+CONDITION = "ledger"
+"""The name of the health condition that shows whether the ledger can be written."""
+LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+"""The reason of the error for a call that was not forwarded because the ledger cannot be written."""
+LINGER_S = 0.02
+"""The maximum time for which entries gather if no caller waits, in seconds."""
+RETRY_S = 0.5
+"""The time between a failed commit and the next attempt, in seconds."""
+MAX_GROUP = 512
+"""The maximum number of entries in one transaction."""
+CLOSE_S = 5.0
+"""The maximum time for committing the last entries when the gateway stops, in seconds."""
+
+
+class LedgerWriter:
+    """Accepts entries, and commits them to the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        health: Health,
+        *,
+        capacity: int,
+        when_full: Literal["drop", "refuse"],
+    ) -> None:
+        """Initialize the writer.
+
+        Args:
+            store: the database.
+            metrics: the metrics that measure commits and count lost entries.
+            health: the health of the gateway. It contains the condition `ledger`.
+            capacity: the maximum number of waiting entries for which no caller waits.
+            when_full: the action if more entries arrive: `drop` the entry, or `refuse` the call.
+        """
+        self._store = store
+        self._metrics = metrics
+        self._health = health
+        self._capacity = capacity
+        self._refuses = when_full == "refuse"
+        self._queue: deque[Entry] = deque()
+        self._wake = asyncio.Event()
+        self._flush = asyncio.Event()
+        self._is_closing = False
+        self._is_open = False
+        self._failure: str | None = "the ledger is not open yet"
+        self._task: asyncio.Task[None] | None = None
+        self.on_open: Callable[[], Awaitable[object]] | None = None
+        """The function that is called each time the database was opened, before entries are committed."""
+        self.on_refused: Callable[[Entry, bool], None] = lambda entry, is_uncertain: None  # noqa: ARG005
+        """The function that is called with each entry whose caller was refused because a commit failed, and
+        with whether the entry may have been committed."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last commit failed, or the database was not opened yet."""
+        return self._failure is not None
+
+    async def start(self) -> None:
+        """Open the database, and start to commit.
+
+        A PostgreSQL database that cannot be reached is tried again in the background.
+
+        Raises:
+            StoreError: an SQLite file cannot be opened.
+            StoreFormatError: the database cannot be the ledger.
+        """
+        try:
+            await self._open()
+        except StoreError as error:
+            if self._store.dialect == "sqlite":
+                raise
+            self._report_failure(error.reason)
+        self._task = asyncio.create_task(self._run())
+
+    async def write(self, entry: Entry, deadline: float) -> bool:
+        """Commit an entry. Return False if the idempotency key of the entry belongs to another call.
+
+        Args:
+            entry: the entry. Its attribute `written` is set by this method.
+            deadline: the time until which the caller waits, in seconds of the event loop's clock.
+
+        Raises:
+            GatewayError: UNAVAILABLE; the entry was not committed in time, so the call must not go on.
+        """
+        if self._failure is not None:
+            raise ledger_unavailable()
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        entry.written = written
+        self._put(entry)
+        self._flush.set()
+        timer = asyncio.get_running_loop().call_at(deadline, _time_out, written)
+        try:
+            return await written
+        finally:
+            timer.cancel()
+
+    def add(self, entry: Entry) -> None:
+        """Commit an entry that must be kept. The method does not wait for the commit."""
+        entry.is_kept = True
+        self._put(entry)
+
+    def offer(self, entry: Entry) -> None:
+        """Commit an entry that may be dropped. The method does not wait for the commit.
+
+        Raises:
+            GatewayError: UNAVAILABLE if too many entries wait, and the configuration refuses the call then.
+        """
+        if len(self._queue) < self._capacity:
+            self._put(entry)
+            return
+        self._metrics.record_lost_events(1)
+        if self._refuses:
+            raise ledger_unavailable()
+
+    def offer_quietly(self, entry: Entry) -> None:
+        """Commit an entry, or drop it and count it if too many entries wait."""
+        if len(self._queue) < self._capacity:
+            self._put(entry)
+        else:
+            self._metrics.record_lost_events(1)
+
+    async def close(self, before_close: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Commit the waiting entries, and close the database. Entries not committed in CLOSE_S are lost.
+
+        Args:
+            before_close: a function that is called after the last commit.
+        """
+        self._is_closing = True
+        self._wake.set()
+        self._flush.set()
+        if self._task is not None:
+            _, running = await asyncio.wait([self._task], timeout=CLOSE_S)
+            if running:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        if self._queue:
+            self._metrics.record_lost_events(len(self._queue))
+            _log.error("ledger entries lost at the stop", extra={"entries": len(self._queue)})
+        if before_close is not None and self._is_open and self._failure is None:
+            await before_close()
+        await self._store.close()
+
+    def _put(self, entry: Entry) -> None:
+        self._queue.append(entry)
+        self._wake.set()
+
+    async def _open(self) -> None:
+        await self._store.open()
+        if self.on_open is not None:
+            await self.on_open()
+        self._is_open = True
+        self._report_success()
+
+    async def _run(self) -> None:
+        while not (self._is_closing and (not self._queue or self._failure)):
+            if self._failure is not None:
+                await self._retry()
+                continue
+            await self._wake.wait()
+            await self._linger()
+            self._wake.clear()
+            self._flush.clear()
+            while self._queue and self._failure is None:
+                await self._commit(self._take())
+
+    async def _linger(self) -> None:
+        """Let entries gather, unless a caller waits or the gateway stops."""
+        if self._flush.is_set() or self._is_closing:
+            return
+        timer = asyncio.get_running_loop().call_later(LINGER_S, self._flush.set)
+        await self._flush.wait()
+        timer.cancel()
+
+    def _take(self) -> list[Entry]:
+        """Remove the next group from the queue. Entries whose callers have left are dropped."""
+        group: list[Entry] = []
+        while self._queue and len(group) < MAX_GROUP:
+            entry = self._queue.popleft()
+            if entry.written is None or not entry.written.done():
+                group.append(entry)
+        return group
+
+    async def _retry(self) -> None:
+        """Wait, and try to write again. Without entries, write only the number of the next event."""
+        await asyncio.sleep(RETRY_S)
+        try:
+            if not self._is_open:
+                await self._open()
+            group = self._take()
+            if group:
+                await self._commit(group)
+                return
+            async with self._store.transaction() as session:
+                await session.fetch("UPDATE ledger_head SET next_seq = next_seq + 0")
+            self._report_success()
+        except (StoreError, StoreFormatError) as error:
+            self._report_failure(str(error))
+
+    async def _commit(self, group: Sequence[Entry]) -> None:
+        if not group:
+            return
+        started_ns = time.perf_counter_ns()
+        try:
+            lost = await self._store.commit(group)
+        except StoreError as error:
+            self._fail(group, error)
+        except EntryError as error:
+            await self._commit_alone(group, error)
+        else:
+            self._metrics.record_commit((time.perf_counter_ns() - started_ns) / 1e9, len(group))
+            self._report_success()
+            self._settle(group, lost)
+
+    async def _commit_alone(self, group: Sequence[Entry], error: EntryError) -> None:
+        """Commit each entry of a group in a transaction of its own, because one of them is refused."""
+        if len(group) > 1:
+            for entry in group:
+                await self._commit([entry])
+            return
+        _log.error("the ledger refuses an entry", extra={"kind": group[0].event.kind, "reason": str(error)})
+        self._metrics.record_lost_events(1)
+        self._refuse(group[0], is_uncertain=False)
+
+    def _settle(self, group: Sequence[Entry], lost: Sequence[Entry]) -> None:
+        for entry in group:
+            if entry.written is None:
+                continue
+            if not entry.written.done():
+                entry.written.set_result(entry not in lost)
+            elif entry not in lost:  # the caller has left during the commit, and nothing was forwarded
+                self.on_refused(entry, True)
+
+    def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
+        again = []
+        for entry in group:
+            if entry.written is not None:
+                self._refuse(entry, is_uncertain=error.is_uncertain)
+            else:
+                again.append(entry)
+        self._queue.extendleft(reversed(again))
+        self._report_failure(error.reason)
+
+    def _refuse(self, entry: Entry, *, is_uncertain: bool) -> None:
+        if entry.written is None:
+            return
+        if not entry.written.done():
+            entry.written.set_exception(ledger_unavailable())
+        self.on_refused(entry, is_uncertain)
+
+    def _report_failure(self, reason: str) -> None:
+        if self._failure != reason:
+            _log.error("ledger cannot be written, changes are refused", extra={"reason": reason})
+        self._failure = reason
+        status = Status.DEGRADED if self._is_open else Status.FAILED  # reads can still be handled
+        self._health.set(CONDITION, status, f"changes are refused: {reason}")
+
+    def _report_success(self) -> None:
+        if self._failure is not None:
+            self._failure = None
+            self._health.set(CONDITION, Status.OK)
+            _log.info("ledger can be written")
+
+
+def ledger_unavailable() -> GatewayError:
+    """Return the error for a call that is not forwarded because the ledger cannot be written."""
+    return GatewayError(
+        Code.UNAVAILABLE,
+        LEDGER_UNAVAILABLE,
+        "the ledger cannot be written, so nothing was forwarded; try again later",
+    )
+
+
+def _time_out(written: asyncio.Future[bool]) -> None:
+    if not written.done():
+        written.set_exception(ledger_unavailable())
