@@ -120,6 +120,8 @@ class GatewayError(Exception):
             item is a note.
         metadata: further information about the reason. The keys are the names of the items.
         warnings: the warnings of policy rules, which are sent together with the error.
+        may_have_acted: whether the upstream may have carried out the call, although the call failed. Only
+            errors of upstream calls set this attribute.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class GatewayError(Exception):
         violations: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
         warnings: Sequence[str] = (),
+        may_have_acted: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -140,6 +143,7 @@ class GatewayError(Exception):
         self.violations = _bounded(violations)
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
+        self.may_have_acted = may_have_acted
 
     def rename_fields(self, rename: Callable[[str], str]) -> None:
         """Convert all field paths in the error to the names that the client's protocol uses.
@@ -168,8 +172,10 @@ class GatewayError(Exception):
 class UpstreamError(GatewayError):
     """An error that the upstream returned. The code, the error message and the details stay unchanged."""
 
-    def __init__(self, code: Code, message: str, details: Sequence[AnyMessage] = ()) -> None:
-        super().__init__(code, "", message)
+    def __init__(
+        self, code: Code, message: str, details: Sequence[AnyMessage] = (), *, may_have_acted: bool = False
+    ) -> None:
+        super().__init__(code, "", message, may_have_acted=may_have_acted)
         self._details = list(details)
 
     def details(self) -> list[AnyMessage]:

@@ -6,6 +6,9 @@ So if there is no trailing metadata, the status code and the text of the error a
 errors that a channel can raise. This module contains the texts of the locked version of grpcio. Tests with
 real channels check each text. Initial metadata does not show where an error comes from, because the
 connection may break after the initial metadata has arrived.
+
+Each error also has the attribute `may_have_acted`. If it is not certain that the upstream did not carry out
+the call, the attribute is true.
 """
 
 from __future__ import annotations
@@ -36,6 +39,18 @@ _DEADLINE = ("Deadline Exceeded", f"{_NO_STATUS}Deadline Exceeded)")
 # call in vain.
 _MESSAGE_TOO_LARGE = f"{_NO_STATUS}CLIENT: Received message larger than max"
 _METADATA_TOO_LARGE = f"{_NO_STATUS}received metadata size exceeds hard limit"
+# The status codes of an upstream that do not show whether it carried out the call. Each other status code
+# means that the upstream refused the call.
+_UNCERTAIN = frozenset(
+    {
+        Code.CANCELLED,
+        Code.UNKNOWN,
+        Code.DEADLINE_EXCEEDED,
+        Code.INTERNAL,
+        Code.UNAVAILABLE,
+        Code.DATA_LOSS,
+    }
+)
 
 
 def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError:
@@ -53,13 +68,15 @@ def to_gateway_error(error: grpc.aio.AioRpcError, upstream: str) -> GatewayError
     if code is Code.RESOURCE_EXHAUSTED and text.startswith(_METADATA_TOO_LARGE):
         return _metadata_too_large(upstream)  # even if a part of the metadata was read
     made_by_channel = None if error.trailing_metadata() else _channel_error(code, text, upstream)
-    return made_by_channel or UpstreamError(code, _clean(text), _read_details(error))
+    if made_by_channel is not None:
+        return made_by_channel
+    return UpstreamError(code, _clean(text), _read_details(error), may_have_acted=code in _UNCERTAIN)
 
 
 def unreadable_response(upstream: str) -> GatewayError:
     """Return the error for a response that cannot be parsed. The upstream has carried out the call."""
     message = f"the response of the upstream {upstream} cannot be read; the call itself was carried out"
-    return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message)
+    return GatewayError(Code.INTERNAL, "REPLY_UNREADABLE", message, may_have_acted=True)
 
 
 def _channel_error(code: Code, text: str, upstream: str) -> GatewayError | None:
@@ -67,22 +84,24 @@ def _channel_error(code: Code, text: str, upstream: str) -> GatewayError | None:
     match code:
         case Code.UNAVAILABLE if text.startswith((_NO_STATUS, *_NO_CONNECTION)):
             message = f"the upstream {upstream} cannot be reached; try again later"
-            return GatewayError(code, "UPSTREAM_UNAVAILABLE", message)
+            was_connected = text.startswith(_NO_STATUS)
+            return GatewayError(code, "UPSTREAM_UNAVAILABLE", message, may_have_acted=was_connected)
         case Code.DEADLINE_EXCEEDED if text in _DEADLINE:
             message = f"the upstream {upstream} did not respond within the call's deadline"
-            return GatewayError(code, "DEADLINE_EXCEEDED", message)
+            return GatewayError(code, "DEADLINE_EXCEEDED", message, may_have_acted=True)
         case Code.RESOURCE_EXHAUSTED if text.startswith(_MESSAGE_TOO_LARGE):
             message = f"the response of the upstream {upstream} is too large; the call itself was carried out"
-            return GatewayError(Code.INTERNAL, "REPLY_TOO_LARGE", message)
+            return GatewayError(Code.INTERNAL, "REPLY_TOO_LARGE", message, may_have_acted=True)
         case _:
             return None
 
 
 def _metadata_too_large(upstream: str) -> GatewayError:
-    message = f"the metadata of the response of the upstream {upstream} is too large to be read"
-    return GatewayError(
-        Code.INTERNAL, "REPLY_TOO_LARGE", f"{message}; whether the call was carried out is not known"
+    message = (
+        f"the metadata of the response of the upstream {upstream} is too large to be read; "
+        "whether the call was carried out is not known"
     )
+    return GatewayError(Code.INTERNAL, "REPLY_TOO_LARGE", message, may_have_acted=True)
 
 
 def _read_details(error: grpc.aio.AioRpcError) -> list[AnyMessage]:

@@ -80,6 +80,13 @@ def test_an_upstream_s_details_are_passed_on_as_they_are() -> None:
     assert status.details[1].TypeName() == "google.rpc.RequestInfo"
 
 
+def test_an_error_means_no_effect_unless_it_says_so() -> None:
+    assert not GatewayError(Code.UNAVAILABLE, "R", "m").may_have_acted
+    assert not UpstreamError(Code.UNAVAILABLE, "m").may_have_acted
+    assert GatewayError(Code.UNAVAILABLE, "R", "m", may_have_acted=True).may_have_acted
+    assert UpstreamError(Code.UNAVAILABLE, "m", may_have_acted=True).may_have_acted
+
+
 def test_an_upstream_s_request_id_is_kept() -> None:
     theirs = AnyMessage()
     theirs.Pack(error_details_pb2.RequestInfo(request_id="theirs"))

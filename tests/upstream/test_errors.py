@@ -20,7 +20,7 @@ from gateway.config import Upstream
 from gateway.errors import Code, UpstreamError
 from gateway.telemetry import Health
 from gateway.upstream import Channels
-from gateway.upstream.errors import to_gateway_error
+from gateway.upstream.errors import to_gateway_error, unreadable_response
 from tests.upstream.http2_upstream import (
     HEAD,
     HEAD_WITH_METADATA,
@@ -93,10 +93,18 @@ def check_is_unavailable(raised: grpc.aio.AioRpcError, text: str) -> None:
     error = to_gateway_error(raised, "somewhere")
     assert not isinstance(error, UpstreamError)
     assert (error.code, error.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+    assert error.may_have_acted == text.startswith("Stream removed (")
     assert error.message == "the upstream somewhere cannot be reached; try again later"
 
 
 # What the upstream itself reports
+
+MAY_HAVE_ACTED = {
+    "CANCELLED": True, "UNKNOWN": True, "INVALID_ARGUMENT": False, "DEADLINE_EXCEEDED": True,
+    "NOT_FOUND": False, "ALREADY_EXISTS": False, "PERMISSION_DENIED": False, "RESOURCE_EXHAUSTED": False,
+    "FAILED_PRECONDITION": False, "ABORTED": False, "OUT_OF_RANGE": False, "UNIMPLEMENTED": False,
+    "INTERNAL": True, "UNAVAILABLE": True, "DATA_LOSS": True, "UNAUTHENTICATED": False,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("code", [one for one in grpc.StatusCode if one is not grpc.StatusCode.OK])
@@ -107,6 +115,7 @@ async def test_an_upstreams_words_are_kept_without_metadata_too(
     error = to_gateway_error(await fail(server.port), "somewhere")
     assert isinstance(error, UpstreamError)
     assert (error.code, error.message) == (Code(code.value[0]), "its own words")
+    assert error.may_have_acted == MAY_HAVE_ACTED[code.name]
 
 
 LIKE_THE_CHANNEL = {
@@ -289,6 +298,7 @@ def check_is_deadline(raised: grpc.aio.AioRpcError) -> None:
     error = to_gateway_error(raised, "somewhere")
     assert (error.code, error.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert error.message == "the upstream somewhere did not respond within the call's deadline"
+    assert error.may_have_acted
 
 
 @pytest.mark.parametrize("name", DEADLINES)
@@ -317,6 +327,11 @@ async def test_a_message_that_is_too_large_is_not_to_be_tried_again(
     error = to_gateway_error(raised, "somewhere")
     assert (error.code, error.reason) == (Code.INTERNAL, "REPLY_TOO_LARGE")
     assert "was carried out" in error.message
+    assert error.may_have_acted
+
+
+def test_a_message_that_cannot_be_read_was_an_effect() -> None:
+    assert unreadable_response("somewhere").may_have_acted
 
 
 @pytest.mark.parametrize("size", [7000, 9000, 15_000, 17_000, 60_000])
@@ -342,6 +357,7 @@ async def test_an_error_that_cannot_be_read_is_no_429(server: Server, sizes: lis
     error = to_gateway_error(raised, "somewhere")
     assert (error.code, error.reason) == (Code.INTERNAL, "REPLY_TOO_LARGE")
     assert "not known" in error.message
+    assert error.may_have_acted
 
 
 # What the gateway itself ends is no error of the upstream
