@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from gateway.telemetry.span import RecordedSpan
     from gateway.transcode import Route
-    from gateway.upstream import Forwarder
+    from gateway.upstream import RetryingForwarder
 
     Batch: TypeAlias = Callable[[int], Awaitable[None]]
 
@@ -184,7 +184,7 @@ class StageCalls:
                 self._decider,
                 self._validator,
                 Reporter(records, self._metrics, self._recorded.to_tree, DEFAULT_HOSTS),
-                cast("Forwarder", self._forwarder),
+                cast("RetryingForwarder", self._forwarder),
             )
             for records in (self._records, none)
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.ledger import CallRecord, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
-    from gateway.upstream import Forwarder
+    from gateway.upstream import RetryingForwarder
     from gateway.validation import Validator
 
 
@@ -37,7 +37,7 @@ class Pipeline:
         decider: Decider,
         validator: Validator,
         reporter: Reporter,
-        forwarder: Forwarder,
+        forwarder: RetryingForwarder,
         shadow: Shadow | None = None,
         ledger: Ledger | None = None,
     ) -> None:
@@ -117,9 +117,10 @@ class Pipeline:
             intent = await self._ledger.begin(call, record, decision.request)
             if isinstance(intent, Reply):  # an earlier call with the same idempotency key made the change
                 return intent
-        forwarding = self._forwarder.forward(_with_request(call, decision.request))
-        on_end = intent.end if intent is not None else None
-        detached = DetachedCall(forwarding, partial(report_abandoned, call), on_end)
+        forwarding = self._forwarder.forward(
+            _with_request(call, decision.request), intent.note_attempt if intent else None
+        )
+        detached = DetachedCall(forwarding, partial(report_abandoned, call), intent.end if intent else None)
         slot.hold_for(detached.task)
         return await detached.reply()
 

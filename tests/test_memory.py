@@ -39,7 +39,7 @@ from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start, make_config
 from tests.rounds import rounds
 
 if TYPE_CHECKING:
-    from gateway.upstream import Forwarder
+    from gateway.upstream import RetryingForwarder
 
 ROUNDS = rounds(150, 2000)
 MEASUREMENTS = 3
@@ -110,7 +110,7 @@ class Calls:
             Decider(open_bundle(config, schema)),
             Validator(schema, config.limits.elements),
             Reporter(self.writer, metrics, JsonWriter(schema.pool).to_tree, DEFAULT_HOSTS),
-            cast("Forwarder", self.forwarder),
+            cast("RetryingForwarder", self.forwarder),
         )
 
     async def make(self, method_name: str, fields: dict[str, Any], read: int | None = None) -> None:

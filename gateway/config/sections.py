@@ -306,6 +306,8 @@ class Limits(Section):
     """Most elements of a list or map that policies evaluate, where the API's constraints set no limit."""
     deadline_s: float = Field(30, gt=0, le=3600)
     """Longest time for a call, in seconds; a caller may request less."""
+    attempts: int = Field(4, ge=1, le=10)
+    """Maximum of attempts for one call, the first included; 1 turns retries off."""
     drain_s: float | None = Field(None, ge=0, le=3600)
     """Seconds that active calls have to end when the gateway stops; `deadline_s` when not set."""
 

@@ -131,9 +131,7 @@ def _clean(text: Any) -> Any:
     return text.replace("\0", "�") if text else text
 
 
-def to_update(
-    event: Mapping[str, Any], *, owner: str | None = None, due_us: int | None = None
-) -> CallUpdate:
+def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int | None = None) -> CallUpdate:
     """Return the change that a later event makes to the row of its call."""
     operation = event.get("operation") or {}
     return CallUpdate(

@@ -77,7 +77,9 @@ class Intent:
             reply: the reply of the upstream; None if the call has failed.
             error: the error with which the call has failed.
         """
-        facts, frees_key = (_describe_error(error), _is_refusal(error)) if error else (_describe(reply), False)
+        facts, frees_key = (
+            (_describe_error(error), _is_refusal(error)) if error else (_describe(reply), False)
+        )
         if self._by:
             facts["by"] = self._by
         event = make_event(self.kind, self.id, facts)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry, KeyClaim, StoreError
-from gateway.ledger.events import OUTCOME, SETTLEMENT, make_event, make_first_event, now, to_call_row, to_us, to_update
+from gateway.ledger.events import (
+    OUTCOME,
+    SETTLEMENT,
+    make_event,
+    make_first_event,
+    now,
+    to_call_row,
+    to_us,
+    to_update,
+)
 from gateway.ledger.idempotency import (
     already_made,
     find_earlier_call,
@@ -195,9 +204,7 @@ class Ledger:
         except StoreError as error:
             raise ledger_unavailable() from error
 
-    def _intent(
-        self, call: Call, call_id: str, key: str = "", active: _ActiveKey | None = None
-    ) -> Intent:
+    def _intent(self, call: Call, call_id: str, key: str = "", active: _ActiveKey | None = None) -> Intent:
         def end(reply: Reply | None, _error: BaseException | None) -> None:
             if active is not None:
                 self._release(key, active, reply)
@@ -291,9 +298,7 @@ async def _wait_for(active: _ActiveKey, deadline: float) -> Reply | None:
         raise still_under_way() from error
 
 
-def _complete(
-    record: CallRecord, request: Message | None, outcome: str, code: Code | None
-) -> dict[str, Any]:
+def _complete(record: CallRecord, request: Message | None, outcome: str, code: Code | None) -> dict[str, Any]:
     """Return the first event of a call: its record with the keys that the ledger adds."""
     facts = dict(record.facts)
     if not record.is_evaluated:

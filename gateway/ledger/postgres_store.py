@@ -238,7 +238,9 @@ async def _claim_keys(connection: asyncpg.Connection[Any], entries: Sequence[Ent
 
 
 async def _write(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> None:
-    calls, kinds, times, bodies = zip(*(entry.event for entry in entries), strict=True) if entries else [()] * 4
+    calls, kinds, times, bodies = (
+        zip(*(entry.event for entry in entries), strict=True) if entries else [()] * 4
+    )
     base = await connection.fetchval(_INSERT_EVENTS, len(entries), calls, kinds, times, bodies)
     rows, updates = split_rows(entries)
     if rows:

@@ -40,9 +40,7 @@ BUSY_S = 5.0
 
 _MAX_ROWS = 64
 # An INSERT of a call that is already known is a correction of its outcome.
-_ON_KNOWN_CALL = (
-    " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, owner = NULL, due_us = NULL"
-)
+_ON_KNOWN_CALL = " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, owner = NULL, due_us = NULL"
 _INSERT_EVENTS = f"INSERT INTO {PREFIX}events ({', '.join(EVENT_COLUMNS)}) VALUES "
 _INSERT_CALLS = f"INSERT INTO {PREFIX}calls ({', '.join(CALL_COLUMNS)}) VALUES "
 _CLAIM_KEY = (
@@ -157,7 +155,9 @@ class SqliteStore:
             _sync_folder(self._path.parent)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         version = f"{PREFIX}version"
         current = None
         if version in tables:

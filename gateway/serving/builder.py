@@ -24,7 +24,7 @@ from gateway.serving.sources import (
     read_sources,
 )
 from gateway.transcode import JsonWriter, build_router, reply_types, request_types
-from gateway.upstream import Forwarder
+from gateway.upstream import Forwarder, RetryingForwarder
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Builder:
             self._make_decider(bundle, schema),
             validator,
             reporter,
-            Forwarder(schema, config.services, self.channels, telemetry.tracing, telemetry.metrics),
+            self._make_forwarder(schema),
             shadow,
             self.ledger,
         )
@@ -125,6 +125,11 @@ class Builder:
         decider = Decider(bundle)
         decider.warm_up(schema)
         return decider
+
+    def _make_forwarder(self, schema: Schema) -> RetryingForwarder:
+        services, metrics = self.config.services, self.telemetry.metrics
+        forwarder = Forwarder(schema, services, self.channels, self.telemetry.tracing, metrics)
+        return RetryingForwarder(forwarder, services, self.channels, metrics, self.config.limits.attempts)
 
     def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
         """Return the shadow, and the faults of the shadow bundle.

@@ -90,6 +90,9 @@ class Metrics:
             "gateway.ledger.commit.duration", "Time that a commit of the ledger took.", (), _SECONDS
         )
         self._committed = instruments.create_counter("gateway.ledger.events", "Events committed to the ledger.")
+        self._retries = instruments.create_counter(
+            "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
+        )
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
 
     def _create_for_bundles(self, meter: Meter) -> None:
@@ -129,6 +132,10 @@ class Metrics:
     def record_upstream(self, duration_s: float, method: str, code: str) -> None:
         """Record the duration of a call to an upstream."""
         self._upstream(duration_s, method, code)
+
+    def record_retry(self, upstream: str) -> None:
+        """Count a further attempt of a call. The name of the upstream is from the configuration."""
+        self._retries(1, upstream)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
         """Record the duration of a policy decision."""

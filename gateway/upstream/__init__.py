@@ -1,7 +1,8 @@
-"""Calls to upstreams: channels, metadata, deadlines and errors."""
+"""Calls to upstreams: channels, metadata, deadlines, errors and retries."""
 
 from gateway.upstream.channels import Channels
 from gateway.upstream.detached import DetachedCall
 from gateway.upstream.forwarder import Forwarder
+from gateway.upstream.retries import RetryingForwarder
 
-__all__ = ["Channels", "DetachedCall", "Forwarder"]
+__all__ = ["Channels", "DetachedCall", "Forwarder", "RetryingForwarder"]

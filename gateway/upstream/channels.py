@@ -9,6 +9,7 @@ import grpc.aio
 
 from gateway.faults import FaultCollector
 from gateway.upstream.failure_log import FailureLog
+from gateway.upstream.retry_budget import RetryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ METADATA_BYTES = 64 * 1024
 
 _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.primary_user_agent", "baremetal-gateway"),
-    # gRPC does not know which calls may be repeated, so it must not retry calls.
+    # gRPC does not know which calls may be repeated, so it must not retry calls. See retries.py.
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     # If the metadata of an upstream's error is not larger than METADATA_BYTES, the gRPC library keeps the
@@ -41,6 +42,7 @@ class Channels:
 
     Attributes:
         failures: the log of upstream failures. A reload keeps the log and the channels.
+        retry_budgets: the retry budgets, keyed by the name of the upstream. A reload keeps them too.
 
     Raises:
         FaultsError: a file of root certificates cannot be read, or contains no certificate.
@@ -49,6 +51,7 @@ class Channels:
     def __init__(self, upstreams: Mapping[str, Upstream], health: Health) -> None:
         credentials = _load_credentials(upstreams)
         self.failures = FailureLog(upstreams, health)
+        self.retry_budgets = {name: RetryBudget() for name in upstreams}
         self._channels = {
             name: grpc.aio.secure_channel(upstream.address, credentials[name], options=_OPTIONS)
             if upstream.tls

@@ -66,11 +66,15 @@ class Forwarder:
             if not method.client_streaming
         }
 
-    async def forward(self, call: Call) -> Reply | ReplyStream:
+    async def forward(self, call: Call, attempt: int = 1) -> Reply | ReplyStream:
         """Forward a call and return the upstream's response.
 
         If the response is a stream, the upstream call starts when the first message is read from the stream.
         The upstream call ends when the stream is closed.
+
+        Args:
+            call: the call.
+            attempt: the number of the attempt, counted from 1. Only unary calls have further attempts.
 
         Raises:
             GatewayError: the upstream has returned an error, or there is no usable response. If the response
@@ -78,7 +82,7 @@ class Forwarder:
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
-        with _TracedCall(self, call) as span:
+        with _TracedCall(self, call, attempt) as span:
             exchange = self._start(call, span)
             data = await exchange
             self._failures.note_response(self._upstreams[call.method.service])
@@ -122,10 +126,16 @@ class Forwarder:
         metadata = _OutgoingMetadata(outgoing_metadata(call, span))
         return self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
 
-    def start_span(self, call: Call) -> Span:
-        """Start the span of an upstream call."""
+    def start_span(self, call: Call, attempt: int) -> Span:
+        """Start the span of an upstream call. The number of a further attempt is an attribute."""
         upstream = self._upstreams[call.method.service]
-        attributes = {"rpc.system.name": "grpc", "rpc.method": call.method.name, "gateway.upstream": upstream}
+        attributes: dict[str, str | int] = {
+            "rpc.system.name": "grpc",
+            "rpc.method": call.method.name,
+            "gateway.upstream": upstream,
+        }
+        if attempt > 1:
+            attributes["gateway.attempt"] = attempt
         return self._tracing.start_client(call.method.name, call.span, attributes)
 
     def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
@@ -154,14 +164,15 @@ class _TracedCall:
     If the block raises an error of grpc, the context manager raises the corresponding GatewayError instead.
     """
 
-    __slots__ = ("_call", "_forwarder", "_span", "_started_ns")
+    __slots__ = ("_attempt", "_call", "_forwarder", "_span", "_started_ns")
 
-    def __init__(self, forwarder: Forwarder, call: Call) -> None:
+    def __init__(self, forwarder: Forwarder, call: Call, attempt: int = 1) -> None:
         self._forwarder = forwarder
         self._call = call
+        self._attempt = attempt
 
     def __enter__(self) -> Span:
-        self._span = self._forwarder.start_span(self._call)
+        self._span = self._forwarder.start_span(self._call, self._attempt)
         self._started_ns = time.perf_counter_ns()  # the event loop's clock may count only milliseconds
         return self._span
 

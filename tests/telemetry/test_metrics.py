@@ -58,6 +58,7 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
     ),
     ("waiver", lambda metrics: metrics.record_waiver("w"), 'gateway_waivers_total{waiver="w"} 1.0'),
     ("mutation", lambda metrics: metrics.record_mutation("p"), 'gateway_mutations_total{policy="p"} 1.0'),
+    ("retry", lambda metrics: metrics.record_retry("a"), 'gateway_upstream_retries_total{upstream="a"} 1.0'),
     (
         "shadow",
         lambda metrics: metrics.record_shadow("would deny"),

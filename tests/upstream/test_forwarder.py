@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Call, Caller
+from gateway.config import Upstream
 from gateway.emulator import InjectedFault
-from gateway.errors import Code
+from gateway.errors import Code, GatewayError
 from gateway.schema import Schema
-from gateway.telemetry import Tracing
+from gateway.telemetry import Health, Metrics, Tracing
+from gateway.upstream import Channels, Forwarder
 from gateway.upstream.forwarder import outgoing_metadata
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 
@@ -70,6 +73,28 @@ async def test_a_deadline_that_has_passed_reaches_no_upstream(start: Start) -> N
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE, headers=headers) as response:
         assert response.status == 504
     assert not running.emulator.calls
+
+
+async def test_a_deadline_that_has_passed_before_the_call_is_sent_means_no_effect(schema: Schema) -> None:
+    channels = Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health())
+    services = dict.fromkeys((method.service for method in schema.methods.values()), "a")
+    forwarder = Forwarder(schema, services, channels, Tracing(), Metrics(Resource({})))
+    with pytest.raises(GatewayError, match="has passed") as caught:
+        await forwarder.forward(make_call(schema, {}, "key"))
+    assert (caught.value.code, caught.value.may_have_acted) == (Code.DEADLINE_EXCEEDED, False)
+    await channels.close()
+
+
+async def test_only_further_attempts_have_their_number_in_the_span(start: Start) -> None:
+    running = await start(is_traced=True)
+    running.emulator.inject(InjectedFault(method=CREATE, code=Code.UNAVAILABLE, times=2))
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as response:
+        assert response.status == 200
+    spans = [span for span in running.exporter.get_finished_spans() if span.name == CREATE]
+    attempts = [(span.attributes or {}).get("gateway.attempt") for span in spans]
+    statuses = [(span.attributes or {})["rpc.response.status_code"] for span in spans]
+    assert attempts == [None, 2, 3]
+    assert statuses == ["UNAVAILABLE", "UNAVAILABLE", "OK"]
 
 
 async def test_an_error_of_the_upstream_is_passed_on(start: Start) -> None:
