@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.audit.shadow import Shadow
     from gateway.call import Call, ReplyStream
     from gateway.errors import FieldViolation
-    from gateway.ledger import CallRecord, Ledger
+    from gateway.ledger import CallRecord, Intent, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
     from gateway.upstream import RetryingForwarder
@@ -112,11 +112,12 @@ class Pipeline:
         self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot
     ) -> Reply | ReplyStream:
         """Commit the intent of a change, and forward it. It continues even if the caller disconnects."""
-        intent = None
+        intent: Intent | None = None
         if self._ledger is not None and record is not None:
-            intent = await self._ledger.begin(call, record, decision.request)
-            if isinstance(intent, Reply):  # an earlier call with the same idempotency key made the change
-                return intent
+            found = await self._ledger.begin(call, record, decision.request)
+            if isinstance(found, Reply):  # an earlier call with the same idempotency key made the change
+                return found
+            intent = found
         forwarding = self._forwarder.forward(
             _with_request(call, decision.request), intent.note_attempt if intent else None
         )

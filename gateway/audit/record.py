@@ -163,7 +163,7 @@ def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
 
 
 def is_redacted(request: Message, to_tree: ToTree) -> bool:
-    """Return whether a record cannot hold a whole request, because of redaction or for lack of a JSON form."""
+    """Return whether a record cannot hold a whole request, because of redaction or a missing JSON form."""
     shown, left_out = _to_json(request, to_tree)
     return bool(left_out) or redact_value(shown) != shown
 

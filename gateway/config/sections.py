@@ -219,8 +219,8 @@ class DecisionLog(FileSection, Section):
     """The sink that receives a record of each decision. The base class adds the keys of the file sink."""
 
     type: SinkName | None = None
-    """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere. When not set, it is
-    `none` with the ledger and `stdout` without it."""
+    """`stdout`: JSON lines on standard output; `file`: the same in a file; `none`: nowhere. When not
+    set, it is `none` with the ledger and `stdout` without it."""
     when_full: Literal["refuse", "drop"] = "refuse"
     """When a record cannot be written: `refuse` the call with 503, or `drop` the record and count it."""
     capacity: int = Field(4096, ge=1, le=1_000_000)
@@ -269,12 +269,12 @@ class Ledger(Section):
     enabled: bool = True
     """Whether calls are recorded durably; `false` turns off idempotency and the tracking of operations too."""
     url: LedgerUrl = "sqlite:///ledger.db"
-    """`sqlite:///FILE` (one process) or `postgresql://user:password@host:port/database` (several replicas)."""
+    """`sqlite:///FILE` for one process, or `postgresql://user:password@host:port/database` for replicas."""
     durability: Literal["power", "process"] = "power"
-    """What a committed event survives: a loss of `power` (fsync for each commit), or the end of the `process`."""
+    """What a committed event survives: loss of `power` (fsync for each commit), or end of the `process`."""
     when_full: Literal["drop", "refuse"] = "drop"
-    """When too many records of denied, invalid, refused and read calls wait: `drop` and count them, or `refuse`
-    the calls with 503. Changes always wait for their intent."""
+    """When too many records of calls that are not forwarded changes wait: `drop` and count them, or
+    `refuse` the calls with 503."""
     capacity: int = Field(4096, ge=1, le=1_000_000)
     """Records that may wait to be committed."""
     retention: Duration = 400 * 86400

@@ -131,7 +131,7 @@ class Store(Protocol):
 
 
 def split_rows(entries: Sequence[Entry]) -> tuple[list[tuple[int, CallRow]], list[CallUpdate]]:
-    """Return the new rows of calls, each with the index of its entry, and one update for each changed call."""
+    """Return the new rows of calls, with the indexes of their entries, and one update for each call."""
     rows: list[tuple[int, CallRow]] = []
     updates: dict[str, CallUpdate] = {}
     for index, entry in enumerate(entries):

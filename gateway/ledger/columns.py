@@ -97,8 +97,8 @@ class CallUpdate(NamedTuple):
 
     def merge(self, later: CallUpdate) -> CallUpdate:
         """Return the update that has the same effect as this update followed by a later update."""
-        kept = (old if new is None else new for old, new in zip(self[:8], later[:8], strict=True))
-        return CallUpdate(*kept, owner=later.owner, due_us=later.due_us)
+        known = {name: value for name, value in later._asdict().items() if value is not None}
+        return self._replace(**known | {"owner": later.owner, "due_us": later.due_us})
 
 
 EVENT_COLUMNS = ("seq", *EventRow._fields)

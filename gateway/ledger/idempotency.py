@@ -136,6 +136,6 @@ def already_made(resource_id: str | None) -> GatewayError:
     return GatewayError(
         Code.ALREADY_EXISTS,
         "CHANGE_ALREADY_MADE",
-        "an earlier call with the same idempotency-key has made this change; its response is not known any more",
+        "an earlier call with the same idempotency-key has made this change; its response is no longer known",
         metadata={"resource_id": resource_id} if resource_id else None,
     )

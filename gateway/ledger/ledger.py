@@ -19,8 +19,8 @@ from gateway.ledger.events import (
     make_first_event,
     now,
     to_call_row,
-    to_us,
     to_update,
+    to_us,
 )
 from gateway.ledger.idempotency import (
     already_made,

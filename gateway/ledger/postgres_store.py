@@ -38,20 +38,22 @@ _TYPES = {"seq": "bigint", "time_us": "bigint", "due_us": "bigint", "operation_d
 _CALL_TYPES = [_TYPES.get(name, "text") for name in CALL_COLUMNS]
 
 _INSERT_EVENTS = (
-    f"WITH head AS (UPDATE {PREFIX}head SET next_seq = next_seq + $1 RETURNING next_seq - $1 AS base), "  # noqa: S608
+    f"WITH head AS (UPDATE {PREFIX}head SET next_seq = next_seq + $1 RETURNING next_seq - $1 AS base), "
     f"added AS (INSERT INTO {PREFIX}events ({', '.join(EVENT_COLUMNS)}) "
     "SELECT head.base + e.at - 1, e.call, e.kind, e.time_us, e.body FROM head, "
-    "unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) WITH ORDINALITY AS e(call, kind, time_us, body, at)) "
+    "unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) "
+    "WITH ORDINALITY AS e(call, kind, time_us, body, at)) "
     "SELECT base FROM head"
 )
 _INSERT_CALLS = (
-    f"INSERT INTO {PREFIX}calls ({', '.join(CALL_COLUMNS)}) SELECT * FROM "  # noqa: S608
+    f"INSERT INTO {PREFIX}calls ({', '.join(CALL_COLUMNS)}) SELECT * FROM "
     f"unnest({', '.join(f'${i}::{kind}[]' for i, kind in enumerate(_CALL_TYPES, start=1))}) "
-    "ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, owner = NULL, due_us = NULL"
+    "ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, "
+    "owner = NULL, due_us = NULL"
 )
 _COALESCED = [name for name in UPDATE_COLUMNS if name not in ("id", "owner", "due_us")]
 _UPDATE_CALLS = (
-    f"UPDATE {PREFIX}calls c SET {', '.join(f'{n} = COALESCE(v.{n}, c.{n})' for n in _COALESCED)}, "  # noqa: S608
+    f"UPDATE {PREFIX}calls c SET {', '.join(f'{n} = COALESCE(v.{n}, c.{n})' for n in _COALESCED)}, "
     "owner = v.owner, due_us = v.due_us FROM unnest("
     + ", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(UPDATE_COLUMNS, start=1))
     + f") AS v({', '.join(UPDATE_COLUMNS)}) WHERE c.id = v.id"
@@ -62,7 +64,7 @@ _CLAIM_KEYS = (
     "SET call = excluded.call, request = excluded.request, expires_us = excluded.expires_us "
     "WHERE k.expires_us < $5 RETURNING call"
 )
-_FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"  # noqa: S608
+_FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"
 
 
 class PostgresStore:
@@ -94,14 +96,15 @@ class PostgresStore:
             StoreFormatError: the database holds other tables, or a newer ledger.
         """
         async with self.transaction() as session:
-            await session.fetch("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            await session.fetch("SELECT pg_advisory_xact_lock(?)", _MIGRATION_LOCK)
             current = None
             tables = await session.fetch(
-                "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname LIKE $1 AND pg_table_is_visible(oid)",
+                "SELECT relname::text FROM pg_class "
+                "WHERE relkind = 'r' AND relname LIKE ? AND pg_table_is_visible(oid)",
                 f"{PREFIX}%",
             )
             if (f"{PREFIX}version",) in [tuple(row) for row in tables]:
-                rows = await session.fetch(f"SELECT version_num FROM {PREFIX}version")  # noqa: S608
+                rows = await session.fetch(f"SELECT version_num FROM {PREFIX}version")
                 current = rows[0][0] if rows else None
             try:
                 script = make_migration(self.dialect, current, has_tables=bool(tables))
@@ -111,7 +114,7 @@ class PostgresStore:
                 await session.run_script(script)
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Commit entries in one transaction. Return the entries that were left out, as their claims failed."""
+        """Commit entries in one transaction. Return the entries whose claims failed; they are left out."""
         is_ending = False
         async with self._commits.use() as connection:
             try:

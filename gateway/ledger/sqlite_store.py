@@ -40,14 +40,18 @@ BUSY_S = 5.0
 
 _MAX_ROWS = 64
 # An INSERT of a call that is already known is a correction of its outcome.
-_ON_KNOWN_CALL = " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, owner = NULL, due_us = NULL"
+_ON_KNOWN_CALL = (
+    " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, "
+    "owner = NULL, due_us = NULL"
+)
 _INSERT_EVENTS = f"INSERT INTO {PREFIX}events ({', '.join(EVENT_COLUMNS)}) VALUES "
 _INSERT_CALLS = f"INSERT INTO {PREFIX}calls ({', '.join(CALL_COLUMNS)}) VALUES "
 _CLAIM_KEY = (
-    f"INSERT INTO {PREFIX}keys (key, call, request, expires_us) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE"
-    " SET call = excluded.call, request = excluded.request, expires_us = excluded.expires_us WHERE expires_us < ?"
+    f"INSERT INTO {PREFIX}keys (key, call, request, expires_us) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET call = excluded.call, request = excluded.request, "
+    "expires_us = excluded.expires_us WHERE expires_us < ?"
 )
-_FREE_KEY = f"DELETE FROM {PREFIX}keys WHERE call = ?"  # noqa: S608 - no parts from outside
+_FREE_KEY = f"DELETE FROM {PREFIX}keys WHERE call = ?"
 
 
 class SqliteStore:
@@ -81,9 +85,10 @@ class SqliteStore:
         await self._in_thread(self._open)
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Commit entries in one transaction. Return the entries that were left out, as their claims failed."""
+        """Commit entries in one transaction. Return the entries whose claims failed; they are left out."""
         async with self._turn:
-            return await self._in_thread(self._commit, entries)
+            lost: Sequence[Entry] = await self._in_thread(self._commit, entries)
+            return lost
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_SqliteSession]:
@@ -145,8 +150,8 @@ class SqliteStore:
             self._migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             # Nothing is under way in other processes, so every change that has not ended needs settlement.
-            connection.execute(f"DELETE FROM {PREFIX}leases")  # noqa: S608 - a constant
-            (self._next_seq,) = connection.execute(f"SELECT next_seq FROM {PREFIX}head").fetchone()  # noqa: S608
+            connection.execute(f"DELETE FROM {PREFIX}leases")
+            (self._next_seq,) = connection.execute(f"SELECT next_seq FROM {PREFIX}head").fetchone()
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
                 raise StoreFormatError("is not an SQLite file") from error
@@ -161,7 +166,7 @@ class SqliteStore:
         version = f"{PREFIX}version"
         current = None
         if version in tables:
-            row = connection.execute(f"SELECT version_num FROM {version}").fetchone()  # noqa: S608
+            row = connection.execute(f"SELECT version_num FROM {version}").fetchone()
             current = row[0] if row else None
         try:
             script = make_migration(self.dialect, current, has_tables=bool(tables))
@@ -198,7 +203,7 @@ class SqliteStore:
         for entry in entries:
             if entry.frees_key:
                 connection.execute(_FREE_KEY, (entry.event.call,))
-        connection.execute(f"UPDATE {PREFIX}head SET next_seq = ?", (seq + len(entries),))  # noqa: S608
+        connection.execute(f"UPDATE {PREFIX}head SET next_seq = ?", (seq + len(entries),))
 
     def _execute(self, sql: str, *parameters: Any) -> list[Row]:
         try:

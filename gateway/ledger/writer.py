@@ -258,7 +258,7 @@ class LedgerWriter:
             if not entry.written.done():
                 entry.written.set_result(entry not in lost)
             elif entry not in lost:  # the caller has left during the commit, and nothing was forwarded
-                self.on_refused(entry, True)
+                self.on_refused(entry, True)  # noqa: FBT003 - a callback
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
         again = []

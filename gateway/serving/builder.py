@@ -42,7 +42,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Builds the snapshots of one configuration. All snapshots share the channels, the record writer and the ledger."""
+    """Builds the snapshots of one configuration.
+
+    All snapshots share the channels, the record writer and the ledger.
+    """
 
     config: Config
     telemetry: Telemetry

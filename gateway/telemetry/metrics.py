@@ -89,7 +89,9 @@ class Metrics:
         self._commits = instruments.create_histogram(
             "gateway.ledger.commit.duration", "Time that a commit of the ledger took.", (), _SECONDS
         )
-        self._committed = instruments.create_counter("gateway.ledger.events", "Events committed to the ledger.")
+        self._committed = instruments.create_counter(
+            "gateway.ledger.events", "Events committed to the ledger."
+        )
         self._retries = instruments.create_counter(
             "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
         )

@@ -19,8 +19,9 @@ def test_every_name_has_a_sink() -> None:
 def test_a_sink_is_opened_with_its_section(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     environment = {"GATEWAY__DECISION_LOG__TYPE": "file", "GATEWAY__DECISION_LOG__PATH": str(path)}
-    section = load_config(None, environment).decision_log
-    sink = open_sink(section.type, section)
+    config = load_config(None, environment)
+    section = config.decision_log
+    sink = open_sink(config.sink, section)
     assert isinstance(sink, FileSink)
     sink.write(b"{}\n")
     sink.close()
