@@ -269,7 +269,7 @@ class Ledger(Section):
     enabled: bool = True
     """Whether calls are recorded durably; `false` turns off idempotency and the tracking of operations too."""
     url: LedgerUrl = "sqlite:///ledger.db"
-    """`sqlite:///FILE` for one process, or `postgresql://user:password@host:port/database` for replicas."""
+    """`sqlite:///FILE` for one process; `postgresql://user:password@host:port/database` for replicas."""
     durability: Literal["power", "process"] = "power"
     """What a committed event survives: loss of `power` (fsync for each commit), or end of the `process`."""
     when_full: Literal["drop", "refuse"] = "drop"
