@@ -24,6 +24,7 @@ from gateway.listeners import (
     RpcListener,
     make_budget,
 )
+from gateway.operations import OperationsService
 from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
 from gateway.serving.snapshot import ActiveSnapshot
@@ -100,12 +101,18 @@ class Gateway:
         faults.check()
 
     def _start_serving(self) -> None:
+        self._operations = (
+            OperationsService(self._ledger, lambda: self._active.snapshot, self._config, self._telemetry)
+            if self._ledger
+            else None
+        )
         builder = Builder(
             config=self._config,
             telemetry=self._telemetry,
             channels=self._channels,
             records=self._records,
             ledger=self._ledger.ledger if self._ledger else None,
+            observe=self._operations.observer.observe if self._operations else None,
         )
         self._sources, snapshot, self._start_faults = builder.start()
         self._active = ActiveSnapshot(snapshot)
@@ -157,6 +164,8 @@ class Gateway:
         if faults:
             await self.stop()
         faults.check()
+        if self._operations is not None:
+            self._operations.start()
         await self._reloader.start(self._sources, self._start_faults)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())

@@ -16,6 +16,8 @@ from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
     from gateway.audit.reporter import Reporter
@@ -40,6 +42,7 @@ class Pipeline:
         forwarder: RetryingForwarder,
         shadow: Shadow | None = None,
         ledger: Ledger | None = None,
+        observe: Callable[[Message], None] | None = None,
     ) -> None:
         self._decider = decider
         self._validator = validator
@@ -47,6 +50,7 @@ class Pipeline:
         self._forwarder = forwarder
         self._shadow = shadow
         self._ledger = ledger
+        self._observe = observe
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -77,6 +81,8 @@ class Pipeline:
         except GatewayError as error:
             error.warnings += decision.warnings()
             raise
+        if self._observe is not None and isinstance(reply, Reply):
+            self._observe(reply.message)
         return reply.with_warnings(decision.warnings())
 
     def _decide(self, call: Call) -> Decision:

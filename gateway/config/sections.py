@@ -267,9 +267,9 @@ class Ledger(Section):
     """The durable record of calls, and of the intents of changes."""
 
     enabled: bool = True
-    """Whether calls are recorded durably; `false` turns off idempotency and the tracking of operations too."""
+    """Whether calls are recorded durably; `false` turns off all work that needs it."""
     url: LedgerUrl = "sqlite:///ledger.db"
-    """`sqlite:///FILE` for one process; `postgresql://user:password@host:port/database` for replicas."""
+    """`sqlite:///FILE` for one process, `postgresql://user:password@host/database` for several replicas."""
     durability: Literal["power", "process"] = "power"
     """What a committed event survives: loss of `power` (fsync for each commit), or end of the `process`."""
     when_full: Literal["drop", "refuse"] = "drop"

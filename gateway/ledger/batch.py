@@ -47,6 +47,8 @@ class Entry:
         frees_key: whether the key of the call becomes free.
         written: the future of the caller that waits for the commit. Its result is whether the entry was
             committed; it is False if the claim failed. None if no caller waits.
+        fence: the epoch that the call must have. If the call has another epoch, another replica handles it,
+            and nothing of the entry is committed. None if the epoch does not matter.
         is_kept: whether the entry must not be dropped if the ledger cannot be written.
     """
 
@@ -55,6 +57,7 @@ class Entry:
     claim: KeyClaim | None = None
     frees_key: bool = False
     written: asyncio.Future[bool] | None = None
+    fence: int | None = None
     is_kept: bool = False
 
 
@@ -109,7 +112,9 @@ class Store(Protocol):
         ...
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Commit entries in one transaction. Return the entries that were left out, as their claims failed.
+        """Commit entries in one transaction.
+
+        Return the entries that were left out, because their claims failed or their calls have other epochs.
 
         Raises:
             StoreError: nothing was committed, or this is not known.

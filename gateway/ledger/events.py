@@ -134,6 +134,7 @@ def _clean(text: Any) -> Any:
 def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int | None = None) -> CallUpdate:
     """Return the change that a later event makes to the row of its call."""
     operation = event.get("operation") or {}
+    resource = operation.get("resource") or event.get("resource") or {}
     return CallUpdate(
         id=event["id"],
         outcome=event.get("outcome"),
@@ -141,8 +142,8 @@ def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int
         operation_id=_clean(operation.get("id")),
         operation_done=operation.get("done"),
         operation_code=operation.get("code"),
-        resource_id=_clean(operation.get("resource_id")),
-        checksum=_clean(operation.get("resource", {}).get("checksum")),
+        resource_id=_clean(operation.get("resource_id") or resource.get("id")),
+        checksum=_clean(resource.get("checksum")),
         owner=owner,
         due_us=due_us,
     )

@@ -34,6 +34,8 @@ from gateway.ledger.idempotency import (
 from gateway.ledger.intent import Intent, describe_reply
 from gateway.ledger.targets import find_target
 from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
+from gateway.redaction import redact_text
+from gateway.telemetry import to_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -242,10 +244,10 @@ class Ledger:
 
     def _describe_intent(self, call: Call, record: CallRecord, request: Message) -> dict[str, Any]:
         data = request.SerializeToString(deterministic=True)
-        intent: dict[str, Any] = {"request_sha256": hashlib.sha256(data).hexdigest()}
+        intent: dict[str, Any] = {"request_sha256": hashlib.sha256(data).hexdigest(), **to_headers(call.span)}
         if self.can_follow(call):
             intent["is_followed"] = True
-            if record.is_plain:
+            if record.is_plain and redact_text(call.idempotency_key) == call.idempotency_key:
                 intent["request"] = b64encode(data).decode()
         return intent
 

@@ -54,7 +54,7 @@ _INSERT_CALLS = (
 _COALESCED = [name for name in UPDATE_COLUMNS if name not in ("id", "owner", "due_us")]
 _UPDATE_CALLS = (
     f"UPDATE {PREFIX}calls c SET {', '.join(f'{n} = COALESCE(v.{n}, c.{n})' for n in _COALESCED)}, "
-    "owner = v.owner, due_us = v.due_us FROM unnest("
+    "tries = 0, owner = v.owner, due_us = v.due_us FROM unnest("
     + ", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(UPDATE_COLUMNS, start=1))
     + f") AS v({', '.join(UPDATE_COLUMNS)}) WHERE c.id = v.id"
 )
@@ -64,6 +64,7 @@ _CLAIM_KEYS = (
     "SET call = excluded.call, request = excluded.request, expires_us = excluded.expires_us "
     "WHERE k.expires_us < $5 RETURNING call"
 )
+_FIND_EPOCHS = f"SELECT id, epoch FROM {PREFIX}calls WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
 _FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"
 
 
@@ -119,7 +120,7 @@ class PostgresStore:
         async with self._commits.use() as connection:
             try:
                 await connection.execute(self._begin)
-                lost = await _claim_keys(connection, entries)
+                lost = await _claim_keys(connection, entries) + await _find_fenced(connection, entries)
                 kept = [entry for entry in entries if entry not in lost] if lost else entries
                 await _write(connection, kept)
                 is_ending = True
@@ -238,6 +239,16 @@ async def _claim_keys(connection: asyncpg.Connection[Any], entries: Sequence[Ent
     now_us = max(claim.now_us for claim in claims)
     won = {row[0] for row in await connection.fetch(_CLAIM_KEYS, *columns, now_us)}
     return [entry for entry in claiming if entry.event.call not in won]
+
+
+async def _find_fenced(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries whose calls have other epochs, and lock the rows of the other calls."""
+    fenced = [entry for entry in entries if entry.fence is not None]
+    if not fenced:
+        return []
+    rows = await connection.fetch(_FIND_EPOCHS, [entry.event.call for entry in fenced])
+    epochs = {row[0]: row[1] for row in rows}
+    return [entry for entry in fenced if epochs.get(entry.event.call) != entry.fence]
 
 
 async def _write(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from io import StringIO
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -51,6 +52,7 @@ def _to_sql(dialect: Dialect, revisions: str) -> str:
     from alembic import command  # noqa: PLC0415 - as said
     from alembic.config import Config  # noqa: PLC0415 - as said
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs each plug-in that it loads
     buffer = StringIO()
     config = Config(output_buffer=StringIO(), attributes={"dialect": dialect, "buffer": buffer})
     config.set_main_option("script_location", str(_VERSIONS.parent))

@@ -51,6 +51,7 @@ _CLAIM_KEY = (
     "ON CONFLICT (key) DO UPDATE SET call = excluded.call, request = excluded.request, "
     "expires_us = excluded.expires_us WHERE expires_us < ?"
 )
+_FIND_EPOCH = f"SELECT epoch FROM {PREFIX}calls WHERE id = ?"
 _FREE_KEY = f"DELETE FROM {PREFIX}keys WHERE call = ?"
 
 
@@ -179,7 +180,12 @@ class SqliteStore:
         connection = self._connected()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            lost = [entry for entry in entries if entry.claim and not _claim(connection, entry.claim)]
+            lost = [
+                entry
+                for entry in entries
+                if (entry.claim and not _claim(connection, entry.claim))
+                or (entry.fence is not None and not _has_epoch(connection, entry))
+            ]
             kept = [entry for entry in entries if entry not in lost] if lost else entries
             self._write(connection, kept)
             connection.execute("COMMIT")
@@ -246,6 +252,11 @@ def _claim(connection: sqlite3.Connection, claim: Any) -> bool:
     return connection.execute(_CLAIM_KEY, values).rowcount == 1
 
 
+def _has_epoch(connection: sqlite3.Connection, entry: Entry) -> bool:
+    row = connection.execute(_FIND_EPOCH, (entry.event.call,)).fetchone()
+    return row is not None and row[0] == entry.fence
+
+
 def _insert(connection: sqlite3.Connection, start: str, end: str, rows: Iterable[Row]) -> None:
     for group in _in_groups(list(rows)):
         values = [value for row in group for value in row]
@@ -275,6 +286,7 @@ def _update_sql(count: int) -> str:
         for index, name in enumerate(UPDATE_COLUMNS, start=1)
         if name not in ("id", "owner", "due_us")
     ]
+    changes.append("tries = 0")
     changes += [f"{name} = v.column{UPDATE_COLUMNS.index(name) + 1}" for name in ("owner", "due_us")]
     return (
         f"UPDATE {PREFIX}calls SET {', '.join(changes)} FROM (VALUES {', '.join([row] * count)}) AS v "

@@ -57,6 +57,9 @@ for _name in ("operation_id", "resource_id", "due_us"):
     _set = calls.c[_name].is_not(None)
     Index(f"ledger_calls_{_name}", calls.c[_name], postgresql_where=_set, sqlite_where=_set)
 
+_is_open = calls.c.outcome.in_(["pending", "unknown"])
+Index("ledger_calls_open", calls.c.outcome, postgresql_where=_is_open, sqlite_where=_is_open)
+
 keys = Table(
     "ledger_keys",
     metadata,

@@ -35,6 +35,7 @@ LINGER_S = 0.02
 """The maximum time for which entries gather if no caller waits, in seconds."""
 RETRY_S = 0.5
 """The time between a failed commit and the next attempt, in seconds."""
+_NOT_OPEN = "the ledger is not open yet"
 MAX_GROUP = 512
 """The maximum number of entries in one transaction."""
 CLOSE_S = 5.0
@@ -72,7 +73,7 @@ class LedgerWriter:
         self._flush = asyncio.Event()
         self._is_closing = False
         self._is_open = False
-        self._failure: str | None = "the ledger is not open yet"
+        self._failure: str | None = _NOT_OPEN
         self._task: asyncio.Task[None] | None = None
         self.on_open: Callable[[], Awaitable[object]] | None = None
         """The function that is called each time the database was opened, before entries are committed."""
@@ -286,9 +287,10 @@ class LedgerWriter:
 
     def _report_success(self) -> None:
         if self._failure is not None:
+            if self._failure is not _NOT_OPEN:
+                _log.info("ledger can be written again")
             self._failure = None
             self._health.set(CONDITION, Status.OK)
-            _log.info("ledger can be written")
 
 
 def ledger_unavailable() -> GatewayError:

@@ -28,6 +28,10 @@ from gateway.upstream import Forwarder, RetryingForwarder
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
     from gateway.audit.record_writer import RecordWriter
     from gateway.config import Config
     from gateway.faults import Fault
@@ -52,6 +56,7 @@ class Builder:
     channels: Channels
     records: RecordWriter
     ledger: Ledger | None = None
+    observe: Callable[[Message], None] | None = None
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
         """Build the first snapshot. Return its sources, the snapshot, and the faults of the files on disk.
@@ -91,19 +96,15 @@ class Builder:
         shadow, shadow_faults = self._build_shadow(sources, schema)
         recorded = JsonWriter(schema.pool, request_types(schema), refuses_unknown=True)
         reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)
-        pipeline = Pipeline(
-            self._make_decider(bundle, schema),
-            validator,
-            reporter,
-            self._make_forwarder(schema),
-            shadow,
-            self.ledger,
-        )
+        forwarder = self._make_forwarder(schema)
+        decider = self._make_decider(bundle, schema)
+        pipeline = Pipeline(decider, validator, reporter, forwarder, shadow, self.ledger, self.observe)
         return Snapshot(
             router=router,
             writer=JsonWriter(schema.pool, reply_types(schema), prints_defaults=config.rest.print_defaults),
             methods={method.path: method for method in schema.methods.values()},
             pipeline=pipeline,
+            forwarder=forwarder,
             reporter=reporter,
             bundle_hash=bundle.hash,
             enforcement=describe_enforcement(bundle),

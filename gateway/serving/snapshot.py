@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.policy import Enforcement
     from gateway.schema import Method
     from gateway.transcode import JsonWriter, Route, Router
+    from gateway.upstream import RetryingForwarder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,6 +25,7 @@ class Snapshot:
         writer: the JSON writer for responses.
         methods: the methods. The keys are the gRPC paths, such as `/package.Service/Method`.
         pipeline: the pipeline that processes calls.
+        forwarder: the forwarder, for calls that the gateway itself makes.
         reporter: the reporter of calls that end before the pipeline receives them.
         bundle_hash: the hash of the bundle whose decisions are enforced.
         enforcement: the rules and bindings that the bundle enforces.
@@ -36,6 +38,7 @@ class Snapshot:
     writer: JsonWriter
     methods: Mapping[str, Method]
     pipeline: Pipeline
+    forwarder: RetryingForwarder
     reporter: Reporter
     bundle_hash: str
     enforcement: Enforcement

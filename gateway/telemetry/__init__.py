@@ -8,7 +8,7 @@ from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.setup import Telemetry, start_telemetry
-from gateway.telemetry.tracing import Span, Tracer, Tracing, to_headers, trace_id_of
+from gateway.telemetry.tracing import Span, Tracer, Tracing, to_headers, trace_id_of, without_sampling
 
 __all__ = [
     "Condition",
@@ -24,4 +24,5 @@ __all__ = [
     "start_telemetry",
     "to_headers",
     "trace_id_of",
+    "without_sampling",
 ]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
 _DECISION_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1]
+_OPERATION_SECONDS = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]
 _RPC = ("rpc.method", "rpc.response.status_code")
 
 
@@ -95,6 +96,15 @@ class Metrics:
         self._retries = instruments.create_counter(
             "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
         )
+        self._operations = instruments.create_histogram(
+            "gateway.operation.duration",
+            "Time from a change to the end of the operation that it started.",
+            ("rpc.method", "operation.code"),
+            _OPERATION_SECONDS,
+        )
+        self._settlements = instruments.create_counter(
+            "gateway.settlements", "Changes whose outcome was established later.", ("outcome", "by")
+        )
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
 
     def _create_for_bundles(self, meter: Meter) -> None:
@@ -107,6 +117,13 @@ class Metrics:
         )
         self._lost_events = meter.create_counter(
             "gateway.ledger.lost", description="Events of calls that were not committed to the ledger."
+        )
+        self._unsettled = meter.create_gauge(
+            "gateway.ledger.unsettled",
+            description="Changes whose outcome is not known, by pending or unknown.",
+        )
+        self._following = meter.create_gauge(
+            "gateway.operations.following", description="Operations that the gateway follows."
         )
         self._stale = meter.create_gauge(
             "gateway.bundle.stale", description="1 while the bundle on disk is not the active one."
@@ -167,6 +184,20 @@ class Metrics:
         """Record a commit of the ledger, and the number of its events."""
         self._commits(duration_s)
         self._committed(events)
+
+    def record_operation(self, duration_s: float, method: str, code: str) -> None:
+        """Record the end of an operation, with the name of its status code."""
+        self._operations(duration_s, method, code)
+
+    def record_settlement(self, outcome: str, by: str) -> None:
+        """Count a change whose outcome was established later, and the way in which it was established."""
+        self._settlements(1, outcome, by)
+
+    def show_open_calls(self, pending: int, unknown: int, operations: int) -> None:
+        """Set the numbers of changes without a known outcome, and of operations that are followed."""
+        self._unsettled.set(pending, {"outcome": "pending"})
+        self._unsettled.set(unknown, {"outcome": "unknown"})
+        self._following.set(operations)
 
     def record_lost_events(self, count: int) -> None:
         """Count events that were not committed to the ledger."""

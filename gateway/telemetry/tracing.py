@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.telemetry.span import RecordedSpan, SpanSettings
@@ -120,6 +120,34 @@ class Tracing:
             return NonRecordingSpan(known or _fresh_context())
         return self._tracer.start_span(name, known, SpanKind.SERVER, attributes)
 
+    def start_internal(self, name: str, parent: Mapping[str, str], attributes: Attributes) -> Span:
+        """Start a span of work that the gateway does itself. The headers contain the parent of this span."""
+        known = _remote_parent(parent) if "traceparent" in parent else None
+        if self._tracer is None:
+            return NonRecordingSpan(known or _fresh_context())
+        return self._tracer.start_span(name, known, SpanKind.INTERNAL, attributes)
+
+    def record_past(
+        self, name: str, parent: Mapping[str, str], start_ns: int, attributes: Attributes, *, is_failure: bool
+    ) -> None:
+        """Record a span of something that started earlier and ends now.
+
+        Args:
+            name: the name of the span.
+            parent: the headers that contain the parent of the span. Without a parent, nothing is recorded.
+            start_ns: the start, in nanoseconds since the epoch.
+            attributes: the attributes of the span.
+            is_failure: whether the span has the status ERROR.
+        """
+        if self._tracer is None or "traceparent" not in parent:
+            return
+        span = self.start_internal(name, parent, attributes)
+        if isinstance(span, RecordedSpan):
+            span.start_time = start_ns
+        if is_failure:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
+
     def start_client(self, name: str, parent: Span, attributes: Attributes) -> Span:
         """Start the CLIENT span of a call to an upstream."""
         if self._tracer is None:
@@ -138,6 +166,14 @@ def to_headers(span: Span) -> dict[str, str]:
     own = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
     state = context.trace_state
     return {"traceparent": own, "tracestate": state.to_header()} if state else {"traceparent": own}
+
+
+def without_sampling(traceparent: str) -> Span:
+    """Return a span that is not recorded, and that belongs to the trace of a W3C trace context header."""
+    parent = _remote_parent({"traceparent": traceparent}) or _fresh_context()
+    return NonRecordingSpan(
+        SpanContext(parent.trace_id, parent.span_id, is_remote=False, trace_flags=TraceFlags.get_default())
+    )
 
 
 def trace_id_of(span: Span) -> str:

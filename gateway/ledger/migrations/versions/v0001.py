@@ -91,6 +91,10 @@ def _create_calls() -> None:
     )
     op.create_index("ledger_calls_id", "ledger_calls", ["id"], unique=True)
     op.create_index("ledger_calls_call_id", "ledger_calls", ["call_id"])
+    is_open = sa.text("outcome IN ('pending', 'unknown')")
+    op.create_index(
+        "ledger_calls_open", "ledger_calls", ["outcome"], postgresql_where=is_open, sqlite_where=is_open
+    )
     for name in ("operation_id", "resource_id", "due_us"):
         is_set = sa.text(f"{name} IS NOT NULL")
         op.create_index(

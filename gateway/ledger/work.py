@@ -1,0 +1,148 @@
+"""The calls that need work after their responses: settlement, or following their operations.
+
+A replica claims such calls. While the replica is live, no other replica claims them. Each claim gives the
+call a higher epoch. Events of an earlier claim are not committed, because their epoch is too low.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.ledger.leases import IS_LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.ledger.batch import Store
+
+_COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
+_CLAIM = (
+    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1 WHERE seq IN (SELECT c.seq FROM ledger_calls c "
+    "WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND (c.owner IS NULL OR NOT "
+    + IS_LIVE.format(owner="c.owner")
+    + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
+)
+_READ = (
+    f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
+    "WHERE c.owner = ? AND c.id IN ({ids})"
+)
+_RELEASE = (
+    "UPDATE ledger_calls SET owner = NULL, tries = tries + 1, due_us = {now} + ? WHERE id = ? AND epoch = ?"
+)
+_RUNNING = (
+    "SELECT c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body "
+    "FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
+    "WHERE c.operation_id = ? AND c.operation_done = {false}"
+)
+_OPEN = (
+    f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
+    "WHERE c.outcome IN ('pending', 'unknown') AND (c.owner IS NULL OR NOT "
+    + IS_LIVE.format(owner="c.owner")
+    + ") ORDER BY c.seq LIMIT ?"
+)
+_COUNT = "SELECT outcome, count(*) FROM ledger_calls WHERE outcome IN ('pending', 'unknown') GROUP BY outcome"
+_COUNT_OPERATIONS = "SELECT count(*) FROM ledger_calls WHERE due_us IS NOT NULL AND outcome = 'ok'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCall:
+    """A call that is not settled, or whose operation has not ended.
+
+    Attributes:
+        id: the ID of the call.
+        epoch: the epoch of the call. It changes when another replica claims the call.
+        tries: the number of attempts to settle the call, or to poll its operation.
+        time_us: the time of the call.
+        call_id: the request ID that the caller saw.
+        method: the full name of the method.
+        outcome: the outcome so far: `pending`, `unknown`, or `ok` if only the operation has not ended.
+        operation_id: the ID of the operation; None if there is no operation, or it is not known.
+        record: the first event of the call.
+    """
+
+    id: str
+    epoch: int
+    tries: int
+    time_us: int
+    call_id: str
+    method: str
+    outcome: str
+    operation_id: str | None
+    record: dict[str, Any]
+
+    @property
+    def intent(self) -> dict[str, Any]:
+        """The facts about the intent; empty if the first event has none."""
+        found: dict[str, Any] = self.record.get("intent") or {}
+        return found
+
+    @property
+    def trace_headers(self) -> dict[str, str]:
+        """The headers that make a span a part of the trace of the call."""
+        return {name: self.intent[name] for name in ("traceparent", "tracestate") if name in self.intent}
+
+
+class Work:
+    """The open calls in a ledger, as one replica sees them. All methods raise StoreError."""
+
+    def __init__(self, store: Store, replica: str) -> None:
+        self._store = store
+        self._replica = replica
+
+    async def claim(self, limit: int) -> list[OpenCall]:
+        """Claim calls that are due, and return them.
+
+        Args:
+            limit: the maximum number of calls.
+        """
+        skip = " FOR UPDATE SKIP LOCKED" if self._store.dialect == "postgresql" else ""
+        sql = _CLAIM.replace("{now}", self._store.now_us).replace("{skip}", skip)
+        async with self._store.transaction() as session:
+            ids = [row[0] for row in await session.fetch(sql, self._replica, limit)]
+            if not ids:
+                return []
+            read = _READ.replace("{ids}", ", ".join("?" * len(ids)))
+            return _to_calls(await session.fetch(read, self._replica, *ids))
+
+    async def release(self, call: OpenCall, after_s: float) -> None:
+        """Give up a claimed call, so that it is due again after a time in seconds."""
+        sql = _RELEASE.replace("{now}", self._store.now_us)
+        async with self._store.transaction() as session:
+            await session.fetch(sql, int(after_s * 1e6), call.id, call.epoch)
+
+    async def find_running(self, operation_id: str) -> list[OpenCall]:
+        """Return the calls whose operation has this ID and has not ended, as far as the ledger knows."""
+        false = "false" if self._store.dialect == "postgresql" else "0"
+        async with self._store.transaction() as session:
+            return _to_calls(await session.fetch(_RUNNING.replace("{false}", false), operation_id))
+
+    async def list_open(self, limit: int) -> list[OpenCall]:
+        """Return the oldest calls without a known outcome that no live replica carries out."""
+        async with self._store.transaction() as session:
+            return _to_calls(await session.fetch(_OPEN.replace("{now}", self._store.now_us), limit))
+
+    async def count_open(self) -> tuple[int, int, int]:
+        """Return the numbers of pending calls, of unknown calls, and of operations that are followed."""
+        async with self._store.transaction() as session:
+            outcomes = {row[0]: row[1] for row in await session.fetch(_COUNT)}
+            operations = await session.fetch(_COUNT_OPERATIONS)
+        return outcomes.get("pending", 0), outcomes.get("unknown", 0), operations[0][0]
+
+
+def _to_calls(rows: Sequence[tuple[Any, ...]]) -> list[OpenCall]:
+    return [
+        OpenCall(
+            id=row[0],
+            epoch=row[1],
+            tries=row[2],
+            time_us=row[3],
+            call_id=row[4],
+            method=row[5],
+            outcome=row[6],
+            operation_id=row[7],
+            record=json.loads(row[8]),
+        )
+        for row in rows
+    ]

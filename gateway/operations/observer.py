@@ -1,0 +1,129 @@
+"""Observes the responses that pass through: ended operations, and images that are evidence for creates.
+
+So the outcomes of callers whose credentials the gateway does not have become known too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from gateway.ledger.batch import StoreError
+from gateway.ledger.operation_facts import find_operations, is_operation, read_operation
+from gateway.operations.image_evidence import describe_image, find_images, is_made_by, name_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from gateway.ledger.work import OpenCall, Work
+    from gateway.ledger.writer import LedgerWriter
+    from gateway.operations.following import Follower
+    from gateway.operations.settlement import Settler
+
+_log = logging.getLogger(__name__)
+
+REFRESH_S = 2.0
+"""The time between two looks for creates without a known outcome, in seconds."""
+_MAX_KNOWN = 10_000
+_MAX_WAITING = 1_000
+_MAX_OPEN = 1_000
+
+
+class Observer:
+    """Looks at responses on the path of a call, and records what they show in the background."""
+
+    def __init__(self, work: Work, writer: LedgerWriter, settler: Settler, follower: Follower) -> None:
+        self._work = work
+        self._writer = writer
+        self._settler = settler
+        self._follower = follower
+        self._relevant: dict[Any, bool] = {}  # by the descriptor of the type
+        # Ended operations that were handled, with the time until which they are not looked up again. An
+        # operation that is not in the ledger may appear there when the outcome of its call is committed.
+        self._known: OrderedDict[str, float] = OrderedDict()
+        self._ended: dict[str, Any] = {}
+        self._open: dict[tuple[str, str], list[OpenCall]] = {}
+        self._evidence: dict[str, tuple[OpenCall, Any]] = {}
+        self._wake = asyncio.Event()
+
+    def observe(self, message: Message) -> None:
+        """Look at a response. This method only notes what the background task records."""
+        descriptor = message.DESCRIPTOR
+        is_relevant = self._relevant.get(descriptor)
+        if is_relevant is None:
+            if len(self._relevant) > _MAX_WAITING:  # types of replaced snapshots
+                self._relevant.clear()
+            is_relevant = self._relevant[descriptor] = _is_relevant(message)
+        if not is_relevant:
+            return
+        for operation in find_operations(message):
+            self._note_operation(operation)
+        if self._open:
+            for image in find_images(message):
+                self._note_image(image)
+
+    def _note_operation(self, operation: Any) -> None:
+        if not operation.done or len(self._ended) >= _MAX_WAITING:
+            return
+        known_until = self._known.get(operation.id)
+        if known_until is None or known_until < asyncio.get_running_loop().time():
+            self._ended[operation.id] = operation
+            self._wake.set()
+
+    def _note_image(self, image: Any) -> None:
+        for call in self._open.get((image.folder_id, image.name), ()):
+            if is_made_by(image, call):
+                self._evidence[call.id] = (call, image)
+                self._wake.set()
+
+    async def run(self) -> None:
+        """Record what responses have shown. This coroutine runs until it is cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(REFRESH_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if self._writer.is_failing:
+                await asyncio.sleep(REFRESH_S)
+                continue
+            try:
+                await self._record()
+                await self._refresh()
+            except StoreError as error:
+                _log.debug("observations cannot be recorded", extra={"reason": error.reason})
+
+    async def _record(self) -> None:
+        while self._ended:
+            operation_id = next(iter(self._ended))
+            calls = await self._work.find_running(operation_id)
+            operation = self._ended.pop(operation_id)
+            for call in calls:
+                self._follower.record_end(call, read_operation(operation), is_claimed=False)
+            now_s = asyncio.get_running_loop().time()
+            self._known[operation_id] = math.inf if calls else now_s + REFRESH_S
+            while len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+        while self._evidence:
+            _, (call, image) = self._evidence.popitem()
+            self._settler.record(call, {**describe_image(image), "by": "evidence"})
+
+    async def _refresh(self) -> None:
+        """Read the creates without a known outcome again."""
+        found: dict[tuple[str, str], list[OpenCall]] = {}
+        for call in await self._work.list_open(_MAX_OPEN):
+            place = name_of(call)
+            if place is not None:
+                found.setdefault(place, []).append(call)
+        self._open = found
+
+
+def _is_relevant(message: Message) -> bool:
+    if is_operation(message) or message.DESCRIPTOR.full_name.endswith(".Image"):
+        return True
+    inner = [field.message_type for field in message.DESCRIPTOR.fields if field.message_type is not None]
+    return any(one.full_name.endswith((".Operation", ".Image")) for one in inner)

@@ -1,0 +1,86 @@
+"""The worker: claims calls that need further work, and settles them or follows their operations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from gateway.ledger.batch import StoreError
+
+if TYPE_CHECKING:
+    from gateway.ledger.work import OpenCall, Work
+    from gateway.ledger.writer import LedgerWriter
+    from gateway.operations.following import Follower
+    from gateway.operations.settlement import Settler
+    from gateway.telemetry import Metrics
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_S = 0.5
+"""The time between two looks for calls that are due, in seconds."""
+CONCURRENCY = 16
+"""The maximum number of calls that one replica works on at the same time."""
+COUNT_S = 5.0
+"""The time between two counts of open calls for the metrics, in seconds."""
+_AFTER_FAULT_S = 10.0
+
+
+class Worker:
+    """Works on open calls until it is cancelled."""
+
+    def __init__(
+        self, work: Work, writer: LedgerWriter, settler: Settler, follower: Follower, metrics: Metrics
+    ) -> None:
+        self._work = work
+        self._writer = writer
+        self._settler = settler
+        self._follower = follower
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Claim calls and work on them. This coroutine runs until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        count_at = loop.time()
+        try:
+            while True:
+                if not self._writer.is_failing:
+                    try:
+                        await self._claim()
+                        if loop.time() >= count_at:
+                            count_at = loop.time() + COUNT_S
+                            self._metrics.show_open_calls(*await self._work.count_open())
+                    except StoreError as error:
+                        _log.debug("open calls cannot be read", extra={"reason": error.reason})
+                await asyncio.sleep(INTERVAL_S)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
+    async def _claim(self) -> None:
+        free = CONCURRENCY - len(self._tasks)
+        if free <= 0:
+            return
+        for call in await self._work.claim(free):
+            task = asyncio.create_task(self._handle(call))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _handle(self, call: OpenCall) -> None:
+        try:
+            is_settled = call.outcome not in {"pending", "unknown"}
+            handle = self._follower.poll if is_settled else self._settler.settle
+            after_s = await handle(call)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - one call must not stop the work on the others
+            _log.exception("work on a call failed", extra={"call_id": call.call_id, "method": call.method})
+            after_s = _AFTER_FAULT_S
+        if after_s is not None:
+            try:
+                await self._work.release(call, after_s)
+            except StoreError as error:
+                _log.warning("call not released", extra={"call_id": call.call_id, "reason": error.reason})
