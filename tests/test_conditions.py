@@ -78,7 +78,7 @@ async def test_an_upstream_that_cannot_be_reached(start: Start) -> None:
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.INTERNAL, Code.NOT_FOUND])
 async def test_an_upstream_that_responds_with_an_error_can_be_reached(start: Start, code: Code) -> None:
     running = await start()
-    running.emulator.inject(InjectedFault(method=CREATE, code=code))
+    running.emulator.inject(InjectedFault(method=CREATE, code=code, times=None))
     assert await create(running) >= 400
     assert (await conditions(running))["upstream/baremetal"]["status"] == "ok"
 

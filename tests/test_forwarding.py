@@ -74,7 +74,7 @@ async def test_every_upstream_code_keeps_message_and_details(running: Running, c
     known, unknown = AnyMessage(), AnyMessage(type_url="type.example/some.Unknown", value=b"\x08\x01")
     known.Pack(error_details_pb2.ErrorInfo(reason="QUOTA", domain="cloud"))
     running.emulator.inject(
-        InjectedFault(method=CREATE, code=code, message="as it is", details=(known, unknown))
+        InjectedFault(method=CREATE, code=code, message="as it is", details=(known, unknown), times=None)
     )
     status, body, _ = await call(running, "POST", IMAGES, json=GOOD_IMAGE)
     assert status == HTTP_STATUS[code]

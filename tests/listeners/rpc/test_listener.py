@@ -178,7 +178,9 @@ async def test_every_upstream_code_keeps_message_and_details(
     running: Running, channel: Any, schema: Schema, code: Code
 ) -> None:
     unknown = AnyMessage(type_url="type.example/some.Unknown", value=b"\x08\x01")
-    running.emulator.inject(InjectedFault(method=CREATE, code=code, message="as it is", details=(unknown,)))
+    running.emulator.inject(
+        InjectedFault(method=CREATE, code=code, message="as it is", details=(unknown,), times=None)
+    )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await create(channel, schema, **GOOD)
     assert caught.value.code().value[0] == code
