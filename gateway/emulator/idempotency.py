@@ -1,8 +1,9 @@
 """Idempotency keys. A key identifies one request, even if a caller sends the request several times.
 
 The first successful call that has a key binds the key to the request of the call. The
-emulator keeps the key until the emulator is reset. If a later call has the same key, but
-another method or another request, this call is refused with INVALID_ARGUMENT.
+emulator keeps the key until it is reset or told to forget all keys. If a later call has
+the same key, but another method or another request, this call is refused with
+INVALID_ARGUMENT.
 """
 
 from __future__ import annotations

@@ -127,6 +127,10 @@ class Emulator:
         """Remove every injected fault. The calls that a fault already affects are not changed."""
         self._faults.clear()
 
+    def forget_keys(self) -> None:
+        """Delete all idempotency keys. A real service does this when its retention time has passed."""
+        self._services.forget_keys()
+
     def reset(self) -> None:
         """Delete all images, operations, idempotency keys, recorded calls and injected faults.
 
@@ -187,12 +191,12 @@ class Emulator:
         An injected fault is applied before or after the call is carried out.
         """
         fault = self._faults.take(method.name)
-        if fault is not None and not fault.after_effect:
-            await fault.apply()
+        if fault is not None and not fault.after_effect and (replaced := await fault.apply()) is not None:
+            return replaced
         key = str(metadata.get("idempotency-key", ""))
         reply = self._services.handle(method.name, _parse_request(method, request), key)
-        if fault is not None and fault.after_effect:
-            await fault.apply()
+        if fault is not None and fault.after_effect and (replaced := await fault.apply()) is not None:
+            return replaced
         return reply.SerializeToString()
 
 

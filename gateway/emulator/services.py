@@ -67,6 +67,10 @@ class Services:
             return self._messages.operation(self._start(method, request, idempotency_key))
         return self._readers[method](request)
 
+    def forget_keys(self) -> None:
+        """Delete all idempotency keys. A call with a known key is then a new call."""
+        self._keys = IdempotencyKeys()
+
     def _start(self, method: str, request: Message, key: str) -> Operation:
         operation_id = self._keys.recall(key, method, request) if key else None
         if operation_id is not None:

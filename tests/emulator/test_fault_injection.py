@@ -23,9 +23,11 @@ TAKEN: list[tuple[str, list[dict[str, Any]], list[str]]] = [
 ]
 
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
-    ({}, "a fault needs a code, a delay or to drop the call"),
+    ({}, "a fault needs a code, a reply, a delay or to drop the call"),
     ({"code": Code.OK}, "a fault does not end with OK"),
-    ({"code": Code.INTERNAL, "drop": True}, "a dropped call ends with no code"),
+    ({"code": Code.INTERNAL, "drop": True}, "a fault has only one of a code, a reply and a drop of the call"),
+    ({"code": Code.INTERNAL, "reply": b""}, "a fault has only one of a code, a reply and a drop of the call"),
+    ({"drop": True, "reply": b"x"}, "a fault has only one of a code, a reply and a drop of the call"),
     ({"code": Code.INTERNAL, "nth": 0}, "nth and times count from 1"),
     ({"code": Code.INTERNAL, "times": 0}, "nth and times count from 1"),
 ]
@@ -75,6 +77,11 @@ async def test_a_delay_only_waits() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     await waiting
+
+
+@pytest.mark.parametrize("reply", [b"\xff", b""], ids=["some", "empty"])
+async def test_a_reply_is_returned(reply: bytes) -> None:
+    assert await InjectedFault(method="s/M", reply=reply).apply() == reply
 
 
 async def test_a_dropped_call_does_not_end() -> None:

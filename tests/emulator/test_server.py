@@ -176,6 +176,25 @@ async def test_a_fault_after_the_effect_hides_a_success(emulator: Emulator, call
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
+async def test_a_reply_of_the_fault_replaces_the_calls(
+    emulator: Emulator, call: Call, schema: Schema, *, after_effect: bool
+) -> None:
+    other = schema.methods[f"{SERVICE}/Create"].reply(id="other").SerializeToString()
+    emulator.inject(InjectedFault(method=f"{SERVICE}/Create", reply=other, after_effect=after_effect))
+    assert (await call("Image/Create", uri=URI)).id == "other"
+    assert len((await call("Image/List")).images) == after_effect
+
+
+async def test_a_key_that_was_forgotten_is_new(emulator: Emulator, call: Call) -> None:
+    key = (("idempotency-key", "k"),)
+    first = await call("Image/Create", metadata=key, uri=URI)
+    emulator.forget_keys()
+    second = await call("Image/Create", metadata=key, uri=URI)
+    assert first.id != second.id
+    assert len((await call("Image/List")).images) == 2
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
 async def test_a_dropped_call_lasts_until_its_deadline(
     emulator: Emulator, call: Call, *, after_effect: bool
 ) -> None:

@@ -55,10 +55,16 @@ class Scripted:
 class Retrying:
     """A forwarder with retries around a scripted one, and what it reports."""
 
-    def __init__(self, *failures: GatewayError, attempts: int = 4, backoff: Backoff = AT_ONCE) -> None:
+    def __init__(
+        self,
+        *failures: GatewayError,
+        attempts: int = 4,
+        backoff: Backoff = AT_ONCE,
+        channels: Channels | None = None,
+    ) -> None:
         self.scripted = Scripted(*failures)
         self.metrics = Metrics(Resource({}))
-        self.channels = Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health())
+        self.channels = channels or Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health())
         self.failed: list[tuple[int, GatewayError]] = []
         self._forwarder = RetryingForwarder(
             cast("Forwarder", self.scripted), {SERVICE: "a"}, self.channels, self.metrics, attempts, backoff
@@ -282,6 +288,14 @@ async def test_successes_fill_the_budget(change: Call) -> None:
     assert isinstance(await retrying.forward(change), Reply)
     retrying.scripted.failures.append(unavailable())
     await retrying.fail(change)
+
+
+async def test_a_reload_keeps_the_budget(change: Call) -> None:
+    before = Retrying(*[unavailable() for _ in range(MAX_TOKENS)], attempts=MAX_TOKENS)
+    await before.fail(change)
+    after = Retrying(unavailable(), channels=before.channels)
+    await after.fail(change)
+    assert (before.attempts, after.attempts) == (MAX_TOKENS // 2, 1)
 
 
 async def test_refusals_cost_nothing(read: Call) -> None:
