@@ -81,9 +81,6 @@ class Gateway:
         self._health.set(CONDITION, Status.FAILED, "starting")
         self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
         self._calls = ActiveCalls()
-        self._ledger = (
-            LedgerService(config.ledger, telemetry.metrics, self._health) if config.ledger.enabled else None
-        )
         self._open_channels_and_sink()
         self._start_serving()
         self._make_listeners()
@@ -94,6 +91,12 @@ class Gateway:
             self._channels = Channels(config.upstreams, self._health)
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
+        self._ledger: LedgerService | None = None
+        if config.ledger.enabled:
+            with faults.part():
+                self._ledger = LedgerService(
+                    config.ledger, self._telemetry.metrics, self._health, self._telemetry.tracing
+                )
         if faults:  # the gateway cannot start, but the faults of other files are reported too
             with faults.part():
                 sources = read_sources(config)

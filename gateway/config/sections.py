@@ -285,6 +285,14 @@ class Ledger(Section):
     """Age up to which a change of unknown outcome is sent again with its key, as `1h`."""
     lease_s: float = Field(15, ge=1, le=3600)
     """Seconds after which the work of a replica that has ended is taken over by another one."""
+    signing_key: Path | None = None
+    """PEM file (PKCS#8) of an Ed25519 private key that signs the checkpoints; unsigned when not set."""
+    checkpoint_interval: Duration = 60
+    """Time between two checkpoints of the ledger's Merkle tree, as `60s`; one more at a clean stop."""
+    checkpoints: Path | None = None
+    """File to which each checkpoint is appended; keep it, or a copy, where nobody can change both."""
+    origin: str = Field("baremetal-gateway/ledger", pattern=r"[!-*,-~]{1,200}")
+    """Name of the ledger in its checkpoints, and of the key that signs them."""
     prepared_statements: bool = True
     """Whether PostgreSQL keeps prepared statements; `false` behind a pooler in transaction mode."""
 

@@ -10,10 +10,14 @@ from uuid import uuid4
 
 from gateway.faults import Fault, FaultsError, Position
 from gateway.ledger.batch import StoreError, StoreFormatError
+from gateway.ledger.keeper import Keeper
 from gateway.ledger.leases import Leases
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.retention import Retention
 from gateway.ledger.sqlite_store import SqliteStore
+from gateway.ledger.tree import Tree
 from gateway.ledger.writer import LedgerWriter
+from gateway.tlog import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.config.sections import Ledger as LedgerSection
     from gateway.ledger.batch import Store
-    from gateway.telemetry import Health, Metrics
+    from gateway.telemetry import Health, Metrics, Tracing
 
 SQLITE_LEASE_S = 10 * 366 * 86400.0
 """The duration of leases in an SQLite ledger. Only one process uses it, and a start removes all leases."""
@@ -34,13 +38,17 @@ class LedgerService:
         ledger: the ledger, for the path of a call.
     """
 
-    def __init__(self, section: LedgerSection, metrics: Metrics, health: Health) -> None:
+    def __init__(self, section: LedgerSection, metrics: Metrics, health: Health, tracing: Tracing) -> None:
         """Create the parts. Nothing is opened yet.
 
         Args:
             section: the section of the configuration.
             metrics: the metrics of the gateway.
             health: the health of the gateway. It contains the condition `ledger`.
+            tracing: the tracing that exports checkpoints.
+
+        Raises:
+            FaultsError: the signing key cannot be read.
         """
         self._section = section
         self.store = open_store(section)
@@ -52,6 +60,9 @@ class LedgerService:
         self.ledger = Ledger(
             self.writer, self.store, self.leases, idempotency_retention_s=section.idempotency_retention
         )
+        tree = Tree(self.store, section.origin, _load_signer(section), section.checkpoints, tracing)
+        retention = Retention(self.store, self.writer, section.retention)
+        self._keeper = Keeper(self.leases, self.writer, tree, retention, section.checkpoint_interval)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -67,6 +78,7 @@ class LedgerService:
             await self.store.close()
             raise FaultsError([self.fault(str(error))]) from error
         self.run(self.leases.renew())
+        self.run(self._keeper.run())
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a background task until the ledger stops."""
@@ -78,7 +90,11 @@ class LedgerService:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.writer.close(before_close=self.leases.release)
+        await self.writer.close(before_close=self._finish)
+
+    async def _finish(self) -> None:
+        await self._keeper.finish()
+        await self.leases.release()
 
     def fault(self, reason: str) -> Fault:
         """Return a fault of the database. It shows no password."""
@@ -94,6 +110,18 @@ def open_store(section: LedgerSection) -> Store:
     from gateway.ledger.postgres_store import PostgresStore  # noqa: PLC0415 - asyncpg is needed only here
 
     return PostgresStore(section.url, section.durability, prepares_statements=section.prepared_statements)
+
+
+def _load_signer(section: LedgerSection) -> Signer | None:
+    if section.signing_key is None:
+        return None
+    try:
+        return Signer.load(section.signing_key.read_bytes(), section.origin)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except ValueError as error:
+        reason = str(error)
+    raise FaultsError([Fault(Position(str(section.signing_key)), "ledger.signing_key", reason)])
 
 
 def _without_password(url: str) -> str:

@@ -1,0 +1,64 @@
+"""Retention: removes events that are older than the configured age.
+
+Only a prefix of the log is removed, so the numbers of the removed events are known. Their leaf hashes are
+kept, and an event records how many events were removed. So it can be proved that nothing else was removed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.ledger.batch import Entry
+from gateway.ledger.events import RETENTION, from_us, make_event, now, to_text, to_us
+from gateway.ledger.tree import read_state
+
+if TYPE_CHECKING:
+    from gateway.ledger.batch import Store
+    from gateway.ledger.writer import LedgerWriter
+
+# An event stays if it is young, not yet in the tree, or a part of a call that needs further work.
+_FIRST_KEPT = (
+    "SELECT min(first) FROM (SELECT min(seq) AS first FROM ledger_events WHERE time_us >= ? "
+    "UNION ALL SELECT min(seq) FROM ledger_calls WHERE outcome IN ('pending', 'unknown') OR due_us IS NOT NULL "
+    "UNION ALL SELECT size FROM ledger_tree) AS kept"
+)
+
+
+class Retention:
+    """Removes old events of one ledger, and expired idempotency keys."""
+
+    def __init__(self, store: Store, writer: LedgerWriter, retention_s: float) -> None:
+        """Initialize the retention.
+
+        Args:
+            store: the database.
+            writer: the writer of the ledger.
+            retention_s: the age after which events are removed, in seconds; 0 keeps all events.
+        """
+        self._store = store
+        self._writer = writer
+        self._retention_us = int(retention_s * 1e6)
+
+    async def apply(self) -> int:
+        """Remove what is too old, and return the number of events that were removed in all.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        time_us = to_us(now())
+        async with self._store.transaction() as session:
+            await session.fetch("DELETE FROM ledger_keys WHERE expires_us < ?", time_us)
+            state = await read_state(session)
+            if not self._retention_us:
+                return state.pruned
+            rows = await session.fetch(_FIRST_KEPT, time_us - self._retention_us)
+            first_kept = rows[0][0]
+            if first_kept is None or first_kept <= state.pruned:
+                return state.pruned
+            await session.fetch("DELETE FROM ledger_events WHERE seq < ?", first_kept)
+            await session.fetch("DELETE FROM ledger_calls WHERE seq < ?", first_kept)
+            await session.fetch("UPDATE ledger_tree SET pruned = ?", first_kept)
+        before = to_text(from_us(time_us - self._retention_us))
+        event = make_event(RETENTION, "", {"removed": first_kept, "before": before})
+        self._writer.add(Entry(event=event))
+        return int(first_kept)
