@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway import __version__
+from gateway.cli.audit.group import audit
 from gateway.cli.command_line import (
     WRONG_CONFIGURATION,
     Commands,
@@ -99,6 +100,7 @@ def version() -> None:
     click.echo(__version__)
 
 
+main.add_command(audit)
 main.add_command(policy)
 
 

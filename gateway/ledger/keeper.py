@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from gateway.errors import GatewayError
 from gateway.ledger.batch import StoreError
 from gateway.ledger.tree import TreeError
 
@@ -58,7 +59,7 @@ class Keeper:
                             checkpoint_at = loop.time() + self._checkpoint_interval_s
                             await self._tree.make_checkpoint()
                     self._failure = ""
-                except (StoreError, TreeError) as error:
+                except (StoreError, TreeError, GatewayError) as error:
                     self._report(str(error))
             await asyncio.sleep(INTERVAL_S)
 

@@ -6,6 +6,7 @@ kept, and an event records how many events were removed. So it can be proved tha
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.ledger.batch import Entry
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from gateway.ledger.batch import Store
     from gateway.ledger.writer import LedgerWriter
 
+_RECORD_S = 30.0
 # An event stays if it is young, not yet in the tree, or a part of a call that needs further work.
 _FIRST_KEPT = (
     "SELECT min(first) FROM (SELECT min(seq) AS first FROM ledger_events WHERE time_us >= ? "
-    "UNION ALL SELECT min(seq) FROM ledger_calls WHERE outcome IN ('pending', 'unknown') OR due_us IS NOT NULL "
+    "UNION ALL SELECT min(seq) FROM ledger_calls "
+    "WHERE outcome IN ('pending', 'unknown') OR due_us IS NOT NULL "
     "UNION ALL SELECT size FROM ledger_tree) AS kept"
 )
 
@@ -42,8 +45,11 @@ class Retention:
     async def apply(self) -> int:
         """Remove what is too old, and return the number of events that were removed in all.
 
+        The removal is recorded before it is made.
+
         Raises:
             StoreError: the database cannot be used.
+            GatewayError: the removal cannot be recorded.
         """
         time_us = to_us(now())
         async with self._store.transaction() as session:
@@ -52,13 +58,14 @@ class Retention:
             if not self._retention_us:
                 return state.pruned
             rows = await session.fetch(_FIRST_KEPT, time_us - self._retention_us)
-            first_kept = rows[0][0]
-            if first_kept is None or first_kept <= state.pruned:
-                return state.pruned
+        first_kept = rows[0][0]
+        if first_kept is None or first_kept <= state.pruned:
+            return state.pruned
+        before = to_text(from_us(time_us - self._retention_us))
+        event = make_event(RETENTION, "", {"removed": first_kept, "before": before})
+        await self._writer.write(Entry(event=event), asyncio.get_running_loop().time() + _RECORD_S)
+        async with self._store.transaction() as session:
             await session.fetch("DELETE FROM ledger_events WHERE seq < ?", first_kept)
             await session.fetch("DELETE FROM ledger_calls WHERE seq < ?", first_kept)
             await session.fetch("UPDATE ledger_tree SET pruned = ?", first_kept)
-        before = to_text(from_us(time_us - self._retention_us))
-        event = make_event(RETENTION, "", {"removed": first_kept, "before": before})
-        self._writer.add(Entry(event=event))
         return int(first_kept)

@@ -65,6 +65,12 @@ class LedgerService:
         self._keeper = Keeper(self.leases, self.writer, tree, retention, section.checkpoint_interval)
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def requests_path(self) -> Path | None:
+        """The SQLite file beside which operators put requests; None for another database."""
+        url = self._section.url
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
     async def start(self) -> None:
         """Open the database, and start the background tasks.
 

@@ -118,7 +118,7 @@ class Tree:
         """Make a checkpoint of the tree, if the tree has grown since the last one."""
         async with self._store.transaction() as session:
             state = await read_state(session)
-            if state.size == 0 or state.size == self._checkpoint_size:
+            if state.size in {0, self._checkpoint_size}:
                 return
             rows = await session.fetch("SELECT size FROM ledger_checkpoints WHERE size = ?", state.size)
             root = RightEdge.restore(state.size, split_hashes(state.edge)).root()
@@ -137,7 +137,7 @@ class Tree:
 
     def _publish(self, checkpoint: Checkpoint, note: str) -> None:
         """Let a checkpoint leave the database: to the log, the trace and a file."""
-        shown: dict[str, str | int] = {"size": checkpoint.size, "root": checkpoint.root.hex(), "note": note}
+        shown: dict[str, str | int] = {"size": checkpoint.size, "note": note}
         _log.info("ledger checkpoint", extra=shown)
         span = self._tracing.start_internal("ledger checkpoint", {}, shown)
         span.end()

@@ -36,11 +36,16 @@ _RUNNING = (
     "FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
     "WHERE c.operation_id = ? AND c.operation_done = {false}"
 )
+_IS_OPEN = (
+    "c.outcome IN ('pending', 'unknown') AND (c.owner IS NULL OR NOT " + IS_LIVE.format(owner="c.owner") + ")"
+)
+_FIND_OPEN = (
+    f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
+    f"WHERE (c.id = ? OR c.call_id = ?) AND {_IS_OPEN} ORDER BY c.seq"
+)
 _OPEN = (
     f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
-    "WHERE c.outcome IN ('pending', 'unknown') AND (c.owner IS NULL OR NOT "
-    + IS_LIVE.format(owner="c.owner")
-    + ") ORDER BY c.seq LIMIT ?"
+    f"WHERE {_IS_OPEN} ORDER BY c.seq LIMIT ?"
 )
 _COUNT = "SELECT outcome, count(*) FROM ledger_calls WHERE outcome IN ('pending', 'unknown') GROUP BY outcome"
 _COUNT_OPERATIONS = "SELECT count(*) FROM ledger_calls WHERE due_us IS NOT NULL AND outcome = 'ok'"
@@ -122,6 +127,16 @@ class Work:
         """Return the oldest calls without a known outcome that no live replica carries out."""
         async with self._store.transaction() as session:
             return _to_calls(await session.fetch(_OPEN.replace("{now}", self._store.now_us), limit))
+
+    async def find_open(self, key: str) -> list[OpenCall]:
+        """Return the calls with an ID that have no known outcome, and that no live replica carries out.
+
+        Args:
+            key: the ID of the call in the ledger, or its request ID.
+        """
+        sql = _FIND_OPEN.replace("{now}", self._store.now_us)
+        async with self._store.transaction() as session:
+            return _to_calls(await session.fetch(sql, key, key))
 
     async def count_open(self) -> tuple[int, int, int]:
         """Return the numbers of pending calls, of unknown calls, and of operations that are followed."""

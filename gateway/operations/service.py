@@ -48,7 +48,7 @@ class OperationsService:
             calls, ledger.writer, telemetry.metrics, telemetry.tracing, config.ledger.resend_within
         )
         follower = Follower(calls, ledger.writer, telemetry.metrics, telemetry.tracing)
-        self._worker = Worker(work, ledger.writer, settler, follower, telemetry.metrics)
+        self._worker = Worker(work, ledger.writer, settler, follower, telemetry.metrics, ledger.requests_path)
         self.observer = Observer(work, ledger.writer, settler, follower)
         self._ledger = ledger
 

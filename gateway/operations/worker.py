@@ -7,8 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.ledger.batch import StoreError
+from gateway.ledger.manual_settlement import SettlementError, make_settlement
+from gateway.ledger.requests import take_requests
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.ledger.work import OpenCall, Work
     from gateway.ledger.writer import LedgerWriter
     from gateway.operations.following import Follower
@@ -24,19 +28,37 @@ CONCURRENCY = 16
 COUNT_S = 5.0
 """The time between two counts of open calls for the metrics, in seconds."""
 _AFTER_FAULT_S = 10.0
+_REQUEST = ("settle", "outcome", "reason", "user")
 
 
 class Worker:
     """Works on open calls until it is cancelled."""
 
     def __init__(
-        self, work: Work, writer: LedgerWriter, settler: Settler, follower: Follower, metrics: Metrics
+        self,
+        work: Work,
+        writer: LedgerWriter,
+        settler: Settler,
+        follower: Follower,
+        metrics: Metrics,
+        requests: Path | None = None,
     ) -> None:
+        """Initialize the worker.
+
+        Args:
+            work: the open calls.
+            writer: the writer of the ledger.
+            settler: the settler of changes.
+            follower: the follower of operations.
+            metrics: the metrics that show the numbers of open calls.
+            requests: the SQLite file beside which operators put requests; None if the ledger is no file.
+        """
         self._work = work
         self._writer = writer
         self._settler = settler
         self._follower = follower
         self._metrics = metrics
+        self._requests = requests
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -48,6 +70,7 @@ class Worker:
                 if not self._writer.is_failing:
                     try:
                         await self._claim()
+                        await self._settle_by_operators()
                         if loop.time() >= count_at:
                             count_at = loop.time() + COUNT_S
                             self._metrics.show_open_calls(*await self._work.count_open())
@@ -68,6 +91,21 @@ class Worker:
             task = asyncio.create_task(self._handle(call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _settle_by_operators(self) -> None:
+        """Settle the calls that operators have asked to settle."""
+        if self._requests is None:
+            return
+        for request in take_requests(self._requests):
+            try:
+                key, outcome, reason, user = (str(request.get(name, "")) for name in _REQUEST)
+                entry = await make_settlement(self._work, key, outcome, reason, user)
+            except SettlementError as error:
+                _log.warning("settlement by an operator refused", extra={"reason": str(error)})
+                continue
+            self._writer.add(entry)
+            self._metrics.record_settlement(outcome, "operator")
+            _log.info("change settled", extra={"id": key, "outcome": outcome, "by": "operator", "user": user})
 
     async def _handle(self, call: OpenCall) -> None:
         try:

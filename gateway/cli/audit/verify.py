@@ -1,0 +1,119 @@
+"""The command that verifies the ledger."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.audit.options import (
+    config_option,
+    ledger_option,
+    open_configuration,
+    print_line,
+    read_ledger,
+)
+from gateway.cli.command_line import FILE, FOUND_FAULTS, WrongUsageError, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.config import Config
+    from gateway.ledger.verification import Verification
+    from gateway.tlog import Verifier
+
+DEFAULT_ORIGIN = "baremetal-gateway/ledger"
+
+
+@click.command()
+@config_option
+@ledger_option
+@json_option
+@click.option("--public-key", type=FILE, help="PEM file of the public key that signed the checkpoints.")
+@click.option("--checkpoints", "paths", type=FILE, multiple=True, help="File of checkpoints kept outside.")
+@click.option("--origin", help=f"Name of the ledger in checkpoints; {DEFAULT_ORIGIN} without it.")
+def verify(
+    file: Path | None,
+    url: str | None,
+    public_key: Path | None,
+    paths: tuple[Path, ...],
+    origin: str | None,
+    *,
+    is_json: bool,
+) -> None:
+    """Verify that no event was changed, removed or reordered. Ends with 1 when something does not hold."""
+    from gateway.ledger import verification
+    from gateway.tlog import read_checkpoints
+
+    address, config = open_configuration(url, file)
+    notes = [note for path in _checkpoint_files(paths, config) for note in read_checkpoints(_read(path))]
+    verifier = _load_verifier(public_key, config, origin)
+    result = read_ledger(
+        address, partial(verification.verify, verifier=verifier, outside=notes, on_progress=_show_progress)
+    )
+    if is_json:
+        print_line(_to_json(result, is_signed=verifier is not None))
+    else:
+        _print(result, is_signed=verifier is not None)
+    if not result.holds:
+        sys.exit(FOUND_FAULTS)
+
+
+def _checkpoint_files(paths: tuple[Path, ...], config: Config | None) -> tuple[Path, ...]:
+    if paths or config is None or config.ledger.checkpoints is None:
+        return paths
+    return (config.ledger.checkpoints,) if config.ledger.checkpoints.exists() else ()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError as error:
+        raise WrongUsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _load_verifier(path: Path | None, config: Config | None, origin: str | None) -> Verifier | None:
+    """Return the key that verifies checkpoints: the given one, or that of the configured signing key."""
+    from gateway.tlog import Signer, Verifier
+
+    name = origin or (config.ledger.origin if config else DEFAULT_ORIGIN)
+    key = path or (config.ledger.signing_key if config else None)
+    if key is None:
+        return None
+    data = _read(key).encode()
+    try:
+        return Verifier.load(data, name) if path else Signer.load(data, name).verifier
+    except ValueError as error:
+        raise WrongUsageError(f"{key}: {error}") from error
+
+
+def _show_progress(count: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{count} events", nl=False, err=True)
+
+
+def _to_json(result: Verification, *, is_signed: bool) -> dict[str, object]:
+    return {
+        "holds": result.holds,
+        "events": result.events,
+        "size": result.size,
+        "removed_by_retention": result.pruned,
+        "checkpoints": result.checkpoints,
+        "signatures_checked": is_signed,
+        "covered": result.covered,
+        "not_covered": result.uncovered,
+        "findings": result.findings,
+    }
+
+
+def _print(result: Verification, *, is_signed: bool) -> None:
+    for finding in result.findings:
+        click.echo(click.style("FAULT  ", fg="red") + finding)
+    click.echo(f"{result.events} events read, {result.pruned} removed by retention")
+    signed = "signatures checked" if is_signed else "signatures not checked: no key was given"
+    click.echo(f"{result.checkpoints} checkpoints hold ({signed})")
+    if result.uncovered:
+        click.echo(f"{result.uncovered} events after the last checkpoint are not covered by one")
+    click.echo("the ledger holds" if result.holds else "the ledger does not hold")

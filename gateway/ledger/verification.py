@@ -1,0 +1,261 @@
+"""Verifies a ledger: recomputes its Merkle tree and its projection, and compares them with what is stored.
+
+The stored leaf hashes name the first event that differs. Somebody who can write the database can also change
+the stored hashes. A checkpoint that was kept outside shows this too, but only for all events up to its size.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from gateway.ledger.columns import CallRow, CallUpdate
+from gateway.ledger.events import FIRST_KINDS, RETENTION, read_event, to_call_row, to_update
+from gateway.ledger.reader import fetch
+from gateway.ledger.tables import calls, checkpoints, events, hashes, head, tree
+from gateway.ledger.tree import entry_of, split_hashes
+from gateway.tlog import NoteError, RightEdge, hash_leaf, open_checkpoint, parse_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gateway.ledger.reader import LedgerReader
+    from gateway.tlog import Checkpoint, Verifier
+
+_UPDATED = CallUpdate._fields[1:8]
+_COMPARED = tuple(name for name in (*CallRow._fields, *_UPDATED) if name not in {"owner", "due_us"})
+_PROJECTED = tuple(dict.fromkeys(_COMPARED))
+_MAX_FINDINGS = 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Verification:
+    """The result of a verification.
+
+    Attributes:
+        events: the number of events that were read.
+        size: the number of events that the ledger has had, removed ones included.
+        pruned: the number of events that retention removed.
+        checkpoints: the number of checkpoints that hold.
+        covered: the number of events that the newest valid checkpoint covers.
+        findings: the problems, the first one first.
+    """
+
+    events: int = 0
+    size: int = 0
+    pruned: int = 0
+    checkpoints: int = 0
+    covered: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was changed, removed or reordered."""
+        return not self.findings
+
+    @property
+    def uncovered(self) -> int:
+        """The number of events after the newest valid checkpoint. Their change could not be detected."""
+        return max(0, self.size - self.covered)
+
+    def add(self, finding: str) -> None:
+        """Add a problem, unless there are many problems already."""
+        if len(self.findings) < _MAX_FINDINGS:
+            self.findings.append(finding)
+
+
+async def verify(
+    reader: LedgerReader,
+    verifier: Verifier | None,
+    outside: Iterable[str],
+    on_progress: Callable[[int], None] = lambda count: None,  # noqa: ARG005 - nothing is shown
+) -> Verification:
+    """Verify a ledger.
+
+    Args:
+        reader: the ledger.
+        verifier: the public key of the checkpoints; None if their signatures are not checked.
+        outside: the checkpoints that were kept outside of the database.
+        on_progress: a function that is called from time to time with the number of events that were read.
+    """
+    result = Verification()
+    marks = await _read_checkpoints(reader, verifier, outside, result)
+    expected = await _read_hashes(reader)
+    ((size, pruned),) = await fetch(reader, select(tree.c.size, tree.c.pruned))
+    ((next_seq,),) = await fetch(reader, select(head.c.next_seq))
+    result.pruned = pruned
+    check = _EventCheck(result, expected, marks, pruned)
+    async for row in reader.stream(
+        select(events.c.seq, events.c.call, events.c.kind, events.c.time_us, events.c.body).order_by(
+            events.c.seq
+        )
+    ):
+        check.add(*row)
+        if result.events % 10_000 == 0:
+            on_progress(result.events)
+    check.finish(next_seq, size)
+    await _compare_projection(reader, check.rows, result)
+    return result
+
+
+async def _read_checkpoints(
+    reader: LedgerReader, verifier: Verifier | None, outside: Iterable[str], result: Verification
+) -> dict[int, list[Checkpoint]]:
+    """Return all checkpoints by their sizes. A checkpoint that cannot be trusted is a finding."""
+    stored = await fetch(reader, select(checkpoints.c.note).order_by(checkpoints.c.size))
+    marks: dict[int, list[Checkpoint]] = {}
+    origins = set()
+    for place, note in [("stored", note) for (note,) in stored] + [("given", note) for note in outside]:
+        try:
+            if verifier is None:
+                checkpoint = parse_checkpoint(note.partition("\n\n")[0] + "\n" if "\n\n" in note else note)
+            else:
+                checkpoint = open_checkpoint(note, verifier)
+        except NoteError as error:
+            result.add(f"a {place} checkpoint is not valid: {error}")
+            continue
+        origins.add(checkpoint.origin)
+        marks.setdefault(checkpoint.size, []).append(checkpoint)
+    if len(origins) > 1:
+        result.add(f"the checkpoints belong to several ledgers: {', '.join(sorted(origins))}")
+    return marks
+
+
+async def _read_hashes(reader: LedgerReader) -> list[bytes]:
+    found: list[bytes] = []
+    async for start, data in reader.stream(select(hashes.c.seq, hashes.c.hashes).order_by(hashes.c.seq)):
+        found += [b""] * (start - len(found)) + split_hashes(bytes(data))
+    return found
+
+
+class _EventCheck:
+    """Checks the events one after the other, and computes the tree and the projection."""
+
+    def __init__(
+        self, result: Verification, expected: list[bytes], marks: dict[int, list[Checkpoint]], pruned: int
+    ) -> None:
+        self._result = result
+        self._expected = expected
+        self._positions = {value: index for index, value in enumerate(expected)}
+        self._marks = marks
+        self._edge = RightEdge()
+        self._is_named = False  # whether the first event that differs was named
+        self._removed = 0
+        self.rows: dict[str, dict[str, Any]] = {}
+        for value in expected[:pruned]:
+            self._grow(value or bytes(32))
+        if len(expected) < pruned:
+            result.add(f"the leaf hashes of removed events are missing: {pruned - len(expected)}")
+
+    def add(self, seq: int, call: str, kind: str, time_us: int, body: str) -> None:
+        self._result.events += 1
+        if seq != self._edge.size:
+            self._name(f"event {self._edge.size} was removed; the next one is event {seq}")
+            while self._edge.size < seq:
+                known = self._edge.size < len(self._expected)
+                self._grow(self._expected[self._edge.size] if known else bytes(32))
+        self._check_columns(seq, call, kind, time_us, body)
+        leaf = hash_leaf(entry_of(body))
+        if seq < len(self._expected) and leaf != self._expected[seq]:
+            self._name_change(seq, leaf)
+        self._grow(leaf)
+
+    def _check_columns(self, seq: int, call: str, kind: str, time_us: int, body: str) -> None:
+        try:
+            row = read_event(body)
+        except ValueError:
+            self._name(f"event {seq} was changed: its body is no event")
+            return
+        for name, stored, right in zip(row._fields, (call, kind, time_us), row[:3], strict=False):
+            if stored != right:
+                self._result.add(f"event {seq} was changed: its column {name} is {stored!r}, not {right!r}")
+        self._project(json.loads(body))
+
+    def _project(self, event: dict[str, Any]) -> None:
+        kind = event["kind"]
+        if kind in FIRST_KINDS:
+            row = to_call_row(event)._asdict()
+            known = self.rows.get(row["id"])
+            if known is None:
+                self.rows[row["id"]] = {name: row.get(name) for name in _PROJECTED}
+            else:  # a correction of the outcome
+                known.update(outcome=row["outcome"], code=row["code"])
+        elif kind == RETENTION:
+            self._removed = event["removed"]
+        elif event["id"] in self.rows:
+            update = to_update(event)._asdict()
+            self.rows[event["id"]].update(
+                {k: v for k, v in update.items() if k in _UPDATED and v is not None}
+            )
+
+    def _name_change(self, seq: int, leaf: bytes) -> None:
+        origin = self._positions.get(leaf)
+        if origin is None:
+            self._name(f"event {seq} was changed")
+        else:
+            self._name(f"event {seq} was replaced by what was event {origin}: events were reordered")
+
+    def _name(self, finding: str) -> None:
+        self._is_named = True
+        self._result.add(finding)
+
+    def _grow(self, leaf: bytes) -> None:
+        self._edge.append(leaf)
+        for checkpoint in self._marks.get(self._edge.size, ()):
+            if checkpoint.root == self._edge.root():
+                self._result.checkpoints += 1
+                self._result.covered = self._edge.size
+            elif not self._is_named:
+                self._name(
+                    f"an event between {self._result.covered} and {self._edge.size - 1} was changed, and the "
+                    f"stored hashes with it: the root differs from the checkpoint of size {self._edge.size}"
+                )
+            else:
+                self._result.add(f"the root differs from the checkpoint of size {self._edge.size}")
+
+    def finish(self, next_seq: int, tree_size: int) -> None:
+        size = self._edge.size
+        self._result.size = size
+        if size < next_seq:
+            self._result.add(f"the tail was cut: events {size} to {next_seq - 1} are missing")
+        if tree_size > size >= next_seq:
+            self._result.add(f"the tail was cut: the tree has {tree_size} events, the ledger has {size}")
+        longest = max(self._marks, default=0)
+        if longest > max(size, next_seq):
+            self._result.add(
+                f"a checkpoint covers {longest} events, the ledger has {size}: "
+                "its tail was cut, or it is an older backup"
+            )
+        if self._removed < self._result.pruned:
+            self._result.add(
+                f"{self._result.pruned} events are gone, but retention recorded only {self._removed}"
+            )
+
+
+async def _compare_projection(
+    reader: LedgerReader, rows: dict[str, dict[str, Any]], result: Verification
+) -> None:
+    query = select(calls.c.seq, *(calls.c[name] for name in _PROJECTED)).order_by(calls.c.seq)
+    async for seq, *values in reader.stream(query):
+        stored = dict(zip(_PROJECTED, values, strict=True))
+        right = rows.pop(stored["id"], None)
+        if right is None:
+            result.add(
+                f"the projection has the call {stored['call_id']} ({stored['id']}), which has no event"
+            )
+            continue
+        for name in _PROJECTED:
+            if _plain(stored[name]) != _plain(right[name]):
+                result.add(
+                    f"the projection of call {stored['call_id']} (event {seq}) differs: {name} is "
+                    f"{stored[name]!r}, by the events it is {right[name]!r}"
+                )
+    for missing in rows.values():
+        result.add(f"the projection lacks the call {missing['call_id']} ({missing['id']})")
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
