@@ -75,6 +75,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._lock_file: int | None = None
         self._next_seq = 0
+        self._is_closed = False
 
     async def open(self) -> None:
         """Lock and open the file, and bring its tables to the current version.
@@ -104,7 +105,10 @@ class SqliteStore:
                 raise
 
     async def close(self) -> None:
-        """Close the file and release its lock."""
+        """Close the file and release its lock. A store that is closed stays closed."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         await self._in_thread(self._close)
         self._thread.shutdown(wait=False)
 
