@@ -96,8 +96,8 @@ class SqliteStore:
     async def transaction(self) -> AsyncIterator[_SqliteSession]:
         """Run one transaction. Commits wait until it has ended."""
         async with self._turn:
-            await self._in_thread(self._execute, "BEGIN IMMEDIATE")
-            try:
+            try:  # also around BEGIN: the thread runs the statement even if the caller is cancelled meanwhile
+                await self._in_thread(self._execute, "BEGIN IMMEDIATE")
                 yield _SqliteSession(self)
                 await self._in_thread(self._execute, "COMMIT")
             except BaseException:
