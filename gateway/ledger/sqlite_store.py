@@ -38,6 +38,8 @@ NOW_US = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 BUSY_S = 5.0
 """The maximum time to wait for a lock on the file, in seconds. Only foreign programs take such a lock."""
 
+# The errors about the values of an entry. OverflowError is about an integer of more than 64 bits.
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, UnicodeError, OverflowError)
 _MAX_ROWS = 64
 # An INSERT of a call that is already known is a correction of its outcome.
 _ON_KNOWN_CALL = (
@@ -193,7 +195,7 @@ class SqliteStore:
             kept = [entry for entry in entries if entry not in lost] if lost else entries
             self._write(connection, kept)
             connection.execute("COMMIT")
-        except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, UnicodeError) as error:
+        except _REFUSED as error:
             self._roll_back()
             raise EntryError(str(error)) from error
         except sqlite3.Error as error:
