@@ -21,7 +21,7 @@ from gateway.ledger.schema_version import SchemaVersionError, make_migration
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from gateway.ledger.batch import Entry, Row
+    from gateway.ledger.batch import Entry, KeyClaim, Row
     from gateway.ledger.columns import CallRow, CallUpdate
     from gateway.ledger.schema_version import Dialect
 
@@ -231,10 +231,14 @@ def describe_failure(error: BaseException) -> str:
 
 
 async def _claim_keys(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> list[Entry]:
-    claiming = sorted((entry for entry in entries if entry.claim), key=lambda entry: str(entry.claim))
+    claiming = [entry for entry in entries if entry.claim]
     if not claiming:
         return []
-    claims = [entry.claim for entry in claiming if entry.claim]
+    first: dict[str, KeyClaim] = {}  # PostgreSQL refuses a statement that claims a key twice
+    for entry in claiming:
+        if entry.claim:
+            first.setdefault(entry.claim.key, entry.claim)
+    claims = [first[key] for key in sorted(first)]  # all replicas lock keys in the same order
     columns = [list(column) for column in zip(*(claim[:4] for claim in claims), strict=True)]
     now_us = max(claim.now_us for claim in claims)
     won = {row[0] for row in await connection.fetch(_CLAIM_KEYS, *columns, now_us)}
