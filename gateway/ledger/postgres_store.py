@@ -101,8 +101,8 @@ class PostgresStore:
             current = None
             tables = await session.fetch(
                 "SELECT relname::text FROM pg_class "
-                "WHERE relkind = 'r' AND relname LIKE ? AND pg_table_is_visible(oid)",
-                f"{PREFIX}%",
+                "WHERE relkind = 'r' AND starts_with(relname, ?) AND pg_table_is_visible(oid)",
+                PREFIX,
             )
             if (f"{PREFIX}version",) in [tuple(row) for row in tables]:
                 rows = await session.fetch(f"SELECT version_num FROM {PREFIX}version")
@@ -126,7 +126,7 @@ class PostgresStore:
                 is_ending = True
                 await connection.execute("COMMIT")
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError) as error:
-                await connection.execute("ROLLBACK")
+                await self._roll_back(connection)
                 raise EntryError(str(error)) from error
             except _FAILURES as error:
                 self._commits.drop()
@@ -135,6 +135,12 @@ class PostgresStore:
                 self._commits.drop()
                 raise
         return lost
+
+    async def _roll_back(self, connection: asyncpg.Connection[Any]) -> None:
+        try:
+            await connection.execute("ROLLBACK")
+        except _FAILURES:
+            self._commits.drop()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_PostgresSession]:
