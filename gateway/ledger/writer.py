@@ -78,8 +78,8 @@ class LedgerWriter:
         self.on_open: Callable[[], Awaitable[object]] | None = None
         """The function that is called each time the database was opened, before entries are committed."""
         self.on_refused: Callable[[Entry, bool], None] = lambda entry, is_uncertain: None  # noqa: ARG005
-        """The function that is called with each entry whose caller was refused because a commit failed, and
-        with whether the entry may have been committed."""
+        """The function that is called with each entry whose caller does not go on, because it was refused or
+        has left, and with whether the entry may have been committed."""
 
     @property
     def is_failing(self) -> bool:
@@ -114,6 +114,7 @@ class LedgerWriter:
             GatewayError: UNAVAILABLE; the entry was not committed in time, so the call must not go on.
         """
         if self._failure is not None:
+            self.on_refused(entry, False)  # noqa: FBT003 - a callback
             raise ledger_unavailable()
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry.written = written
@@ -122,6 +123,11 @@ class LedgerWriter:
         timer = asyncio.get_running_loop().call_at(deadline, _time_out, written)
         try:
             return await written
+        except asyncio.CancelledError:
+            if not written.cancelled() and written.exception() is None:
+                # The commit ended just before the caller left, so the writer could not see that it has left.
+                self.on_refused(entry, written.result())
+            raise
         finally:
             timer.cancel()
 
@@ -203,12 +209,14 @@ class LedgerWriter:
         timer.cancel()
 
     def _take(self) -> list[Entry]:
-        """Remove the next group from the queue. Entries whose callers have left are dropped."""
+        """Remove the next group from the queue. Entries whose callers have left are not committed."""
         group: list[Entry] = []
         while self._queue and len(group) < MAX_GROUP:
             entry = self._queue.popleft()
             if entry.written is None or not entry.written.done():
                 group.append(entry)
+            else:
+                self.on_refused(entry, False)  # noqa: FBT003 - a callback
         return group
 
     async def _retry(self) -> None:
@@ -256,10 +264,11 @@ class LedgerWriter:
         for entry in group:
             if entry.written is None:
                 continue
+            is_committed = entry not in lost
             if not entry.written.done():
-                entry.written.set_result(entry not in lost)
-            elif entry not in lost:  # the caller has left during the commit, and nothing was forwarded
-                self.on_refused(entry, True)  # noqa: FBT003 - a callback
+                entry.written.set_result(is_committed)
+            else:  # the caller has left during the commit, and nothing was forwarded
+                self.on_refused(entry, is_committed)
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
         again = []
