@@ -299,6 +299,7 @@ class LedgerWriter:
             if self._failure is not _NOT_OPEN:
                 _log.info("ledger can be written again")
             self._failure = None
+            self._wake.set()  # more entries may wait than one group has
             self._health.set(CONDITION, Status.OK)
 
 
