@@ -234,6 +234,8 @@ class LedgerWriter:
             self._report_success()
         except (StoreError, StoreFormatError) as error:
             self._report_failure(str(error))
+        except Exception as error:  # noqa: BLE001 - as in _commit()
+            self._report_failure(_unexpected(error).reason)
 
     async def _commit(self, group: Sequence[Entry]) -> None:
         if not group:
@@ -245,6 +247,11 @@ class LedgerWriter:
             self._fail(group, error)
         except EntryError as error:
             await self._commit_alone(group, error)
+        except asyncio.CancelledError:
+            self._queue.extendleft(reversed(group))  # close() counts them
+            raise
+        except Exception as error:  # noqa: BLE001 - the writer must go on, or no change is possible any more
+            self._fail(group, _unexpected(error))
         else:
             self._metrics.record_commit((time.perf_counter_ns() - started_ns) / 1e9, len(group))
             self._report_success()
@@ -301,6 +308,11 @@ class LedgerWriter:
             self._failure = None
             self._wake.set()  # more entries may wait than one group has
             self._health.set(CONDITION, Status.OK)
+
+
+def _unexpected(error: Exception) -> StoreError:
+    _log.error("the ledger has failed unexpectedly", exc_info=error)
+    return StoreError(f"unexpected {type(error).__name__}", is_uncertain=True)
 
 
 def ledger_unavailable() -> GatewayError:

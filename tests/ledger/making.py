@@ -90,8 +90,8 @@ class Database:
         """Read rows through a connection of the test."""
         if self.dialect == "sqlite":
             path = self.url.removeprefix("sqlite:///")
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-                return connection.execute(sql, parameters).fetchall()
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+                return file.execute(sql, parameters).fetchall()
         connection = await asyncpg.connect(self.url)
         try:
             return [tuple(row) for row in await connection.fetch(to_numbered(sql), *parameters)]
@@ -101,8 +101,8 @@ class Database:
     async def change(self, sql: str) -> None:
         """Run statements through a connection of the test."""
         if self.dialect == "sqlite":
-            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as connection:
-                connection.executescript(sql)
+            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as file:
+                file.executescript(sql)
             return
         connection = await asyncpg.connect(self.url)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, split_rows
+from gateway.ledger.batch import EntryError, Store, StoreError, StoreFormatError, split_rows
 from gateway.ledger.columns import CallUpdate
 from tests.ledger.making import Database, call_row, calls_of, claiming, first, later
 
@@ -120,7 +120,7 @@ async def test_a_group_whose_claims_all_fail_commits_nothing(database: Database)
 
 
 @pytest.mark.parametrize(("now_us", "wins"), [(99, False), (100, False), (101, True)])
-async def test_an_expired_key_is_taken_over(database: Database, now_us: int, wins: bool) -> None:
+async def test_an_expired_key_is_taken_over(database: Database, now_us: int, *, wins: bool) -> None:
     store = await database.open()
     await store.commit([claiming("c1", expires_us=100)])
     lost = await store.commit([claiming("c2", request="r2", expires_us=500, now_us=now_us)])
@@ -148,7 +148,8 @@ async def test_a_late_end_does_not_free_the_key_of_another_call(database: Databa
 @pytest.mark.parametrize("text", ["\ud800", "a\udcffb"], ids=["surrogate", "surrogateescape"])
 @pytest.mark.parametrize("column", ["name", "body"])
 async def test_a_lone_surrogate_is_refused_as_an_entry(database: Database, text: str, column: str) -> None:
-    await check_refused(database, first("bad", **{column: text}))
+    entry = first("bad", body=text) if column == "body" else first("bad", name=text)
+    await check_refused(database, entry)
 
 
 async def test_a_nul_character_is_kept_or_refused_as_an_entry(database: Database) -> None:
@@ -186,13 +187,17 @@ async def test_a_transaction_is_committed(database: Database) -> None:
     assert await database.read("SELECT name, owner, until_us FROM ledger_leases") == [("n", "o", 5)]
 
 
+async def change_and_fail(store: Store, error: BaseException) -> None:
+    async with store.transaction() as session:
+        await session.fetch("UPDATE ledger_head SET next_seq = 77")
+        raise error
+
+
 async def test_a_transaction_that_fails_is_rolled_back(database: Database) -> None:
     store = await database.open()
     for error in (RuntimeError("x"), asyncio.CancelledError()):
         with pytest.raises(type(error)):
-            async with store.transaction() as session:
-                await session.fetch("UPDATE ledger_head SET next_seq = 77")
-                raise error
+            await change_and_fail(store, error)
     await store.commit([first("c")])
     assert await database.sequence() == [(0, "c")]
 
@@ -247,7 +252,7 @@ async def test_cancelled_transactions_do_not_disturb_commits(database: Database)
 async def test_the_clock_of_the_database(database: Database) -> None:
     store = await database.open()
     async with store.transaction() as session:
-        ((now_us,),) = await session.fetch(f"SELECT {store.now_us}")  # noqa: S608 - a constant
+        ((now_us,),) = await session.fetch(f"SELECT {store.now_us}")
     assert 1_700_000_000_000_000 < now_us < 10_000_000_000_000_000
 
 

@@ -84,7 +84,7 @@ async def test_a_schema_that_is_not_in_the_search_path_is_not_regarded(postgres_
 
 
 @pytest.mark.parametrize("is_prepared", [True, False])
-async def test_without_prepared_statements(postgres_database: Database, is_prepared: bool) -> None:
+async def test_without_prepared_statements(postgres_database: Database, *, is_prepared: bool) -> None:
     store = await postgres_database.open(prepared_statements=is_prepared)
     for number in range(3):
         await store.commit([claiming(f"c{number}", f"k{number}"), later(f"c{number}", outcome="ok")])
@@ -106,7 +106,7 @@ async def test_the_durability_is_set_for_each_transaction(
 
 @pytest.mark.parametrize("is_crash", [False, True])
 async def test_after_an_outage_the_store_connects_again(
-    fragile: Database, own_postgres: PostgresServer, is_crash: bool
+    fragile: Database, own_postgres: PostgresServer, *, is_crash: bool
 ) -> None:
     store = await fragile.open()
     await store.commit([first("c1")])
