@@ -9,7 +9,7 @@ PROTOS := $(shell find proto -name '*.proto')
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint types layers docs lock bench soak fuzz clean
+.PHONY: help run test check fmt lint types layers docs lock bench soak chaos fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench: $(VENV)/.package $(BENCH)/.dependencies ## measure decisions, reloads and
 
 soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway and measure its memory
 	$(BIN)/python -m bench.soak $(ARGS)
+
+chaos: $(VENV)/.package ## kill gateways 200 times under load, on SQLite and PostgreSQL, and check the ledger
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: $(VENV)/.package $(PEER)/.dependencies ## run long property tests; compare 100,000 decisions with oracles; send 20,000 random requests
 	GATEWAY_TEST_LONG=1 GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS)

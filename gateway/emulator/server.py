@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.emulator.fault_injection import InjectedFault
+    from gateway.emulator.model import Image
     from gateway.schema import Method
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -118,6 +119,10 @@ class Emulator:
             if self._open:
                 # gRPC has cancelled the open calls, but their tasks must end before the event loop is closed.
                 await asyncio.wait(self._open, timeout=_CANCEL_S)
+
+    def images(self) -> tuple[Image, ...]:
+        """Return all images in the order of their creation."""
+        return self._services.images()
 
     def inject(self, fault: InjectedFault) -> None:
         """Inject a fault that applies to later calls."""

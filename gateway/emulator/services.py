@@ -51,6 +51,10 @@ class Services:
             f"{OPERATION_SERVICE}/Cancel": self._cancel_operation,
         }
 
+    def images(self) -> tuple[Image, ...]:
+        """Return all images in the order of their creation."""
+        return self._store.images()
+
     def handle(self, method: str, request: Message, idempotency_key: str) -> Message:
         """Handle one call.
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 from gateway.ledger.leases import IS_LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.ledger.batch import Store
 
 _COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
 _CLAIM = (
     "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1 WHERE seq IN (SELECT c.seq FROM ledger_calls c "
-    "WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND (c.owner IS NULL OR NOT "
+    "WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND {kind} AND (c.owner IS NULL OR NOT "
     + IS_LIVE.format(owner="c.owner")
     + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
 )
+_KINDS = ("c.outcome IN ('pending', 'unknown')", "c.outcome = 'ok'")
 _READ = (
     f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
     "WHERE c.owner = ? AND c.id IN ({ids})"
@@ -97,7 +98,7 @@ class Work:
         self._replica = replica
 
     async def claim(self, limit: int) -> list[OpenCall]:
-        """Claim calls that are due, and return them.
+        """Claim calls that are due, and return them. Calls without a known outcome come first.
 
         Args:
             limit: the maximum number of calls.
@@ -105,17 +106,22 @@ class Work:
         skip = " FOR UPDATE SKIP LOCKED" if self._store.dialect == "postgresql" else ""
         sql = _CLAIM.replace("{now}", self._store.now_us).replace("{skip}", skip)
         async with self._store.transaction() as session:
-            ids = [row[0] for row in await session.fetch(sql, self._replica, limit)]
+            ids: list[str] = []
+            for kind in _KINDS:
+                if len(ids) < limit:
+                    rows = await session.fetch(sql.replace("{kind}", kind), self._replica, limit - len(ids))
+                    ids += [row[0] for row in rows]
             if not ids:
                 return []
             read = _READ.replace("{ids}", ", ".join("?" * len(ids)))
             return _to_calls(await session.fetch(read, self._replica, *ids))
 
-    async def release(self, call: OpenCall, after_s: float) -> None:
-        """Give up a claimed call, so that it is due again after a time in seconds."""
+    async def release(self, calls: Iterable[tuple[OpenCall, float]]) -> None:
+        """Give up claimed calls, so that each is due again after its time in seconds."""
         sql = _RELEASE.replace("{now}", self._store.now_us)
         async with self._store.transaction() as session:
-            await session.fetch(sql, int(after_s * 1e6), call.id, call.epoch)
+            for call, after_s in calls:
+                await session.fetch(sql, int(after_s * 1e6), call.id, call.epoch)
 
     async def find_running(self, operation_id: str) -> list[OpenCall]:
         """Return the calls whose operation has this ID and has not ended, as far as the ledger knows."""

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 INTERVAL_S = 0.5
 """The time between two looks for calls that are due, in seconds."""
-CONCURRENCY = 16
+CONCURRENCY = 64
 """The maximum number of calls that one replica works on at the same time."""
 COUNT_S = 5.0
 """The time between two counts of open calls for the metrics, in seconds."""
@@ -59,6 +59,7 @@ class Worker:
         self._follower = follower
         self._metrics = metrics
         self._requests = requests
+        self._released: list[tuple[OpenCall, float]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -67,30 +68,57 @@ class Worker:
         count_at = loop.time()
         try:
             while True:
+                is_busy = False
                 if not self._writer.is_failing:
                     try:
-                        await self._claim()
+                        await self._release()
+                        is_busy = await self._claim()
                         await self._settle_by_operators()
                         if loop.time() >= count_at:
                             count_at = loop.time() + COUNT_S
                             self._metrics.show_open_calls(*await self._work.count_open())
                     except StoreError as error:
                         _log.debug("open calls cannot be read", extra={"reason": error.reason})
-                await asyncio.sleep(INTERVAL_S)
+                await self._pause(is_busy=is_busy)
         finally:
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _claim(self) -> None:
+    async def _pause(self, *, is_busy: bool) -> None:
+        """Wait until the next look. If more calls are due, wait only until half of the work is done."""
+        wait_until = asyncio.get_running_loop().time() + INTERVAL_S
+        while is_busy and len(self._tasks) > CONCURRENCY // 2:
+            left_s = wait_until - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                return
+            await asyncio.wait(self._tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if not is_busy:
+            await asyncio.sleep(INTERVAL_S)
+
+    async def _claim(self) -> bool:
+        """Claim calls that are due. Return whether more calls may be due."""
         free = CONCURRENCY - len(self._tasks)
         if free <= 0:
-            return
-        for call in await self._work.claim(free):
+            return True
+        claimed = await self._work.claim(free)
+        for call in claimed:
             task = asyncio.create_task(self._handle(call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return len(claimed) == free
+
+    async def _release(self) -> None:
+        """Give up the calls whose work is to go on later."""
+        released, self._released = self._released, []
+        if not released:
+            return
+        try:
+            await self._work.release(released)
+        except StoreError:
+            self._released += released
+            raise
 
     async def _settle_by_operators(self) -> None:
         """Settle the calls that operators have asked to settle."""
@@ -118,7 +146,4 @@ class Worker:
             _log.exception("work on a call failed", extra={"call_id": call.call_id, "method": call.method})
             after_s = _AFTER_FAULT_S
         if after_s is not None:
-            try:
-                await self._work.release(call, after_s)
-            except StoreError as error:
-                _log.warning("call not released", extra={"call_id": call.call_id, "reason": error.reason})
+            self._released.append((call, after_s))

@@ -32,8 +32,16 @@ def _run(database: str, folder: Path, arguments: argparse.Namespace) -> dict[str
     options = {"kills": arguments.kills, "callers": arguments.callers, "seed": arguments.seed}
     if database == "sqlite":
         return asyncio.run(kill_again_and_again(folder, f"sqlite:///{folder}/ledger.db", **options))
-    with PostgresServer(folder) as server:
-        return asyncio.run(kill_again_and_again(folder, server.create_database(), **options))
+    return asyncio.run(_run_with_postgres(folder, options))
+
+
+async def _run_with_postgres(folder: Path, options: dict[str, int]) -> dict[str, object]:
+    server = PostgresServer()
+    try:
+        server.start(fsync="on")
+        return await kill_again_and_again(folder, await server.create_database(), **options)
+    finally:
+        server.remove()
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _settle_by_gateway(path: Path, address: str, request: dict[str, str]) -> Non
 
 def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
     last = call["events"][-1]
-    return call["outcome"] == request["outcome"] and last.get("by") == "operator"
+    return bool(call["outcome"] == request["outcome"] and last.get("by") == "operator")
 
 
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def _settle_directly(address: str, config: Config | None, request: dict[str, str
         store = open_store(section)
         try:
             await store.open()
-            is_settled: bool = await settle_now(
+            return await settle_now(
                 store,
                 Work(store, ""),
                 request["settle"],
@@ -107,12 +107,11 @@ def _settle_directly(address: str, config: Config | None, request: dict[str, str
                 reason=request["reason"],
                 user=request["user"],
             )
-            return is_settled  # noqa: RET504 - its type
         finally:
             await store.close()
 
     try:
-        is_settled: bool = asyncio.run(run())
+        is_settled = asyncio.run(run())
     except (SettlementError, EntryError) as error:
         click.echo(str(error), err=True)
         sys.exit(FOUND_FAULTS)
