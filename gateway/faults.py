@@ -7,7 +7,7 @@ position, a key, and advice on how to fix the fault.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -68,6 +68,13 @@ class FaultsError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class SecretValueError(ValueError):
+    """The error that a validator raises for a value that may contain a secret.
+
+    The fault shows neither the value nor the line of the file. So the message has to describe the value.
+    """
+
+
 class FaultCollector:
     """Collects the faults of several parts of an input, so that all faults are reported together."""
 
@@ -124,6 +131,9 @@ def validation_faults(
 
 def _fault(item: ErrorDetails, model: type[BaseModel], position: Callable[[Path], Position]) -> Fault:
     path: Path = item["loc"]
+    reason = item.get("ctx", {}).get("error")
+    if isinstance(reason, SecretValueError):
+        return Fault(replace(position(path), source=""), key_of(path), str(reason))
     return Fault(position(path), key_of(path), _message(item, model))
 
 

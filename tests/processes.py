@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 COMMAND = (sys.executable, "-m", "gateway")
 
@@ -39,6 +39,17 @@ def without_coverage() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
 
 
+def process_environment(*others: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a test process. Without a variable of the ledger, there is no ledger.
+
+    Otherwise all processes of the tests would use one file in the folder of the repository.
+    """
+    environment = {name: value for other in (os.environ, *others) for name, value in other.items()}
+    if not any(name.startswith("GATEWAY__LEDGER") for name in environment):
+        environment["GATEWAY__LEDGER__ENABLED"] = "false"
+    return environment
+
+
 def free_ports() -> dict[str, str]:
     """Return the variables that set the address of each listener, with ports that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
@@ -60,7 +71,7 @@ def serving(
     process = subprocess.Popen(
         [*command, *words],
         cwd=ROOT,
-        env=os.environ | ports | environment,
+        env=process_environment(ports, environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -25,7 +25,7 @@ from gateway.bundles import read_bundle
 from gateway.config import Config
 from gateway.telemetry import Telemetry
 from tests.conftest import ROOT, make_config
-from tests.processes import COMMAND, free_ports
+from tests.processes import COMMAND, free_ports, process_environment
 
 SCRIPT = [str(Path(sys.executable).parent / "baremetal-gateway")]
 DEADLINE_S = 60
@@ -40,7 +40,7 @@ def starting(command: Sequence[str], *words: str) -> Iterator[tuple[subprocess.P
     process = subprocess.Popen(
         [*command, *words],
         cwd=ROOT,
-        env=os.environ | ports,
+        env=process_environment(ports),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

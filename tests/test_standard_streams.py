@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import COMMAND, free_ports, wait_until_ready
+from tests.processes import COMMAND, free_ports, process_environment, wait_until_ready
 
 
 def start(*words: str, closed: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
@@ -22,7 +21,7 @@ def start(*words: str, closed: str, **environment: str) -> tuple[subprocess.Pope
     process = subprocess.Popen(
         ["sh", "-c", f'exec "$@" {closing}', "sh", *COMMAND, *words],
         cwd=ROOT,
-        env=os.environ | ports | environment,
+        env=process_environment(ports, environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -8,7 +8,9 @@ from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from gateway.config.sections import Address, Config, Section
+from pydantic import BeforeValidator
+
+from gateway.config.sections import Address, Config, Section, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,7 @@ limits: {concurrency: 512}
 ```
 
 - The file is YAML 1.2, so `no` is a string, not a boolean.
+- A duration is a number with a unit, as `90s`, `15m`, `24h` or `400d`. Without a unit it is in seconds.
 - Relative paths start at the working directory.
 - The names of upstreams and services in the file or the environment are added to the default ones.
 - All faults are reported at once, with file, line, column, key and the accepted values. The exit code is
@@ -64,7 +67,8 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tupl
         inner = _section_within(field.annotation)
         meaning = (field.description or "").replace("\n", " ")
         if inner is None:
-            yield path, _type_name(field.annotation), _default(field), meaning
+            kind = "duration" if _is_duration(field) else _type_name(field.annotation)
+            yield path, kind, _default(field), meaning
             continue
         if get_origin(field.annotation) is dict:
             path = f"{path}.<name>"
@@ -84,6 +88,10 @@ def write_reference() -> str:
 
 def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    return any(isinstance(one, BeforeValidator) and one.func is parse_duration for one in field.metadata)
 
 
 def _section_within(annotation: Any) -> type[Section] | None:
@@ -115,9 +123,18 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "null"
+    if _is_duration(field):
+        return _show_duration(value)
     if isinstance(value, (bool, int, float, dict, tuple)):
         return json.dumps(value)
     return str(value)
+
+
+def _show_duration(seconds: int) -> str:
+    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds > length_s and seconds % length_s == 0:
+            return f"{seconds // length_s}{unit}"
+    return f"{seconds}s"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gateway.bundles import shipped_bundle
@@ -10,7 +13,7 @@ from gateway.emulator import Emulator
 from gateway.process import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.app import Addresses
     from gateway.config import Config
@@ -32,8 +35,13 @@ Create an image:
 Follow it with the id from the response:
 
   curl http://{rest}/operations/<id>
-
+{ledger}
 Ctrl-C stops it.
+"""
+_LEDGER = """
+List the calls:
+
+  baremetal-gateway audit list --ledger {url}
 """
 
 
@@ -54,7 +62,8 @@ async def run_demo(
     async with Emulator(delay_s=delay_s) as emulator:
         emulated = Upstream(address=emulator.address, tls=False)
         config = config.model_copy(update={"upstreams": dict.fromkeys(config.upstreams, emulated)})
-        await serve(_with_bundle(config), environment, lambda addresses: write(_describe(addresses)))
+        with _with_ledger(_with_bundle(config)) as served:
+            await serve(served, environment, lambda addresses: write(_describe(served, addresses)))
 
 
 def _with_bundle(config: Config) -> Config:
@@ -69,5 +78,21 @@ def _with_bundle(config: Config) -> Config:
     return config.model_copy(update={"policies": policies.model_copy(update={"path": path})})
 
 
-def _describe(addresses: Addresses) -> str:
-    return _TRY.format(rest=addresses.rest, grpc=addresses.grpc, admin=addresses.admin)
+@contextmanager
+def _with_ledger(config: Config) -> Iterator[Config]:
+    """Yield the configuration. If `ledger.url` is not configured, the ledger is in a temporary folder."""
+    section = config.ledger
+    if not section.enabled or "url" in section.model_fields_set:
+        yield config
+        return
+    with TemporaryDirectory(prefix="baremetal-gateway-") as folder:
+        section = section.model_copy(update={"url": f"sqlite:///{folder}/ledger.db"})
+        yield config.model_copy(update={"ledger": section})
+
+
+def _describe(config: Config, addresses: Addresses) -> str:
+    section = config.ledger
+    # The URL of another database may contain a password.
+    is_shown = section.enabled and section.url.startswith("sqlite:")
+    ledger = _LEDGER.format(url=shlex.quote(section.url)) if is_shown else ""
+    return _TRY.format(rest=addresses.rest, grpc=addresses.grpc, admin=addresses.admin, ledger=ledger)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.faults import SecretValueError
 from gateway.object_storage import DEFAULT_HOSTS, Hosts
 from gateway.sinks import FileSection, SinkName
 
@@ -88,7 +90,7 @@ _DURATION = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[smhd]?)")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(value: Any) -> Any:
+def parse_duration(value: Any) -> Any:
     """Return a duration in seconds. Durations are numbers, or texts such as `90s`, `15m`, `24h` or `30d`."""
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match:
@@ -98,14 +100,27 @@ def _parse_duration(value: Any) -> Any:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(_parse_duration)]
+_MAX_DURATION_S = 36500 * 86400  # in microseconds, a duration has to fit in a database column
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(le=_MAX_DURATION_S, allow_inf_nan=False)]
 
 
 def _check_ledger_url(text: str) -> str:
     is_file = text.startswith("sqlite:///") and text != "sqlite:///"
-    if not is_file and not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be sqlite:///FILE or postgresql://user:password@host:port/database")
+    if not is_file and not _is_postgres_url(text):
+        raise SecretValueError(
+            "must be sqlite:///FILE or postgresql://user:password@host:port/database; in a user name or a "
+            "password, write special characters as %XX"
+        )
     return text
+
+
+def _is_postgres_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises an error if the port is not a number, as with a `/` in a password
+    except ValueError:
+        return False
+    return parts.scheme in {"postgresql", "postgres"} and text.startswith(f"{parts.scheme}://")
 
 
 LedgerUrl = Annotated[str, AfterValidator(_check_ledger_url), Field(repr=False)]
@@ -263,7 +278,7 @@ class Callers(Section):
         return _CALLER_FIELDS[self.type]
 
 
-class Ledger(Section):
+class LedgerSection(Section):
     """The durable record of calls, and of the intents of changes."""
 
     enabled: bool = True
@@ -337,7 +352,7 @@ class Config(Section):
     source: Source = Source()
     credentials: Credentials = Credentials()
     callers: Callers = Callers()
-    ledger: Ledger = Ledger()
+    ledger: LedgerSection = LedgerSection()
     limits: Limits = Limits()
     workers: Literal[1] = 1
     """Number of processes."""

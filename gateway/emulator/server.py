@@ -23,7 +23,7 @@ from gateway.emulator.fault_injection import FaultInjector
 from gateway.emulator.messages import IMAGE_SERVICE, OPERATION, OPERATION_SERVICE
 from gateway.emulator.services import Services
 from gateway.emulator.status_error import StatusError, invalid_argument
-from gateway.emulator.store import Store
+from gateway.emulator.store import ImageStore
 from gateway.schema import load_schema
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Emulator:
         await self.stop()
 
     def _make_services(self) -> Services:
-        return Services(self._schema, Store(clock=self._clock, delay_s=self._delay_s))
+        return Services(self._schema, ImageStore(clock=self._clock, delay_s=self._delay_s))
 
     def _handler(self, service: str) -> grpc.GenericRpcHandler:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {

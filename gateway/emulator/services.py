@@ -13,7 +13,7 @@ from gateway.emulator.idempotency import IdempotencyKeys
 from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, ResponseMessages
 from gateway.emulator.paging import Key, PageRequest, paginate, parse_order
 from gateway.emulator.status_error import invalid_argument
-from gateway.emulator.store import Changes, NewImage, Store
+from gateway.emulator.store import Changes, ImageStore, NewImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ _MUTABLE = ("name", "description", "labels")
 class Services:
     """The ImageService and the OperationService, which share one store."""
 
-    def __init__(self, schema: Schema, store: Store) -> None:
+    def __init__(self, schema: Schema, store: ImageStore) -> None:
         self._store = store
         self._messages = ResponseMessages(schema)
         self._keys = IdempotencyKeys()

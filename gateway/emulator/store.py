@@ -65,7 +65,7 @@ class _Work:
     cancelled: Image
 
 
-class Store:
+class ImageStore:
     """A store of images and operations in memory.
 
     Args:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from gateway.config.sections import Ledger as LedgerSection
+    from gateway.config.sections import LedgerSection
     from gateway.ledger.batch import Store
     from gateway.telemetry import Health, Metrics, Tracing
 

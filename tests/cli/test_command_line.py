@@ -13,7 +13,7 @@ import pytest
 from tests.cli.test_program import run as run_process
 from tests.commands import Finished, run_command
 from tests.conftest import ROOT
-from tests.processes import COMMAND
+from tests.processes import COMMAND, process_environment
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 POLICY = """\
@@ -63,7 +63,7 @@ def run_on_terminal(folder: Path, *words: str, **environment: str) -> str:
         process = subprocess.Popen(
             [*COMMAND, *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env=process_environment({"PYTHONPATH": str(ROOT)}, environment),
             stdout=subprocess.DEVNULL,
             stderr=follower,
         )

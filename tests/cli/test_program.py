@@ -15,14 +15,14 @@ from gateway import __version__
 from tests.commands import run_command
 from tests.conftest import IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
-from tests.processes import COMMAND, serving
+from tests.processes import COMMAND, process_environment, serving
 
 
 def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *words],
         cwd=cwd,
-        env=os.environ | environment,
+        env=process_environment(environment),
         capture_output=True,
         text=True,
         timeout=60,
@@ -170,10 +170,3 @@ def test_a_rule_that_reads_what_callers_do_not_have_is_warned_of_at_the_start(tm
     (fault,) = line["faults"]
     assert fault.startswith("p.yaml:11:")
     assert "reads caller.groups: " in fault
-
-
-def test_a_ledger_that_is_not_kept_is_warned_of() -> None:
-    with serving("serve", GATEWAY__LEDGER__URL="sqlite:///ledger.db") as (process, _, _):
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
-    assert "keeps no ledger" in err

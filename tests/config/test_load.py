@@ -228,6 +228,97 @@ def test_a_variable_of_bytes_that_are_no_text_is_a_fault(tmp_path: Path) -> None
     assert fault.startswith("GATEWAY__LEDGER__URL: not valid YAML: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("400d", 400 * 86400),
+        ("24h", 86400),
+        ("15m", 900),
+        ("90s", 90),
+        ("90", 90),
+        ("'90'", 90),
+        ("1.5", 1.5),
+        ("0", 0),
+    ],
+)
+def test_durations(tmp_path: Path, text: str, seconds: float) -> None:
+    assert load(tmp_path, f"ledger: {{retention: {text}}}").ledger.retention == seconds
+    assert load(tmp_path, LEDGER__RETENTION=text).ledger.retention == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-1", "-1"),
+        ("1w", "'1w'"),
+        ("1.5h", "'1.5h'"),
+        ("24 h", "'24 h'"),
+        ("forever", "'forever'"),
+        ("true", "true"),
+        ("''", "''"),
+        ("12345678901d", "'12345678901d'"),
+    ],
+)
+def test_bad_durations(tmp_path: Path, text: str, shown: str) -> None:
+    reason = f"ledger.retention: {shown}: a duration is a number with a unit, as 90s, 15m, 24h or 30d"
+    assert faults(tmp_path, f"ledger:\n  retention: {text}\n") == [f"gateway.yaml:2:3: {reason}"]
+    assert faults(tmp_path, LEDGER__RETENTION=text) == [f"GATEWAY__LEDGER__RETENTION: {reason}"]
+
+
+@pytest.mark.parametrize("text", [".nan", ".inf", "36501d", "999999999d"])
+def test_durations_have_a_maximum(tmp_path: Path, text: str) -> None:
+    (fault,) = faults(tmp_path, LEDGER__RETENTION=text)
+    assert fault.startswith("GATEWAY__LEDGER__RETENTION: ledger.retention: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("capacity", "0"),
+        ("capacity", "1.5"),
+        ("lease_s", "0.5"),
+        ("lease_s", "3601"),
+        ("when_full", "wait"),
+        ("durability", "disk"),
+        ("enabled", "5"),
+        ("prepared_statements", "maybe"),
+        ("idempotency_retention", "1y"),
+        ("resend_within", "-1"),
+    ],
+)
+def test_bad_values_of_the_ledger(tmp_path: Path, key: str, text: str) -> None:
+    (fault,) = faults(tmp_path, f"ledger:\n  {key}: {text}\n")
+    assert fault.startswith(f"gateway.yaml:2:3: ledger.{key}: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://gateway:hunter2@db.example/ledger",
+        "postgresql+asyncpg://gateway:hunter2@db.example/ledger",
+        "postgresql:/gateway:hunter2@db.example/ledger",
+        "postgresql://gateway:hunter2/2@db.example/ledger",
+        "postgresql://gateway:hunter2@db.example:port/ledger",
+        "gateway:hunter2@db.example/ledger",
+        "sqlite://hunter2",
+        "sqlite:///",
+        "",
+    ],
+)
+def test_bad_databases_of_the_ledger_are_not_shown(tmp_path: Path, url: str) -> None:
+    reason = "ledger.url: must be sqlite:///FILE or postgresql://user:password@host:port/database; "
+    (tmp_path / "gateway.yaml").write_text(f"ledger:\n  url: '{url}'\n")
+    for file, environment, position in (
+        (tmp_path / "gateway.yaml", {}, f"{tmp_path}/gateway.yaml:2:3"),
+        (None, {"GATEWAY__LEDGER__URL": f"'{url}'"}, "GATEWAY__LEDGER__URL"),
+    ):
+        with pytest.raises(FaultsError) as caught:
+            load_config(file, environment)
+        (fault,) = caught.value.faults
+        assert str(fault).startswith(f"{position}: {reason}")
+        assert "hunter2" not in f"{fault}{fault.position.source}"
+
+
 def test_a_service_needs_an_upstream_that_there_is(tmp_path: Path) -> None:
     text = "api:\n  services:\n    my.Service: mine\n    your.Service: yours\n"
     known = "upstreams: baremetal, operation"

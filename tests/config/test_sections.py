@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config import Address, Config
-from gateway.config.sections import Api, DecisionLog, Rest, Upstream, parse_address
+from gateway.config.sections import Api, DecisionLog, LedgerSection, Rest, Upstream, parse_address
 from gateway.sinks import SinkName
 
 
@@ -62,7 +62,55 @@ def test_a_service_can_be_taken_away() -> None:
 def test_the_decision_log_has_the_keys_of_its_sinks() -> None:
     section = DecisionLog()
     assert (section.type, str(section.path), section.durability) == (
-        SinkName.STDOUT,
+        None,
         "decisions.jsonl",
         "process",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "has_ledger", "sink"),
+    [
+        (None, True, SinkName.NONE),
+        (None, False, SinkName.STDOUT),
+        (SinkName.FILE, True, SinkName.FILE),
+        (SinkName.STDOUT, True, SinkName.STDOUT),
+        (SinkName.NONE, False, SinkName.NONE),
+    ],
+)
+def test_decisions_are_on_standard_output_if_there_is_no_ledger(
+    given: SinkName | None, sink: SinkName, *, has_ledger: bool
+) -> None:
+    config = Config(decision_log=DecisionLog(type=given), ledger=LedgerSection(enabled=has_ledger))
+    assert config.sink is sink
+
+
+def test_the_ledger_s_durations_and_limits() -> None:
+    section = LedgerSection()
+    assert (section.enabled, section.url, section.durability) == (True, "sqlite:///ledger.db", "power")
+    assert (section.when_full, section.capacity, section.lease_s) == ("drop", 4096, 15)
+    assert (section.retention, section.idempotency_retention, section.resend_within) == (
+        400 * 86400,
+        86400,
+        3600,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///ledger.db",
+        "sqlite:////var/lib/baremetal-gateway/ledger.db",
+        "postgresql://gateway:hunter2@db.example:6432/ledger",
+        "postgres://gateway@db.example/ledger",
+        "postgresql://gateway:p%2Fw%40@[::1]:5432/ledger?sslmode=verify-full",
+        "postgresql:///ledger?host=/run/postgresql",
+    ],
+)
+def test_databases_of_the_ledger(url: str) -> None:
+    assert LedgerSection(url=url).url == url
+
+
+def test_what_is_shown_of_a_configuration_holds_no_password() -> None:
+    config = Config(ledger=LedgerSection(url="postgresql://gateway:hunter2@db.example/ledger"))
+    assert "hunter2" not in f"{config!r} {config} {config.ledger!r} {config.ledger}"

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.emulator.model import ImageStatus
 from gateway.emulator.status_error import StatusError
-from gateway.emulator.store import Changes, NewImage, Store
+from gateway.emulator.store import Changes, ImageStore, NewImage
 from gateway.errors import Code
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ URI = "https://storage.yandexcloud.net/golden/one.iso"
 
 
 @pytest.fixture
-def store(clock: list[float]) -> Store:
-    return Store(clock=lambda: clock[0], delay_s=DELAY_S)
+def store(clock: list[float]) -> ImageStore:
+    return ImageStore(clock=lambda: clock[0], delay_s=DELAY_S)
 
 
-def create(store: Store, **fields: Any) -> Operation:
+def create(store: ImageStore, **fields: Any) -> Operation:
     given = {"folder_id": "b1g", "name": "one", "description": "", "labels": {}, "uri": URI, **fields}
     return store.create("s/Create", NewImage(**given))
 
 
-def make_ready(store: Store, clock: list[float], **fields: Any) -> Image:
+def make_ready(store: ImageStore, clock: list[float], **fields: Any) -> Image:
     image_id = create(store, **fields).image_id
     clock[0] += DELAY_S
     return store.image(image_id)
 
 
-def test_a_creation_takes_its_time(store: Store, clock: list[float]) -> None:
+def test_a_creation_takes_its_time(store: ImageStore, clock: list[float]) -> None:
     started = create(store, labels={"a": "b"})
     now = datetime.fromtimestamp(clock[0], UTC)
     assert not started.done
@@ -54,7 +54,7 @@ def test_a_creation_takes_its_time(store: Store, clock: list[float]) -> None:
     assert image.checksum == md5(URI.encode(), usedforsecurity=False).hexdigest()
 
 
-def test_an_update_shows_when_it_ends(store: Store, clock: list[float]) -> None:
+def test_an_update_shows_when_it_ends(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock, description="old", labels={"a": "b"})
     started = store.update("s/Update", image.id, Changes(name="two", description=""))
     assert store.image(image.id).name == "one"
@@ -66,7 +66,7 @@ def test_an_update_shows_when_it_ends(store: Store, clock: list[float]) -> None:
     assert store.operation(started.id).image == changed
 
 
-def test_a_response_stays_as_it_was(store: Store, clock: list[float]) -> None:
+def test_a_response_stays_as_it_was(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock)
     created = store.operations_of(image.id)[0]
     store.update("s/Update", image.id, Changes(name="two"))
@@ -75,7 +75,7 @@ def test_a_response_stays_as_it_was(store: Store, clock: list[float]) -> None:
     assert store.operation(created.id).image == image
 
 
-def test_a_deleted_image_is_gone_but_for_its_operations(store: Store, clock: list[float]) -> None:
+def test_a_deleted_image_is_gone_but_for_its_operations(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock)
     started = store.delete("s/Delete", image.id)
     assert store.image(image.id).status is ImageStatus.DELETING
@@ -88,7 +88,7 @@ def test_a_deleted_image_is_gone_but_for_its_operations(store: Store, clock: lis
     assert store.operation(started.id).image is None
 
 
-UNKNOWN: list[Callable[[Store], object]] = [
+UNKNOWN: list[Callable[[ImageStore], object]] = [
     lambda store: store.image("nix"),
     lambda store: store.operation("nix"),
     lambda store: store.operations_of("nix"),
@@ -99,13 +99,13 @@ UNKNOWN: list[Callable[[Store], object]] = [
 
 
 @pytest.mark.parametrize("ask", UNKNOWN, ids=range(len(UNKNOWN)))
-def test_what_is_unknown_is_not_found(store: Store, ask: Callable[[Store], object]) -> None:
+def test_what_is_unknown_is_not_found(store: ImageStore, ask: Callable[[ImageStore], object]) -> None:
     with pytest.raises(StatusError, match="'nix' not found") as caught:
         ask(store)
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_names_are_unique_in_their_folder(store: Store, clock: list[float]) -> None:
+def test_names_are_unique_in_their_folder(store: ImageStore, clock: list[float]) -> None:
     create(store)
     with pytest.raises(StatusError, match="'one'") as caught:
         create(store)
@@ -117,7 +117,7 @@ def test_names_are_unique_in_their_folder(store: Store, clock: list[float]) -> N
     assert len(store.images()) == 4
 
 
-def test_a_rename_holds_both_names_until_it_ends(store: Store, clock: list[float]) -> None:
+def test_a_rename_holds_both_names_until_it_ends(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock)
     store.update("s/Update", image.id, Changes(name="two"))
     for name in ("one", "two"):
@@ -127,7 +127,7 @@ def test_a_rename_holds_both_names_until_it_ends(store: Store, clock: list[float
     create(store, name="one")
 
 
-def test_a_rename_to_a_taken_name_is_refused(store: Store, clock: list[float]) -> None:
+def test_a_rename_to_a_taken_name_is_refused(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock)
     create(store, name="two")
     with pytest.raises(StatusError) as caught:
@@ -136,20 +136,20 @@ def test_a_rename_to_a_taken_name_is_refused(store: Store, clock: list[float]) -
     store.update("s/Update", image.id, Changes(name="one"))
 
 
-BUSY: list[Callable[[Store, str], object]] = [
+BUSY: list[Callable[[ImageStore, str], object]] = [
     lambda store, image_id: store.update("s/Update", image_id, Changes()),
     lambda store, image_id: store.delete("s/Delete", image_id),
 ]
 
 
 @pytest.mark.parametrize("attempt", BUSY, ids=["update", "delete"])
-def test_one_operation_at_a_time(store: Store, attempt: Callable[[Store, str], object]) -> None:
+def test_one_operation_at_a_time(store: ImageStore, attempt: Callable[[ImageStore, str], object]) -> None:
     with pytest.raises(StatusError, match="is CREATING") as caught:
         attempt(store, create(store).image_id)
     assert caught.value.code is Code.FAILED_PRECONDITION
 
 
-def test_a_cancelled_creation_leaves_an_image_in_error(store: Store, clock: list[float]) -> None:
+def test_a_cancelled_creation_leaves_an_image_in_error(store: ImageStore, clock: list[float]) -> None:
     started = create(store)
     clock[0] += 1
     ended = store.cancel(started.id)
@@ -167,7 +167,7 @@ def test_a_cancelled_creation_leaves_an_image_in_error(store: Store, clock: list
     assert store.images() == ()
 
 
-def test_a_cancelled_change_leaves_the_image_as_it_was(store: Store, clock: list[float]) -> None:
+def test_a_cancelled_change_leaves_the_image_as_it_was(store: ImageStore, clock: list[float]) -> None:
     image = make_ready(store, clock)
     store.cancel(store.update("s/Update", image.id, Changes(name="two")).id)
     assert store.image(image.id) == image
@@ -176,7 +176,7 @@ def test_a_cancelled_change_leaves_the_image_as_it_was(store: Store, clock: list
     assert store.image(image.id) == image
 
 
-def test_what_has_ended_cannot_be_cancelled(store: Store, clock: list[float]) -> None:
+def test_what_has_ended_cannot_be_cancelled(store: ImageStore, clock: list[float]) -> None:
     started = create(store)
     clock[0] += DELAY_S
     assert store.cancel(started.id) == store.operation(started.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 from gateway.emulator import Emulator
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
-from tests.processes import COMMAND, free_ports, wait_until_ready
+from tests.processes import COMMAND, free_ports, process_environment, wait_until_ready
 
 ELSEWHERE = "https://storage.yandexcloud.net/not-approved/a.iso"
 DEADLINE_S = 60
@@ -67,7 +66,7 @@ async def serve(folder: Path, **environment: str) -> AsyncIterator[Served]:
             process = subprocess.Popen(
                 [*COMMAND, "serve"],
                 cwd=folder,
-                env=os.environ | ports | upstreams | environment,
+                env=process_environment(ports, upstreams, environment),
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 text=True,
