@@ -12,6 +12,8 @@ import json
 import sys
 import time
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -67,7 +69,7 @@ def grpc_calls(channel: grpc.aio.Channel) -> Iterator[Callable[[], Awaitable[Non
     yield from [lambda fields=fields: create(fields) for fields in (IMAGE, REFUSED)]
 
 
-async def soak(calls: int) -> list[float]:
+async def soak(calls: int, ledger: Path) -> list[float]:
     """Make the calls, print the memory over time, and return it."""
     rest, rpc = free_address(), free_address()
     seen: list[float] = []
@@ -78,9 +80,12 @@ async def soak(calls: int) -> list[float]:
     ):
         gateway = Group()
         try:
-            gateway.start(
-                [sys.executable, "-m", "gateway", "serve"], gateway_environment(emulator.address, rest, rpc)
-            )
+            variables = gateway_environment(emulator.address, rest, rpc)
+            variables |= {
+                "GATEWAY__LEDGER__ENABLED": "true",
+                "GATEWAY__LEDGER__URL": f"sqlite:///{ledger}",
+            }
+            gateway.start([sys.executable, "-m", "gateway", "serve"], variables)
             await asyncio.to_thread(wait_until_served, rest, http_request("GET", IMAGES))
             turns = cycle([*rest_calls(client, rest), *grpc_calls(channel)])
             started = time.monotonic()
@@ -105,7 +110,9 @@ def main() -> int:
     """Run, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak")
     parser.add_argument("--calls", type=int, default=500_000)
-    seen = asyncio.run(soak(parser.parse_args().calls))
+    calls = parser.parse_args().calls
+    with TemporaryDirectory() as folder:
+        seen = asyncio.run(soak(calls, Path(folder) / "ledger.db"))
     after_a_tenth, at_the_end = seen[LOOKS // 10 - 1], seen[-1]
     print(f"{at_the_end / after_a_tenth - 1:+.1%} since a tenth of the calls")
     return 1 if at_the_end > after_a_tenth * MOST_GROWTH else 0

@@ -66,7 +66,7 @@ class _NoUpstream:
     def __init__(self, message: Message) -> None:
         self._reply = Reply(message=message, metadata={})
 
-    async def forward(self, _: Call) -> Reply | ReplyStream:
+    async def forward(self, _: Call, _on_failed_attempt: object = None) -> Reply | ReplyStream:
         return self._reply
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import logging
 import os
@@ -24,7 +25,10 @@ from opentelemetry.sdk.resources import Resource
 from gateway.audit.record_writer import RecordWriter
 from gateway.audit.reporter import Reporter
 from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
+from gateway.config.sections import LedgerSection
 from gateway.errors import Code, GatewayError
+from gateway.ledger import Ledger
+from gateway.ledger.service import LedgerService
 from gateway.limits import ConcurrencyLimit
 from gateway.object_storage import DEFAULT_HOSTS
 from gateway.pipeline import Pipeline
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from gateway.upstream import RetryingForwarder
 
 ROUNDS = rounds(150, 2000)
+CHANGES = rounds(2000, 25_000)
 MEASUREMENTS = 3
 """What a call keeps is seen in each of them; what is made once, in one."""
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
@@ -54,15 +59,15 @@ MOST_BLOCKS = ROUNDS
 """One for each call; a message alone takes several."""
 
 
-async def least_growth(call: Callable[[], Awaitable[None]]) -> int:
+async def least_growth(call: Callable[[], Awaitable[None]], rounds: int = ROUNDS) -> int:
     """Return by how many blocks the memory has grown in the best of several measurements."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         await call()
     least = sys.maxsize
     for _ in range(MEASUREMENTS):
         await settle()
         before = sys.getallocatedblocks()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             await call()
         await settle()
         least = min(least, sys.getallocatedblocks() - before)
@@ -81,7 +86,7 @@ class Immediate:
     def __init__(self, failure: GatewayError | None = None) -> None:
         self.failure = failure
 
-    async def forward(self, call: Call) -> Reply | ReplyStream:
+    async def forward(self, call: Call, _on_failed_attempt: object = None) -> Reply | ReplyStream:
         if call.metadata.get("x-stream"):
             return ReplyStream(messages=self._stream(call))
         if self.failure is not None:
@@ -98,8 +103,8 @@ class Immediate:
 class Calls:
     """Takes calls through a pipeline with the default bundle, and a forwarder that responds at once."""
 
-    def __init__(self, schema: Schema) -> None:
-        config, metrics = make_config("127.0.0.1:1"), Metrics(Resource.create())
+    def __init__(self, schema: Schema, metrics: Metrics, ledger: Ledger | None = None) -> None:
+        config = make_config("127.0.0.1:1")
         sink = FileSink(Path(os.devnull), survives_power_loss=False)
         self.writer = RecordWriter(sink, metrics, Health(), capacity=1000, when_full="refuse")
         self.limit = ConcurrencyLimit(10, metrics)
@@ -109,20 +114,26 @@ class Calls:
         self._pipeline = Pipeline(
             Decider(open_bundle(config, schema)),
             Validator(schema, config.limits.elements),
-            Reporter(self.writer, metrics, JsonWriter(schema.pool).to_tree, DEFAULT_HOSTS),
+            Reporter(self.writer, metrics, JsonWriter(schema.pool).to_tree, DEFAULT_HOSTS, ledger),
             cast("RetryingForwarder", self.forwarder),
+            ledger=ledger,
         )
 
-    async def make(self, method_name: str, fields: dict[str, Any], read: int | None = None) -> None:
+    async def make(
+        self, method_name: str, fields: dict[str, Any], read: int | None = None, key: str = ""
+    ) -> None:
         """Make a call to its end.
 
         Args:
             method_name: full name.
             fields: of the request.
             read: messages of a stream that are read; None for a unary call.
+            key: the idempotency key that the caller sends.
         """
         method = self._schema.methods[method_name]
         metadata: dict[str, str | bytes] = {} if read is None else {"x-stream": "1"}
+        if key:
+            metadata["idempotency-key"] = key
         call = Call(
             id="1",
             method=method,
@@ -153,9 +164,22 @@ def nothing_is_logged() -> Iterator[None]:
 
 @pytest.fixture
 async def calls(schema: Schema) -> AsyncIterator[Calls]:
-    made = Calls(schema)
+    made = Calls(schema, Metrics(Resource.create()))
     yield made
     await made.writer.close()
+
+
+@pytest.fixture
+async def recorded_calls(schema: Schema, tmp_path: Path) -> AsyncIterator[Calls]:
+    """Calls that are recorded in a ledger."""
+    metrics = Metrics(Resource.create())
+    section = LedgerSection(url=f"sqlite:///{tmp_path}/ledger.db", durability="process")
+    service = LedgerService(section, metrics, Health())
+    await service.start()
+    made = Calls(schema, metrics, service.ledger)
+    yield made
+    await made.writer.close()
+    await service.stop()
 
 
 READ = (GET, {"image_id": AN_ID})
@@ -185,6 +209,26 @@ async def test_of_the_pipeline(calls: Calls, case: str) -> None:
     arguments = (PIPELINE | FAILING)[case]
     assert await least_growth(lambda: calls.make(*arguments)) < MOST_BLOCKS
     assert not calls.limit.forwarding
+
+
+@pytest.mark.parametrize("case", [*PIPELINE, *FAILING])
+async def test_of_the_pipeline_with_a_ledger(recorded_calls: Calls, case: str) -> None:
+    if case in FAILING:
+        recorded_calls.forwarder.failure = GatewayError(Code.UNAVAILABLE, "GONE", "gone")
+    arguments = (PIPELINE | FAILING)[case]
+    # What waits for its commit when the blocks are counted is less than a block for each of these calls.
+    calls = 2 * ROUNDS
+    assert await least_growth(lambda: recorded_calls.make(*arguments), calls) < calls
+
+
+@pytest.mark.parametrize("key", ["", "a new one", "the same"])
+async def test_of_thousands_of_recorded_changes(recorded_calls: Calls, key: str) -> None:
+    numbers = itertools.count()
+
+    async def call() -> None:
+        await recorded_calls.make(*CHANGE, key=f"{key} {next(numbers)}" if key == "a new one" else key)
+
+    assert await least_growth(call, CHANGES) < CHANGES / 10
 
 
 BODY = json.dumps(GOOD_IMAGE | {"labels": {}})

@@ -132,7 +132,7 @@ def _default(field: FieldInfo) -> str:
 
 def _show_duration(seconds: int) -> str:
     for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds > length_s and seconds % length_s == 0:
+        if seconds and seconds % length_s == 0:
             return f"{seconds // length_s}{unit}"
     return f"{seconds}s"
 
