@@ -105,8 +105,8 @@ class StageCalls:
         self._mutated = self._decider.mutate(self._policy_input())
         self._decision = self._decider.evaluate(self._mutated)
         self._recorded = JsonWriter(self._schema.pool, refuses_unknown=True)
-        self._record = self._to_record()
-        self._reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
+        self.record = self._to_record()
+        self.reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
         self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
         self._make_log()
@@ -130,7 +130,7 @@ class StageCalls:
             "spans: OTLP encoding": self._encode_spans,
             "metrics": _repeat(self._count),
             "log line": _repeat(self._log_line),
-            "message to JSON": _repeat(lambda: self._writer.write(self._reply)),
+            "message to JSON": _repeat(lambda: self._writer.write(self.reply)),
             "Pipeline.handle without records": _repeat_async(partial(self._handle, self._unrecorded)),
             "the whole Pipeline.handle": _repeat_async(partial(self._handle, self._pipeline)),
         }
@@ -177,7 +177,7 @@ class StageCalls:
         self._log.addHandler(self._handler)
 
     def _make_pipeline(self) -> None:
-        self._forwarder = _NoUpstream(self._reply)
+        self._forwarder = _NoUpstream(self.reply)
         none = RecordWriter(None, self._metrics, Health(), capacity=1, when_full="refuse")
         self._pipeline, self._unrecorded = (
             Pipeline(
@@ -189,7 +189,7 @@ class StageCalls:
             for records in (self._records, none)
         )
         self._concurrency = ConcurrencyLimit(1, self._metrics)
-        self._call = Call(
+        self.call = Call(
             id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
             method=self._method,
             caller=Caller(address="127.0.0.1"),
@@ -227,7 +227,7 @@ class StageCalls:
         )
 
     async def _write_record(self) -> None:
-        await self._records.write(self._record, self._deadline)
+        await self._records.write(self.record, self._deadline)
 
     async def _write_record_in_a_turn(self) -> None:
         """Write a record and yield to the event loop, as a call does that waits for the upstream."""
@@ -235,7 +235,7 @@ class StageCalls:
         await asyncio.sleep(0)
 
     async def _forward(self) -> None:
-        await DetachedCall(self._forwarder.forward(self._call), _ignore).reply()
+        await DetachedCall(self._forwarder.forward(self.call), _ignore).reply()
 
     def _make_spans(self, tracing: Tracing) -> None:
         server = tracing.start_server(
@@ -303,4 +303,4 @@ class StageCalls:
 
     async def _handle(self, pipeline: Pipeline) -> None:
         with self._concurrency.acquire() as slot:
-            await pipeline.handle(self._call, slot)
+            await pipeline.handle(self.call, slot)

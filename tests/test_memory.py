@@ -174,7 +174,7 @@ async def recorded_calls(schema: Schema, tmp_path: Path) -> AsyncIterator[Calls]
     """Calls that are recorded in a ledger."""
     metrics = Metrics(Resource.create())
     section = LedgerSection(url=f"sqlite:///{tmp_path}/ledger.db", durability="process")
-    service = LedgerService(section, metrics, Health())
+    service = LedgerService(section, metrics, Health(), Tracing())
     await service.start()
     made = Calls(schema, metrics, service.ledger)
     yield made

@@ -162,10 +162,11 @@ def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
     }
 
 
-def is_redacted(request: Message, to_tree: ToTree) -> bool:
-    """Return whether a record cannot hold a whole request, because of redaction or a missing JSON form."""
+def redact_request(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], bool]:
+    """Return the redacted JSON form of a request, and whether it shows the whole request."""
     shown, left_out = _to_json(request, to_tree)
-    return bool(left_out) or redact_value(shown) != shown
+    redacted = redact_value(shown)
+    return redacted, not left_out and redacted == shown
 
 
 def _to_json(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], list[str]]:

@@ -6,7 +6,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from gateway.audit.record import Refusal, is_redacted, to_record, to_refusal_record
+from gateway.audit.record import Refusal, redact_request, to_record, to_refusal_record
 from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.ledger import CallRecord
@@ -14,7 +14,7 @@ from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
 
     from google.protobuf.message import Message
@@ -86,14 +86,23 @@ class Reporter:
             await self._writer.write(facts, call.deadline)
         if self._ledger is None:
             return None
-        is_plain = not facts["is_masked"] and (
-            decision.request is call.request or not is_redacted(decision.request, self._to_tree)
-        )
-        record = CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_plain=is_plain)
+        record = self._to_call_record(facts, decision)
         if decision.is_allowed:
             return record
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
+
+    def _to_call_record(self, facts: Mapping[str, Any], decision: Decision) -> CallRecord:
+        if decision.request is decision.input.request:
+            is_plain = not facts["is_masked"]
+            return CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_plain=is_plain)
+        forwarded, is_whole = redact_request(decision.request, self._to_tree)
+        return CallRecord(
+            facts=facts,
+            is_evaluated=decision.is_evaluated,
+            is_plain=is_whole and not facts["is_masked"],
+            forwarded=forwarded,
+        )
 
     def recording(self, call: Call, record: CallRecord | None) -> ReadRecording:
         """Return a context manager that records a read when it has ended."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.ledger.columns import CallRow, CallUpdate, EventRow
@@ -78,7 +79,12 @@ def make_first_event(record: Mapping[str, Any]) -> EventRow:
 
 
 def _time_us(event: Mapping[str, Any]) -> int:
-    return to_us(datetime.fromisoformat(event["time"]))
+    return _parse_time(event["time"])
+
+
+@lru_cache(maxsize=64)
+def _parse_time(text: str) -> int:
+    return to_us(datetime.fromisoformat(text))
 
 
 def read_event(body: str) -> EventRow:

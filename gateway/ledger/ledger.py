@@ -61,12 +61,15 @@ class CallRecord:
     Attributes:
         facts: the record as a JSON object.
         is_evaluated: whether policies decided on the call.
+        forwarded: the redacted JSON form of the request that is forwarded, if mutations have changed the
+            request.
         is_plain: whether redaction has removed nothing from the request that is forwarded.
     """
 
     facts: Mapping[str, Any]
     is_evaluated: bool = True
     is_plain: bool = False
+    forwarded: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -305,7 +308,7 @@ def _complete(record: CallRecord, request: Message | None, outcome: str, code: C
     facts = dict(record.facts)
     if not record.is_evaluated:
         facts["decision"] = "none"
-    facts["target"] = {} if request is None else find_target(request).to_json()
+    facts["target"] = {} if request is None else find_target(request, record.forwarded or facts["request"])
     facts["outcome"] = outcome
     facts["code"] = code.name if code is not None else None
     return facts

@@ -1,4 +1,7 @@
-"""The resource that a request is about: its folder, name, labels and ID."""
+"""The resource that a request is about: its folder, name, labels and ID.
+
+The facts are read from the redacted JSON form of the request, so they contain no secret.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway.redaction import redact_text
 from gateway.schema import is_map
 
 if TYPE_CHECKING:
@@ -18,76 +20,47 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _OTHER_IDS = frozenset({"folder_id", "operation_id", "cloud_id"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The resource that a request is about. Texts are redacted.
-
-    Attributes:
-        folder_id: the ID of the folder; None if the request names no folder.
-        name: the name of the resource; None if the request has no name.
-        labels: the labels of the resource.
-        resource_id: the ID of the resource; None if the request names no existing resource.
-        operation_id: the ID of an operation that the request names; None if the request names no operation.
-    """
-
-    folder_id: str | None
-    name: str | None
-    labels: Mapping[str, str]
-    resource_id: str | None
-    operation_id: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the known facts as a JSON object."""
-        shown = {
-            "folder_id": self.folder_id,
-            "name": self.name,
-            "labels": self.labels,
-            "resource_id": self.resource_id,
-            "operation_id": self.operation_id,
-        }
-        return {key: value for key, value in shown.items() if value}
+_SINGLE = ("folder_id", "name", "operation_id")
 
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    folder: str | None
-    name: str | None
+    """The JSON names of the fields of a request type, each with the name of the fact that it gives."""
+
+    texts: tuple[tuple[str, str], ...]
     labels: str | None
-    resource: str | None
-    operation: str | None
 
 
-def find_target(request: Message) -> Target:
-    """Return the resource that a request is about."""
+def find_target(request: Message, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about the resource that a request is about.
+
+    The keys are `folder_id`, `name`, `labels`, `resource_id` and `operation_id`. Unknown facts are left out.
+
+    Args:
+        request: the request, whose type says which fields it has.
+        shown: the redacted JSON form of the request.
+    """
     fields = _find_fields(request.DESCRIPTOR)
-    labels: Mapping[str, str] = getattr(request, fields.labels) if fields.labels else {}
-    return Target(
-        folder_id=_read(request, fields.folder),
-        name=_read(request, fields.name),
-        labels={redact_text(key): redact_text(labels[key]) for key in sorted(labels)} if labels else {},
-        resource_id=_read(request, fields.resource),
-        operation_id=_read(request, fields.operation),
-    )
-
-
-def _read(request: Message, field: str | None) -> str | None:
-    value: str = getattr(request, field) if field else ""
-    return redact_text(value) or None
+    target: dict[str, Any] = {}
+    for fact, name in fields.texts:
+        value = shown.get(name)
+        if value:
+            target[fact] = value
+    if fields.labels and shown.get(fields.labels):
+        target["labels"] = shown[fields.labels]
+    return target
 
 
 @lru_cache(maxsize=256)
 def _find_fields(descriptor: Descriptor) -> _Fields:
-    texts = [one.name for one in descriptor.fields if _is_text(one)]
+    texts = {one.name: one.json_name for one in descriptor.fields if _is_text(one)}
     ids = [name for name in texts if name.endswith("_id") and name not in _OTHER_IDS]
+    facts = [(name, texts[name]) for name in _SINGLE if name in texts]
+    facts += [("resource_id", texts[ids[0]])] if len(ids) == 1 else []
     labels = descriptor.fields_by_name.get("labels")
     return _Fields(
-        folder="folder_id" if "folder_id" in texts else None,
-        name="name" if "name" in texts else None,
-        labels="labels" if labels is not None and _is_text_map(labels) else None,
-        resource=ids[0] if len(ids) == 1 else None,
-        operation="operation_id" if "operation_id" in texts else None,
+        texts=tuple(facts),
+        labels=labels.json_name if labels is not None and _is_text_map(labels) else None,
     )
 
 
