@@ -111,7 +111,8 @@ def read_record(value: Mapping[str, Any], schema: Schema) -> Recorded:
     return Recorded(
         id=record.id,
         input=policy_input,
-        outcome=record.decision,
+        # Without a binding for the method, the ledger records the decision `none`, and the call was allowed.
+        outcome="allow" if record.decision == "none" else record.decision,
         broken=frozenset(f"{one.action} {one.policy}/{one.rule}" for one in record.violations),
         fields={one.field: one.after for one in record.mutations if one.made},
         is_altered=bool(record.left_out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
-from gateway.ledger.events import from_us, to_text, to_us
+from gateway.ledger.events import DECISION, from_us, to_text, to_us
 from gateway.ledger.reader import fetch
 from gateway.ledger.tables import calls, events
 
@@ -121,6 +121,13 @@ def to_shown(row: dict[str, Any]) -> dict[str, Any]:
         shown["operation_done"] = bool(shown["operation_done"])
     order = ("id", "call_id", "time", *SHOWN[3:])
     return {name: shown[name] for name in order}
+
+
+async def list_decisions(reader: LedgerReader) -> list[str]:
+    """Return the first events of all calls on which policies decided, oldest first, as JSON texts."""
+    query = select(events.c.body).join(calls, calls.c.seq == events.c.seq)
+    rows = await fetch(reader, query.where(events.c.kind == DECISION).order_by(events.c.seq))
+    return [body for (body,) in rows]
 
 
 async def find_calls(reader: LedgerReader, key: str) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.audit.options import config_option, ledger_option, open_configuration, read_ledger
 from gateway.cli.command_line import WrongUsageError
+from gateway.cli.ledger_access import config_option, ledger_option, open_configuration, read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

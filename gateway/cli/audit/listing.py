@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.audit.options import (
+from gateway.cli.command_line import FOUND_FAULTS, WrongUsageError, json_option
+from gateway.cli.ledger_access import (
     MOMENT,
     config_option,
     ledger_option,
@@ -17,7 +18,6 @@ from gateway.cli.audit.options import (
     print_line,
     read_ledger,
 )
-from gateway.cli.command_line import FOUND_FAULTS, WrongUsageError, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from gateway.cli.audit.options import config_option, ledger_option, open_configuration, read_ledger
 from gateway.cli.command_line import FOUND_FAULTS, WrongUsageError
+from gateway.cli.ledger_access import config_option, ledger_option, open_configuration, read_ledger
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -87,13 +87,13 @@ def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
 
 
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
-    from gateway.config.sections import Ledger
+    from gateway.config.sections import LedgerSection
     from gateway.ledger.batch import EntryError, StoreError
     from gateway.ledger.manual_settlement import SettlementError, settle_now
     from gateway.ledger.service import open_store
     from gateway.ledger.work import Work
 
-    section = config.ledger if config else Ledger(url=address)
+    section = config.ledger if config else LedgerSection(url=address)
 
     async def run() -> bool:
         store = open_store(section)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.audit.options import (
+from gateway.cli.command_line import FILE, FOUND_FAULTS, WrongUsageError, json_option
+from gateway.cli.ledger_access import (
     config_option,
     ledger_option,
     open_configuration,
     print_line,
     read_ledger,
 )
-from gateway.cli.command_line import FILE, FOUND_FAULTS, WrongUsageError, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,25 +25,28 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("records", type=click.File(encoding="utf-8", errors="replace"))
+@click.argument("records", required=False, type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--ledger", "url", help="URL of a ledger to read instead of RECORDS.")
 @bundle_option
 @config_option
 @json_option
 @click.option(
     "--examples", type=click.IntRange(0), default=10, show_default=True, help="How many changes to show."
 )
-def replay(records: Any, path: Path | None, file: Path | None, examples: int, *, is_json: bool) -> None:
+def replay(
+    records: Any, url: str | None, path: Path | None, file: Path | None, examples: int, *, is_json: bool
+) -> None:
     """Evaluate recorded decisions with another bundle.
 
-    RECORDS is a decision log (JSON lines), or - for standard input. Ends with 1 when a decision would
-    change, or could not be evaluated.
+    RECORDS is a decision log (JSON lines), or - for standard input. Without RECORDS, the decisions are read
+    from the ledger. Ends with 1 when a decision would change, or could not be evaluated.
     """
     from dataclasses import asdict
 
     from gateway.policy_tools import replay
 
     bundle, schema = open_bundle(path, file)
-    result = replay(records, bundle, schema)
+    result = replay(records or _read_decisions(url, file), bundle, schema)
     if is_json:
         print_json({"bundle": bundle.hash, "changed": len(result.changes), **asdict(result)})
     else:
@@ -53,6 +56,15 @@ def replay(records: Any, path: Path | None, file: Path | None, examples: int, *,
         sys.exit(WRONG_CONFIGURATION)
     if result.changes or result.unreadable:
         sys.exit(FOUND_FAULTS)
+
+
+def _read_decisions(url: str | None, file: Path | None) -> list[str]:
+    """Return the records of all decisions in a ledger."""
+    from gateway.cli.ledger_access import open_configuration, read_ledger
+    from gateway.ledger.queries import list_decisions
+
+    address, _ = open_configuration(url, file)
+    return read_ledger(address, list_decisions)
 
 
 def _show_replay(result: Replay, examples: int) -> None:

@@ -1,4 +1,4 @@
-"""The options that the audit commands share."""
+"""The access of commands to the ledger: options, parameter types, and reading."""
 
 from __future__ import annotations
 
