@@ -159,9 +159,13 @@ class LedgerWriter:
     async def close(self, before_close: Callable[[], Awaitable[None]] | None = None) -> None:
         """Commit the waiting entries, and close the database. Entries not committed in CLOSE_S are lost.
 
+        A second call does nothing.
+
         Args:
             before_close: a function that is called after the last commit.
         """
+        if self._is_closing:
+            return
         self._is_closing = True
         self._wake.set()
         self._flush.set()
