@@ -73,9 +73,21 @@ class Leases:
             StoreError: the database cannot be used.
         """
         sql = _TAKE_OVER.replace("{now}", self._store.now_us)
-        async with self._store.transaction() as session:
-            rows = await session.fetch(sql, self.replica, call)
+        try:
+            async with self._store.transaction() as session:
+                rows = await session.fetch(sql, self.replica, call)
+        except asyncio.CancelledError:  # the transaction may have been committed, but nobody handles the call
+            await asyncio.shield(self._give_up(call))
+            raise
         return rows[0][0] if rows else None
+
+    async def _give_up(self, call: str) -> None:
+        sql = "UPDATE ledger_calls SET owner = NULL WHERE id = ? AND owner = ?"
+        try:
+            async with self._store.transaction() as session:
+                await session.fetch(sql, call, self.replica)
+        except StoreError as error:
+            _log.warning("call not given up", extra={"call": call, "reason": error.reason})
 
     async def acquire_own(self) -> None:
         """Show the other replicas that this replica is live.

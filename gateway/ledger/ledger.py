@@ -7,7 +7,7 @@ import hashlib
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError
@@ -38,7 +38,7 @@ from gateway.redaction import redact_text
 from gateway.telemetry import to_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from google.protobuf.message import Message
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from gateway.ledger.idempotency import EarlierCall
     from gateway.ledger.leases import Leases
     from gateway.ledger.writer import LedgerWriter
+
+_Result = TypeVar("_Result")
 
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
@@ -74,8 +76,15 @@ class CallRecord:
 
 @dataclass(slots=True)
 class _ActiveKey:
-    """A key whose call this process carries out. The future ends with the call."""
+    """A key whose call this process carries out.
 
+    Attributes:
+        call: the ID of the call to whose outcome `ended` is set.
+        request: the SHA-256 of the method and the request.
+        ended: the future that ends with the call.
+    """
+
+    call: str
     request: str
     ended: asyncio.Future[Reply | None]
 
@@ -154,14 +163,15 @@ class Ledger:
                 return await self._begin_with_key(call, facts, key, digest)
             if active.request != digest:
                 raise self._refuse(facts, key_reused())
-            reply = await _wait_for(active, call.deadline)
+            reply = await self._wait(facts, _wait_for(active, call.deadline))
             if reply is not None:
-                return self._repeat(facts, "", reply)
+                return self._repeat(facts, active.call, reply)
 
     async def _begin_with_key(
         self, call: Call, facts: dict[str, Any], key: str, digest: str
     ) -> Intent | Reply:
-        active = self._active[key] = _ActiveKey(digest, asyncio.get_running_loop().create_future())
+        ended = asyncio.get_running_loop().create_future()
+        active = self._active[key] = _ActiveKey(facts["id"], digest, ended)
         found: Intent | Reply | None = None
         try:
             found = await self._claim(call, facts, key, digest)
@@ -178,18 +188,21 @@ class Ledger:
             claim = KeyClaim(key, facts["id"], digest, time_us + self._retention_us, time_us)
             if await self._write(call, facts, claim):
                 return self._intent(call, facts["id"], key, active)
-            earlier = await self._find_earlier(key)
+            earlier = await self._wait(facts, find_earlier_call(self._store, key))
             if earlier is None:  # the key has become free
                 continue
+            active.call = earlier.id
             if earlier.request != digest:
                 raise self._refuse(facts, key_reused())
             if earlier.is_settled:
                 return self._repeat_earlier(call, facts, earlier)
-            if not earlier.is_under_way and await self._take_over(earlier.id):
-                return self._settling_intent(call, facts, earlier.id, key, active)
+            if not earlier.is_under_way:
+                epoch = await self._wait(facts, self._leases.take_over(earlier.id))
+                if epoch is not None:
+                    return self._settling_intent(call, facts, earlier.id, key, active)
             if asyncio.get_running_loop().time() + wait_s >= call.deadline:
                 raise self._refuse(facts, still_under_way())
-            await asyncio.sleep(wait_s)
+            await self._wait(facts, asyncio.sleep(wait_s))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     async def _write(self, call: Call, facts: dict[str, Any], claim: KeyClaim | None = None) -> bool:
@@ -197,17 +210,17 @@ class Ledger:
         entry = Entry(event=make_first_event(facts), row=row, claim=claim)
         return await self._writer.write(entry, call.deadline)
 
-    async def _find_earlier(self, key: str) -> EarlierCall | None:
+    async def _wait(self, facts: dict[str, Any], waiting: Coroutine[Any, Any, _Result]) -> _Result:
+        """Wait for something other than a commit. If this fails, the call is recorded as refused."""
         try:
-            return await find_earlier_call(self._store, key)
+            return await waiting
         except StoreError as error:
-            raise ledger_unavailable() from error
-
-    async def _take_over(self, call: str) -> bool:
-        try:
-            return await self._leases.take_over(call) is not None
-        except StoreError as error:
-            raise ledger_unavailable() from error
+            raise self._refuse(facts, ledger_unavailable()) from error
+        except TimeoutError as error:
+            raise self._refuse(facts, still_under_way()) from error
+        except asyncio.CancelledError:  # the caller has left
+            self._add_ended(facts, "refused", Code.CANCELLED)
+            raise
 
     def _intent(self, call: Call, call_id: str, key: str = "", active: _ActiveKey | None = None) -> Intent:
         def end(reply: Reply | None, _error: BaseException | None) -> None:
@@ -275,7 +288,11 @@ class Ledger:
     def _add_ended(self, facts: Mapping[str, Any], outcome: str, code: Code, **further: Any) -> None:
         ended = {**facts, "outcome": outcome, "code": code.name, **further}
         ended.pop("intent", None)
-        self._writer.add(Entry(event=make_first_event(ended), row=to_call_row(ended)))
+        entry = Entry(event=make_first_event(ended), row=to_call_row(ended))
+        if outcome == "refused":
+            self._writer.offer_quietly(entry)
+        else:
+            self._writer.add(entry)
 
     def _release(self, key: str, active: _ActiveKey, reply: Reply | None) -> None:
         if self._active.get(key) is active:
@@ -296,11 +313,8 @@ class Ledger:
 
 
 async def _wait_for(active: _ActiveKey, deadline: float) -> Reply | None:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await asyncio.shield(active.ended)
-    except TimeoutError as error:
-        raise still_under_way() from error
+    async with asyncio.timeout_at(deadline):
+        return await asyncio.shield(active.ended)
 
 
 def _complete(record: CallRecord, request: Message | None, outcome: str, code: Code | None) -> dict[str, Any]:
