@@ -198,6 +198,8 @@ class Gateway:
         await self._drain()
         if self._concurrency.forwarding:
             await asyncio.wait(self._concurrency.forwarding)
+        if self._ledger is not None:
+            await self._ledger.stop_tasks()
         await self._channels.close()
         if self._ledger is not None:
             await self._ledger.stop()

@@ -57,7 +57,7 @@ async def test_a_create_has_an_intent_and_an_outcome(kept: Running, path: Path) 
     assert (decision["kind"], decision["outcome"], decision["code"]) == ("decision", "pending", None)
     assert (decision["decision"], decision["call_id"]) == ("allow", "mine")
     assert decision["target"]["name"] == "ubuntu-24-04"
-    assert decision["intent"]["request_sha256"]
+    assert decision["request_sha256"]
     assert (outcome["kind"], outcome["id"], outcome["code"]) == ("outcome", decision["id"], "OK")
     assert outcome["operation"]["id"] == operation["id"]
     ((folder, name, caller, decided, operation_id, done, image, owner, trace),) = rows(

@@ -29,7 +29,8 @@ _ACQUIRE = (
     "WHERE ledger_leases.owner = excluded.owner OR ledger_leases.until_us < {now} RETURNING epoch"
 )
 _TAKE_OVER = (
-    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1 WHERE id = ? AND outcome IN ('pending', 'unknown') "
+    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE id = ? "
+    "AND outcome IN ('pending', 'unknown') "
     f"AND (owner IS NULL OR NOT {IS_LIVE.format(owner='ledger_calls.owner')}) RETURNING epoch"
 )
 

@@ -259,12 +259,11 @@ class Ledger:
         return self._follows_all or _HARMLESS_METADATA.issuperset(call.metadata)
 
     def _describe_intent(self, call: Call, record: CallRecord, request: Message) -> dict[str, Any]:
-        data = request.SerializeToString(deterministic=True)
-        intent: dict[str, Any] = {"request_sha256": hashlib.sha256(data).hexdigest(), **to_headers(call.span)}
+        intent: dict[str, Any] = to_headers(call.span)
         if self.can_follow(call):
             intent["is_followed"] = True
             if record.is_plain and redact_text(call.idempotency_key) == call.idempotency_key:
-                intent["request"] = b64encode(data).decode()
+                intent["request"] = b64encode(request.SerializeToString(deterministic=True)).decode()
         return intent
 
     def _repeat_earlier(self, call: Call, facts: dict[str, Any], earlier: EarlierCall) -> Reply:
@@ -323,6 +322,9 @@ def _complete(record: CallRecord, request: Message | None, outcome: str, code: C
     if not record.is_evaluated:
         facts["decision"] = "none"
     facts["target"] = {} if request is None else find_target(request, record.forwarded or facts["request"])
+    if request is not None:
+        data = request.SerializeToString(deterministic=True)
+        facts["request_sha256"] = hashlib.sha256(data).hexdigest()
     facts["outcome"] = outcome
     facts["code"] = code.name if code is not None else None
     return facts

@@ -90,12 +90,17 @@ class LedgerService:
         """Run a background task until the ledger stops."""
         self._tasks.append(asyncio.create_task(coroutine))
 
+    async def stop_tasks(self) -> None:
+        """Stop the background tasks. They must stop before the channels to the upstreams are closed."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def stop(self) -> None:
         """Stop the background tasks, commit the waiting events, and close the database."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self.stop_tasks()
         await self.writer.close(before_close=self._finish)
 
     async def _finish(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
 _CLAIM = (
-    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1 WHERE seq IN (SELECT c.seq FROM ledger_calls c "
+    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN (SELECT c.seq FROM ledger_calls c "
     "WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND {kind} AND (c.owner IS NULL OR NOT "
     + IS_LIVE.format(owner="c.owner")
     + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
@@ -28,6 +28,9 @@ _KINDS = ("c.outcome IN ('pending', 'unknown')", "c.outcome = 'ok'")
 _READ = (
     f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
     "WHERE c.owner = ? AND c.id IN ({ids})"
+)
+_RELEASE_ABANDONED = (
+    "UPDATE ledger_calls SET owner = NULL WHERE owner = ? AND due_us < {now} - ? RETURNING id"
 )
 _RELEASE = (
     "UPDATE ledger_calls SET owner = NULL, tries = tries + 1, due_us = {now} + ? WHERE id = ? AND epoch = ?"
@@ -122,6 +125,18 @@ class Work:
         async with self._store.transaction() as session:
             for call, after_s in calls:
                 await session.fetch(sql, int(after_s * 1e6), call.id, call.epoch)
+
+    async def release_abandoned(self, after_s: float) -> int:
+        """Give up the calls that this replica has held for too long, and return their number.
+
+        Such a call was left by a caller or a task between its claim and the work on it.
+
+        Args:
+            after_s: a time that is longer than any work on a call, in seconds.
+        """
+        sql = _RELEASE_ABANDONED.replace("{now}", self._store.now_us)
+        async with self._store.transaction() as session:
+            return len(await session.fetch(sql, self._replica, int(after_s * 1e6)))
 
     async def find_running(self, operation_id: str) -> list[OpenCall]:
         """Return the calls whose operation has this ID and has not ended, as far as the ledger knows."""

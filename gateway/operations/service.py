@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gateway.telemetry import Telemetry
 
 
+_MARGIN_S = 60.0
+
+
 class OperationsService:
     """Settles changes and follows operations.
 
@@ -48,7 +51,15 @@ class OperationsService:
             calls, ledger.writer, telemetry.metrics, telemetry.tracing, config.ledger.resend_within
         )
         follower = Follower(calls, ledger.writer, telemetry.metrics, telemetry.tracing)
-        self._worker = Worker(work, ledger.writer, settler, follower, telemetry.metrics, ledger.requests_path)
+        self._worker = Worker(
+            work,
+            ledger.writer,
+            settler,
+            follower,
+            telemetry.metrics,
+            longest_s=2 * config.limits.deadline_s + _MARGIN_S,
+            requests=ledger.requests_path,
+        )
         self.observer = Observer(work, ledger.writer, settler, follower)
         self._ledger = ledger
 

@@ -41,6 +41,7 @@ class Worker:
         settler: Settler,
         follower: Follower,
         metrics: Metrics,
+        longest_s: float,
         requests: Path | None = None,
     ) -> None:
         """Initialize the worker.
@@ -51,6 +52,7 @@ class Worker:
             settler: the settler of changes.
             follower: the follower of operations.
             metrics: the metrics that show the numbers of open calls.
+            longest_s: a time that is longer than any work on a call, in seconds.
             requests: the SQLite file beside which operators put requests; None if the ledger is no file.
         """
         self._work = work
@@ -58,6 +60,7 @@ class Worker:
         self._settler = settler
         self._follower = follower
         self._metrics = metrics
+        self._longest_s = longest_s
         self._requests = requests
         self._released: list[tuple[OpenCall, float]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +79,7 @@ class Worker:
                         await self._settle_by_operators()
                         if loop.time() >= count_at:
                             count_at = loop.time() + COUNT_S
-                            self._metrics.show_open_calls(*await self._work.count_open())
+                            await self._look_after_all()
                     except StoreError as error:
                         _log.debug("open calls cannot be read", extra={"reason": error.reason})
                 await self._pause(is_busy=is_busy)
@@ -85,6 +88,13 @@ class Worker:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+
+    async def _look_after_all(self) -> None:
+        """Count the open calls for the metrics, and give up those that nobody works on any more."""
+        abandoned = await self._work.release_abandoned(self._longest_s)
+        if abandoned:
+            _log.warning("calls were held without work on them", extra={"calls": abandoned})
+        self._metrics.show_open_calls(*await self._work.count_open())
 
     async def _pause(self, *, is_busy: bool) -> None:
         """Wait until the next look. If more calls are due, wait only until half of the work is done."""

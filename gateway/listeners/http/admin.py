@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.listeners.http.responses import json_response, set_common_headers, tree_response
 from gateway.listeners.metadata import new_identifiers
+from gateway.telemetry import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,8 @@ class AdminListener:
         """Initialize the listener.
 
         Args:
-            health: the health that /readyz shows. With `?verbose`, /readyz also shows all conditions.
+            health: the health that /readyz shows. /readyz shows the conditions that have a problem. With
+                `?verbose`, it shows all conditions.
             metrics: the metrics that /metrics shows.
             active: the holder of the active snapshot. /openapi.json shows the OpenAPI document of the active
                 snapshot.
@@ -62,8 +64,10 @@ class AdminListener:
     def _show_readiness(self, query: str) -> web.Response:
         is_ready = self._health.is_ready
         shown: dict[str, Any] = {"status": "ready" if is_ready else "not ready", **self._health.facts}
-        if query.partition("=")[0] == "verbose":
-            shown["conditions"] = [one.to_json() for one in self._health.conditions]
+        is_verbose = query.partition("=")[0] == "verbose"
+        conditions = [one for one in self._health.conditions if is_verbose or one.status is not Status.OK]
+        if conditions or is_verbose:
+            shown["conditions"] = [one.to_json() for one in conditions]
         return tree_response(shown, 200 if is_ready else 503)
 
     def _expose(self, _query: str) -> web.Response:
