@@ -14,6 +14,7 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home gateway \
+ && install --directory --owner=gateway --group=gateway --mode=0750 /var/lib/baremetal-gateway \
  && pip uninstall --yes --quiet setuptools wheel pip
 COPY --from=build /opt/gateway /opt/gateway
 COPY policies/ /etc/baremetal-gateway/policies/
@@ -21,6 +22,8 @@ COPY deploy/gateway.yaml /etc/baremetal-gateway/gateway.yaml
 WORKDIR /etc/baremetal-gateway
 ENV PATH=/opt/gateway/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001
+# The ledger. Keep this volume when the container is replaced.
+VOLUME /var/lib/baremetal-gateway
 EXPOSE 8080 8081 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD \
   ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9090/readyz', timeout=2)"]
