@@ -177,7 +177,13 @@ class ReadRecording:
         self._record = record
 
     def __enter__(self) -> None:
-        """Start the read."""
+        """Start the read.
+
+        Raises:
+            GatewayError: the record of the read could not be kept, so the read must not be forwarded.
+        """
+        if self._ledger is not None and self._record is not None:
+            self._ledger.admit_read()
 
     def __exit__(
         self,
@@ -213,7 +219,7 @@ class ReadRecording:
     def _end(self, code: Code) -> None:
         if self._ledger is not None and self._record is not None:
             outcome = "ok" if code is Code.OK else "error"
-            self._ledger.record_end(self._record, self._call.request, outcome, code)
+            self._ledger.record_end(self._record, self._call.request, outcome, code, is_admitted=True)
 
 
 def report_abandoned(call: Call, task: asyncio.Task[Any]) -> None:

@@ -119,8 +119,22 @@ class Ledger:
         self._active: dict[str, _ActiveKey] = {}
         writer.on_refused = self._correct
 
+    def admit_read(self) -> None:
+        """Check that the record of a read can be kept, before the read is forwarded.
+
+        Raises:
+            GatewayError: UNAVAILABLE if too many records wait, and the configuration refuses the call then.
+        """
+        self._writer.admit()
+
     def record_end(
-        self, record: CallRecord, request: Message | None, outcome: str, code: Code, **further: Any
+        self,
+        record: CallRecord,
+        request: Message | None,
+        outcome: str,
+        code: Code,
+        *,
+        is_admitted: bool = False,
     ) -> None:
         """Record a call that has ended, or that is not forwarded. This method does not wait.
 
@@ -129,13 +143,14 @@ class Ledger:
             request: the request; None if it was not read.
             outcome: the outcome of the call.
             code: the status code of the response.
-            further: further keys of the event.
+            is_admitted: whether the call is a read for which admit_read() was called.
 
         Raises:
             GatewayError: UNAVAILABLE if too many records wait, and the configuration refuses the call then.
         """
-        facts = _complete(record, request, outcome, code) | further
-        self._writer.offer(Entry(event=make_first_event(facts), row=to_call_row(facts)))
+        facts = _complete(record, request, outcome, code)
+        entry = Entry(event=make_first_event(facts), row=to_call_row(facts))
+        self._writer.offer(entry, is_admitted=is_admitted)
 
     async def begin(self, call: Call, record: CallRecord, request: Message) -> Intent | Reply:
         """Commit the intent of a change. The change may be forwarded when this method has returned an intent.

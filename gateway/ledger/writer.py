@@ -136,18 +136,31 @@ class LedgerWriter:
         entry.is_kept = True
         self._put(entry)
 
-    def offer(self, entry: Entry) -> None:
-        """Commit an entry that may be dropped. The method does not wait for the commit.
+    def admit(self) -> None:
+        """Check that a call may be forwarded whose entry is offered when it has ended.
 
         Raises:
             GatewayError: UNAVAILABLE if too many entries wait, and the configuration refuses the call then.
         """
-        if len(self._queue) < self._capacity:
+        if self._refuses and len(self._queue) >= self._capacity:
+            self._metrics.record_lost_events(1)
+            raise ledger_unavailable()
+
+    def offer(self, entry: Entry, *, is_admitted: bool = False) -> None:
+        """Commit an entry that may be dropped. The method does not wait for the commit.
+
+        Args:
+            entry: the entry.
+            is_admitted: whether admit() was called for the call, which has now ended.
+
+        Raises:
+            GatewayError: UNAVAILABLE if too many entries wait, and the configuration refuses the call then.
+        """
+        if is_admitted and self._refuses:  # at most as many as there are concurrent calls
             self._put(entry)
             return
-        self._metrics.record_lost_events(1)
-        if self._refuses:
-            raise ledger_unavailable()
+        self.admit()
+        self.offer_quietly(entry)
 
     def offer_quietly(self, entry: Entry) -> None:
         """Commit an entry, or drop it and count it if too many entries wait."""

@@ -11,6 +11,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from gateway.audit.record import Refusal
 from gateway.call import Call, Caller, choose_idempotency_key
+from gateway.errors import GatewayError
 from gateway.listeners.metadata import request_id
 from gateway.telemetry import trace_id_of
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.errors import GatewayError
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
@@ -104,10 +104,14 @@ class Exchange:
             idempotency_key=choose_idempotency_key(method, metadata),
         )
 
-    def record_refusal(self, error: GatewayError) -> None:
-        """Record the refused call if its request was not read. Calls of unknown methods are not recorded."""
+    def record_refusal(self, error: GatewayError) -> GatewayError:
+        """Record the refused call if its request was not read. Calls of unknown methods are not recorded.
+
+        Return the error for the response. It is another one if the record cannot be kept, and the
+        configuration refuses the call then.
+        """
         if self._is_read or self.method is None:
-            return
+            return error
         refusal = Refusal(
             call_id=self.id,
             trace_id=self.trace_id,
@@ -115,7 +119,11 @@ class Exchange:
             caller=self.caller,
             error=error,
         )
-        self.snapshot.reporter.report_refusal(refusal)
+        try:
+            self.snapshot.reporter.report_refusal(refusal)
+        except GatewayError as unavailable:
+            return unavailable
+        return error
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers, or the gRPC metadata, that every response has."""

@@ -59,8 +59,7 @@ class RestListener:
             response = await self._respond(request, exchange)
         except GatewayError as error:
             _name_method(request, exchange)
-            exchange.record_refusal(error)
-            response = _error_response(error, exchange)
+            response = _error_response(exchange.record_refusal(error), exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
             if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller has left
                 raise

@@ -169,9 +169,9 @@ class RpcListener(grpc.GenericRpcHandler):
             self._unread.send(rpc_context)
             code = Code.OK
         except GatewayError as error:
-            code = error.code
-            exchange.record_refusal(error)
-            await exchange.abort(error)
+            shown = exchange.record_refusal(error)
+            code = shown.code
+            await exchange.abort(shown)
         except GeneratorExit:
             raise
         except asyncio.CancelledError:
