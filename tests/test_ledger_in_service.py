@@ -62,8 +62,8 @@ async def test_a_create_has_an_intent_and_an_outcome(kept: Running, path: Path) 
     assert outcome["operation"]["id"] == operation["id"]
     ((folder, name, caller, decided, operation_id, done, image, owner, trace),) = rows(
         path,
-        "SELECT folder_id, name, caller, decision, operation_id, operation_done, resource_id, owner, trace_id"
-        " FROM ledger_calls",
+        "SELECT folder_id, name, caller, decision, operation_id, operation_done, resource_id, owner, "
+        "trace_id FROM ledger_calls",
     )
     assert (folder, name, decided, done, owner) == ("b1gexample", "ubuntu-24-04", "allow", 0, None)
     assert operation_id == operation["id"]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
 _CLAIM = (
-    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} "
-    "WHERE seq IN (SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND {kind} AND (c.owner IS NULL OR NOT "
+    "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN ("
+    "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND {kind} "
+    "AND (c.owner IS NULL OR NOT "
     + IS_LIVE.format(owner="c.owner")
     + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
 )
