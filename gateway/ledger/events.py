@@ -133,8 +133,8 @@ def to_call_row(record: Mapping[str, Any], *, owner: str | None = None, due_us: 
 
 
 def _clean(text: Any) -> Any:
-    """Return a text without NUL characters, which databases do not accept."""
-    return text.replace("\0", "�") if text else text
+    """Return a text without NUL characters and lone surrogates, which databases do not accept."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd") if text else text
 
 
 def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int | None = None) -> CallUpdate:
