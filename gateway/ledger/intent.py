@@ -9,7 +9,7 @@ from gateway.call import Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
 from gateway.ledger.events import ATTEMPT, OUTCOME, make_event, now, to_update, to_us
-from gateway.ledger.operation_facts import is_operation, read_operation
+from gateway.ledger.operation_facts import has_secret, is_operation, read_operation
 from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -111,13 +111,14 @@ def _describe(reply: Reply | ReplyStream | None) -> dict[str, Any]:
 def describe_reply(message: Message) -> dict[str, Any]:
     """Return the operation in a reply, and the serialized reply, if it may be kept.
 
-    A reply may hold secrets, such as a new key. So only operations are kept, and only if they are small.
+    A reply may hold secrets, such as a new key. So only operations are kept, and only if they are small and
+    redaction would remove nothing.
     """
     if not is_operation(message):
         return {}
     facts: dict[str, Any] = {"operation": read_operation(message).to_json()}
     data = message.SerializeToString()
-    if len(data) <= _MAX_REPLY:
+    if len(data) <= _MAX_REPLY and not has_secret(message):
         facts["reply"] = b64encode(data).decode()
     return facts
 

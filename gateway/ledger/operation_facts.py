@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
 from gateway.errors import Code
 from gateway.redaction import redact_text, redact_value
+from gateway.schema import is_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from google.protobuf.message import Message
 
 OPERATION = "yandex.cloud.operation.Operation"
 """The full name of the type of operations."""
@@ -95,6 +95,39 @@ def read_operation(operation: Any) -> OperationFacts:
     )
 
 
+def has_secret(message: Message) -> bool:
+    """Return whether redaction would remove a part of a message, or a part of it cannot be read."""
+    if message.DESCRIPTOR.full_name == "google.protobuf.Any":
+        inner = _unpack(message)
+        return bool(message.value) if inner is None else has_secret(inner)  # type: ignore[attr-defined]
+    return any(
+        _is_secret(field.name, one) for field, value in message.ListFields() for one in _values(field, value)
+    )
+
+
+def _values(field: FieldDescriptor, value: Any) -> Iterator[Any]:
+    """Yield the values of a field. The keys of a map are values too."""
+    if is_map(field):
+        for key, one in value.items():
+            yield from (key, {key: one} if isinstance(one, str) else one)
+    elif field.is_repeated:
+        yield from value
+    else:
+        yield value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    if isinstance(value, Message):
+        return has_secret(value)
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return bool(redact_value(value, name) != value)
+
+
+def _is_text(field: Any) -> bool:
+    return bool(field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated)
+
+
 def _code_name(number: int) -> str:
     return Code(number).name if number in Code.__members__.values() else Code.UNKNOWN.name
 
@@ -112,7 +145,7 @@ def _read_resource_id(metadata: Message | None) -> str | None:
     """Return the only ID in the metadata of an operation, such as `image_id`."""
     if metadata is None:
         return None
-    ids = [one.name for one in metadata.DESCRIPTOR.fields if one.name.endswith("_id")]
+    ids = [one.name for one in metadata.DESCRIPTOR.fields if one.name.endswith("_id") and _is_text(one)]
     return redact_text(getattr(metadata, ids[0])) or None if len(ids) == 1 else None
 
 
@@ -122,7 +155,7 @@ def _read_resource(response: Message | None) -> dict[str, str]:
     fields = response.DESCRIPTOR.fields_by_name
     shown = {}
     for name in ("id", "name", "status", "checksum"):
-        if name not in fields:
+        if name not in fields or fields[name].is_repeated:
             continue
         value = getattr(response, name)
         enum = fields[name].enum_type
