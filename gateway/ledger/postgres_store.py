@@ -191,6 +191,10 @@ class _Connection:
                 command_timeout=STATEMENT_S,
                 statement_cache_size=self._cache_size,
             )
+        except ValueError as error:  # its text may hold a part of the password
+            raise StoreFormatError(
+                "is malformed: check host and port; special characters of the password must be escaped"
+            ) from error
         except _FAILURES as error:
             raise StoreError(f"cannot connect: {describe_failure(error)}") from error
 

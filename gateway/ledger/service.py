@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import uuid4
 
 from gateway.faults import Fault, FaultsError, Position
@@ -136,6 +136,7 @@ def _load_signer(section: LedgerSection) -> Signer | None:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{unquote(parts.path)}"
+    """Return the hosts and the database of a URL, which may be malformed: a password may have `@` or `?`."""
+    scheme, _, rest = url.partition("://")
+    before, _, shown = rest.rpartition("@")
+    return f"{scheme}://" if "?" in before else f"{scheme}://{unquote(shown.partition('?')[0])}"
