@@ -23,6 +23,7 @@ from gateway.ledger.events import (
 )
 from tests.rounds import examples
 
+_FIRST, _LAST = (datetime(year, 1, 1) for year in (1970, 2200))  # noqa: DTZ001 - hypothesis wants it so
 RECORD: dict[str, Any] = {
     "kind": "decision",
     "id": "c",
@@ -39,7 +40,7 @@ RECORD: dict[str, Any] = {
 }
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))  # noqa: DTZ001 - hypothesis wants it so)
+@given(st.datetimes(_FIRST, _LAST))
 @examples(50, 5000)
 def test_times(naive: datetime) -> None:
     time = naive.replace(tzinfo=UTC)

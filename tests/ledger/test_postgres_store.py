@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.config.sections import LedgerSection
-from gateway.ledger.batch import EntryError, StoreError
+from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
 from gateway.ledger.postgres_store import PostgresStore, describe_failure, to_numbered
 from gateway.ledger.service import open_store
 from tests.ledger.making import Database, calls_of, claiming, first, later
@@ -142,6 +142,21 @@ async def test_a_database_that_cannot_be_reached(postgres: PostgresServer) -> No
     missing = open_store(LedgerSection(url=postgres.url("nowhere")))
     with pytest.raises(StoreError, match='database "nowhere" does not exist'):
         await missing.open()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@db:port/x",
+        "postgresql://a:1,b:2:3/x",
+        f"postgresql://{'x' * 70}/x",
+        "postgresql://[::1/x",
+    ],
+    ids=["port", "hosts", "label", "bracket"],
+)
+async def test_a_url_that_is_malformed(url: str) -> None:
+    with pytest.raises(StoreFormatError, match="is malformed"):
+        await open_store(LedgerSection(url=url)).open()
 
 
 async def test_a_role_that_may_not_create_tables(postgres_database: Database) -> None:

@@ -1,0 +1,210 @@
+"""The ledger on the path of a call, without listeners."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+
+from gateway.call import Reply
+from gateway.config.sections import Ledger as LedgerSection
+from gateway.errors import Code, GatewayError
+from gateway.ledger import Intent, Ledger
+from gateway.ledger.leases import Leases
+from gateway.ledger.service import LedgerService
+from gateway.schema import Schema
+from gateway.telemetry import Health, Metrics
+from tests.ledger.calls import OPERATION, make_call, make_record
+from tests.ledger.making import Database
+from tests.waiting import wait_for
+
+
+async def open_ledger(database: Database, **section: Any) -> LedgerService:
+    given = LedgerSection(url=database.url, **section)
+    service = LedgerService(given, Metrics(Resource.create()), Health())
+    await service.start()
+    database.stack.push_async_callback(service.stop)
+    return service
+
+
+@pytest.fixture
+async def service(database: Database) -> LedgerService:
+    return await open_ledger(database)
+
+
+def reply_of(schema: Schema, operation: str = "op-1") -> Reply:
+    return Reply(message=schema.message(OPERATION)(id=operation), metadata={})
+
+
+async def begin(ledger: Ledger, schema: Schema, key: str | None = "k", **given: Any) -> Intent | Reply:
+    call = make_call(schema, key=key, **{"name": "n"} | given)
+    return await ledger.begin(call, make_record(call), call.request)
+
+
+async def begin_intent(ledger: Ledger, schema: Schema, key: str | None = "k", **given: Any) -> Intent:
+    intent = await begin(ledger, schema, key, **given)
+    assert isinstance(intent, Intent)
+    return intent
+
+
+async def test_an_intent_is_committed_when_begin_returns(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    intent = await begin_intent(service.ledger, schema, None)
+    assert await database.calls("id, outcome, owner") == [(intent.id, "pending", service.leases.replica)]
+    assert intent.idempotency_key == "generated"
+    intent.end(reply_of(schema), None)
+    await service.stop()
+    assert await database.calls("outcome, owner, operation_id") == [("ok", None, "op-1")]
+
+
+async def test_only_harmless_requests_can_be_sent_again(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    await begin_intent(service.ledger, schema, None)
+    await begin_intent(service.ledger, schema, None, authorization="Bearer x")
+    first, second = [body for (body,) in await database.read("SELECT body FROM ledger_events ORDER BY seq")]
+    assert '"is_followed":true' in first
+    assert '"request":' in first
+    assert '"is_followed"' not in second
+    assert '"request":' not in second
+
+
+async def test_a_repetition_in_the_same_process(service: LedgerService, schema: Schema) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    waiting = asyncio.create_task(begin(service.ledger, schema))
+    await asyncio.sleep(0)
+    intent.end(reply_of(schema), None)
+    for found in (await waiting, await begin(service.ledger, schema)):
+        assert isinstance(found, Reply)
+        assert found.message == reply_of(schema).message
+
+
+async def test_another_request(service: LedgerService, schema: Schema) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    for _ in range(2):
+        with pytest.raises(GatewayError) as caught:
+            await begin(service.ledger, schema, name="other")
+        assert caught.value.reason == "IDEMPOTENCY_KEY_REUSED"
+        intent.end(reply_of(schema), None)
+
+
+async def test_a_reply_that_is_not_kept(service: LedgerService, schema: Schema) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    big = Reply(message=schema.message(OPERATION)(id="o", description="words " * 4000), metadata={})
+    intent.end(big, None)
+    with pytest.raises(GatewayError) as caught:
+        await begin(service.ledger, schema)
+    assert (caught.value.code, caught.value.reason) == (Code.ALREADY_EXISTS, "CHANGE_ALREADY_MADE")
+
+
+@pytest.mark.parametrize("may_have_acted", [False, True])
+async def test_after_an_error(
+    service: LedgerService, database: Database, schema: Schema, *, may_have_acted: bool
+) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    intent.end(None, GatewayError(Code.UNAVAILABLE, "", "down", may_have_acted=may_have_acted))
+    again = await begin_intent(service.ledger, schema)
+    assert (again.id == intent.id) is may_have_acted
+    assert again.kind == ("settlement" if may_have_acted else "outcome")
+    again.end(reply_of(schema), None)
+    found = await begin(service.ledger, schema)
+    assert isinstance(found, Reply)
+    await service.stop()
+    outcomes = [outcome for _, outcome in await database.calls()]
+    assert outcomes == (["ok"] * 3 if may_have_acted else ["error", "ok", "ok"])
+
+
+async def test_a_settlement_that_fails_again_stays_open(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    for _ in range(3):
+        intent = await begin_intent(service.ledger, schema)
+        intent.end(None, GatewayError(Code.UNAVAILABLE, "", "down", may_have_acted=True))
+    (await begin_intent(service.ledger, schema)).end(None, GatewayError(Code.NOT_FOUND, "", "no"))
+    await service.stop()
+    outcomes = [outcome for _, outcome in await database.calls()]
+    assert outcomes == ["error", "unknown", "unknown", "error"]
+    assert await database.read("SELECT * FROM ledger_keys") == []
+
+
+async def test_a_call_of_a_live_replica_is_waited_for(postgres_database: Database, schema: Schema) -> None:
+    service, other = await open_ledger(postgres_database), await open_ledger(postgres_database)
+    intent = await begin_intent(service.ledger, schema)
+    with pytest.raises(GatewayError) as caught:
+        await begin(other.ledger, schema, seconds=0.2)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+    waiting = asyncio.create_task(begin(other.ledger, schema))
+    await asyncio.sleep(0.02)
+    intent.end(reply_of(schema), None)
+    assert isinstance(await waiting, Reply)
+
+
+async def test_a_call_of_a_replica_that_has_ended_is_taken_over(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    if database.dialect == "sqlite":
+        await service.stop()
+    else:
+        await Leases(service.store, service.leases.replica, 1).release()  # as if its lease had expired
+    other = await open_ledger(database)
+    settling = await begin_intent(other.ledger, schema)
+    assert (settling.id, settling.kind) == (intent.id, "settlement")
+    settling.end(reply_of(schema), None)
+    await other.stop()
+    assert [outcome for _, outcome in await database.calls()] == ["ok", "ok"]
+
+
+async def test_a_caller_that_leaves_while_it_waits_is_recorded(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    waiting = asyncio.create_task(begin(service.ledger, schema))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    intent.end(reply_of(schema), None)
+    assert isinstance(await begin(service.ledger, schema), Reply)
+    await service.stop()
+    assert sorted(outcome for _, outcome in await database.calls()) == ["ok", "ok", "refused"]
+
+
+async def test_callers_that_leave_at_any_moment_block_no_key(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    for number in range(30):
+        task = asyncio.create_task(begin(service.ledger, schema, f"k{number}"))
+        await asyncio.sleep(number / 15_000)
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            intent = task.result()
+            assert isinstance(intent, Intent)
+            intent.end(None, GatewayError(Code.NOT_FOUND, "", "no"))
+        again = await begin_intent(service.ledger, schema, f"k{number}")
+        again.end(reply_of(schema), None)
+    await service.stop()
+    outcomes = [outcome for _, outcome in await database.calls()]
+    assert outcomes.count("ok") == 30
+    assert set(outcomes) <= {"ok", "refused", "error"}
+
+
+async def test_a_call_that_has_ended_is_recorded(
+    service: LedgerService, database: Database, schema: Schema
+) -> None:
+    call = make_call(schema, name="n", folder_id="f")
+    service.ledger.record_end(make_record(call), call.request, "denied", Code.PERMISSION_DENIED)
+    service.ledger.record_end(make_record(call, is_evaluated=False), None, "ok", Code.OK)
+
+    async def calls() -> list[tuple[Any, ...]]:
+        return await database.calls("outcome, code, name, folder_id, decision, owner, due_us")
+
+    await wait_for(lambda: not service.writer._queue)  # noqa: SLF001 - to see the commit without a stop
+    await service.stop()
+    assert await calls() == [
+        ("denied", "PERMISSION_DENIED", "n", "f", "allow", None, None),
+        ("ok", "OK", None, None, "none", None, None),
+    ]
