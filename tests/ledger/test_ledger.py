@@ -9,13 +9,13 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Reply
-from gateway.config.sections import Ledger as LedgerSection
+from gateway.config.sections import LedgerSection
 from gateway.errors import Code, GatewayError
 from gateway.ledger import Intent, Ledger
 from gateway.ledger.leases import Leases
 from gateway.ledger.service import LedgerService
 from gateway.schema import Schema
-from gateway.telemetry import Health, Metrics
+from gateway.telemetry import Health, Metrics, Tracing
 from tests.ledger.calls import OPERATION, make_call, make_record
 from tests.ledger.making import Database
 from tests.waiting import wait_for
@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 
 async def open_ledger(database: Database, **section: Any) -> LedgerService:
     given = LedgerSection(url=database.url, **section)
-    service = LedgerService(given, Metrics(Resource.create()), Health())
+    service = LedgerService(given, Metrics(Resource.create()), Health(), Tracing())
     await service.start()
     database.stack.push_async_callback(service.stop)
     return service

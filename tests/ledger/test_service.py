@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from gateway.config.sections import Ledger as LedgerSection
+from gateway.config.sections import LedgerSection
 from gateway.faults import FaultsError
 from gateway.ledger.postgres_store import PostgresStore
 from gateway.ledger.service import SQLITE_LEASE_S, LedgerService, open_store
 from gateway.ledger.sqlite_store import SqliteStore
-from gateway.telemetry import Health, Metrics, Status
+from gateway.telemetry import Health, Metrics, Status, Tracing
 from tests.ledger.making import Database
 
 
 def make_service(url: str, health: Health | None = None) -> LedgerService:
-    return LedgerService(LedgerSection(url=url), Metrics(Resource.create()), health or Health())
+    return LedgerService(LedgerSection(url=url), Metrics(Resource.create()), health or Health(), Tracing())
 
 
 @pytest.mark.parametrize(
