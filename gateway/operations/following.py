@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 FIRST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 30.0
 TOLERATED_S = 10.0
-"""The time in which an operation may not be found after its start, in seconds."""
+"""The time in which an operation may not be found after the first poll, in seconds."""
 
 _FACTOR = 1.5
 _JITTER = 0.2
 _MAX_REQUESTED_S = 300.0
 _POLL_INTERVAL = "x-operation-poll-interval"
-_FINAL = {Code.NOT_FOUND, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMENTED}
+_FINAL = {
+    Code.INVALID_ARGUMENT,
+    Code.NOT_FOUND,
+    Code.PERMISSION_DENIED,
+    Code.UNAUTHENTICATED,
+    Code.UNIMPLEMENTED,
+}
 
 
 class Follower:
@@ -53,8 +59,7 @@ class Follower:
         try:
             reply = await self._calls.poll(call, method)
         except GatewayError as error:
-            age_s = (to_us(now()) - call.time_us) / 1e6
-            if error.code is Code.NOT_FOUND and age_s < TOLERATED_S:
+            if error.code is Code.NOT_FOUND and call.tries * FIRST_INTERVAL_S < TOLERATED_S:
                 return FIRST_INTERVAL_S
             if error.code in _FINAL:
                 self._stop(call, error.code)
@@ -76,7 +81,8 @@ class Follower:
         """
         self._add(call, {"operation": facts.to_json()}, is_claimed=is_claimed)
         code = facts.code or Code.UNKNOWN.name
-        self._metrics.record_operation((to_us(now()) - call.time_us) / 1e6, call.method, code)
+        duration_s = max(0.0, (to_us(now()) - call.time_us) / 1e6)  # the clock may have been set back
+        self._metrics.record_operation(duration_s, call.method, code)
         attributes = {
             "rpc.method": call.method,
             "operation.id": facts.id,
