@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.errors import Code
 from gateway.ledger.batch import Entry
 from gateway.ledger.events import SETTLEMENT, make_event, to_update
 from gateway.redaction import redact_text
@@ -49,9 +50,11 @@ async def make_settlement(work: Work, key: str, outcome: str, reason: str, user:
         "reason": redact_text(reason)[:MAX_REASON],
         "user": user,
     }
+    if outcome == "ok":  # otherwise the code of the error that left the outcome open stays
+        facts["code"] = Code.OK.name
     return Entry(
         event=make_event(SETTLEMENT, call.id, facts),
-        row=to_update({"id": call.id, "outcome": outcome}),
+        row=to_update({"id": call.id, **facts}),
         frees_key=outcome == "error",
         fence=call.epoch,
         is_kept=True,
