@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from gateway.ledger.batch import Store
 
 _COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
+LONGEST_WAIT_S = 600.0
+"""The maximum time until a call is due, in seconds. A call that is due later was recorded by a clock that was
+wrong. Such a call is due at once."""
+
 _CLAIM = (
     "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN ("
-    "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND c.due_us <= {now} AND {kind} "
+    "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND {kind} "
+    f"AND (c.due_us <= {{now}} OR c.due_us > {{now}} + {int(LONGEST_WAIT_S * 1e6)}) "
     "AND (c.owner IS NULL OR NOT "
     + IS_LIVE.format(owner="c.owner")
     + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
