@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
-from gateway.ledger.events import ATTEMPT, OUTCOME, make_event, now, to_update, to_us
+from gateway.ledger.events import ATTEMPT, OUTCOME, SETTLEMENT, make_event, now, to_update, to_us
 from gateway.ledger.operation_facts import has_secret, is_operation, read_operation
 from gateway.redaction import redact_text
 
@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 
 FIRST_POLL_US = 1_000_000
 """The time between the start of an operation and its first poll, in microseconds."""
+
+CONSEQUENCES = frozenset({Code.ALREADY_EXISTS, Code.NOT_FOUND, Code.FAILED_PRECONDITION})
+"""The status codes that may be a consequence of the first request, if a change is sent again. For example, an
+image that the first request has deleted is not found. Usually the upstream knows the key and does not return
+such a code, but it may have forgotten the key."""
+UNRELATED = frozenset(
+    {
+        Code.UNAVAILABLE,
+        Code.RESOURCE_EXHAUSTED,
+        Code.ABORTED,
+        Code.UNAUTHENTICATED,
+        Code.PERMISSION_DENIED,
+    }
+)
+"""The status codes with which an upstream may refuse a change that is sent again, before it looks at the key.
+They say nothing about the first request."""
 
 _MAX_REPLY = 16 * 1024
 
@@ -78,7 +94,7 @@ class Intent:
             error: the error with which the call has failed.
         """
         facts, frees_key = (
-            (_describe_error(error), _is_refusal(error)) if error else (_describe(reply), False)
+            self._describe_error(error) if error else (_describe(reply), False)
         )
         if self._by:
             facts["by"] = self._by
@@ -88,6 +104,19 @@ class Intent:
         self._writer.add(Entry(event=event, row=to_update(shown, due_us=due_us), frees_key=frees_key))
         if self._on_end is not None:
             self._on_end(reply if isinstance(reply, Reply) else None, error)
+
+    def _describe_error(self, error: BaseException) -> tuple[dict[str, Any], bool]:
+        """Return the facts of an event about an error, and whether the upstream has refused the change.
+
+        The outcome stays pending if an effect is possible.
+        """
+        is_refusal = _is_refusal(error, is_repeat=self.kind == SETTLEMENT)
+        outcome = "error" if is_refusal else "pending"
+        if not isinstance(error, GatewayError):
+            unknown = {"code": Code.UNKNOWN.name, "message": type(error).__name__}
+            return {"outcome": outcome, **unknown}, is_refusal
+        shown = {"outcome": outcome, "code": error.code.name, "message": redact_text(error.message)}
+        return shown | ({"reason": error.reason} if error.reason else {}), is_refusal
 
     def _find_due(self, facts: dict[str, Any]) -> int | None:
         """Return the time at which the call needs further work; None if nothing is left to do."""
@@ -123,15 +152,13 @@ def describe_reply(message: Message) -> dict[str, Any]:
     return facts
 
 
-def _is_refusal(error: BaseException | None) -> bool:
-    """Return whether it is certain that the upstream has not carried out the call."""
-    return isinstance(error, GatewayError) and not error.may_have_acted
+def _is_refusal(error: BaseException, *, is_repeat: bool) -> bool:
+    """Return whether it is certain that the upstream has not carried out the change.
 
-
-def _describe_error(error: BaseException | None) -> dict[str, Any]:
-    """Return the facts of an event about an error. The outcome stays pending if an effect is possible."""
-    outcome = "error" if _is_refusal(error) else "pending"
-    if isinstance(error, GatewayError):
-        shown = {"outcome": outcome, "code": error.code.name, "message": redact_text(error.message)}
-        return shown | ({"reason": error.reason} if error.reason else {})
-    return {"outcome": outcome, "code": Code.UNKNOWN.name, "message": type(error).__name__}
+    Args:
+        error: the error of the call.
+        is_repeat: whether the call repeats an earlier request, which may have been carried out.
+    """
+    if not isinstance(error, GatewayError) or error.may_have_acted:
+        return False
+    return not (is_repeat and error.code in CONSEQUENCES | UNRELATED)

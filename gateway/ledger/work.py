@@ -57,6 +57,10 @@ _OPEN = (
     f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
     f"WHERE {_IS_OPEN} ORDER BY c.seq LIMIT ?"
 )
+_OTHER_CREATES = (
+    "SELECT outcome FROM ledger_calls WHERE method = ? AND id <> ? AND ((resource_id = ? AND outcome = 'ok') "
+    "OR (folder_id = ? AND name = ? AND outcome IN ('pending', 'unknown')))"
+)
 _COUNT = "SELECT outcome, count(*) FROM ledger_calls WHERE outcome IN ('pending', 'unknown') GROUP BY outcome"
 _COUNT_OPERATIONS = "SELECT count(*) FROM ledger_calls WHERE due_us IS NOT NULL AND outcome = 'ok'"
 
@@ -149,6 +153,19 @@ class Work:
         false = "false" if self._store.dialect == "postgresql" else "0"
         async with self._store.transaction() as session:
             return _to_calls(await session.fetch(_RUNNING.replace("{false}", false), operation_id))
+
+    async def find_other_create(self, call: OpenCall, resource_id: str) -> str | None:
+        """Return the outcome of another create that has made a resource, or that may have made it.
+
+        The outcome is `ok` if the other call has made the resource; `pending` or `unknown` if the other call
+        creates a resource of the same name, and it is not known which call has made it. Return None if there
+        is no such call.
+        """
+        target = call.record.get("target", {})
+        values = (call.method, call.id, resource_id, target.get("folder_id"), target.get("name"))
+        async with self._store.transaction() as session:
+            found = {row[0] for row in await session.fetch(_OTHER_CREATES, *values)}
+        return next((outcome for outcome in ("ok", "pending", "unknown") if outcome in found), None)
 
     async def list_open(self, limit: int) -> list[OpenCall]:
         """Return the oldest calls without a known outcome that no live replica carries out."""

@@ -109,8 +109,11 @@ class Observer:
             while len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
         while self._evidence:
-            _, (call, image) = self._evidence.popitem()
-            self._settler.record(call, {**describe_image(image), "by": "evidence"})
+            key, (call, image) = next(iter(self._evidence.items()))
+            other = await self._work.find_other_create(call, image.id)
+            self._evidence.pop(key, None)
+            if other is None:
+                self._settler.record(call, {**describe_image(image), "by": "evidence"})
 
     async def _refresh(self) -> None:
         """Read the creates without a known outcome again."""

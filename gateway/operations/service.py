@@ -48,7 +48,7 @@ class OperationsService:
         work = Work(ledger.store, ledger.leases.replica)
         calls = OwnCalls(get_serving, config.limits.deadline_s)
         settler = Settler(
-            calls, ledger.writer, telemetry.metrics, telemetry.tracing, config.ledger.resend_within
+            work, calls, ledger.writer, telemetry.metrics, telemetry.tracing, config.ledger.resend_within
         )
         follower = Follower(calls, ledger.writer, telemetry.metrics, telemetry.tracing)
         self._worker = Worker(

@@ -13,15 +13,15 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Code, GatewayError
-from gateway.ledger.batch import Entry
+from gateway.ledger.batch import Entry, StoreError
 from gateway.ledger.events import SETTLEMENT, make_event, now, to_update, to_us
-from gateway.ledger.intent import FIRST_POLL_US, describe_reply
+from gateway.ledger.intent import CONSEQUENCES, FIRST_POLL_US, UNRELATED, describe_reply
 from gateway.operations.image_evidence import look_for_image, name_of
 from gateway.operations.own_calls import parse_request
 from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
-    from gateway.ledger.work import OpenCall
+    from gateway.ledger.work import OpenCall, Work
     from gateway.ledger.writer import LedgerWriter
     from gateway.operations.own_calls import OwnCalls
     from gateway.telemetry import Metrics, Tracing
@@ -37,6 +37,7 @@ class Settler:
 
     def __init__(
         self,
+        work: Work,
         calls: OwnCalls,
         writer: LedgerWriter,
         metrics: Metrics,
@@ -46,12 +47,14 @@ class Settler:
         """Initialize the settler.
 
         Args:
+            work: the open calls.
             calls: the calls that the gateway makes itself.
             writer: the writer of the ledger.
             metrics: the metrics that count settlements.
             tracing: the tracing that starts the spans of calls that are sent again.
             resend_within_s: the age up to which a change is sent again, in seconds.
         """
+        self._work = work
         self._calls = calls
         self._writer = writer
         self._metrics = metrics
@@ -67,13 +70,13 @@ class Settler:
         is_young = to_us(now()) - call.time_us < self._resend_within_us
         try:
             facts = await self._resend(call) if is_young else None
-            if facts is None and call.intent.get("is_followed"):
-                facts = await self._look(call)
-        except GatewayError as error:
+            if facts is None or _may_be_consequence(call, facts):
+                facts = await self._look(call, facts) if call.intent.get("is_followed") else None
+        except (GatewayError, StoreError) as error:
             if not is_young:
                 self._give_up(call)
                 return None
-            _log.info("settlement failed", extra={"call_id": call.call_id, "reason": error.message})
+            _log.info("settlement failed", extra={"call_id": call.call_id, "reason": str(error)})
             return _wait_s(call)
         if facts is not None:
             self.record(call, facts)
@@ -84,7 +87,7 @@ class Settler:
         return None
 
     async def _resend(self, call: OpenCall) -> dict[str, Any] | None:
-        """Send a change again. Return the facts of an event; None if it cannot be sent, or says nothing.
+        """Send a change again. Return the facts of an event; None if it cannot be sent.
 
         Raises:
             GatewayError: the outcome is still not known.
@@ -101,19 +104,28 @@ class Settler:
                 call, method, request, span=span, key=call.record["idempotency_key"]
             )
         except GatewayError as error:
-            if error.may_have_acted or error.code is Code.UNAVAILABLE:
+            if error.may_have_acted or error.code in UNRELATED:
                 raise
-            if error.code is Code.ALREADY_EXISTS:  # the first attempt may have created what exists
-                return None
             shown = {"code": error.code.name, "message": redact_text(error.message)}
             return {"outcome": "error", "by": "resend", **shown}
         finally:
             span.end()
         return {"outcome": "ok", "code": Code.OK.name, "by": "resend", **describe_reply(reply.message)}
 
-    async def _look(self, call: OpenCall) -> dict[str, Any] | None:
+    async def _look(self, call: OpenCall, refusal: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Look for the image of a create, and return the facts of an event; None if they are not certain.
+
+        Args:
+            call: the call.
+            refusal: the facts of an event, if the upstream has refused the change when it was sent again.
+        """
         facts = await look_for_image(self._calls, call)
-        return None if facts is None else {**facts, "by": "evidence"}
+        if facts is None:
+            return None
+        other = await self._work.find_other_create(call, facts["resource"]["id"])
+        if other is None:
+            return {**facts, "by": "evidence"}
+        return refusal if other == "ok" else None
 
     def _give_up(self, call: OpenCall) -> None:
         if call.outcome != "unknown":
@@ -148,6 +160,15 @@ class Settler:
             "by": facts["by"],
         }
         _log.log(level, "change settled", extra=fields)
+
+
+def _may_be_consequence(call: OpenCall, facts: dict[str, Any]) -> bool:
+    """Return whether a refusal may be a consequence of the first request.
+
+    What a create needs is not removed by this create. So such a refusal only shows that the image exists.
+    """
+    codes = {Code.ALREADY_EXISTS} if name_of(call) is not None else CONSEQUENCES
+    return facts["code"] in {code.name for code in codes}
 
 
 def _wait_s(call: OpenCall) -> float:
