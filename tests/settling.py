@@ -50,9 +50,8 @@ def replace_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], Any]) -> No
     """Replace the function that gives the time in every module that uses it."""
     real = events.now
     for name, module in list(sys.modules.items()):
-        if name.startswith("gateway.ledger") or name.startswith("gateway.operations"):
-            if getattr(module, "now", None) is real:
-                monkeypatch.setattr(module, "now", now)
+        if name.startswith("gateway.") and getattr(module, "now", None) is real:
+            monkeypatch.setattr(module, "now", now)
 
 
 class Audited:

@@ -93,9 +93,7 @@ class Intent:
             reply: the reply of the upstream; None if the call has failed.
             error: the error with which the call has failed.
         """
-        facts, frees_key = (
-            self._describe_error(error) if error else (_describe(reply), False)
-        )
+        facts, frees_key = self._describe_error(error) if error else (_describe(reply), False)
         if self._by:
             facts["by"] = self._by
         event = make_event(self.kind, self.id, facts)
