@@ -84,7 +84,11 @@ async def _open_sqlite(url: str) -> AsyncIterator[_SqliteReader]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+    # A text that is no UTF-8 was not written by the gateway. Verification names it if it can be read.
+    connection.text_factory = lambda data: data.decode(errors="replace")
+    return connection
 
 
 class _PostgresReader:

@@ -22,6 +22,8 @@ from gateway.tlog import NoteError, RightEdge, hash_leaf, open_checkpoint, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlalchemy import Select
+
     from gateway.ledger.reader import LedgerReader
     from gateway.tlog import Checkpoint, Verifier
 
@@ -29,6 +31,8 @@ _UPDATED = CallUpdate._fields[1:8]
 _COMPARED = tuple(name for name in (*CallRow._fields, *_UPDATED) if name not in {"owner", "due_us"})
 _PROJECTED = tuple(dict.fromkeys(_COMPARED))
 _MAX_FINDINGS = 20
+# What reading a body raises that the gateway has not written.
+_NO_EVENT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,10 +88,11 @@ async def verify(
     result = Verification()
     marks = await _read_checkpoints(reader, verifier, outside, result)
     expected = await _read_hashes(reader)
-    ((size, pruned),) = await fetch(reader, select(tree.c.size, tree.c.pruned))
-    ((next_seq,),) = await fetch(reader, select(head.c.next_seq))
-    result.pruned = pruned
+    size, edge, pruned = await _read_row(reader, select(tree.c.size, tree.c.edge, tree.c.pruned), result)
+    (next_seq,) = await _read_row(reader, select(head.c.next_seq), result)
+    result.pruned = pruned = pruned or 0
     check = _EventCheck(result, expected, marks, pruned)
+    check.stored_tree = (size or 0, edge or b"")
     async for row in reader.stream(
         select(events.c.seq, events.c.call, events.c.kind, events.c.time_us, events.c.body).order_by(
             events.c.seq
@@ -96,9 +101,18 @@ async def verify(
         check.add(*row)
         if result.events % 10_000 == 0:
             on_progress(result.events)
-    check.finish(next_seq, size)
+    check.finish(next_seq or 0, size or 0)
     await _compare_projection(reader, check.rows, result)
     return result
+
+
+async def _read_row(reader: LedgerReader, query: Select[Any], result: Verification) -> tuple[Any, ...]:
+    """Return the only row of a table. Another number of rows is a finding."""
+    rows = await fetch(reader, query)
+    if len(rows) != 1:
+        table = query.get_final_froms()[0]
+        result.add(f"the table {table} has {len(rows)} rows, not one")
+    return rows[0] if rows else (None,) * len(query.selected_columns)
 
 
 async def _read_checkpoints(
@@ -143,6 +157,7 @@ class _EventCheck:
         self._marks = marks
         self._edge = RightEdge()
         self._is_named = False  # whether the first event that differs was named
+        self.stored_tree: tuple[int, bytes] = (0, b"")
         self._removed = 0
         self.rows: dict[str, dict[str, Any]] = {}
         for value in expected[:pruned]:
@@ -150,13 +165,15 @@ class _EventCheck:
         if len(expected) < pruned:
             result.add(f"the leaf hashes of removed events are missing: {pruned - len(expected)}")
 
-    def add(self, seq: int, call: str, kind: str, time_us: int, body: str) -> None:
+    def add(self, seq: int, call: str, kind: str, time_us: int, body: Any) -> None:
         self._result.events += 1
         if seq != self._edge.size:
             self._name(f"event {self._edge.size} was removed; the next one is event {seq}")
             while self._edge.size < seq:
                 known = self._edge.size < len(self._expected)
                 self._grow(self._expected[self._edge.size] if known else bytes(32))
+        if not isinstance(body, str):  # SQLite accepts any value in any column
+            body = repr(body)
         self._check_columns(seq, call, kind, time_us, body)
         leaf = hash_leaf(entry_of(body))
         if seq < len(self._expected) and leaf != self._expected[seq]:
@@ -166,25 +183,25 @@ class _EventCheck:
     def _check_columns(self, seq: int, call: str, kind: str, time_us: int, body: str) -> None:
         try:
             row = read_event(body)
-        except ValueError:
+            self._project(seq, json.loads(body))
+        except _NO_EVENT:
             self._name(f"event {seq} was changed: its body is no event")
             return
         for name, stored, right in zip(row._fields, (call, kind, time_us), row[:3], strict=False):
             if stored != right:
                 self._result.add(f"event {seq} was changed: its column {name} is {stored!r}, not {right!r}")
-        self._project(json.loads(body))
 
-    def _project(self, event: dict[str, Any]) -> None:
+    def _project(self, seq: int, event: dict[str, Any]) -> None:
         kind = event["kind"]
         if kind in FIRST_KINDS:
             row = to_call_row(event)._asdict()
             known = self.rows.get(row["id"])
             if known is None:
-                self.rows[row["id"]] = {name: row.get(name) for name in _PROJECTED}
+                self.rows[row["id"]] = {name: row.get(name) for name in _PROJECTED} | {"seq": seq}
             else:  # a correction of the outcome
                 known.update(outcome=row["outcome"], code=row["code"])
         elif kind == RETENTION:
-            self._removed = event["removed"]
+            self._removed = int(event["removed"])
         elif event["id"] in self.rows:
             update = to_update(event)._asdict()
             self.rows[event["id"]].update(
@@ -204,6 +221,9 @@ class _EventCheck:
 
     def _grow(self, leaf: bytes) -> None:
         self._edge.append(leaf)
+        size, stored = self.stored_tree
+        if self._edge.size == size and b"".join(self._edge.hashes) != stored:
+            self._result.add(f"the stored tree of {size} events differs from the tree of these events")
         for checkpoint in self._marks.get(self._edge.size, ()):
             if checkpoint.root == self._edge.root():
                 self._result.checkpoints += 1
@@ -221,6 +241,10 @@ class _EventCheck:
         self._result.size = size
         if size < next_seq:
             self._result.add(f"the tail was cut: events {size} to {next_seq - 1} are missing")
+        if size > next_seq:
+            self._result.add(
+                f"events were added: the next event has the number {next_seq}, the ledger has {size} events"
+            )
         if tree_size > size >= next_seq:
             self._result.add(f"the tail was cut: the tree has {tree_size} events, the ledger has {size}")
         longest = max(self._marks, default=0)
@@ -247,6 +271,11 @@ async def _compare_projection(
                 f"the projection has the call {stored['call_id']} ({stored['id']}), which has no event"
             )
             continue
+        if seq != right["seq"]:
+            result.add(
+                f"the projection of call {stored['call_id']} names event {seq} as its first one, not event "
+                f"{right['seq']}"
+            )
         for name in _PROJECTED:
             if _plain(stored[name]) != _plain(right[name]):
                 result.add(
