@@ -336,8 +336,9 @@ def _complete(record: CallRecord, request: Message | None, outcome: str, code: C
     facts = dict(record.facts)
     if not record.is_evaluated:
         facts["decision"] = "none"
-    facts["target"] = {} if request is None else find_target(request, record.forwarded or facts["request"])
+    facts["target"] = {}
     if request is not None:
+        facts["target"] = find_target(request, record.forwarded or facts["request"])
         data = request.SerializeToString(deterministic=True)
         facts["request_sha256"] = hashlib.sha256(data).hexdigest()
     facts["outcome"] = outcome

@@ -58,5 +58,11 @@ def make_record(call: Call, **changes: Any) -> CallRecord:
         "caller": {"id": call.caller.id, "kind": call.caller.kind},
         "bundle": "hash",
         "decision": "allow",
+        "request": {
+            name: dict(value) if name == "labels" else value
+            for name, value in (
+                (field.json_name, getattr(call.request, field.name)) for field, _ in call.request.ListFields()
+            )
+        },
     }
     return CallRecord(facts=facts, is_plain=True, **changes)
