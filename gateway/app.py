@@ -25,6 +25,8 @@ from gateway.listeners import (
     make_budget,
 )
 from gateway.operations import OperationsService
+from gateway.operations.waiting.hub import WaitingHub
+from gateway.operations.waiting.reader import OperationReader
 from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
 from gateway.serving.snapshot import ActiveSnapshot
@@ -109,6 +111,9 @@ class Gateway:
             if self._ledger
             else None
         )
+        limits = self._config.limits
+        reader = OperationReader(lambda: self._active.snapshot, limits.deadline_s, limits.concurrency)
+        self._waiting = WaitingHub(reader, limits.waiters)
         builder = Builder(
             config=self._config,
             telemetry=self._telemetry,
@@ -116,6 +121,7 @@ class Gateway:
             records=self._records,
             ledger=self._ledger.ledger if self._ledger else None,
             observe=self._operations.observer.observe if self._operations else None,
+            hub=self._waiting,
         )
         self._sources, snapshot, self._start_faults = builder.start()
         self._active = ActiveSnapshot(snapshot)
@@ -211,6 +217,7 @@ class Gateway:
         limits = self._config.limits
         drain_s = limits.deadline_s + LAST_RESPONSES_S if limits.drain_s is None else limits.drain_s
         self._calls.is_stopping = True
+        await self._waiting.stop()
         cut = asyncio.get_running_loop().call_later(drain_s, self._calls.cut)
         timeout_s = drain_s + LAST_RESPONSES_S
         await asyncio.gather(self._rest.stop(timeout_s), self._rpc.stop(timeout_s))

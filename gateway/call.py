@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -55,6 +56,8 @@ class Call:
         deadline: the latest time at which the call ends, in seconds of the event loop's clock.
         span: the SERVER span of the call.
         idempotency_key: the key that is sent to the upstream; empty for a read whose caller sent no key.
+        caller_deadline: the time at which the caller stops waiting; infinite if the caller set no time. A
+            wait for an operation may last longer than `deadline`, but not longer than this time.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Call:
     deadline: float
     span: Span
     idempotency_key: str = field(default="", repr=False)
+    caller_deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.audit.reporter import report_abandoned
 from gateway.call import Reply
@@ -27,8 +27,33 @@ if TYPE_CHECKING:
     from gateway.ledger import CallRecord, Intent, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
+    from gateway.schema import Method
     from gateway.upstream import RetryingForwarder
     from gateway.validation import Validator
+
+
+class OwnMethods(Protocol):
+    """The methods that the gateway itself serves."""
+
+    def serves(self, method: Method) -> bool:
+        """Return whether a method is served by the gateway itself."""
+        ...
+
+    def find_violations(self, method: str, request: Message) -> list[FieldViolation]:
+        """Return the violations of limits that the configuration sets."""
+        ...
+
+    def note_reply(self, call: Call, message: Message) -> None:
+        """Note the response of an upstream to a call."""
+        ...
+
+    async def handle(self, call: Call, slot: Slot, permit: Callable[[Call], Call]) -> Reply | ReplyStream:
+        """Return the response to a call. It may release the slot early.
+
+        The function `permit` decides on a call that the method stands for, and returns it with the mutated
+        request.
+        """
+        ...
 
 
 class Pipeline:
@@ -43,6 +68,7 @@ class Pipeline:
         shadow: Shadow | None = None,
         ledger: Ledger | None = None,
         observe: Callable[[Message], None] | None = None,
+        own: OwnMethods | None = None,
     ) -> None:
         self._decider = decider
         self._validator = validator
@@ -51,6 +77,7 @@ class Pipeline:
         self._shadow = shadow
         self._ledger = ledger
         self._observe = observe
+        self._own = own
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -75,15 +102,21 @@ class Pipeline:
             raise decision.to_error()
         try:
             if call.method.is_read:
-                reply = await self._read(call, decision, record)
+                reply = await self._read(call, decision, record, slot)
             else:
                 reply = await self._change(call, decision, record, slot)
         except GatewayError as error:
             error.warnings += decision.warnings()
             raise
-        if self._observe is not None and isinstance(reply, Reply):
-            self._observe(reply.message)
+        if isinstance(reply, Reply):
+            self._look_at(call, reply)
         return reply.with_warnings(decision.warnings())
+
+    def _look_at(self, call: Call, reply: Reply) -> None:
+        if self._observe is not None:
+            self._observe(reply.message)
+        if self._own is not None:
+            self._own.note_reply(call, reply.message)
 
     def _decide(self, call: Call) -> Decision:
         """Validate the request, mutate it, and evaluate the rules.
@@ -105,14 +138,32 @@ class Pipeline:
         violations = self._validator.validate(request)
         if _are_only_missing_fields(violations):
             violations += self._decider.find_oversized(method, request)
+        if self._own is not None:
+            violations += self._own.find_violations(method, request)
         return violations
 
-    async def _read(self, call: Call, decision: Decision, record: CallRecord | None) -> Reply | ReplyStream:
-        """Forward a call that changes nothing, and record it when it has ended."""
-        recording = self._reporter.recording(call, record)
+    async def _read(
+        self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot
+    ) -> Reply | ReplyStream:
+        """Forward a call that changes nothing, or handle it here, and record it when it has ended."""
+        recording, call = self._reporter.recording(call, record), _with_request(call, decision.request)
         with recording:
-            reply = await self._forwarder.forward(_with_request(call, decision.request))
+            if self._own is not None and self._own.serves(call.method):
+                reply = await self._own.handle(call, slot, self._permit)
+            else:
+                reply = await self._forwarder.forward(call)
         return recording.watch(reply)
+
+    def _permit(self, call: Call) -> Call:
+        """Decide on the call that one of our own methods stands for. Return it with the mutated request.
+
+        Raises:
+            GatewayError: the request is not valid, or a policy denies the call.
+        """
+        decision = self._decide(call)
+        if not decision.is_allowed:
+            raise decision.to_error()
+        return _with_request(call, decision.request)
 
     async def _change(
         self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot

@@ -80,7 +80,7 @@ def routes(file: Path | None) -> None:
         schema = open_schema(config)
     for method in schema.methods.values():
         for rule in method.rules:
-            upstream = config.services[method.service]
+            upstream = config.services.get(method.service, "gateway")
             click.echo(f"{rule.http_method:<7} {rule.template:<50} {method.name} → {upstream}")
 
 

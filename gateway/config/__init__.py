@@ -2,9 +2,19 @@
 
 from gateway.config.load import load_config
 from gateway.config.plaintext import find_plaintext
-from gateway.config.sections import Address, Config, Grpc, Limits, ListenerTls, Policies, Upstream
+from gateway.config.sections import (
+    OWN_SERVICES,
+    Address,
+    Config,
+    Grpc,
+    Limits,
+    ListenerTls,
+    Policies,
+    Upstream,
+)
 
 __all__ = [
+    "OWN_SERVICES",
     "Address",
     "Config",
     "Grpc",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from gateway.config.sections import Config
+from gateway.config.sections import OWN_SERVICES, Config
 from gateway.documents import Document, load_documents
 from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
 
@@ -61,9 +61,16 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return a fault for each configured service whose upstream does not exist."""
+    """Return a fault for each configured service whose upstream does not exist, or which is our own."""
     names = ", ".join(config.upstreams)
-    return [
+    own = [
+        Fault(
+            place(("api", "services", service)), f"api.services.{service}", "is served by the gateway itself"
+        )
+        for service in config.services
+        if service in OWN_SERVICES
+    ]
+    return own + [
         Fault(
             place(("api", "services", service)),
             f"api.services.{service}",

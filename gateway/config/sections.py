@@ -263,6 +263,9 @@ class Credentials(Section):
     """`passthrough`: the caller's own `authorization` is forwarded."""
 
 
+OWN_SERVICES = {"baremetal_gateway.v1.Operations": "yandex.cloud.operation.OperationService"}
+"""The services that the gateway itself serves, and the service of an upstream that each one needs."""
+
 _CALLER_FIELDS = {"none": frozenset({"address"})}
 
 
@@ -329,6 +332,10 @@ class Limits(Section):
     """Most elements of a list or map that policies evaluate, where the API's constraints set no limit."""
     deadline_s: float = Field(30, gt=0, le=3600)
     """Longest time for a call, in seconds; a caller may request less."""
+    wait_s: float = Field(300, gt=0, le=3600)
+    """Longest timeout of a wait for an operation, in seconds; `deadline_s` does not apply to a wait."""
+    waiters: int = Field(10_000, ge=1, le=1_000_000)
+    """Maximum of calls that wait for operations; one more gets 429. They do not count as concurrent calls."""
     attempts: int = Field(4, ge=1, le=10)
     """Maximum of attempts for one call, the first included; 1 turns retries off."""
     drain_s: float | None = Field(None, ge=0, le=3600)
@@ -368,3 +375,9 @@ class Config(Section):
     def services(self) -> dict[str, str]:
         """The name of the upstream of each served service, by the full name of the service."""
         return {name: upstream for name, upstream in self.api.services.items() if upstream is not None}
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The full names of all served services: those of the upstreams, and those of the gateway itself."""
+        upstreams = self.services
+        return (*upstreams, *(own for own, needed in OWN_SERVICES.items() if needed in upstreams))

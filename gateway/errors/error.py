@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
@@ -144,6 +144,13 @@ class GatewayError(Exception):
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
         self.may_have_acted = may_have_acted
+
+    def copy(self) -> Self:
+        """Return a copy, for another call that ends with the same error."""
+        same = type(self).__new__(type(self))
+        same.__dict__.update(self.__dict__)
+        same.args = self.args
+        return same
 
     def rename_fields(self, rename: Callable[[str], str]) -> None:
         """Convert all field paths in the error to the names that the client's protocol uses.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,12 @@ class Exchange:
         return self._head.admit()
 
     def make_call(
-        self, method: Method, request: Message, metadata: Mapping[str, str | bytes], deadline: float
+        self,
+        method: Method,
+        request: Message,
+        metadata: Mapping[str, str | bytes],
+        deadline: float,
+        caller_deadline: float = math.inf,
     ) -> Call:
         """Return the call for a request message."""
         self._is_read = True
@@ -102,6 +108,7 @@ class Exchange:
             deadline=deadline,
             span=self.span,
             idempotency_key=choose_idempotency_key(method, metadata),
+            caller_deadline=caller_deadline,
         )
 
     def record_refusal(self, error: GatewayError) -> GatewayError:

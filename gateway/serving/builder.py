@@ -10,6 +10,7 @@ from gateway.audit.reporter import Reporter
 from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
 from gateway.faults import FaultsError
+from gateway.operations.waiting.methods import WaitingMethods
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
 from gateway.policy_tools import find_absent_caller_fields
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.faults import Fault
     from gateway.ledger import Ledger
+    from gateway.operations.waiting.hub import WaitingHub
     from gateway.policy import Bundle
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
@@ -48,7 +50,7 @@ _log = logging.getLogger(__name__)
 class Builder:
     """Builds the snapshots of one configuration.
 
-    All snapshots share the channels, the record writer and the ledger.
+    All snapshots share the channels, the record writer, the ledger and the hub of waiting calls.
     """
 
     config: Config
@@ -57,6 +59,7 @@ class Builder:
     records: RecordWriter
     ledger: Ledger | None = None
     observe: Callable[[Message], None] | None = None
+    hub: WaitingHub | None = None
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
         """Build the first snapshot. Return its sources, the snapshot, and the faults of the files on disk.
@@ -98,7 +101,8 @@ class Builder:
         reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)
         forwarder = self._make_forwarder(schema)
         decider = self._make_decider(bundle, schema)
-        pipeline = Pipeline(decider, validator, reporter, forwarder, shadow, self.ledger, self.observe)
+        own = WaitingMethods(self.hub, schema.methods, config.limits.wait_s) if self.hub else None
+        pipeline = Pipeline(decider, validator, reporter, forwarder, shadow, self.ledger, self.observe, own)
         return Snapshot(
             router=router,
             writer=JsonWriter(schema.pool, reply_types(schema), prints_defaults=config.rest.print_defaults),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
     from gateway.listeners.context import ListenerContext
+    from gateway.schema import Method
     from gateway.transcode import Route
 
 # The HTTP methods that metrics show by name. All other HTTP methods share one name in metrics, so that
@@ -41,12 +42,17 @@ class HttpExchange(Exchange):
 
     def enter(self, route: Route) -> None:
         """Set the route of the request, and show the route in the span and in log lines."""
-        self.method = route.method
         self._template = route.rule.template
-        self.facts |= {"route": self._template, "method": route.method.name}
+        self.facts |= {"route": self._template}
         self.span.update_name(f"{self._shown_method} {self._template}")
         self.span.set_attribute("http.route", self._template)
-        self.span.set_attribute("rpc.method", route.method.name)
+        self.set_method(route.method)
+
+    def set_method(self, method: Method) -> None:
+        """Set the method that is called, and show it in the span and in log lines."""
+        self.method = method
+        self.facts |= {"method": method.name}
+        self.span.set_attribute("rpc.method", method.name)
 
     def json_path(self, path: str) -> str:
         """Return a field path of the request with JSON names. HTTP responses use JSON names for fields."""

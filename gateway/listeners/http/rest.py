@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from aiohttp import web
 
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError, to_status
 from gateway.listeners.errors import HttpError, client_streaming_error, internal_error, stopping_error
 from gateway.listeners.http.body import read_body
 from gateway.listeners.http.http_exchange import HttpExchange
+from gateway.listeners.http.operation_events import (
+    HEARTBEAT,
+    OperationEvents,
+    find_watch,
+    make_framing,
+)
 from gateway.listeners.http.responses import (
     error_response,
     json_response,
@@ -20,12 +29,11 @@ from gateway.listeners.http.responses import (
     set_common_headers,
     set_warnings,
 )
-from gateway.listeners.http.streams import choose_framing, make_stream
+from gateway.listeners.http.streams import choose_framing, make_stream, with_heartbeats
 from gateway.listeners.metadata import read_timeout
 from gateway.transcode import Match, UnprintableError, WrongHttpMethod, http_status, parse_target, read_raw
 
 if TYPE_CHECKING:
-    from aiohttp import web
     from aiohttp.web_request import BaseRequest
     from google.protobuf.message import Message
 
@@ -80,7 +88,9 @@ class RestListener:
             route, call = await self._read(request, exchange, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
             if not isinstance(reply, Reply):
-                return await self._stream(request, exchange, reply)
+                is_watch = call.method is not route.method
+                framing = make_framing(request) if is_watch else choose_framing(request)
+                return await self._stream(request, exchange, reply, framing)
             response = _to_response(reply.message, route, exchange.snapshot.writer)
             if reply.metadata:
                 response.headers.update(reply.metadata)
@@ -88,7 +98,8 @@ class RestListener:
             return response
 
     async def _read(self, request: BaseRequest, exchange: HttpExchange, slot: Slot) -> tuple[Route, Call]:
-        deadline = exchange.started + read_timeout(request.headers, self._context.limits.deadline_s)
+        caller_s = read_timeout(request.headers, math.inf)
+        deadline = exchange.started + min(caller_s, self._context.limits.deadline_s)
         metadata = self._context.metadata.read_http(request.headers)
         target = parse_target(request.raw_path)
         match = _find(target, exchange)
@@ -103,28 +114,32 @@ class RestListener:
             is_json=not route.takes_raw_body,
         )
         message = route.binder.bind(match.captures, target.query, body, _content_type(request))
-        return route, exchange.make_call(route.method, message, metadata, deadline)
+        method = find_watch(request, exchange, route.method)
+        if method is not None:
+            message = method.request.FromString(message.SerializeToString())  # the same fields
+            exchange.set_method(method)
+        return route, exchange.make_call(
+            method or route.method, message, metadata, deadline, exchange.started + caller_s
+        )
 
     async def _stream(
-        self, request: BaseRequest, exchange: HttpExchange, replies: ReplyStream
+        self, request: BaseRequest, exchange: HttpExchange, replies: ReplyStream, framing: Framing
     ) -> web.StreamResponse:
         """Send each message of a response stream as soon as the message arrives.
 
         An error before the first message is raised. A later error is sent as the last element of the stream.
         """
-        framing, writer = choose_framing(request), exchange.snapshot.writer
         async with aclosing(replies):
             first = await anext(aiter(replies), None)
+            if isinstance(framing, OperationEvents) and first is not None and framing.is_complete(first):
+                return web.Response(status=HTTPStatus.NO_CONTENT, headers=framing.headers)
             response = make_stream(framing)
             set_common_headers(response, exchange.headers())
             set_warnings(response, exchange.rename_fields(replies.warnings))
             await response.prepare(request)
             exchange.has_started = True
             try:
-                if first is not None:
-                    await response.write(framing.frame(_to_json(first, writer)))
-                async for message in replies:
-                    await response.write(framing.frame(_to_json(message, writer)))
+                await self._send(response, first, replies, framing, exchange.snapshot.writer)
             except GatewayError as error:
                 await response.write(_last(error, framing, exchange))
             except ConnectionError:
@@ -138,6 +153,21 @@ class RestListener:
                 await response.write(_last(internal_error(exchange.trace_id), framing, exchange))
             await response.write_eof()
             return response
+
+    async def _send(
+        self,
+        response: web.StreamResponse,
+        first: Message | None,
+        replies: ReplyStream,
+        framing: Framing,
+        writer: JsonWriter,
+    ) -> None:
+        if first is not None:
+            await response.write(framing.frame(_to_json(first, writer), first))
+        async with aclosing(with_heartbeats(replies, framing.heartbeat_s)) as messages:
+            async for message in messages:
+                text = HEARTBEAT if message is None else framing.frame(_to_json(message, writer), message)
+                await response.write(text)
 
 
 def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
@@ -155,7 +185,8 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
     """Return the last element of a failed stream. This element reports the error."""
     error.rename_fields(exchange.json_path)
-    return framing.frame_error(exchange.snapshot.writer.write_status(to_status(error, exchange.id)))
+    status = exchange.snapshot.writer.write_status(to_status(error, exchange.id))
+    return framing.frame_error(error, status)
 
 
 def _find(target: RequestTarget, exchange: HttpExchange) -> Match[Route]:

@@ -7,12 +7,19 @@ Status from a response message. In server-sent events, the Status is an event of
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
     from aiohttp.web_request import BaseRequest
+    from google.protobuf.message import Message
+
+    from gateway.call import ReplyStream
+    from gateway.errors import GatewayError
 
 EVENTS = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -21,48 +28,99 @@ _STATUS_TYPE = b'{"@type":"type.googleapis.com/google.rpc.Status",'
 
 
 class Framing(Protocol):
-    """The format in which the elements of a stream are sent."""
+    """The format in which the elements of a stream are sent.
+
+    Attributes:
+        headers: the headers of the response.
+        heartbeat_s: the time without a message after which a heartbeat is sent, in seconds; None for no
+            heartbeats.
+    """
 
     content_type: str
+    headers: Mapping[str, str]
+    heartbeat_s: float | None
 
-    def frame(self, text: bytes) -> bytes:
-        """Return the bytes to send for a response message. The argument is the message as JSON."""
+    def frame(self, text: bytes, message: Message) -> bytes:
+        """Return the bytes to send for a response message.
+
+        Args:
+            text: the message as JSON.
+            message: the message.
+        """
         ...
 
-    def frame_error(self, status: bytes) -> bytes:
-        """Return the bytes to send for the Status that ends a stream. The argument is the Status as JSON."""
+    def frame_error(self, error: GatewayError, status: bytes) -> bytes:
+        """Return the bytes to send for the error that ends a stream.
+
+        Args:
+            error: the error.
+            status: the Status of the error as JSON.
+        """
         ...
 
 
 class _Lines:
     content_type = LINES
+    headers: Mapping[str, str] = {"Cache-Control": "no-store"}
+    heartbeat_s: float | None = None
 
-    def frame(self, text: bytes) -> bytes:
+    def frame(self, text: bytes, _message: Message) -> bytes:
         return text + b"\n"
 
-    def frame_error(self, status: bytes) -> bytes:
+    def frame_error(self, _error: GatewayError, status: bytes) -> bytes:
         return _STATUS_TYPE + status[1:] + b"\n"
 
 
-class _Events:
-    content_type = EVENTS
+class Events:
+    """Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
 
-    def frame(self, text: bytes) -> bytes:
+    content_type = EVENTS
+    headers: Mapping[str, str] = {"Cache-Control": "no-store"}
+    heartbeat_s: float | None = None
+
+    def frame(self, text: bytes, _message: Message) -> bytes:
+        """Return an event without an ID."""
         return b"data: " + text + b"\n\n"
 
-    def frame_error(self, status: bytes) -> bytes:
+    def frame_error(self, _error: GatewayError, status: bytes) -> bytes:
+        """Return an event of the type `error`."""
         return b"event: error\ndata: " + status + b"\n\n"
+
+
+def accepts_events(request: BaseRequest) -> bool:
+    """Return whether the Accept headers of a request contain the media type of server-sent events."""
+    accepted = ",".join(request.headers.getall("accept", []))
+    return EVENTS in {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
 
 
 def choose_framing(request: BaseRequest) -> Framing:
     """Return the framing that the Accept headers of a request select."""
-    accepted = ",".join(request.headers.getall("accept", []))
-    media_types = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
-    return _Events() if EVENTS in media_types else _Lines()
+    return Events() if accepts_events(request) else _Lines()
 
 
 def make_stream(framing: Framing) -> web.StreamResponse:
     """Return the response for a stream. The head of the response is not sent yet."""
-    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
+    response = web.StreamResponse(headers=framing.headers)
     response.content_type = framing.content_type
     return response
+
+
+async def with_heartbeats(
+    messages: ReplyStream, heartbeat_s: float | None
+) -> AsyncGenerator[Message | None, None]:
+    """Yield the messages of a stream, and None each time no message has arrived for some time."""
+    pending: asyncio.Task[Message] | None = None
+    try:
+        while True:
+            pending = asyncio.ensure_future(anext(messages))
+            while not (await asyncio.wait([pending], timeout=heartbeat_s))[0]:
+                yield None
+            try:
+                message = pending.result()
+            except StopAsyncIteration:
+                return
+            yield message
+    finally:
+        if pending is not None and not pending.done():
+            pending.cancel()
+            await asyncio.wait([pending])

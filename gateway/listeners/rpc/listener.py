@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+import math
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
 
 from gateway.call import Reply, ReplyStream
-from gateway.config import Address
+from gateway.config import OWN_SERVICES, Address
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import client_streaming_error, internal_error, stopping_error
 from gateway.listeners.response_size import to_warning_metadata
@@ -24,6 +25,7 @@ from gateway.listeners.tls import cannot_listen, read_tls, why_not_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
     from gateway.call import Call
     from gateway.config import Grpc, ListenerTls
@@ -55,6 +57,8 @@ class RpcListener(grpc.GenericRpcHandler):
         self._section = section
         limits = context.limits
         self._unread = UnreadReplies(limits.concurrency, limits.deadline_s + SEND_S)
+        # Calls that wait for operations have limits of their own.
+        self._unread_waits = UnreadReplies(limits.waiters, limits.deadline_s + limits.wait_s + SEND_S)
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -84,7 +88,7 @@ class RpcListener(grpc.GenericRpcHandler):
         await self._server.start()
         address = Address(host=listen.host, port=port)
         self._peers = PeerConnections(address, self._section.max_connections_per_address)
-        self._unread.close = self._peers.close
+        self._unread.close = self._unread_waits.close = self._peers.close
         self._watching = asyncio.create_task(self._peers.watch())
         return address
 
@@ -99,7 +103,8 @@ class RpcListener(grpc.GenericRpcHandler):
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
         if not done and self._peers is not None:
-            self._peers.close_others(self._unread.peers())  # unfinished handshakes would delay the stop
+            peers = self._unread.peers() | self._unread_waits.peers()
+            self._peers.close_others(peers)  # unfinished handshakes would delay the stop
         await stopping
         if self._watching is not None:
             self._watching.cancel()
@@ -120,7 +125,8 @@ class RpcListener(grpc.GenericRpcHandler):
             exchange = RpcExchange(self._context, snapshot, method, rpc_context)
             async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
                 async for message in cast("ReplyStream", reply):
-                    yield message.SerializeToString()
+                    with self._sending(method, rpc_context):
+                        yield message.SerializeToString()
 
         # No deserializer is set, because this listener itself refuses request messages that cannot be parsed.
         if method is not None and method.server_streaming and not method.client_streaming:
@@ -152,21 +158,32 @@ class RpcListener(grpc.GenericRpcHandler):
     async def _read(self, exchange: RpcExchange, method: Method, rpc_context: RpcContext, slot: Slot) -> Call:
         left_s = cast("float | None", rpc_context.time_remaining())  # None if the caller set no deadline
         limits = self._context.limits
-        deadline = exchange.started + (
-            limits.deadline_s if left_s is None else min(left_s, limits.deadline_s)
-        )
+        caller_s = math.inf if left_s is None else left_s
+        deadline = exchange.started + min(caller_s, limits.deadline_s)
         metadata = self._context.metadata.read(exchange.metadata)
         request = await read_request(rpc_context.read, method, slot.receiving(deadline), limits.body_bytes)
-        return exchange.make_call(method, request, metadata, deadline)
+        return exchange.make_call(method, request, metadata, deadline, exchange.started + caller_s)
+
+    def _choose_unread(self, method: Method | None) -> UnreadReplies:
+        return self._unread_waits if method is not None and method.service in OWN_SERVICES else self._unread
+
+    def _sending(self, method: Method | None, rpc_context: RpcContext) -> AbstractContextManager[None]:
+        """Return a context manager for the sending of one message of a stream.
+
+        A stream that waits for an operation has no time limit, but each of its messages has one.
+        """
+        unread = self._choose_unread(method)
+        return unread.sending(rpc_context) if unread is self._unread_waits else nullcontext()
 
     @asynccontextmanager
     async def _reporting(self, exchange: RpcExchange, rpc_context: RpcContext) -> AsyncIterator[None]:
         """Report the call after the `with` block. If the block raises an exception, end the call."""
         code = Code.CANCELLED
-        self._unread.begin(rpc_context)
+        unread = self._choose_unread(exchange.method)
+        unread.begin(rpc_context)
         try:
             yield
-            self._unread.send(rpc_context)
+            unread.send(rpc_context)
             code = Code.OK
         except GatewayError as error:
             shown = exchange.record_refusal(error)

@@ -36,7 +36,7 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         ("grpc.max_concurrent_streams", section.max_streams),
         ("grpc.max_connection_idle_ms", _ms(section.idle_s)),
         ("grpc.max_connection_age_ms", _ms(section.age_s)),
-        ("grpc.max_connection_age_grace_ms", _ms(limits.deadline_s + _GRACE_S)),
+        ("grpc.max_connection_age_grace_ms", _ms(max(limits.deadline_s, limits.wait_s) + _GRACE_S)),
         ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
         ("grpc.http2.settings_timeout", _ms(HEAD_S)),
         # Keepalive detects peers that disappeared without closing the connection.

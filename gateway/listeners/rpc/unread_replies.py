@@ -7,6 +7,7 @@ until the connection is closed.
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from gateway.listeners.addresses import parse_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SEND_S = 10.0
 """The number of seconds that a call may continue after its deadline.
@@ -63,6 +64,19 @@ class UnreadReplies:
                 del self._sent[oldest]
                 self._close(oldest)
         self._sent[context] = now
+
+    @contextmanager
+    def sending(self, context: Any) -> Iterator[None]:
+        """Replace the time limit of a call by a limit for one message, which is sent in the `with` block.
+
+        After the block, the call has no time limit until its next message.
+        """
+        if context in self._timers:  # otherwise the call has ended
+            self._timers[context].cancel()
+            self._timers[context] = asyncio.get_running_loop().call_later(SEND_S, self._close, context)
+        yield
+        if context in self._timers:
+            self._timers[context].cancel()
 
     def peers(self) -> set[tuple[str, int]]:
         """Return the host and the port of every caller with an active call."""

@@ -1,0 +1,27 @@
+"""The identity of a call's credentials. It is kept only in memory, and does not contain the credentials."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.call import Call
+
+# Metadata that does not change what the upstream lets a caller read.
+_OTHER = frozenset({"idempotency-key", "x-client-request-id", "x-client-trace-id"})
+_KEY = secrets.token_bytes(32)
+"""The key of the hash. It is new in each process, so a hash reveals nothing outside of the process."""
+
+
+def hash_credentials(call: Call) -> bytes:
+    """Return a hash of the caller and of the metadata that the upstream may use to authorize the call."""
+    digest = hashlib.blake2b(key=_KEY, digest_size=24)
+    parts = [call.caller.kind.encode(), call.caller.id.encode()]
+    for name, value in sorted(call.metadata.items()):
+        if name not in _OTHER:
+            parts += [name.encode(), value.encode() if isinstance(value, str) else value]
+    for part in parts:
+        digest.update(len(part).to_bytes(4, "big") + part)
+    return digest.digest()
