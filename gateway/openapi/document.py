@@ -23,6 +23,7 @@ from gateway.openapi.responses import (
     detail_schema,
     error_components,
     header_components,
+    is_watchable,
     responses,
 )
 from gateway.schema import descriptor_of, field_of, reachable_types, read_constraints
@@ -133,7 +134,7 @@ class _Builder:
         operation["parameters"] = [
             *(path_parameter(request, parameter, self.comments) for parameter in path.parameters),
             *query_parameters(request, rule.body, bound, self.comments),
-            *header_parameters(is_read=method.is_read),
+            *header_parameters(is_read=method.is_read, is_watchable=is_watchable(method, self.schema)),
         ]
         if rule.body:
             operation["requestBody"] = _request_body(method, rule, bound, inputs)

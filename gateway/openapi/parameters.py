@@ -68,14 +68,23 @@ The first header parameter is only for methods that change something.
 """
 
 
-def header_parameters(*, is_read: bool) -> list[Definition]:
-    """Return references to the header parameters of an operation.
+LAST_EVENT_ID = _header(
+    "Last-Event-ID",
+    "ID of the last server-sent event that the client has received; this state is not sent again.",
+)
+"""The header parameter for methods whose responses can be requested as server-sent events."""
+
+
+def header_parameters(*, is_read: bool, is_watchable: bool = False) -> list[Definition]:
+    """Return references to the header parameters of an operation, and the parameters of this operation only.
 
     Args:
         is_read: whether the method of the operation only reads.
+        is_watchable: whether the responses can be requested as server-sent events.
     """
     names = list(HEADERS)[1:] if is_read else list(HEADERS)
-    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    own = [dict(LAST_EVENT_ID)] if is_watchable else []
+    return own + [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def variable_fields(descriptor: Descriptor, path: FieldNames) -> tuple[FieldDescriptor, ...]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 STATUS = "google.rpc.Status"
+EVENTS = "text/event-stream"
+_OPERATION_GET = "yandex.cloud.operation.OperationService/Get"
+_OPERATION_WATCH = "baremetal_gateway.v1.Operations/Watch"
 _DETAILS = "google/rpc/error_details.proto"
 
 ERRORS: Mapping[str, str] = {
@@ -86,9 +89,19 @@ def responses(
         outputs: the component schemas for responses. Schemas that are missing are added.
         name: the name of the OpenAPI operation.
     """
-    success = _response("The response.", _content(method, rule, schema, outputs, name))
+    content = _content(method, rule, schema, outputs, name)
+    successes = {"200": _response("The response.", content)}
+    if is_watchable(method, schema):
+        content[EVENTS] = _stream(outputs.message(descriptor_of(method.reply)))
+        description = "The operation is done, and the client has received its last event already."
+        successes["204"] = _response(description, {})
     errors = {status: {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS}
-    return {"200": success, **errors}
+    return {**successes, **errors}
+
+
+def is_watchable(method: Method, schema: Schema) -> bool:
+    """Return whether a method can send server-sent events: one for each change of an operation."""
+    return method.name == _OPERATION_GET and _OPERATION_WATCH in schema.methods
 
 
 def _error_name(status: str) -> str:
@@ -107,7 +120,7 @@ def _content(
         return {"*/*": {}}
     if method.server_streaming:
         each = outputs.message(descriptor_of(method.reply))
-        return {"application/x-ndjson": _stream(each), "text/event-stream": _stream(each)}
+        return {"application/x-ndjson": _stream(each), EVENTS: _stream(each)}
     if rule.response_body:
         return {JSON: {"schema": _part(method, rule, outputs)}}
     if method.operation is not None:

@@ -44,7 +44,9 @@ def test_routes() -> None:
     lines = [line.split() for line in run_command("routes").stdout.splitlines()]
     create = ["POST", IMAGES, "yandex.cloud.baremetal.v1alpha.ImageService/Create", "→", "baremetal"]
     assert create in lines
-    assert len(lines) == 9
+    wait = ["GET", "/operations/{operation_id}:wait", "baremetal_gateway.v1.Operations/Wait", "→", "gateway"]
+    assert wait in lines
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize("words", [["--surprise"], ["surprise"], ["serve", "--config", "/nowhere.yaml"]])

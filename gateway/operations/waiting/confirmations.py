@@ -73,7 +73,7 @@ class Confirmations:
         """
         key = _key(waiter)
         confirming = self._confirming.get(key)
-        if confirming is None:
+        if confirming is None or confirming.task.done():  # its end is about to be handled
             confirming = self._confirming[key] = _Confirming(asyncio.create_task(self._read(key, waiter)))
             confirming.task.add_done_callback(lambda _: self._end(key, confirming))
         confirming.waiters.add(waiter)

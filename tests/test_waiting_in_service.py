@@ -1,0 +1,433 @@
+"""Waiting for operations through a gateway: Wait, Watch and server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import grpc.aio
+import pytest
+
+from gateway.app import Gateway
+from gateway.config import Config
+from gateway.emulator import InjectedFault
+from gateway.errors import Code
+from gateway.operations.waiting.hub import WaitingHub
+from gateway.operations.waiting.poller import Pace
+from gateway.schema import Schema, load_schema
+from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start, make_config, plain_telemetry
+from tests.waiting import GENEROUS_S, wait_for
+
+GET = "yandex.cloud.operation.OperationService/Get"
+WAIT, WATCH = "baremetal_gateway.v1.Operations/Wait", "baremetal_gateway.v1.Operations/Watch"
+EVENTS = {"Accept": "text/event-stream"}
+POLICY = """\
+apiVersion: baremetal-gateway/v1
+kind: Policy
+metadata: {name: secret}
+spec:
+  methods: [yandex.cloud.operation.OperationService/Get]
+  rules: [{name: no, assert: "false", message: "'operations are secret'"}]
+---
+apiVersion: baremetal-gateway/v1
+kind: Binding
+metadata: {name: secret}
+spec: {policy: secret, action: deny}
+"""
+UNKNOWN = "/operations/never-started"
+
+
+@pytest.fixture(scope="session")
+def served() -> Schema:
+    return load_schema(Config().served)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.emulator.server.POLL_INTERVAL_S", 0)
+    pace = Pace(first_s=0.02, longest_s=0.05, tolerated_s=0.3, retry_s=0.05)
+    monkeypatch.setattr("gateway.operations.waiting.hub.Pace", lambda: pace)
+
+
+async def begin(running: Running, name: str = "ubuntu-24-04") -> str:
+    """Start an operation, and return its path."""
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"name": name}) as response:
+        assert response.status == 200
+        return f"/operations/{(await response.json())['id']}"
+
+
+async def get(running: Running, path: str, **headers: str) -> tuple[int, Any]:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with running.client.get(running.url(path), headers=names) as response:
+        return response.status, await response.json()
+
+
+def gets(running: Running) -> int:
+    return sum(call.method == GET for call in running.emulator.calls)
+
+
+def used(running: Running) -> set[str]:
+    """Return the tokens with which the upstream was asked for operations."""
+    calls = [dict(call.metadata) for call in running.emulator.calls if call.method == GET]
+    return {str(one["authorization"]).removeprefix("Bearer ") for one in calls}
+
+
+def hub_of(running: Running) -> WaitingHub:
+    return running.gateway._waiting  # noqa: SLF001 - what is left behind shows only here
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+async def nothing_is_left(running: Running) -> None:
+    hub = hub_of(running)
+    await wait_for(lambda: not hub.waiters and not hub.tasks)
+    assert hub._topics == {}  # noqa: SLF001 - as said
+
+
+async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:
+    """Yield the events of a response, as fields; a comment has the field with an empty name."""
+    fields: dict[str, str] = {}
+    async for line in response.content:
+        text = line.decode().rstrip("\n")
+        if not text and fields:
+            yield fields
+            fields = {}
+        elif text:
+            name, _, value = text.partition(":")
+            fields[name] = value.removeprefix(" ")
+
+
+async def read_events(running: Running, path: str, **headers: str) -> list[dict[str, str]]:
+    names = EVENTS | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with running.client.get(running.url(path), headers=names) as response:
+        assert response.status == 200
+        return [event async for event in events_of(response)]
+
+
+def call(running: Running, served: Schema, method: str, **fields: Any) -> Any:
+    """Return a function that calls a method over gRPC, within a channel of its own."""
+    found = served.methods[method]
+    channel = grpc.aio.insecure_channel(str(running.addresses.grpc))
+    make: Any = channel.unary_stream if found.server_streaming else channel.unary_unary
+    callable_ = make(
+        found.path,
+        request_serializer=found.request.SerializeToString,
+        response_deserializer=found.reply.FromString,
+    )
+    return channel, lambda **options: callable_(found.request(**fields), **options)
+
+
+async def test_a_wait_ends_when_the_operation_is_done(start: Start) -> None:
+    running = await start(delay_s=0.3)
+    path = await begin(running)
+    status, operation = await get(running, f"{path}:wait?timeout=30s")
+    assert (status, operation["done"]) == (200, True)
+    assert operation["response"]["name"] == "ubuntu-24-04"
+    assert await get(running, path) == (200, operation)
+    await nothing_is_left(running)
+
+
+@pytest.mark.parametrize("timeout", ["0s", "0.2s"])
+async def test_after_its_time_a_wait_returns_the_running_operation(start: Start, timeout: str) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    started = time.monotonic()
+    status, operation = await get(running, f"{path}:wait?timeout={timeout}")
+    assert time.monotonic() - started >= float(timeout[:-1]) - 0.01
+    assert (status, operation["id"], "done" in operation) == (200, path.rpartition("/")[2], False)
+    await nothing_is_left(running)
+
+
+@pytest.mark.parametrize("timeout", ["-1s", "-0.1s", "5.1s", "400000000s", "soon", "5"])
+async def test_a_bad_timeout_is_a_violation_of_its_field(start: Start, timeout: str) -> None:
+    running = await start(limits__wait_s=5)
+    status, error = await get(running, f"/operations/any:wait?timeout={timeout}")
+    assert (status, error["code"]) == (400, 3)
+    bad = next(one for one in error["details"] if one["@type"].endswith("BadRequest"))
+    assert [one["field"] for one in bad["fieldViolations"]] == ["timeout"]
+    assert gets(running) == 0
+
+
+async def test_without_a_timeout_the_configured_maximum_bounds_the_default(start: Start) -> None:
+    running = await start(delay_s=60, limits__wait_s=0.1)
+    assert "done" not in (await get(running, f"{await begin(running)}:wait"))[1]
+
+
+@pytest.mark.parametrize("code", [Code.NOT_FOUND, Code.PERMISSION_DENIED])
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_who_may_not_read_may_not_wait(start: Start, code: Code, accept: str) -> None:
+    running = await start()
+    running.emulator.inject(InjectedFault(method=GET, code=code, times=None))
+    path = UNKNOWN if accept in EVENTS.values() else f"{UNKNOWN}:wait"
+    status, error = await get(running, path, Accept=accept)
+    assert (status, error["code"]) == ({Code.NOT_FOUND: 404}.get(code, 403), code)
+    await nothing_is_left(running)
+
+
+async def test_an_operation_that_was_just_started_may_be_found_late(start: Start) -> None:
+    running = await start()
+    path = await begin(running)
+    running.emulator.inject(InjectedFault(method=GET, code=Code.NOT_FOUND, times=3))
+    assert (await get(running, f"{path}:wait"))[1]["done"]
+    assert gets(running) == 4
+
+
+async def test_waits_go_on_while_the_upstream_is_unavailable(start: Start) -> None:
+    running = await start(delay_s=0.2, limits__attempts=1)
+    path = await begin(running)
+    running.emulator.inject(InjectedFault(method=GET, code=Code.UNAVAILABLE, times=3))
+    assert (await get(running, f"{path}:wait"))[1]["done"]
+    running.emulator.inject(InjectedFault(method=GET, code=Code.UNAVAILABLE, times=None))
+    assert (await get(running, f"{path}:wait?timeout=0.1s"))[0] == 503
+
+
+async def test_a_wait_lasts_longer_than_a_call_and_holds_no_slot(start: Start) -> None:
+    running = await start(delay_s=0.6, limits__deadline_s=0.3, limits__concurrency=1)
+    path = await begin(running)
+    waits = [asyncio.ensure_future(get(running, f"{path}:wait")) for _ in range(3)]
+    await wait_for(lambda: hub_of(running).waiters == 3)
+    assert (await get(running, path))[0] == 200
+    assert [(await one)[1]["done"] for one in waits] == [True] * 3
+
+
+async def test_the_caller_s_own_deadline_holds(start: Start, served: Schema) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    status, error = await get(running, f"{path}:wait", Grpc_Timeout="100m")
+    assert (status, error["code"]) == (504, Code.DEADLINE_EXCEEDED)
+    channel, wait = call(running, served, WAIT, operation_id=path.rpartition("/")[2])
+    async with channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await wait(timeout=0.1)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await nothing_is_left(running)
+
+
+async def test_more_waiters_than_the_limit_are_refused(start: Start) -> None:
+    running = await start(delay_s=60, limits__waiters=1)
+    path = await begin(running)
+    first = asyncio.ensure_future(get(running, f"{path}:wait?timeout=1s"))
+    await wait_for(lambda: hub_of(running).waiters)
+    for accept in ("text/event-stream", "application/json"):
+        suffix = "" if accept in EVENTS.values() else ":wait"
+        status, error = await get(running, path + suffix, Accept=accept)
+        assert (status, error["details"][0]["reason"]) == (429, "TOO_MANY_WAITERS")
+    assert (await first)[0] == 200
+
+
+async def test_each_change_is_an_event_with_the_same_id_in_each_replica(start: Start) -> None:
+    running = await start(delay_s=0.3)
+    path = await begin(running)
+    async with running.client.get(running.url(path), headers=EVENTS) as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Accel-Buffering"] == "no"
+        assert response.headers["x-request-id"]
+        events = [event async for event in events_of(response)]
+    assert ["done" in json.loads(event["data"]) for event in events] == [False, True]
+    assert json.loads(events[-1]["data"]) == (await get(running, path))[1]
+    assert len({event["id"] for event in events}) == 2
+    other = Gateway(make_config(running.emulator.address), plain_telemetry())
+    address = (await other.start()).rest
+    async with running.client.get(f"http://{address}{path}", headers=EVENTS) as response:
+        assert [event["id"] async for event in events_of(response)] == [events[-1]["id"]]
+    await other.stop()
+
+
+async def test_a_state_that_the_client_has_is_not_sent_again(start: Start) -> None:
+    running = await start(delay_s=0.3)
+    path = await begin(running)
+    async with running.client.get(running.url(path), headers=EVENTS) as response:
+        first = await anext(events_of(response))
+    rest = await read_events(running, path, Last_Event_ID=first["id"])
+    assert ["done" in json.loads(event["data"]) for event in rest] == [True]
+    headers = EVENTS | {"Last-Event-ID": rest[0]["id"]}
+    async with running.client.get(running.url(path), headers=headers) as response:
+        assert (response.status, await response.read()) == (204, b"")  # an EventSource does not connect again
+    await nothing_is_left(running)
+
+
+async def test_a_silent_stream_has_heartbeats(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.listeners.http.operation_events.HEARTBEAT_S", 0.05)
+    running = await start(delay_s=0.4)
+    events = await read_events(running, await begin(running))
+    assert [event for event in events if event == {"": ""}]
+    assert "done" in json.loads(events[-1]["data"])
+
+
+async def test_a_later_error_is_the_last_event(start: Start) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    async with running.client.get(running.url(path), headers=EVENTS) as response:
+        events = events_of(response)
+        await anext(events)
+        running.emulator.inject(InjectedFault(method=GET, code=Code.PERMISSION_DENIED, times=None))
+        last = await anext(events)
+        assert last["event"] == "error"
+        assert json.loads(last["data"])["code"] == Code.PERMISSION_DENIED
+        assert await anext(events, None) is None
+    await nothing_is_left(running)
+
+
+async def test_over_grpc(start: Start, served: Schema) -> None:
+    running = await start(delay_s=0.3)
+    operation_id = (await begin(running)).rpartition("/")[2]
+    channel, watch = call(running, served, WATCH, operation_id=operation_id)
+    async with channel:
+        assert [one.done async for one in watch()] == [False, True]
+    channel, wait = call(running, served, WAIT, operation_id=operation_id)
+    async with channel:
+        assert (await wait()).done
+    for method in (WAIT, WATCH):
+        channel, unknown = call(running, served, method, operation_id="unknown")
+        async with channel:
+            answer = unknown()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await (answer.read() if method == WATCH else answer)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    channel, empty = call(running, served, WAIT)
+    async with channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await empty()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_credentials_confirm_each_caller(start: Start) -> None:
+    running = await start(delay_s=0.5)
+    path = await begin(running)
+    waits = [
+        asyncio.ensure_future(get(running, f"{path}:wait", Authorization=f"Bearer {name}"))
+        for name in ("a", "a", "b", "b")
+    ]
+    assert [(await one)[1]["done"] for one in waits] == [True] * 4
+    calls = [dict(one.metadata) for one in running.emulator.calls if one.method == GET]
+    assert {one["authorization"] for one in calls[:2]} == {"Bearer a", "Bearer b"}
+    assert len({one["authorization"] for one in calls[2:]}) == 1
+
+
+async def test_a_poll_goes_on_with_the_credentials_of_those_who_still_wait(start: Start) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    waits = []
+    for name in ("a", "b"):
+        waits.append(asyncio.ensure_future(get(running, f"{path}:wait", Authorization=f"Bearer {name}")))
+        await wait_for(lambda: hub_of(running).waiters == len(waits))
+        while name not in used(running):
+            await asyncio.sleep(0.01)
+    waits[0].cancel()
+    await wait_for(lambda: hub_of(running).waiters == 1)
+    running.emulator.calls.clear()
+    await wait_for(lambda: gets(running) > 2)
+    assert used(running) == {"b"}
+    waits[1].cancel()
+    await nothing_is_left(running)
+
+
+async def test_a_policy_about_get_holds_for_waits_too(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    running = await start(policies__path=tmp_path)
+    path = await begin(running)
+    for suffix, accept in (("", "*/*"), ("", "text/event-stream"), (":wait", "*/*")):
+        status, error = await get(running, path + suffix, Accept=accept)
+        assert (status, error["details"][0]["reason"]) == (403, "POLICY_VIOLATION")
+    assert gets(running) == 0
+
+
+async def test_waits_are_recorded_and_traced_as_reads(start: Start, tmp_path: Path) -> None:
+    running = await start(is_traced=True, ledger__enabled=True, ledger__url=f"sqlite:///{tmp_path}/l.db")
+    path = await begin(running)
+    assert (await get(running, f"{path}:wait"))[0] == 200
+    assert len(await read_events(running, path)) == 1
+    spans = running.spans()
+    assert spans["GET /operations/{operation_id}:wait"].attributes["rpc.method"] == WAIT  # type: ignore[index]
+    assert spans["GET /operations/{operation_id}"].attributes["rpc.method"] == WATCH  # type: ignore[index]
+
+    def recorded() -> set[tuple[str, str]]:
+        with closing(sqlite3.connect(tmp_path / "l.db")) as database:
+            return set(database.execute("SELECT method, outcome FROM ledger_calls"))
+
+    await wait_for(lambda: {(WAIT, "ok"), (WATCH, "ok")} <= recorded())
+
+
+async def test_the_stop_of_the_gateway_ends_waits_at_once(start: Start, served: Schema) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    wait = asyncio.ensure_future(get(running, f"{path}:wait?timeout=60s"))
+    events = asyncio.ensure_future(read_events(running, path))
+    channel, watch = call(running, served, WATCH, operation_id=path.rpartition("/")[2])
+    async with channel:
+        watching = watch()
+        assert not (await watching.read()).done
+        await wait_for(lambda: hub_of(running).waiters == 3)
+        started = time.monotonic()
+        await running.gateway.stop()
+        assert time.monotonic() - started < 10
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watching.read()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    status, error = await wait
+    assert (status, error["details"][0]["reason"]) == (503, "STOPPING")
+    assert len(await events) == 1
+    await nothing_is_left(running)
+
+
+async def test_callers_that_leave_leave_nothing(start: Start, served: Schema) -> None:
+    running = await start(delay_s=60)
+    path = await begin(running)
+    for headers in (EVENTS, {}):
+        suffix = "" if headers else ":wait"
+        waiting = [
+            asyncio.ensure_future(running.client.get(running.url(path + suffix), headers=headers))
+            for _ in range(5)
+        ]
+        await wait_for(lambda: hub_of(running).waiters == 5)
+        for one in waiting:
+            one.cancel()
+        for answer in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(answer, aiohttp.ClientResponse):
+                answer.close()
+        await nothing_is_left(running)
+    channel, watch = call(running, served, WATCH, operation_id=path.rpartition("/")[2])
+    async with channel:
+        watching = watch()
+        await watching.read()
+        watching.cancel()
+        await nothing_is_left(running)
+    polls = gets(running)
+    await asyncio.sleep(0.1)
+    assert gets(running) == polls
+
+
+async def test_a_thousand_waiters_share_a_handful_of_reads(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the true times
+    many = 1000
+    running = await start(
+        delay_s=3, rest__max_connections=2 * many, rest__max_connections_per_address=2 * many
+    )
+    path = await begin(running)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as client:
+
+        async def wait() -> bool:
+            async with client.get(running.url(f"{path}:wait"), headers={"Authorization": "Bearer a"}) as one:
+                return bool((await one.json())["done"])
+
+        before = resident_bytes()
+        async with asyncio.timeout(GENEROUS_S):
+            assert all(await asyncio.gather(*(wait() for _ in range(many))))
+    assert gets(running) < 10
+    assert resident_bytes() - before < many * 100_000  # their client is in this process too
+    await nothing_is_left(running)
