@@ -113,7 +113,7 @@ class Gateway:
         )
         limits = self._config.limits
         reader = OperationReader(lambda: self._active.snapshot, limits.deadline_s, limits.concurrency)
-        self._waiting = WaitingHub(reader, limits.waiters)
+        self._waiting = WaitingHub(reader, limits.waiters, count=self._telemetry.metrics.change_waiters)
         builder = Builder(
             config=self._config,
             telemetry=self._telemetry,

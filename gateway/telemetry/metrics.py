@@ -106,6 +106,9 @@ class Metrics:
             "gateway.settlements", "Changes whose outcome was established later.", ("outcome", "by")
         )
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
+        self._waiters = instruments.create_up_down_counter(
+            "gateway.waiters", "Calls that wait for operations."
+        )
 
     def _create_for_bundles(self, meter: Meter) -> None:
         """Create the instruments that are used rarely or by several threads."""
@@ -227,6 +230,10 @@ class Metrics:
     def change_active(self, by: int) -> None:
         """Add an amount to the number of active calls. The amount may be negative."""
         self._active(by)
+
+    def change_waiters(self, by: int) -> None:
+        """Add an amount to the number of calls that wait for operations. The amount may be negative."""
+        self._waiters(by)
 
     def expose(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

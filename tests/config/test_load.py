@@ -328,6 +328,12 @@ def test_a_service_needs_an_upstream_that_there_is(tmp_path: Path) -> None:
     ]
 
 
+def test_the_gateway_s_own_services_have_no_upstream(tmp_path: Path) -> None:
+    text = "api: {services: {baremetal_gateway.v1.Operations: operation}}\n"
+    place = "gateway.yaml:1:18: api.services.baremetal_gateway.v1.Operations"
+    assert faults(tmp_path, text) == [f"{place}: is served by the gateway itself"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

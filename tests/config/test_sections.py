@@ -59,6 +59,13 @@ def test_a_service_can_be_taken_away() -> None:
     assert config.services == {"a.B": "baremetal"}
 
 
+def test_own_services_are_served_with_what_they_need() -> None:
+    own, needed = "baremetal_gateway.v1.Operations", "yandex.cloud.operation.OperationService"
+    assert set(Config().served) == {*Config().services, own}
+    without = Config.model_validate({"api": {"services": {needed: None}}})
+    assert own not in without.served
+
+
 def test_the_decision_log_has_the_keys_of_its_sinks() -> None:
     section = DecisionLog()
     assert (section.type, str(section.path), section.durability) == (

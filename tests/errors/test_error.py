@@ -127,3 +127,18 @@ def test_fields_are_renamed_in_every_text_and_nowhere_else() -> None:
     assert error.violations == (FieldViolation(field="A_B", description=text, reason="a_b/c_d"),)
     assert error.message == f"a_b: A_B: {text}"
     assert error.warnings == (f"p/r: {text}", "a_b")
+
+
+def test_a_copy_is_changed_alone() -> None:
+    for error in (
+        GatewayError(Code.INTERNAL, "R", "text", violations=_violations(1), metadata={"k": "v"}),
+        UpstreamError(Code.NOT_FOUND, "no such thing", may_have_acted=True),
+    ):
+        same = error.copy()
+        assert type(same) is type(error)
+        assert (str(same), same.may_have_acted) == (str(error), error.may_have_acted)
+        assert to_status(same, "r") == to_status(error, "r")
+        same.warnings += ("w",)
+        same.rename_fields(str.upper)
+        assert error.warnings == ()
+        assert [one.field for one in error.violations] == ["f0"][: len(error.violations)]

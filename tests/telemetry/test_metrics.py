@@ -83,6 +83,7 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
         'gateway_bundle_removals_total{kind="rule"} 1.0',
     ),
     ("active", lambda metrics: metrics.change_active(2), "gateway_calls_active 2.0"),
+    ("waiters", lambda metrics: metrics.change_waiters(2), "gateway_waiters 2.0"),
     ("dropped lines", lambda _: None, "gateway_log_dropped_total 0.0"),
 ]
 

@@ -15,7 +15,7 @@ from gateway.operations.waiting.topic import OperationTopic
 from gateway.operations.waiting.waiter import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gateway.call import Call
     from gateway.operations.waiting.operation_state import OperationState
@@ -33,7 +33,11 @@ class _Reader(Protocol):
 
 
 class WaitingHub:
-    """Lets calls wait for operations. For each operation, one task polls while somebody waits."""
+    """Lets calls wait for operations. For each operation, one task polls while somebody waits.
+
+    Attributes:
+        waiters: the number of calls that wait.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class WaitingHub:
         max_waiters: int,
         pace: Pace | None = None,
         confirmations: Confirmations | None = None,
+        count: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Initialize the hub.
 
@@ -49,6 +54,7 @@ class WaitingHub:
             max_waiters: the maximum number of calls that wait.
             pace: how often operations are polled; None means the default.
             confirmations: the confirmations that callers may read operations; None for new ones.
+            count: a function that is called with each change of the number of waiters.
         """
         self._max_waiters = max_waiters
         self._pace = pace or Pace()
@@ -59,6 +65,7 @@ class WaitingHub:
         # The operations that callers have started, with the time until which they may not be found yet.
         self._started: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._is_stopping = False
+        self._count = count
         self.waiters = 0
 
     @property
@@ -94,10 +101,12 @@ class WaitingHub:
         waiter = Waiter(get, topic)
         topic.waiters[waiter] = None
         self.waiters += 1
+        self._count(1)
         try:
             yield waiter
         finally:
             self.waiters -= 1
+            self._count(-1)
             del topic.waiters[waiter]
             if not topic.waiters:
                 del self._topics[topic.operation_id]
