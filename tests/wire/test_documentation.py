@@ -35,7 +35,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def schema(sets: dict[str, bytes]) -> Schema:
-    return load_schema([*Config().services, LIBRARY], sets)
+    return load_schema([*Config().served, LIBRARY], sets)
 
 
 @pytest.fixture(scope="module")

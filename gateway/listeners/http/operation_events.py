@@ -65,6 +65,17 @@ def find_watch(request: BaseRequest, exchange: HttpExchange, method: Method) -> 
     return exchange.snapshot.methods.get(f"/{WATCH}")
 
 
+def to_watch_request(watch: Method, request: Message) -> Message:
+    """Return the request of the method that streams the states of an operation.
+
+    Args:
+        watch: the method.
+        request: the request of OperationService/Get.
+    """
+    asked: Any = request
+    return watch.request(operation_id=asked.operation_id)
+
+
 def make_framing(request: BaseRequest) -> OperationEvents:
     """Return the framing for a request."""
     return OperationEvents(request.headers.get("last-event-id", ""))

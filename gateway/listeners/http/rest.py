@@ -21,6 +21,7 @@ from gateway.listeners.http.operation_events import (
     OperationEvents,
     find_watch,
     make_framing,
+    to_watch_request,
 )
 from gateway.listeners.http.responses import (
     error_response,
@@ -116,7 +117,7 @@ class RestListener:
         message = route.binder.bind(match.captures, target.query, body, _content_type(request))
         method = find_watch(request, exchange, route.method)
         if method is not None:
-            message = method.request.FromString(message.SerializeToString())  # the same fields
+            message = to_watch_request(method, message)
             exchange.set_method(method)
         return route, exchange.make_call(
             method or route.method, message, metadata, deadline, exchange.started + caller_s

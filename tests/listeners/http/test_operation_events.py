@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from gateway.config import Config
 from gateway.errors import Code, GatewayError
-from gateway.listeners.http.operation_events import HEARTBEAT, OperationEvents, find_watch, make_framing
+from gateway.listeners.http.operation_events import (
+    HEARTBEAT,
+    OperationEvents,
+    find_watch,
+    make_framing,
+    to_watch_request,
+)
 from gateway.operations.waiting import WATCH, state_id
-from gateway.schema import Schema
+from gateway.schema import Schema, load_schema
 
 OPERATION = "yandex.cloud.operation.Operation"
 GET = "yandex.cloud.operation.OperationService/Get"
@@ -65,3 +72,10 @@ def test_which_requests_are_for_events(schema: Schema, method: str, accept: str,
     exchange: Any = _Exchange
     found = find_watch(request, exchange, schema.methods[method])
     assert (found == "watch") == is_watch  # type: ignore[comparison-overlap]
+
+
+def test_the_request_of_a_watch_names_the_same_operation(schema: Schema) -> None:
+    watch = load_schema(Config().served).methods[WATCH]
+    assert to_watch_request(watch, schema.methods[GET].request(operation_id="one")) == watch.request(
+        operation_id="one"
+    )

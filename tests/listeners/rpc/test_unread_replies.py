@@ -66,7 +66,7 @@ async def test_a_watch_that_is_read_has_no_time_limit(start: Start, monkeypatch:
     monkeypatch.setattr("gateway.listeners.rpc.unread_replies.SEND_S", 0.1)
     running = await start(delay_s=0.9, limits__deadline_s=0.2, limits__wait_s=0.1)
     method = load_schema(Config().served).methods[WATCH.decode().lstrip("/")]
-    request: Any = method.request(operation_id=await start_operation(running))  # type: ignore[call-arg]
+    request: Any = method.request(operation_id=await start_operation(running))
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         call: Any = channel.unary_stream(method.path, response_deserializer=method.reply.FromString)
         assert [one.done async for one in call(request.SerializeToString())] == [False, True]
