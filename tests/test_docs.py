@@ -29,8 +29,11 @@ LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
 # `a/b.md` or `a/`: a file or a folder, not the name of a method or a media type.
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+\.[a-z]{1,5})?)`")
 
-# A command of `baremetal-gateway`, or in prose `policy …`: its words, and the rest up to the next command.
-COMMAND = re.compile(r"(?:baremetal-gateway |`(?=policy ))((?:policy )?[a-z]+)([^`|;\n]*)")
+# A command of `baremetal-gateway`, or in prose `policy …` or `audit …`: its words, and the rest up to the
+# next command.
+COMMAND = re.compile(
+    r"(?:baremetal-gateway |`(?=(?:policy|audit) ))((?:(?:policy|audit) )?[a-z]+)([^`|;\n]*)"
+)
 
 
 def name_of(document: Path) -> str:

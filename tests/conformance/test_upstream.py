@@ -145,6 +145,8 @@ def _config(port: int) -> Config:
             **dict.fromkeys(("rest", "grpc", "admin"), listener),
             "upstreams": dict.fromkeys(("baremetal", "operation"), upstream),
             "policies": {"path": str(POLICIES), "reload": False},
+            "decision_log": {"type": "none"},
+            "ledger": {"enabled": False},
         }
     )
 
