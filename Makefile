@@ -68,6 +68,7 @@ bench: $(VENV)/.package $(BENCH)/.dependencies ## measure decisions, reloads and
 	$(BIN)/python -m bench.decision
 	$(BIN)/python -m bench.reloads
 	$(BIN)/python -m bench.stages --document docs/performance.md
+	$(BIN)/python -m bench.ledger
 	GATEWAY_BENCH_PYTHON=$(abspath $(BENCH)/bin/python) $(BIN)/python -m bench.compare --document docs/performance.md $(ARGS)
 
 soak: $(VENV)/.package ## send 500,000 mixed calls to a gateway and measure its memory

@@ -88,7 +88,7 @@ class Stubs:
 def starters(beside: Beside, folder: Path) -> dict[str, Callable[[], Subject]]:
     """Return what starts each subject, by its key."""
     found: dict[str, Callable[[], Subject]] = {BARE: partial(start_bare, beside)}
-    for key, (name, variables) in gateway_variants().items():
+    for key, (name, variables) in gateway_variants(folder).items():
         found[key] = partial(start_gateway, beside, key, name, variables)
     binary = find_envoy()
     if binary is None:
@@ -193,7 +193,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.5, help="seconds until the CPU is read")
     parser.add_argument("--starts", type=int, default=3, help="starts of each subject")
     parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
-    subjects = [BARE, *gateway_variants(), ENVOY, ENVOY_POLICY]
+    subjects = [BARE, *gateway_variants(Path()), ENVOY, ENVOY_POLICY]
     parser.add_argument("--subjects", nargs="+", choices=subjects, default=subjects)
     parser.add_argument("--workloads", nargs="+", choices=keys, default=keys)
     parser.add_argument("--document", type=Path, help="the file to write; printed only when not given")

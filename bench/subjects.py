@@ -77,7 +77,7 @@ def gateway_environment(upstream: str, rest: str, rpc: str) -> dict[str, str]:
         "GATEWAY__ADMIN__LISTEN": free_address(),
         # The bound is for callers of other machines; here all connections have one address.
         "GATEWAY__GRPC__MAX_CONNECTIONS_PER_ADDRESS": "1024",
-        # The comparison is about CPU; how long a commit takes depends on the disk.
+        # One variant has a ledger. How long its commits take depends on the disk.
         "GATEWAY__LEDGER__ENABLED": "false",
     }
     for name in ("BAREMETAL", "OPERATION"):
@@ -149,12 +149,23 @@ def _start(subject: Subject, run: Callable[[], object]) -> Subject:
     return subject
 
 
-def gateway_variants() -> dict[str, tuple[str, dict[str, str]]]:
-    """Return the variants of the gateway: key → name and variables."""
+def gateway_variants(folder: Path) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return the variants of the gateway: key → name and variables.
+
+    Args:
+        folder: the folder for the ledger.
+    """
     off = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
     sampled = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
     return {
         FULL: ("gateway, everything on", {}),
+        "gateway-ledger": (
+            "gateway, ledger instead of decision log",
+            {
+                "GATEWAY__LEDGER__ENABLED": "true",
+                "GATEWAY__LEDGER__URL": f"sqlite:///{folder}/ledger.db",
+            },
+        ),
         "gateway-no-otlp": ("gateway, OTLP off", off),
         "gateway-sampled": ("gateway, 10 % of traces sampled", sampled),
         "gateway-no-records": ("gateway, records off", {"GATEWAY__DECISION_LOG__TYPE": "none"}),
