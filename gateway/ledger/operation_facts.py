@@ -20,6 +20,7 @@ OPERATION = "yandex.cloud.operation.Operation"
 """The full name of the type of operations."""
 
 _MAX_TEXT = 1000
+_NUMBERS = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})  # types without texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,10 @@ def read_operation(operation: Any) -> OperationFacts:
 
 def has_secret(message: Message) -> bool:
     """Return whether redaction would remove a part of a message, or a part of it cannot be read."""
-    if message.DESCRIPTOR.full_name == "google.protobuf.Any":
+    name = message.DESCRIPTOR.full_name
+    if name in _NUMBERS:
+        return False
+    if name == "google.protobuf.Any":
         inner = _unpack(message)
         return bool(message.value) if inner is None else has_secret(inner)  # type: ignore[attr-defined]
     return any(
