@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -127,3 +128,13 @@ def running(shared_gateway: Running) -> Running:
 def logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level("INFO"):
         yield caplog
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test fail, instead of skipping it, if it needs a program that the CI has to install."""
+    report = yield
+    is_required = os.environ.get("GATEWAY_TEST_REQUIRES_PROGRAMS")
+    if is_required and report.skipped and "is not installed" in str(report.longrepr):
+        report.outcome = "failed"
+    return report
