@@ -49,6 +49,8 @@ class Entry:
             committed; it is False if the claim failed. None if no caller waits.
         fence: the epoch that the call must have. If the call has another epoch, another replica handles it,
             and nothing of the entry is committed. None if the epoch does not matter.
+        is_doubtful: whether the entry may have been committed already, because a commit ended with an error
+            that does not show this.
         is_kept: whether the entry must not be dropped if the ledger cannot be written.
     """
 
@@ -58,6 +60,7 @@ class Entry:
     frees_key: bool = False
     written: asyncio.Future[bool] | None = None
     fence: int | None = None
+    is_doubtful: bool = False
     is_kept: bool = False
 
 

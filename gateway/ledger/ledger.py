@@ -205,6 +205,7 @@ class Ledger:
                 return self._intent(call, facts["id"], key, active)
             earlier = await self._wait(facts, find_earlier_call(self._store, key))
             if earlier is None:  # the key has become free
+                await self._wait(facts, asyncio.sleep(_FIRST_WAIT_S))
                 continue
             active.call = earlier.id
             if earlier.request != digest:

@@ -65,6 +65,7 @@ _CLAIM_KEYS = (
     "WHERE k.expires_us < $5 RETURNING call"
 )
 _FIND_EPOCHS = f"SELECT id, epoch FROM {PREFIX}calls WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
+_FIND_EVENTS = f"SELECT call, kind, time_us FROM {PREFIX}events WHERE call = ANY($1::text[])"
 _FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"
 
 
@@ -121,7 +122,8 @@ class PostgresStore:
             try:
                 await connection.execute(self._begin)
                 lost = await _claim_keys(connection, entries) + await _find_fenced(connection, entries)
-                kept = [entry for entry in entries if entry not in lost] if lost else entries
+                left_out = lost + await _find_committed(connection, entries)
+                kept = [entry for entry in entries if entry not in left_out] if left_out else entries
                 await _write(connection, kept)
                 is_ending = True
                 await connection.execute("COMMIT")
@@ -263,6 +265,16 @@ async def _find_fenced(connection: asyncpg.Connection[Any], entries: Sequence[En
     rows = await connection.fetch(_FIND_EPOCHS, [entry.event.call for entry in fenced])
     epochs = {row[0]: row[1] for row in rows}
     return [entry for entry in fenced if epochs.get(entry.event.call) != entry.fence]
+
+
+async def _find_committed(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that an earlier commit has written, although it ended with an error."""
+    doubtful = [entry for entry in entries if entry.is_doubtful]
+    if not doubtful:
+        return []
+    rows = await connection.fetch(_FIND_EVENTS, [entry.event.call for entry in doubtful])
+    known = {tuple(row) for row in rows}
+    return [entry for entry in doubtful if entry.event[:3] in known]
 
 
 async def _write(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> None:

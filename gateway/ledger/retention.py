@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.ledger.batch import Store
     from gateway.ledger.writer import LedgerWriter
 
+_DELETE_KEYS = "DELETE FROM ledger_keys WHERE call IN (SELECT id FROM ledger_calls WHERE seq < ?)"
 _RECORD_S = 30.0
 # An event stays if it is young, not yet in the tree, or a part of a call that needs further work.
 _FIRST_KEPT = (
@@ -66,6 +67,7 @@ class Retention:
         await self._writer.write(Entry(event=event), asyncio.get_running_loop().time() + _RECORD_S)
         async with self._store.transaction() as session:
             await session.fetch("DELETE FROM ledger_events WHERE seq < ?", first_kept)
+            await session.fetch(_DELETE_KEYS, first_kept)
             await session.fetch("DELETE FROM ledger_calls WHERE seq < ?", first_kept)
             await session.fetch("UPDATE ledger_tree SET pruned = ?", first_kept)
         return int(first_kept)

@@ -300,6 +300,7 @@ class LedgerWriter:
             if entry.written is not None:
                 self._refuse(entry, is_uncertain=error.is_uncertain)
             else:
+                entry.is_doubtful |= error.is_uncertain
                 again.append(entry)
         self._queue.extendleft(reversed(again))
         self._report_failure(error.reason)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from gateway.call import Reply, ReplyStream
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -86,8 +89,12 @@ class DetachedCall:
             await self._hand_over(None)
 
     def _end(self, reply: Reply | ReplyStream | None, error: BaseException | None) -> None:
-        if self._on_end is not None:
+        if self._on_end is None:
+            return
+        try:
             self._on_end(reply, error)
+        except Exception:  # noqa: BLE001 - the caller must get the response all the same
+            _log.exception("the end of a forwarded call was not recorded")
 
     def _answer(self, reply: Reply | ReplyStream) -> None:
         if not self._reply.cancelled():  # the caller still waits

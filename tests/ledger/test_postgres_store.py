@@ -220,3 +220,18 @@ async def test_a_statement_that_waits_for_a_lock_too_long(postgres_database: Dat
         await blocker.close()
     await store.commit([first("c2")])
     assert await postgres_database.sequence() == [(0, "c2")]
+
+
+async def test_an_entry_that_may_have_been_committed_is_not_committed_twice(
+    postgres_database: Database,
+) -> None:
+    """The answer to COMMIT was lost, and the writer commits the entry again."""
+    store = await postgres_database.open()
+    await store.commit([first("c1")])
+    again, other = later("c1", outcome="ok"), later("c1", kind="operation", operation_done=True)
+    await store.commit([again])
+    for entry in (again, other):
+        entry.is_doubtful = True
+    await store.commit([again, other])
+    rows = await postgres_database.read("SELECT seq, kind FROM ledger_events ORDER BY seq")
+    assert rows == [(0, "decision"), (1, "outcome"), (2, "operation")]

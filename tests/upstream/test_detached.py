@@ -138,3 +138,21 @@ async def test_a_stream_whose_caller_leaves_is_read_to_its_end(upstream: Upstrea
     assert upstream.sent == list(range(20))
     await asyncio.sleep(0)
     assert upstream.abandoned == [call.task]
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["unary", "stream"])
+async def test_a_response_arrives_even_if_its_end_cannot_be_recorded(
+    caplog: pytest.LogCaptureFixture, *, is_stream: bool
+) -> None:
+    def fail(_reply: object, _error: object) -> None:
+        raise RuntimeError("a fault")
+
+    upstream = Upstream()
+    upstream.release.set()
+    forwarding = upstream.stream(1) if is_stream else upstream.respond()
+    call = DetachedCall(forwarding, upstream.abandoned.append, fail)
+    reply = await call.reply()
+    if isinstance(reply, ReplyStream):
+        async with aclosing(reply):
+            assert len([message async for message in reply]) == 1
+    assert "the end of a forwarded call was not recorded" in caplog.text
