@@ -1,35 +1,44 @@
-"""Waiting for operations through a gateway: Wait, Watch and server-sent events."""
+"""Waiting for operations through a gateway: Wait over REST, Wait and Watch over gRPC."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import grpc
 import grpc.aio
 import pytest
 
-from gateway.app import Gateway
-from gateway.config import Config
 from gateway.emulator import InjectedFault
 from gateway.errors import Code
-from gateway.operations.waiting.hub import WaitingHub
-from gateway.operations.waiting.poller import Pace
-from gateway.schema import Schema, load_schema
-from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start, make_config, plain_telemetry
+from gateway.schema import Schema
+from tests.conftest import Start
 from tests.waiting import GENEROUS_S, wait_for
+from tests.waits import (
+    EVENTS,
+    GET,
+    WAIT,
+    WATCH,
+    begin,
+    call,
+    get,
+    gets,
+    hub_of,
+    nothing_is_left,
+    quick_polls,
+    read_events,
+    served,
+    used,
+)
 
-GET = "yandex.cloud.operation.OperationService/Get"
-WAIT, WATCH = "baremetal_gateway.v1.Operations/Wait", "baremetal_gateway.v1.Operations/Watch"
-EVENTS = {"Accept": "text/event-stream"}
+__all__ = ["quick_polls", "served"]  # fixtures
+pytestmark = pytest.mark.usefixtures("quick_polls")
+
 POLICY = """\
 apiVersion: baremetal-gateway/v1
 kind: Policy
@@ -46,86 +55,8 @@ spec: {policy: secret, action: deny}
 UNKNOWN = "/operations/never-started"
 
 
-@pytest.fixture(scope="session")
-def served() -> Schema:
-    return load_schema(Config().served)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.emulator.server.POLL_INTERVAL_S", 0)
-    pace = Pace(first_s=0.02, longest_s=0.05, tolerated_s=0.3, retry_s=0.05)
-    monkeypatch.setattr("gateway.operations.waiting.hub.Pace", lambda: pace)
-
-
-async def begin(running: Running, name: str = "ubuntu-24-04") -> str:
-    """Start an operation, and return its path."""
-    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE | {"name": name}) as response:
-        assert response.status == 200
-        return f"/operations/{(await response.json())['id']}"
-
-
-async def get(running: Running, path: str, **headers: str) -> tuple[int, Any]:
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with running.client.get(running.url(path), headers=names) as response:
-        return response.status, await response.json()
-
-
-def gets(running: Running) -> int:
-    return sum(call.method == GET for call in running.emulator.calls)
-
-
-def used(running: Running) -> set[str]:
-    """Return the tokens with which the upstream was asked for operations."""
-    calls = [dict(call.metadata) for call in running.emulator.calls if call.method == GET]
-    return {str(one["authorization"]).removeprefix("Bearer ") for one in calls}
-
-
-def hub_of(running: Running) -> WaitingHub:
-    return running.gateway._waiting  # noqa: SLF001 - what is left behind shows only here
-
-
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-async def nothing_is_left(running: Running) -> None:
-    hub = hub_of(running)
-    await wait_for(lambda: not hub.waiters and not hub.tasks)
-    assert hub._topics == {}  # noqa: SLF001 - as said
-
-
-async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:
-    """Yield the events of a response, as fields; a comment has the field with an empty name."""
-    fields: dict[str, str] = {}
-    async for line in response.content:
-        text = line.decode().rstrip("\n")
-        if not text and fields:
-            yield fields
-            fields = {}
-        elif text:
-            name, _, value = text.partition(":")
-            fields[name] = value.removeprefix(" ")
-
-
-async def read_events(running: Running, path: str, **headers: str) -> list[dict[str, str]]:
-    names = EVENTS | {name.replace("_", "-"): value for name, value in headers.items()}
-    async with running.client.get(running.url(path), headers=names) as response:
-        assert response.status == 200
-        return [event async for event in events_of(response)]
-
-
-def call(running: Running, served: Schema, method: str, **fields: Any) -> Any:
-    """Return a function that calls a method over gRPC, within a channel of its own."""
-    found = served.methods[method]
-    channel = grpc.aio.insecure_channel(str(running.addresses.grpc))
-    make: Any = channel.unary_stream if found.server_streaming else channel.unary_unary
-    callable_ = make(
-        found.path,
-        request_serializer=found.request.SerializeToString,
-        response_deserializer=found.reply.FromString,
-    )
-    return channel, lambda **options: callable_(found.request(**fields), **options)
 
 
 async def test_a_wait_ends_when_the_operation_is_done(start: Start) -> None:
@@ -224,60 +155,6 @@ async def test_more_waiters_than_the_limit_are_refused(start: Start) -> None:
         status, error = await get(running, path + suffix, Accept=accept)
         assert (status, error["details"][0]["reason"]) == (429, "TOO_MANY_WAITERS")
     assert (await first)[0] == 200
-
-
-async def test_each_change_is_an_event_with_the_same_id_in_each_replica(start: Start) -> None:
-    running = await start(delay_s=0.3)
-    path = await begin(running)
-    async with running.client.get(running.url(path), headers=EVENTS) as response:
-        assert response.headers["Content-Type"] == "text/event-stream"
-        assert response.headers["Cache-Control"] == "no-store"
-        assert response.headers["X-Accel-Buffering"] == "no"
-        assert response.headers["x-request-id"]
-        events = [event async for event in events_of(response)]
-    assert ["done" in json.loads(event["data"]) for event in events] == [False, True]
-    assert json.loads(events[-1]["data"]) == (await get(running, path))[1]
-    assert len({event["id"] for event in events}) == 2
-    other = Gateway(make_config(running.emulator.address), plain_telemetry())
-    address = (await other.start()).rest
-    async with running.client.get(f"http://{address}{path}", headers=EVENTS) as response:
-        assert [event["id"] async for event in events_of(response)] == [events[-1]["id"]]
-    await other.stop()
-
-
-async def test_a_state_that_the_client_has_is_not_sent_again(start: Start) -> None:
-    running = await start(delay_s=0.3)
-    path = await begin(running)
-    async with running.client.get(running.url(path), headers=EVENTS) as response:
-        first = await anext(events_of(response))
-    rest = await read_events(running, path, Last_Event_ID=first["id"])
-    assert ["done" in json.loads(event["data"]) for event in rest] == [True]
-    headers = EVENTS | {"Last-Event-ID": rest[0]["id"]}
-    async with running.client.get(running.url(path), headers=headers) as response:
-        assert (response.status, await response.read()) == (204, b"")  # an EventSource does not connect again
-    await nothing_is_left(running)
-
-
-async def test_a_silent_stream_has_heartbeats(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.listeners.http.operation_events.HEARTBEAT_S", 0.05)
-    running = await start(delay_s=0.4)
-    events = await read_events(running, await begin(running))
-    assert [event for event in events if event == {"": ""}]
-    assert "done" in json.loads(events[-1]["data"])
-
-
-async def test_a_later_error_is_the_last_event(start: Start) -> None:
-    running = await start(delay_s=60)
-    path = await begin(running)
-    async with running.client.get(running.url(path), headers=EVENTS) as response:
-        events = events_of(response)
-        await anext(events)
-        running.emulator.inject(InjectedFault(method=GET, code=Code.PERMISSION_DENIED, times=None))
-        last = await anext(events)
-        assert last["event"] == "error"
-        assert json.loads(last["data"])["code"] == Code.PERMISSION_DENIED
-        assert await anext(events, None) is None
-    await nothing_is_left(running)
 
 
 async def test_over_grpc(start: Start, served: Schema) -> None:

@@ -6,5 +6,6 @@ schema and returns a document. The specification of OpenAPI is https://spec.open
 
 from gateway.openapi.comments import read_comments
 from gateway.openapi.document import build_document, to_json
+from gateway.openapi.timeouts import limit_timeout
 
-__all__ = ["build_document", "read_comments", "to_json"]
+__all__ = ["build_document", "limit_timeout", "read_comments", "to_json"]

@@ -16,7 +16,7 @@ from gateway.bundles import (
 from gateway.expressions import InputLimits
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.object_storage import Hosts
-from gateway.openapi import build_document, read_comments, to_json
+from gateway.openapi import build_document, limit_timeout, read_comments, to_json
 from gateway.policy import load_bundle
 from gateway.schema import Schema, builtin_descriptors, load_schema
 from gateway.transcode import build_router
@@ -230,6 +230,7 @@ def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes
     document = build_document(
         schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
     )
+    limit_timeout(document, config.limits.wait_s)
     return to_json(document)
 
 
