@@ -16,7 +16,7 @@ from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
 
@@ -47,7 +47,9 @@ class OwnMethods(Protocol):
         """Note the response of an upstream to a call."""
         ...
 
-    async def handle(self, call: Call, slot: Slot, permit: Callable[[Call], Call]) -> Reply | ReplyStream:
+    async def handle(
+        self, call: Call, slot: Slot, permit: Callable[[Call], Awaitable[Call]]
+    ) -> Reply | ReplyStream:
         """Return the response to a call. It may release the slot early.
 
         The function `permit` decides on a call that the method stands for, and returns it with the mutated
@@ -154,13 +156,16 @@ class Pipeline:
                 reply = await self._forwarder.forward(call)
         return recording.watch(reply)
 
-    def _permit(self, call: Call) -> Call:
+    async def _permit(self, call: Call) -> Call:
         """Decide on the call that one of our own methods stands for. Return it with the mutated request.
 
+        This decision is reported too. The ledger records it if it is a denial.
+
         Raises:
-            GatewayError: the request is not valid, or a policy denies the call.
+            GatewayError: the request is not valid, a policy denies the call, or the record cannot be kept.
         """
         decision = self._decide(call)
+        await self._reporter.report_decision(call, decision)
         if not decision.is_allowed:
             raise decision.to_error()
         return _with_request(call, decision.request)

@@ -55,6 +55,12 @@ spec: {policy: secret, action: deny}
 UNKNOWN = "/operations/never-started"
 
 
+def recorded(folder: Path) -> list[tuple[str, str]]:
+    """Return the methods and outcomes in the ledger of a folder."""
+    with closing(sqlite3.connect(folder / "l.db")) as database:
+        return list(database.execute("SELECT method, outcome FROM ledger_calls"))
+
+
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -213,12 +219,15 @@ async def test_a_poll_goes_on_with_the_credentials_of_those_who_still_wait(start
 
 async def test_a_policy_about_get_holds_for_waits_too(start: Start, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
-    running = await start(policies__path=tmp_path)
+    database = f"sqlite:///{tmp_path}/l.db"
+    running = await start(policies__path=tmp_path / "policy.yaml", ledger__enabled=True, ledger__url=database)
     path = await begin(running)
     for suffix, accept in (("", "*/*"), ("", "text/event-stream"), (":wait", "*/*")):
         status, error = await get(running, path + suffix, Accept=accept)
         assert (status, error["details"][0]["reason"]) == (403, "POLICY_VIOLATION")
     assert gets(running) == 0
+    await wait_for(lambda: recorded(tmp_path).count((GET, "denied")) == 3)
+    assert set(recorded(tmp_path)) >= {(WAIT, "error"), (WATCH, "error")}
 
 
 async def test_waits_are_recorded_and_traced_as_reads(start: Start, tmp_path: Path) -> None:
@@ -230,11 +239,7 @@ async def test_waits_are_recorded_and_traced_as_reads(start: Start, tmp_path: Pa
     assert spans["GET /operations/{operation_id}:wait"].attributes["rpc.method"] == WAIT  # type: ignore[index]
     assert spans["GET /operations/{operation_id}"].attributes["rpc.method"] == WATCH  # type: ignore[index]
 
-    def recorded() -> set[tuple[str, str]]:
-        with closing(sqlite3.connect(tmp_path / "l.db")) as database:
-            return set(database.execute("SELECT method, outcome FROM ledger_calls"))
-
-    await wait_for(lambda: {(WAIT, "ok"), (WATCH, "ok")} <= recorded())
+    await wait_for(lambda: {(WAIT, "ok"), (WATCH, "ok")} <= set(recorded(tmp_path)))
 
 
 async def test_the_stop_of_the_gateway_ends_waits_at_once(start: Start, served: Schema) -> None:

@@ -13,7 +13,7 @@ from gateway.operations.own_calls import GET_OPERATION
 from gateway.operations.waiting.hub import deadline_exceeded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -67,7 +67,9 @@ class WaitingMethods:
         if not call.method.is_read and is_operation(message):
             self._hub.note_started(call, message)
 
-    async def handle(self, call: Call, slot: Slot, permit: Callable[[Call], Call]) -> Reply | ReplyStream:
+    async def handle(
+        self, call: Call, slot: Slot, permit: Callable[[Call], Awaitable[Call]]
+    ) -> Reply | ReplyStream:
         """Return the response to a call. The slot of the call is released, because the call may last long.
 
         Args:
@@ -78,7 +80,7 @@ class WaitingMethods:
         Raises:
             GatewayError: the operation cannot be read, or a policy does not let the caller read it.
         """
-        get = permit(self._to_get(call))
+        get = await permit(self._to_get(call))
         slot.release()
         if call.method.server_streaming:
             return ReplyStream(self._watch(call, get))

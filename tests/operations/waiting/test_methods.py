@@ -22,6 +22,10 @@ from tests.operations.waiting.conftest import GET, ControlledReader, MakeGet
 QUICK = Pace(first_s=0.005, longest_s=0.01, retry_s=0.01)
 
 
+async def permit(get: Call) -> Call:
+    return get
+
+
 class Waits:
     """Calls of Wait and Watch, with a reader that a test controls."""
 
@@ -47,7 +51,7 @@ class Waits:
 
     async def handle(self, call: Call) -> Any:
         with self.slots.acquire() as slot:
-            reply = await self.methods.handle(call, slot, lambda get: get)
+            reply = await self.methods.handle(call, slot, permit)
             self.slots.acquire().release()  # the slot is free
             return reply
 
@@ -141,7 +145,7 @@ async def test_a_stream_that_is_closed_leaves_no_waiter(waits: Waits) -> None:
 
 
 async def test_the_equal_call_of_get_is_decided_on(waits: Waits) -> None:
-    def refuse(get: Call) -> Call:
+    async def refuse(get: Call) -> Call:
         request: Any = get.request
         assert (get.method.name, request.operation_id) == (GET, "one")
         raise GatewayError(Code.PERMISSION_DENIED, "POLICY_VIOLATION", "no")
