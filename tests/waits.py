@@ -29,7 +29,7 @@ def served() -> Schema:
 @pytest.fixture
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.emulator.server.POLL_INTERVAL_S", 0)
-    pace = Pace(first_s=0.02, longest_s=0.05, tolerated_s=0.3, retry_s=0.05)
+    pace = Pace(first_s=0.02, longest_s=0.05, tolerated_s=5, retry_s=0.05)
     monkeypatch.setattr("gateway.operations.waiting.hub.Pace", lambda: pace)
 
 

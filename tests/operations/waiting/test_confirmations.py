@@ -62,7 +62,7 @@ async def test_each_waiter_gets_an_error_of_its_own(reader: ControlledReader, ma
 async def test_a_read_that_nobody_waits_for_is_cancelled(reader: ControlledReader, make_get: MakeGet) -> None:
     reader.delay_s = 60
     confirmations, topic = Confirmations(reader), OperationTopic("one")
-    soon = asyncio.get_running_loop().time() + 0.02
+    soon = asyncio.get_running_loop().time() + 0.3
     first, second = Waiter(make_get(), topic), Waiter(make_get(), topic)
     leaving = asyncio.ensure_future(confirmations.confirm(first, math.inf))
     staying = asyncio.ensure_future(confirmations.confirm(second, soon))

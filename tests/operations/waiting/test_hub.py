@@ -14,7 +14,7 @@ from gateway.operations.waiting.poller import Pace
 from tests.operations.waiting.conftest import ControlledReader, MakeGet
 from tests.waiting import wait_for
 
-QUICK = Pace(first_s=0.005, longest_s=0.01, tolerated_s=0.05, retry_s=0.01)
+QUICK = Pace(first_s=0.005, longest_s=0.01, tolerated_s=0.5, retry_s=0.01)
 
 
 def make_hub(reader: ControlledReader, max_waiters: int = 100, lifetime_s: float = 60) -> WaitingHub:
