@@ -8,7 +8,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,14 @@ class Blocker:
     """A foreign program that locks the file of the ledger."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
-    def lock(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+    async def lock(self) -> None:
+        """Lock the file. The gateway, whose event loop this is, may hold the lock at first."""
+        while not self._connection.in_transaction:
+            with suppress(sqlite3.OperationalError):
+                self._connection.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(0.01)
 
     def free(self) -> None:
         if self._connection.in_transaction:
@@ -99,7 +103,7 @@ async def locked(start: Start, path: Path) -> AsyncIterator[tuple[Running, Block
     """A gateway whose ledger is locked."""
     running = await start(**options(path, limits__deadline_s=5))
     with closing(Blocker(path)) as blocker:
-        blocker.lock()
+        await blocker.lock()
         yield running, blocker
 
 
@@ -147,7 +151,7 @@ async def test_a_lock_that_outlives_the_deadline(
     monkeypatch.setattr(sqlite_store, "BUSY_S", 3)
     running = await start(**options(path, limits__deadline_s=0.3))
     with closing(Blocker(path)) as blocker:
-        blocker.lock()
+        await blocker.lock()
         async with asyncio.timeout(2):
             found = await asyncio.gather(*(post(running, {"name": f"image-{n}"}) for n in range(5)))
         assert all(is_ledger_unavailable(*one) for one in found)
@@ -303,7 +307,7 @@ async def test_the_bound_of_records_that_wait(
     given = {"ledger__capacity": 3, "ledger__when_full": when_full, "limits__body_bytes": 2000}
     running = await start(**options(path, **given))
     with closing(Blocker(path)) as blocker:
-        blocker.lock()
+        await blocker.lock()
         assert (await post(running, {"labels": {}}))[0] == 403
         assert running.gateway._ledger is not None  # noqa: SLF001 - to wait until the writer has taken the record
         writer = running.gateway._ledger.writer  # noqa: SLF001 - the same

@@ -134,7 +134,7 @@ policys: {}
     integer = "input should be a valid integer, unable to parse string as an integer"
     limits = (
         "did you mean body_bytes? accepted here: attempts, body_bytes, concurrency, deadline_s, drain_s, "
-        "elements, header_bytes, policy_elements, policy_text"
+        "elements, header_bytes, policy_elements, policy_text, wait_s, waiters"
     )
     assert faults(tmp_path, text, LIMITS__CONCURRENCY="none", GRPC__LISTEN="x", NO__SUCH="1") == [
         f"gateway.yaml:6:3: rest.listen: 'nowhere': {address}",
