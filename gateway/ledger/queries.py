@@ -95,8 +95,9 @@ def _select(wanted: CallFilter) -> Select[Any]:
         query = query.where(calls.c.time_us <= to_us(wanted.until))
     if wanted.method:
         suffix = f"/{wanted.method}"
+        end = func.substr(calls.c.method, func.length(calls.c.method) - len(suffix) + 1)
         query = query.where(
-            or_(calls.c.method == wanted.method, func.substr(calls.c.method, -len(suffix)) == suffix)
+            or_(calls.c.method == wanted.method, end == suffix)
             if "/" not in wanted.method
             else calls.c.method == wanted.method
         )
