@@ -8,6 +8,7 @@ makes a span the current span, because this step would cause most of the cost of
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
@@ -143,7 +144,7 @@ class Tracing:
             return
         span = self.start_internal(name, parent, attributes)
         if isinstance(span, RecordedSpan):
-            span.start_time = start_ns
+            span.start_time = min(start_ns, time.time_ns())  # the clock may have been set back
         if is_failure:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
