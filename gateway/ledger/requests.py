@@ -51,7 +51,7 @@ def take_requests(path: Path) -> Iterator[dict[str, Any]]:
                 data = source.read(_MAX_BYTES)
             file.unlink()
             request = json.loads(data)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(request, dict):
             yield request

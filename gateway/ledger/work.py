@@ -7,6 +7,7 @@ call a higher epoch. Events of an earlier claim are not committed, because their
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
     from gateway.ledger.batch import Store
 
-_COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
+_log = logging.getLogger(__name__)
+
 LONGEST_WAIT_S = 600.0
 """The maximum time until a call is due, in seconds. A call that is due later was recorded by a clock that was
 wrong. Such a call is due at once."""
 
+_COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
 _CLAIM = (
     "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN ("
     "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND {kind} "
@@ -191,17 +194,27 @@ class Work:
 
 
 def _to_calls(rows: Sequence[tuple[Any, ...]]) -> list[OpenCall]:
-    return [
-        OpenCall(
-            id=row[0],
-            epoch=row[1],
-            tries=row[2],
-            time_us=row[3],
-            call_id=row[4],
-            method=row[5],
-            outcome=row[6],
-            operation_id=row[7],
-            record=json.loads(row[8]),
+    """Return the calls of rows. A call whose first event cannot be read is left out."""
+    calls = []
+    for row in rows:
+        try:
+            record = json.loads(row[8])
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            _log.error("first event of a call cannot be read; verify the ledger", extra={"call": row[0]})
+            continue
+        calls.append(
+            OpenCall(
+                id=row[0],
+                epoch=row[1],
+                tries=row[2],
+                time_us=row[3],
+                call_id=row[4],
+                method=row[5],
+                outcome=row[6],
+                operation_id=row[7],
+                record=record,
+            )
         )
-        for row in rows
-    ]
+    return calls

@@ -96,6 +96,10 @@ class Observer:
                 await self._refresh()
             except StoreError as error:
                 _log.debug("observations cannot be recorded", extra={"reason": error.reason})
+            except Exception:  # noqa: BLE001 - later observations must be recorded
+                _log.exception("observations are dropped")
+                self._ended.clear()
+                self._evidence.clear()
 
     async def _record(self) -> None:
         while self._ended:

@@ -82,6 +82,8 @@ class Worker:
                             await self._look_after_all()
                     except StoreError as error:
                         _log.debug("open calls cannot be read", extra={"reason": error.reason})
+                    except Exception:  # noqa: BLE001 - the work on the other calls must go on
+                        _log.exception("work on open calls failed")
                 await self._pause(is_busy=is_busy)
         finally:
             for task in self._tasks:
