@@ -126,8 +126,7 @@ async def test_a_change_that_another_replica_settles_has_one_image(
     assert (await first.create(headers=KEY))[0] == 500
     status, operation = await second.create(headers=KEY)  # also while the worker settles the call
     assert status == 200
-    calls = await wait_until(first.creates, lambda calls: not any(call["outcome"] in OPEN for call in calls))
-    assert [call["outcome"] for call in calls] == ["ok", "ok"]
+    calls = await first.wait_for_creates("ok", "ok")
     assert {call["operation_id"] for call in calls} == {operation["id"]}
     assert len(pair[0].emulator.images()) == 1
 
