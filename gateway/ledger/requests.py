@@ -34,6 +34,10 @@ def write_request(path: Path, request: dict[str, Any]) -> Path:
     target = folder / f"{uuid4().hex}.json"
     temporary = target.with_suffix(".tmp")
     temporary.write_text(json.dumps(request), encoding="utf-8")
+    if os.geteuid() == 0:  # the gateway, which may be another user, has to read and to remove the file
+        owner = path.stat()
+        for written in (folder, temporary):
+            os.chown(written, owner.st_uid, owner.st_gid)
     temporary.rename(target)
     return target
 
