@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 _DELETE_KEYS = "DELETE FROM ledger_keys WHERE call IN (SELECT id FROM ledger_calls WHERE seq < ?)"
 _RECORD_S = 30.0
-# An event stays if it is young, not yet in the tree, or a part of a call that needs further work.
+# An event stays if it is young, not yet in the tree, or a part of a call that needs further work or has an
+# idempotency key. Without its call, such a key could neither be used again nor be answered.
 _FIRST_KEPT = (
     "SELECT min(first) FROM (SELECT min(seq) AS first FROM ledger_events WHERE time_us >= ? "
     "UNION ALL SELECT min(seq) FROM ledger_calls "
     "WHERE outcome IN ('pending', 'unknown') OR due_us IS NOT NULL "
+    "UNION ALL SELECT min(c.seq) FROM ledger_keys k JOIN ledger_calls c ON c.id = k.call "
     "UNION ALL SELECT size FROM ledger_tree) AS kept"
 )
 
