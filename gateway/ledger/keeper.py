@@ -68,7 +68,7 @@ class Keeper:
         try:
             if await self._grow():
                 await self._tree.make_checkpoint()
-        except (StoreError, TreeError) as error:
+        except (StoreError, TreeError, GatewayError) as error:
             self._report(str(error))
 
     async def _grow(self) -> bool:

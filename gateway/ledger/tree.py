@@ -60,8 +60,14 @@ def split_hashes(data: bytes) -> list[bytes]:
 
 
 async def read_state(session: Session) -> TreeState:
-    """Return the state of the tree."""
+    """Return the state of the tree.
+
+    Raises:
+        TreeError: the state is missing.
+    """
     rows = await session.fetch("SELECT size, edge, pruned FROM ledger_tree")
+    if not rows:
+        raise TreeError("the stored tree is damaged: it has no row")
     size, edge, pruned = rows[0]
     return TreeState(size, edge.encode() if isinstance(edge, str) else bytes(edge), pruned)
 
@@ -100,7 +106,7 @@ class Tree:
             if [row[0] for row in rows] != list(range(state.size, state.size + len(rows))):
                 raise TreeError(f"event {state.size} or a later event is missing")
             hashes = [hash_leaf(entry_of(body)) for _, body in rows]
-            edge = RightEdge.restore(state.size, split_hashes(state.edge))
+            edge = _restore(state)
             edge.extend(hashes)
             await _keep_hashes(session, state.size, hashes)
             # If another holder has built the tree meanwhile, its size has changed, and nothing is written.
@@ -121,7 +127,7 @@ class Tree:
             if state.size in {0, self._checkpoint_size}:
                 return
             rows = await session.fetch("SELECT size FROM ledger_checkpoints WHERE size = ?", state.size)
-            root = RightEdge.restore(state.size, split_hashes(state.edge)).root()
+            root = _restore(state).root()
             checkpoint = Checkpoint(origin=self._origin, size=state.size, root=root)
             note = sign_checkpoint(checkpoint, self._signer) if self._signer else checkpoint.to_text()
             if not rows:
@@ -158,6 +164,13 @@ def append_checkpoint(file: Path, note: str) -> None:
     with file.open("ab") as target:
         separator = b"\n" if target.tell() else b""
         target.write(separator + note.encode())
+
+
+def _restore(state: TreeState) -> RightEdge:
+    try:
+        return RightEdge.restore(state.size, split_hashes(state.edge))
+    except ValueError as error:
+        raise TreeError(f"the stored tree is damaged: {error}") from error
 
 
 async def _keep_hashes(session: Session, start: int, hashes: list[bytes]) -> None:
