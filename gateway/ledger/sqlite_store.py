@@ -41,6 +41,7 @@ BUSY_S = 5.0
 # The errors about the values of an entry. OverflowError is about an integer of more than 64 bits.
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, UnicodeError, OverflowError)
 _MAX_ROWS = 64
+_STATEMENTS = 4 * _MAX_ROWS  # that the connection keeps prepared
 # An INSERT of a call that is already known is a correction of its outcome.
 _ON_KNOWN_CALL = (
     " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, code = excluded.code, "
@@ -150,7 +151,11 @@ class SqliteStore:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         try:
             connection = sqlite3.connect(
-                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+                self._path,
+                timeout=BUSY_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=_STATEMENTS,
             )
             self._connection = connection
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
@@ -270,21 +275,18 @@ def _insert(connection: sqlite3.Connection, start: str, end: str, rows: Iterable
 
 
 def _in_groups(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    """Yield groups whose sizes are powers of two, so that there are few different statements."""
-    start = 0
-    while start < len(rows):
-        size = min(_MAX_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-        yield rows[start : start + size]
-        start += size
+    """Yield groups that one statement can write. The connection keeps the statement of each size prepared."""
+    for start in range(0, len(rows), _MAX_ROWS):
+        yield rows[start : start + _MAX_ROWS]
 
 
-@lru_cache
+@lru_cache(maxsize=_STATEMENTS)
 def _insert_sql(start: str, end: str, count: int, width: int) -> str:
     row = f"({', '.join('?' * width)})"
     return start + ", ".join([row] * count) + end
 
 
-@lru_cache
+@lru_cache(maxsize=_STATEMENTS)
 def _update_sql(count: int) -> str:
     row = f"({', '.join('?' * len(UPDATE_COLUMNS))})"
     changes = [
