@@ -7,7 +7,7 @@ one command belong to one transaction, so they show one state of the ledger.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,7 @@ from gateway.ledger.columns import PREFIX, VERSION
 from gateway.ledger.postgres_store import describe_failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from sqlalchemy import Select
     from sqlalchemy.engine import Dialect
@@ -62,7 +62,10 @@ class _SqliteReader:
 
     async def stream(self, select: Select[Any]) -> AsyncGenerator[tuple[Any, ...], None]:
         sql, parameters = _compile(select, _SQLITE)
-        with _reporting(), closing(self._connection.execute(sql, parameters)) as cursor:
+        with (
+            _reporting(sqlite3.Error, UnicodeError),  # an argument may be no valid text
+            closing(self._connection.execute(sql, parameters)) as cursor,
+        ):
             while rows := cursor.fetchmany(_CHUNK):
                 for row in rows:
                     yield row
@@ -73,7 +76,7 @@ async def _open_sqlite(url: str) -> AsyncIterator[_SqliteReader]:
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():  # noqa: ASYNC240 - a command has nothing else to do
         raise LedgerReadError(f"{path}: there is no such file")
-    with _reporting(), closing(_connect(path)) as connection:
+    with _reporting(sqlite3.Error), closing(_connect(path)) as connection:
         connection.execute("BEGIN")
         try:
             (found,) = connection.execute(f"SELECT version_num FROM {PREFIX}version").fetchone()
@@ -97,8 +100,9 @@ class _PostgresReader:
 
     async def stream(self, select: Select[Any]) -> AsyncGenerator[tuple[Any, ...], None]:
         sql, parameters = _compile(select, _POSTGRESQL)
-        async for row in self._connection.cursor(sql, *parameters, prefetch=_CHUNK):
-            yield tuple(row)
+        with _reporting(OSError, TimeoutError, *_asyncpg_errors()):
+            async for row in self._connection.cursor(sql, *parameters, prefetch=_CHUNK):
+                yield tuple(row)
 
 
 @asynccontextmanager
@@ -110,15 +114,22 @@ async def _open_postgres(url: str) -> AsyncIterator[_PostgresReader]:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise LedgerReadError(f"cannot connect: {describe_failure(error)}") from error
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            try:
-                found = await connection.fetchval(f"SELECT version_num FROM {PREFIX}version")
-            except asyncpg.UndefinedTableError as error:
-                raise LedgerReadError("the database holds no ledger of a gateway") from error
-            _check_version(found)
-            yield _PostgresReader(connection)
+        with _reporting(*_asyncpg_errors()):
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                try:
+                    found = await connection.fetchval(f"SELECT version_num FROM {PREFIX}version")
+                except asyncpg.UndefinedTableError as error:
+                    raise LedgerReadError("the database holds no ledger of a gateway") from error
+                _check_version(found)
+                yield _PostgresReader(connection)
     finally:
         await connection.close(timeout=5)
+
+
+def _asyncpg_errors() -> tuple[type[Exception], ...]:
+    import asyncpg  # noqa: PLC0415 - needed only here
+
+    return asyncpg.PostgresError, asyncpg.InterfaceError
 
 
 def _check_version(found: str) -> None:
@@ -131,10 +142,10 @@ def _compile(select: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
     return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
 
 
-class _reporting:  # noqa: N801 - a context manager
-    def __enter__(self) -> None:
-        """Start to read."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise LedgerReadError(str(error)) from error
+@contextmanager
+def _reporting(*errors: type[Exception]) -> Iterator[None]:
+    """Raise LedgerReadError instead of these errors."""
+    try:
+        yield
+    except errors as error:
+        raise LedgerReadError(describe_failure(error)) from error
