@@ -37,7 +37,10 @@ class Moment(click.ParamType[datetime]):
             return value
         match = _AGE.fullmatch(value)
         if match:
-            return datetime.now(UTC) - timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
+            try:
+                return datetime.now(UTC) - timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
+            except OverflowError:
+                self.fail(f"{value!r} is before the first year", param, ctx)
         try:
             time = datetime.fromisoformat(value)
         except ValueError:

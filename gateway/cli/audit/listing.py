@@ -127,9 +127,9 @@ def _story(call: dict[str, Any]) -> Iterator[str]:
     if labels:
         yield f"  {'labels':<16} {labels}"
     yield "  timeline"
-    start = datetime.fromisoformat(call["events"][0]["time"])
-    for event in call["events"]:
-        passed = (datetime.fromisoformat(event["time"]) - start).total_seconds()
+    times = [datetime.fromisoformat(event["time"]) for event in call["events"]]
+    for event, time in zip(call["events"], times, strict=True):
+        passed = (time - times[0]).total_seconds()
         yield f"    +{passed:.6f} s  {describe_event(event)}"
     yield ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import sys
 import time
 from contextlib import suppress
@@ -34,12 +35,23 @@ def settle(
 ) -> None:
     """Record the outcome of a change that the gateway cannot find out. ID is a call or request ID."""
     address, config = open_configuration(url, file)
-    request = {"settle": key, "outcome": outcome, "reason": reason, "user": getpass.getuser()}
+    from gateway.ledger.manual_settlement import MAX_REASON
+    from gateway.redaction import redact_text
+
+    shown = redact_text(reason)[:MAX_REASON]  # a request has a limited size
+    request = {"settle": key, "outcome": outcome, "reason": shown, "user": _user()}
     if address.startswith("sqlite:///"):
         _settle_file(Path(address.removeprefix("sqlite:///")), address, request)
     else:
         _settle_directly(address, config, request)
     click.echo(f"{key}: {outcome}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run with a user ID that has no name
+        return f"uid {os.getuid()}"
 
 
 def _settle_file(path: Path, address: str, request: dict[str, str]) -> None:
@@ -82,8 +94,9 @@ def _settle_by_gateway(path: Path, address: str, request: dict[str, str]) -> Non
 
 
 def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
-    last = call["events"][-1]
-    return bool(call["outcome"] == request["outcome"] and last.get("by") == "operator")
+    events = call["events"]
+    by = events[-1].get("by") if events else None
+    return bool(call["outcome"] == request["outcome"] and by == "operator")
 
 
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
