@@ -31,10 +31,10 @@ async def filled(database: Database) -> Database:
             running_operation("a", "op-1"),
             begun("b"),
             ended("a", kind="operation", operation=done),
-            begun("b", outcome="refused", code="UNAVAILABLE"),  # a correction
             begun("c", name="a\0b", outcome="denied"),
         ]
     )
+    await store.commit([begun("b", outcome="refused", code="UNAVAILABLE")])  # a correction
     tree = Tree(store, ORIGIN, SIGNER, None, Tracing())
     await tree.grow()
     await tree.make_checkpoint()
