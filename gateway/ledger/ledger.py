@@ -317,6 +317,8 @@ class Ledger:
 
     def _correct(self, entry: Entry, is_uncertain: bool) -> None:  # noqa: FBT001 - the writer's callback
         """Record that a call was refused, because its intent was not committed or came too late."""
+        if entry.row is None:  # not about a call, such as the event of a retention
+            return
         facts = json.loads(entry.event.body)
         facts |= {"outcome": "refused", "code": Code.UNAVAILABLE.name, "reason": LEDGER_UNAVAILABLE}
         facts.pop("intent", None)

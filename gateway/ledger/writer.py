@@ -114,7 +114,7 @@ class LedgerWriter:
             GatewayError: UNAVAILABLE; the entry was not committed in time, so the call must not go on.
         """
         if self._failure is not None:
-            self.on_refused(entry, False)  # noqa: FBT003 - a callback
+            self._tell(entry, is_uncertain=False)
             raise ledger_unavailable()
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry.written = written
@@ -126,7 +126,7 @@ class LedgerWriter:
         except asyncio.CancelledError:
             if not written.cancelled() and written.exception() is None:
                 # The commit ended just before the caller left, so the writer could not see that it has left.
-                self.on_refused(entry, written.result())
+                self._tell(entry, is_uncertain=written.result())
             raise
         finally:
             timer.cancel()
@@ -233,7 +233,7 @@ class LedgerWriter:
             if entry.written is None or not entry.written.done():
                 group.append(entry)
             else:
-                self.on_refused(entry, False)  # noqa: FBT003 - a callback
+                self._tell(entry, is_uncertain=False)
         return group
 
     async def _retry(self) -> None:
@@ -292,7 +292,7 @@ class LedgerWriter:
             if not entry.written.done():
                 entry.written.set_result(is_committed)
             else:  # the caller has left during the commit, and nothing was forwarded
-                self.on_refused(entry, is_committed)
+                self._tell(entry, is_uncertain=is_committed)
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
         again = []
@@ -310,7 +310,14 @@ class LedgerWriter:
             return
         if not entry.written.done():
             entry.written.set_exception(ledger_unavailable())
-        self.on_refused(entry, is_uncertain)
+        self._tell(entry, is_uncertain=is_uncertain)
+
+    def _tell(self, entry: Entry, *, is_uncertain: bool) -> None:
+        """Call `on_refused`. Its fault must not end the writer, or no change is possible any more."""
+        try:
+            self.on_refused(entry, is_uncertain)
+        except Exception:  # noqa: BLE001 - as said
+            _log.exception("a refused ledger entry was not corrected", extra={"kind": entry.event.kind})
 
     def _report_failure(self, reason: str) -> None:
         if self._failure != reason:

@@ -13,6 +13,8 @@ from gateway.call import Reply
 from gateway.config.sections import LedgerSection
 from gateway.errors import Code, GatewayError
 from gateway.ledger import Intent, Ledger
+from gateway.ledger.batch import Entry
+from gateway.ledger.events import RETENTION, make_event
 from gateway.ledger.leases import Leases
 from gateway.ledger.service import LedgerService
 from gateway.schema import Schema
@@ -209,3 +211,11 @@ async def test_a_call_that_has_ended_is_recorded(
         ("denied", "PERMISSION_DENIED", "n", "f", "allow", None, None),
         ("ok", "OK", None, None, "none", None, None),
     ]
+
+
+async def test_an_event_that_is_about_no_call_needs_no_correction(service: LedgerService) -> None:
+    service.writer._failure = "disk full"  # noqa: SLF001 - as a failed commit would set it
+    entry = Entry(event=make_event(RETENTION, "", {"removed": 1}))
+    with pytest.raises(GatewayError, match="nothing was forwarded"):
+        await service.writer.write(entry, asyncio.get_running_loop().time() + 1)
+    assert not service.writer._queue  # noqa: SLF001 - an entry that cannot be written would wait here

@@ -392,3 +392,18 @@ async def test_databases_that_stop_the_start(dialect: Any, error: Exception) -> 
     store.open_failure = error
     with pytest.raises(type(error)):
         await Writing(store).writer.start()
+
+
+async def test_a_fault_of_the_callback_does_not_end_the_writer(writing: Writing) -> None:
+    def fail(_entry: Entry, _is_uncertain: bool) -> None:  # noqa: FBT001 - the writer's callback
+        raise KeyError("target")
+
+    writing.writer.on_refused = fail
+    writing.store.failure = DOWN
+    with pytest.raises(GatewayError):
+        await writing.write(first("a"))
+    with pytest.raises(GatewayError):
+        await writing.write(first("b"))
+    writing.store.failure = None
+    await wait_for(lambda: writing.condition() == (Status.OK, ""))
+    assert await writing.write(first("c"))
