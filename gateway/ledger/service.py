@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -20,13 +21,17 @@ from gateway.ledger.writer import LedgerWriter
 from gateway.tlog import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from gateway.config.sections import LedgerSection
     from gateway.ledger.batch import Store
     from gateway.telemetry import Health, Metrics, Tracing
 
+_log = logging.getLogger(__name__)
+
+RESTART_S = 5.0
+"""The time after which a background task that has failed is started again, in seconds."""
 SQLITE_LEASE_S = 10 * 366 * 86400.0
 """The duration of leases in an SQLite ledger. Only one process uses it, and a start removes all leases."""
 
@@ -83,12 +88,12 @@ class LedgerService:
         except (StoreError, StoreFormatError) as error:
             await self.store.close()
             raise FaultsError([self.fault(str(error))]) from error
-        self.run(self.leases.renew())
-        self.run(self._keeper.run())
+        self.run(self.leases.renew)
+        self.run(self._keeper.run)
 
-    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a background task until the ledger stops."""
-        self._tasks.append(asyncio.create_task(coroutine))
+    def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a background task until the ledger stops. A task that fails is started again."""
+        self._tasks.append(asyncio.create_task(_run_again(work)))
 
     async def stop_tasks(self) -> None:
         """Stop the background tasks. They must stop before the channels to the upstreams are closed."""
@@ -112,6 +117,15 @@ class LedgerService:
         url = self._section.url
         place = url if url.startswith("sqlite") else _without_password(url)
         return Fault(Position(place), "ledger.url", reason)
+
+
+async def _run_again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - settlement and checkpoints must go on
+            _log.error("a background task of the ledger has failed", exc_info=error)
+        await asyncio.sleep(RESTART_S)
 
 
 def open_store(section: LedgerSection) -> Store:

@@ -65,5 +65,5 @@ class OperationsService:
 
     def start(self) -> None:
         """Start the background tasks. The ledger stops them."""
-        self._ledger.run(self._worker.run())
-        self._ledger.run(self.observer.run())
+        self._ledger.run(self._worker.run)
+        self._ledger.run(self.observer.run)

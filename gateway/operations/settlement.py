@@ -154,7 +154,7 @@ class Settler:
         level = logging.WARNING if facts["outcome"] == "unknown" else logging.INFO
         fields = {
             "call_id": call.call_id,
-            "trace_id": call.record["trace_id"],
+            "trace_id": call.record.get("trace_id", ""),
             "method": call.method,
             "outcome": facts["outcome"],
             "by": facts["by"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from opentelemetry.sdk.resources import Resource
 
 from gateway.config.sections import LedgerSection
 from gateway.faults import FaultsError
+from gateway.ledger import service as service_module
 from gateway.ledger.postgres_store import PostgresStore
 from gateway.ledger.service import SQLITE_LEASE_S, LedgerService, open_store
 from gateway.ledger.sqlite_store import SqliteStore
 from gateway.telemetry import Health, Metrics, Status, Tracing
 from tests.ledger.making import Database
+from tests.waiting import wait_for
 
 
 def make_service(url: str, health: Health | None = None) -> LedgerService:
@@ -95,4 +98,22 @@ async def test_the_lease_of_a_replica_is_in_the_future(database: Database) -> No
             f"SELECT until_us > {service.store.now_us} FROM ledger_leases WHERE name <> 'tree'"  # noqa: S608 - constants
         )
     assert is_live
+    await service.stop()
+
+
+async def test_a_background_task_that_fails_is_started_again(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "RESTART_S", 0.0)
+    service, starts = make_service(sqlite_database.url), []
+    await service.start()
+
+    async def work() -> None:
+        starts.append(1)
+        if len(starts) < 3:
+            raise KeyError("a fault")
+        await asyncio.sleep(3600)
+
+    service.run(work)
+    await wait_for(lambda: len(starts) == 3)
     await service.stop()
