@@ -65,7 +65,7 @@ _CLAIM_KEYS = (
     "WHERE k.expires_us < $5 RETURNING call"
 )
 _FIND_EPOCHS = f"SELECT id, epoch FROM {PREFIX}calls WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
-_FIND_EVENTS = f"SELECT call, kind, time_us FROM {PREFIX}events WHERE call = ANY($1::text[])"
+_FIND_EVENTS = f"SELECT call, kind, time_us, body FROM {PREFIX}events WHERE call = ANY($1::text[])"
 _FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"
 
 
@@ -87,6 +87,9 @@ class PostgresStore:
         """
         synchronous = "on" if durability == "power" else "off"
         self._begin = f"BEGIN; SET LOCAL synchronous_commit = {synchronous}; SET LOCAL lock_timeout = '5s'"
+        # Each commit first locks the row of the next number. If a commit locked keys before, it could
+        # wait for a commit that deletes these keys, while that one waits for the keys.
+        self._begin_commit = f"{self._begin}; SELECT next_seq FROM {PREFIX}head FOR UPDATE"
         self._commits = _Connection(url, prepares_statements=prepares_statements)
         self._background = _Connection(url, prepares_statements=prepares_statements)
 
@@ -120,7 +123,7 @@ class PostgresStore:
         is_ending = False
         async with self._commits.use() as connection:
             try:
-                await connection.execute(self._begin)
+                await connection.execute(self._begin_commit)
                 lost = await _claim_keys(connection, entries) + await _find_fenced(connection, entries)
                 left_out = lost + await _find_committed(connection, entries)
                 kept = [entry for entry in entries if entry not in left_out] if left_out else entries
@@ -268,13 +271,16 @@ async def _find_fenced(connection: asyncpg.Connection[Any], entries: Sequence[En
 
 
 async def _find_committed(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that an earlier commit has written, although it ended with an error."""
+    """Return the entries that an earlier commit has written, although it ended with an error.
+
+    An earlier commit that is still under way holds the row of the next number, so it has ended before.
+    """
     doubtful = [entry for entry in entries if entry.is_doubtful]
     if not doubtful:
         return []
     rows = await connection.fetch(_FIND_EVENTS, [entry.event.call for entry in doubtful])
     known = {tuple(row) for row in rows}
-    return [entry for entry in doubtful if entry.event[:3] in known]
+    return [entry for entry in doubtful if entry.event in known]
 
 
 async def _write(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> None:

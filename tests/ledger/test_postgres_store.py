@@ -235,3 +235,26 @@ async def test_an_entry_that_may_have_been_committed_is_not_committed_twice(
     await store.commit([again, other])
     rows = await postgres_database.read("SELECT seq, kind FROM ledger_events ORDER BY seq")
     assert rows == [(0, "decision"), (1, "outcome"), (2, "operation")]
+
+
+async def test_a_claim_and_the_end_of_the_call_with_this_key_wait_for_each_other_only_once(
+    postgres_database: Database,
+) -> None:
+    one, two = await postgres_database.open(), await postgres_database.open()
+    for turn in range(rounds(60, 600)):  # a deadlock is an error of one of the commits
+        await one.commit([claiming(f"a{turn}", f"k{turn}")])
+        await asyncio.gather(
+            one.commit([later(f"a{turn}", outcome="error", frees_key=True)]),
+            two.commit([claiming(f"b{turn}", f"k{turn}")]),
+        )
+
+
+async def test_a_correction_is_not_taken_for_the_intent_that_it_corrects(
+    postgres_database: Database,
+) -> None:
+    store = await postgres_database.open()
+    await store.commit([first("c1")])
+    correction = first("c1", body='{"outcome":"refused"}', outcome="refused")
+    correction.is_doubtful = True
+    await store.commit([correction])
+    assert await postgres_database.calls() == [("c1", "refused")]
