@@ -29,9 +29,10 @@ _CLAIM = (
     "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN ("
     "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND {kind} "
     f"AND (c.due_us <= {{now}} OR c.due_us > {{now}} + {int(LONGEST_WAIT_S * 1e6)}) "
-    "AND (c.owner IS NULL OR NOT "
+    # The own calls are under way also if the lease has expired, because the database could not be reached.
+    "AND (c.owner IS NULL OR (c.owner <> ? AND NOT "
     + IS_LIVE.format(owner="c.owner")
-    + ") ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
+    + ")) ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
 )
 _KINDS = ("c.outcome IN ('pending', 'unknown')", "c.outcome = 'ok'")
 _READ = (
@@ -125,7 +126,8 @@ class Work:
             ids: list[str] = []
             for kind in _KINDS:
                 if len(ids) < limit:
-                    rows = await session.fetch(sql.replace("{kind}", kind), self._replica, limit - len(ids))
+                    values = (self._replica, self._replica, limit - len(ids))
+                    rows = await session.fetch(sql.replace("{kind}", kind), *values)
                     ids += [row[0] for row in rows]
             if not ids:
                 return []

@@ -219,3 +219,9 @@ async def test_a_call_whose_first_event_cannot_be_read_is_left_out(
     await database.change(f"UPDATE ledger_events SET body = '{body}' WHERE call = 'call-1'")  # noqa: S608
     assert ids(await (await replica(store, "me")).claim(10)) == ["call-2"]
     assert "cannot be read" in caplog.text
+
+
+async def test_own_calls_are_not_claimed_when_the_lease_has_expired(database: Database) -> None:
+    store = await database.open()
+    await store.commit([begun("a", owner="r"), begun("b", owner="ended")])
+    assert [call.id for call in await Work(store, "r").claim(10)] == ["b"]
