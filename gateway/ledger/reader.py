@@ -111,7 +111,11 @@ async def _open_postgres(url: str) -> AsyncIterator[_PostgresReader]:
 
     try:
         connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except ValueError:  # its text may hold a part of the password
+        raise LedgerReadError(
+            "the URL is malformed: check host and port; special characters of the password must be escaped"
+        ) from None
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise LedgerReadError(f"cannot connect: {describe_failure(error)}") from error
     try:
         with _reporting(*_asyncpg_errors()):

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.cli.command_line import WrongUsageError
 from gateway.cli.ledger_access import MOMENT, open_configuration
+from tests.commands import run_command
 
 
 def convert(text: str) -> datetime:
@@ -57,3 +58,22 @@ def test_a_given_url_needs_no_configuration() -> None:
         assert open_configuration(url, None) == (url, None)
     with pytest.raises(WrongUsageError):
         open_configuration("sqlite://x.db", None)
+
+
+COMMANDS = {
+    "list": ("audit", "list"),
+    "settle": ("audit", "settle", "x", "--outcome", "ok", "--reason", "seen"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:pa55/word@db/ledger", "postgresql://me:pa55@db:port/ledger"],
+    ids=["slash", "port"],
+)
+def test_a_malformed_url_shows_no_password(command: str, url: str) -> None:
+    done = run_command(*COMMANDS[command], "--ledger", url)
+    assert done.returncode == 2
+    assert "pa55" not in done.stdout + done.stderr
+    assert "malformed" in done.stderr

@@ -100,13 +100,18 @@ def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
 
 
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
+    from pydantic import ValidationError
+
     from gateway.config.sections import LedgerSection
-    from gateway.ledger.batch import EntryError, StoreError
+    from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
     from gateway.ledger.manual_settlement import SettlementError, settle_now
     from gateway.ledger.service import open_store
     from gateway.ledger.work import Work
 
-    section = config.ledger if config else LedgerSection(url=address)
+    try:
+        section = config.ledger if config else LedgerSection(url=address)
+    except ValidationError:  # its text holds the password
+        raise WrongUsageError("the URL of the ledger is malformed") from None
 
     async def run() -> bool:
         store = open_store(section)
@@ -130,5 +135,9 @@ def _settle_directly(address: str, config: Config | None, request: dict[str, str
         sys.exit(FOUND_FAULTS)
     except StoreError as error:
         raise WrongUsageError(f"the ledger cannot be written: {error.reason}") from error
+    except StoreFormatError as error:
+        if address.startswith("sqlite:///"):
+            raise  # another gateway uses the file
+        raise WrongUsageError(f"the ledger {error}") from error
     if not is_settled:
         raise WrongUsageError("the call was settled in the meantime")
