@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import GENEROUS_S
 
 _NOBODY = 65534
@@ -40,8 +41,7 @@ class PgBouncer:
         if program is None:
             pytest.skip("pgbouncer is not installed")
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-pgbouncer-"))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         text = _CONFIGURATION.format(port=server_port, own=self.port, folder=self._folder)
         (self._folder / "pgbouncer.ini").write_text(text)
         (self._folder / "users").write_text('"postgres" "unused"\n')

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from tests.ports import free_port
 from tests.waiting import GENEROUS_S
 
 _NOBODY = 65534
@@ -56,7 +56,7 @@ class PostgresServer:
             "--no-sync", "--no-locale", "--no-instructions",
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def _run(self, name: str, *words: str) -> None:
         subprocess.run(
@@ -159,8 +159,3 @@ def _find_installation() -> Path:
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
     return Path(shutil.copytree(installed, copy / installed.name, symlinks=True))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

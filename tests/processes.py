@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.conftest import ROOT
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,14 +52,7 @@ def process_environment(*others: Mapping[str, str]) -> dict[str, str]:
 
 def free_ports() -> dict[str, str]:
     """Return the variables that set the address of each listener, with ports that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return {
-        f"GATEWAY__{name}__LISTEN": f"127.0.0.1:{port}"
-        for name, port in zip(("REST", "GRPC", "ADMIN"), ports, strict=True)
-    }
+    return {f"GATEWAY__{name}__LISTEN": f"127.0.0.1:{free_port()}" for name in ("REST", "GRPC", "ADMIN")}
 
 
 @contextmanager

@@ -8,45 +8,17 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.resources import Resource
 
 from gateway.errors import Code, GatewayError
 from gateway.ledger import writer as writer_module
 from gateway.ledger.batch import Entry, StoreError, StoreFormatError
-from gateway.ledger.writer import LedgerWriter
-from gateway.telemetry import Health, Metrics, Status
+from gateway.telemetry import Status
 from tests.ledger.making import claiming, first, later
 from tests.ledger.stores import HeldStore
-from tests.waiting import GENEROUS_S, wait_for
+from tests.ledger.writing import Writing, begin
+from tests.waiting import wait_for
 
 DOWN = StoreError("disk full")
-
-
-class Writing:
-    """A writer with its store, and what it reported."""
-
-    def __init__(self, store: HeldStore, **options: Any) -> None:
-        self.store = store
-        self.health = Health()
-        self.metrics = Metrics(Resource.create())
-        self.refused: list[tuple[str, bool]] = []
-        given: dict[str, Any] = {"capacity": 4, "when_full": "drop"} | options
-        self.writer = LedgerWriter(store, self.metrics, self.health, **given)
-        self.writer.on_refused = lambda entry, uncertain: self.refused.append((entry.event.call, uncertain))
-
-    async def write(self, entry: Entry, seconds: float = GENEROUS_S) -> bool:
-        return await self.writer.write(entry, asyncio.get_running_loop().time() + seconds)
-
-    def condition(self) -> tuple[Status, str]:
-        (condition,) = self.health.conditions
-        assert condition.name == "ledger"
-        return condition.status, condition.reason
-
-    def lost(self) -> float:
-        for line in self.metrics.expose().decode().splitlines():
-            if line.startswith("gateway_ledger_lost_total"):
-                return float(line.rpartition(" ")[2])
-        return 0.0
 
 
 @pytest.fixture
@@ -64,18 +36,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def writing(stack: AsyncExitStack) -> Writing:
     return await begin(stack)
-
-
-async def begin(stack: AsyncExitStack, store: HeldStore | None = None, **options: Any) -> Writing:
-    writing = Writing(store or HeldStore(), **options)
-    await writing.writer.start()
-
-    async def end() -> None:
-        writing.store.free.set()
-        await writing.writer.close()
-
-    stack.push_async_callback(end)
-    return writing
 
 
 def is_unavailable(error: BaseException | None) -> bool:
