@@ -105,7 +105,7 @@ def grow(file: Path, checkpoints: Path, *groups: Iterable[int], retention_s: flo
                     pass
                 await tree.make_checkpoint()
             if retention_s:
-                await Retention(store, writer, retention_s).apply()
+                await Retention(store, writer, tree, retention_s).apply()
         finally:
             await writer.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ledger.events import read_event
 from gateway.tlog import Checkpoint, hash_leaf, read_checkpoints, sign_checkpoint
 from tests.commands import run_command
 from tests.tampered import ORIGIN, Evidence, change_body, forge, grow
@@ -263,7 +264,7 @@ def pruned(evidence: Evidence) -> Evidence:
 def test_events_that_retention_removed_are_no_fault(pruned: Evidence) -> None:
     result = pruned.verify()
     assert (result["findings"], result["removed_by_retention"], result["events"]) == ([], 58, 3)
-    assert (result["size"], result["covered"], result["checkpoints"]) == (61, 60, 4)
+    assert (result["size"], result["covered"], result["checkpoints"]) == (61, 61, 6)
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
@@ -277,6 +278,31 @@ def test_further_events_that_were_removed_by_hand_are_found(pruned: Evidence, *,
         else "event 58 was removed; the next one is event 59"
     )
     assert any(expected in finding for finding in pruned.findings())
+
+
+def test_an_event_of_a_retention_that_no_checkpoint_covers_proves_nothing(evidence: Evidence) -> None:
+    body = '{"kind":"retention","id":"","time":"2026-11-29T00:00:00.000000Z","removed":30}'
+    time_us = read_event(body).time_us
+    evidence.run(f"INSERT INTO ledger_events VALUES (60, '', 'retention', {time_us}, '{body}')")  # noqa: S608
+    evidence.run("DELETE FROM ledger_events WHERE seq < 30")
+    evidence.run("DELETE FROM ledger_calls WHERE seq < 30")
+    evidence.run("UPDATE ledger_tree SET pruned = 30")
+    evidence.run("UPDATE ledger_head SET next_seq = 61")
+    (finding,) = evidence.findings()
+    assert "30 events are gone, but retention recorded only 0" in finding
+
+
+@pytest.mark.parametrize("table", ["ledger_events", "ledger_hashes"])
+def test_a_number_that_is_far_too_high_is_found_soon(evidence: Evidence, table: str) -> None:
+    evidence.run(f"UPDATE {table} SET seq = {2**62} WHERE seq = (SELECT max(seq) FROM {table})")  # noqa: S608
+    assert evidence.findings()
+
+
+def test_a_replaced_checkpoint_covers_nothing_if_its_signature_is_not_checked(evidence: Evidence) -> None:
+    first, _ = read_checkpoints(evidence.checkpoints.read_text())
+    evidence.checkpoints.write_text(first)
+    evidence.has_key = False
+    assert evidence.verify()["covered"] == 24
 
 
 def test_the_hashes_of_removed_events_must_be_there(pruned: Evidence) -> None:

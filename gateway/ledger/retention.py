@@ -1,7 +1,9 @@
 """Retention: removes events that are older than the configured age.
 
 Only a prefix of the log is removed, so the numbers of the removed events are known. Their leaf hashes are
-kept, and an event records how many events were removed. So it can be proved that nothing else was removed.
+kept, and an event records how many events were removed. A checkpoint covers this event before anything is
+removed. So it can be proved that nothing else was removed: somebody who removes events by hand can add such
+an event, but no checkpoint covers it.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ from gateway.ledger.tree import read_state
 
 if TYPE_CHECKING:
     from gateway.ledger.batch import Store
+    from gateway.ledger.tree import Tree
     from gateway.ledger.writer import LedgerWriter
 
 _DELETE_KEYS = "DELETE FROM ledger_keys WHERE call IN (SELECT id FROM ledger_calls WHERE seq < ?)"
 _RECORD_S = 30.0
+GROUP = 5_000
+"""The maximum number of events that are removed in one transaction, because commits wait for it."""
 # An event stays if it is young, not yet in the tree, or a part of a call that needs further work or has an
 # idempotency key. Without its call, such a key could neither be used again nor be answered.
 _FIRST_KEPT = (
-    "SELECT min(first) FROM (SELECT min(seq) AS first FROM ledger_events WHERE time_us >= ? "
+    "SELECT min(first) FROM (SELECT first FROM "
+    "(SELECT seq AS first FROM ledger_events WHERE time_us >= ? ORDER BY seq LIMIT 1) AS young "
     "UNION ALL SELECT min(seq) FROM ledger_calls "
     "WHERE outcome IN ('pending', 'unknown') OR due_us IS NOT NULL "
     "UNION ALL SELECT min(c.seq) FROM ledger_keys k JOIN ledger_calls c ON c.id = k.call "
@@ -33,25 +39,28 @@ _FIRST_KEPT = (
 class Retention:
     """Removes old events of one ledger, and expired idempotency keys."""
 
-    def __init__(self, store: Store, writer: LedgerWriter, retention_s: float) -> None:
+    def __init__(self, store: Store, writer: LedgerWriter, tree: Tree, retention_s: float) -> None:
         """Initialize the retention.
 
         Args:
             store: the database.
             writer: the writer of the ledger.
+            tree: the Merkle tree of the ledger.
             retention_s: the age after which events are removed, in seconds; 0 keeps all events.
         """
         self._store = store
         self._writer = writer
+        self._tree = tree
         self._retention_us = int(retention_s * 1e6)
 
     async def apply(self) -> int:
         """Remove what is too old, and return the number of events that were removed in all.
 
-        The removal is recorded before it is made.
+        The removal is recorded, and a checkpoint covers the record, before it is made.
 
         Raises:
             StoreError: the database cannot be used.
+            TreeError: the tree cannot be built at present.
             GatewayError: the removal cannot be recorded.
         """
         time_us = to_us(now())
@@ -67,9 +76,17 @@ class Retention:
         before = to_text(from_us(time_us - self._retention_us))
         event = make_event(RETENTION, "", {"removed": first_kept, "before": before})
         await self._writer.write(Entry(event=event), asyncio.get_running_loop().time() + _RECORD_S)
-        async with self._store.transaction() as session:
-            await session.fetch("DELETE FROM ledger_events WHERE seq < ?", first_kept)
-            await session.fetch(_DELETE_KEYS, first_kept)
-            await session.fetch("DELETE FROM ledger_calls WHERE seq < ?", first_kept)
-            await session.fetch("UPDATE ledger_tree SET pruned = ?", first_kept)
+        while await self._tree.grow():
+            pass
+        await self._tree.make_checkpoint()
+        for start in range(state.pruned, first_kept, GROUP):
+            await self._remove(min(start + GROUP, first_kept))
         return int(first_kept)
+
+    async def _remove(self, end: int) -> None:
+        """Remove all events whose numbers are lower than `end`."""
+        async with self._store.transaction() as session:
+            await session.fetch("DELETE FROM ledger_events WHERE seq < ?", end)
+            await session.fetch(_DELETE_KEYS, end)
+            await session.fetch("DELETE FROM ledger_calls WHERE seq < ?", end)
+            await session.fetch("UPDATE ledger_tree SET pruned = ?", end)

@@ -66,7 +66,7 @@ class LedgerService:
             self.writer, self.store, self.leases, idempotency_retention_s=section.idempotency_retention
         )
         tree = Tree(self.store, section.origin, _load_signer(section), section.checkpoints, tracing)
-        retention = Retention(self.store, self.writer, section.retention)
+        retention = Retention(self.store, self.writer, tree, section.retention)
         self._keeper = Keeper(self.leases, self.writer, tree, retention, section.checkpoint_interval)
         self._tasks: list[asyncio.Task[None]] = []
 

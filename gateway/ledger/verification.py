@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gateway.ledger.columns import CallRow, CallUpdate
 from gateway.ledger.events import FIRST_KINDS, RETENTION, read_event, to_call_row, to_update
@@ -33,6 +33,16 @@ _PROJECTED = tuple(dict.fromkeys(_COMPARED))
 _MAX_FINDINGS = 20
 # What reading a body raises that the gateway has not written.
 _NO_EVENT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+class _Mark(NamedTuple):
+    """A checkpoint, and whether nobody but the gateway can have made it.
+
+    Without a key that verifies them, stored checkpoints may have been replaced together with the events.
+    """
+
+    checkpoint: Checkpoint
+    is_trusted: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,11 +97,13 @@ async def verify(
     """
     result = Verification()
     marks = await _read_checkpoints(reader, verifier, outside, result)
-    expected = await _read_hashes(reader)
+    expected = await _read_hashes(reader, result)
+    ((count,),) = await fetch(reader, select(func.count()).select_from(events))
     size, edge, pruned = await _read_row(reader, select(tree.c.size, tree.c.edge, tree.c.pruned), result)
     (next_seq,) = await _read_row(reader, select(head.c.next_seq), result)
     result.pruned = pruned = pruned or 0
     check = _EventCheck(result, expected, marks, pruned)
+    check.limit = len(expected) + count
     check.stored_tree = (size or 0, edge or b"")
     async for row in reader.stream(
         select(events.c.seq, events.c.call, events.c.kind, events.c.time_us, events.c.body).order_by(
@@ -117,12 +129,12 @@ async def _read_row(reader: LedgerReader, query: Select[Any], result: Verificati
 
 async def _read_checkpoints(
     reader: LedgerReader, verifier: Verifier | None, outside: Iterable[str], result: Verification
-) -> dict[int, list[Checkpoint]]:
+) -> dict[int, list[_Mark]]:
     """Return all checkpoints by their sizes. A checkpoint that cannot be trusted is a finding."""
     stored = await fetch(reader, select(checkpoints.c.note).order_by(checkpoints.c.size))
-    marks: dict[int, list[Checkpoint]] = {}
-    origins = set()
-    for place, note in [("stored", note) for (note,) in stored] + [("given", note) for note in outside]:
+    marks: dict[int, list[_Mark]] = {}
+    given, origins = list(outside), set()
+    for place, note in [("stored", note) for (note,) in stored] + [("given", note) for note in given]:
         try:
             if verifier is None:
                 checkpoint = parse_checkpoint(note.partition("\n\n")[0] + "\n" if "\n\n" in note else note)
@@ -132,16 +144,21 @@ async def _read_checkpoints(
             result.add(f"a {place} checkpoint is not valid: {error}")
             continue
         origins.add(checkpoint.origin)
-        marks.setdefault(checkpoint.size, []).append(checkpoint)
+        is_trusted = verifier is not None or place == "given" or not given
+        marks.setdefault(checkpoint.size, []).append(_Mark(checkpoint, is_trusted))
     if len(origins) > 1:
         result.add(f"the checkpoints belong to several ledgers: {', '.join(sorted(origins))}")
     return marks
 
 
-async def _read_hashes(reader: LedgerReader) -> list[bytes]:
+async def _read_hashes(reader: LedgerReader, result: Verification) -> list[bytes]:
     found: list[bytes] = []
-    async for start, data in reader.stream(select(hashes.c.seq, hashes.c.hashes).order_by(hashes.c.seq)):
-        found += [b""] * (start - len(found)) + split_hashes(bytes(data))
+    rows = await fetch(reader, select(hashes.c.seq, hashes.c.hashes).order_by(hashes.c.seq))
+    for start, data in rows:
+        if start != len(found) or not isinstance(data, bytes):
+            result.add(f"the stored leaf hashes from event {len(found)} on are missing")
+            break
+        found += split_hashes(data)
     return found
 
 
@@ -149,7 +166,7 @@ class _EventCheck:
     """Checks the events one after the other, and computes the tree and the projection."""
 
     def __init__(
-        self, result: Verification, expected: list[bytes], marks: dict[int, list[Checkpoint]], pruned: int
+        self, result: Verification, expected: list[bytes], marks: dict[int, list[_Mark]], pruned: int
     ) -> None:
         self._result = result
         self._expected = expected
@@ -158,7 +175,8 @@ class _EventCheck:
         self._edge = RightEdge()
         self._is_named = False  # whether the first event that differs was named
         self.stored_tree: tuple[int, bytes] = (0, b"")
-        self._removed = 0
+        self.limit = 0  # the number that no event of an untouched ledger exceeds
+        self._removals: list[tuple[int, int]] = []  # the number of each event of a retention, and its prefix
         self.rows: dict[str, dict[str, Any]] = {}
         for value in expected[:pruned]:
             self._grow(value or bytes(32))
@@ -167,6 +185,9 @@ class _EventCheck:
 
     def add(self, seq: int, call: str, kind: str, time_us: int, body: Any) -> None:
         self._result.events += 1
+        if seq > self.limit:  # it would take too long to count so many missing events
+            self._name(f"event {seq} was added: the ledger has not had so many events")
+            return
         if seq != self._edge.size:
             self._name(f"event {self._edge.size} was removed; the next one is event {seq}")
             while self._edge.size < seq:
@@ -201,7 +222,7 @@ class _EventCheck:
             else:  # a correction of the outcome
                 known.update(outcome=row["outcome"], code=row["code"])
         elif kind == RETENTION:
-            self._removed = int(event["removed"])
+            self._removals.append((seq, int(event["removed"])))
         elif event["id"] in self.rows:
             update = to_update(event)._asdict()
             self.rows[event["id"]].update(
@@ -224,10 +245,11 @@ class _EventCheck:
         size, stored = self.stored_tree
         if self._edge.size == size and b"".join(self._edge.hashes) != stored:
             self._result.add(f"the stored tree of {size} events differs from the tree of these events")
-        for checkpoint in self._marks.get(self._edge.size, ()):
+        for checkpoint, is_trusted in self._marks.get(self._edge.size, ()):
             if checkpoint.root == self._edge.root():
                 self._result.checkpoints += 1
-                self._result.covered = self._edge.size
+                if is_trusted:
+                    self._result.covered = self._edge.size
             elif not self._is_named:
                 self._name(
                     f"an event between {self._result.covered} and {self._edge.size - 1} was changed, and the "
@@ -253,9 +275,12 @@ class _EventCheck:
                 f"a checkpoint covers {longest} events, the ledger has {size}: "
                 "its tail was cut, or it is an older backup"
             )
-        if self._removed < self._result.pruned:
+        covered = self._result.covered
+        removed = max((count for seq, count in self._removals if seq < covered), default=0)
+        if removed < self._result.pruned:
             self._result.add(
-                f"{self._result.pruned} events are gone, but retention recorded only {self._removed}"
+                f"{self._result.pruned} events are gone, but retention recorded only {removed} in "
+                "events that checkpoints cover"
             )
 
 

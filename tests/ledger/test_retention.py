@@ -45,7 +45,7 @@ class Kept:
         await self.tree.grow()
 
     async def apply(self, retention_s: float = DAY_S) -> int:
-        return await Retention(self.store, self.writer, retention_s).apply()
+        return await Retention(self.store, self.writer, self.tree, retention_s).apply()
 
     async def left(self) -> list[int]:
         return [seq for (seq,) in await self.database.read("SELECT seq FROM ledger_events ORDER BY seq")]
