@@ -22,6 +22,7 @@ IS_LIVE = (
 )
 """The SQL condition that a replica is live. `{now}` stands for the clock of the database."""
 
+_GIVE_UP_S = 0.5  # the task goes on, but the caller does not wait any longer
 _ACQUIRE = (
     "INSERT INTO ledger_leases (name, owner, epoch, until_us) VALUES (?, ?, 1, {now} + ?) "
     "ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until_us = excluded.until_us, "
@@ -53,6 +54,7 @@ class Leases:
         self.replica = replica
         self._store = store
         self._lease_s = lease_s
+        self._giving_up: set[asyncio.Task[None]] = set()
 
     async def acquire(self, name: str) -> int | None:
         """Acquire or renew a lease, and return its epoch. Return None if another replica holds the lease.
@@ -78,7 +80,10 @@ class Leases:
             async with self._store.transaction() as session:
                 rows = await session.fetch(sql, self.replica, call)
         except asyncio.CancelledError:  # the transaction may have been committed, but nobody handles the call
-            await asyncio.shield(self._give_up(call))
+            task = asyncio.create_task(self._give_up(call))
+            self._giving_up.add(task)
+            task.add_done_callback(self._giving_up.discard)
+            await asyncio.wait([task], timeout=_GIVE_UP_S)
             raise
         return rows[0][0] if rows else None
 
@@ -109,6 +114,8 @@ class Leases:
 
     async def release(self) -> None:
         """Give up all leases, so that other replicas need not wait until they expire."""
+        if self._giving_up:
+            await asyncio.wait(self._giving_up)
         try:
             async with self._store.transaction() as session:
                 await session.fetch("DELETE FROM ledger_leases WHERE owner = ?", self.replica)

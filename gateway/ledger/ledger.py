@@ -38,7 +38,7 @@ from gateway.redaction import redact_text
 from gateway.telemetry import to_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from google.protobuf.message import Message
 
@@ -178,7 +178,7 @@ class Ledger:
                 return await self._begin_with_key(call, facts, key, digest)
             if active.request != digest:
                 raise self._refuse(facts, key_reused())
-            reply = await self._wait(facts, _wait_for(active, call.deadline))
+            reply = await self._wait(call, facts, asyncio.shield(active.ended))
             if reply is not None:
                 return self._repeat(facts, active.call, reply)
 
@@ -203,9 +203,9 @@ class Ledger:
             claim = KeyClaim(key, facts["id"], digest, time_us + self._retention_us, time_us)
             if await self._write(call, facts, claim):
                 return self._intent(call, facts["id"], key, active)
-            earlier = await self._wait(facts, find_earlier_call(self._store, key))
+            earlier = await self._wait(call, facts, find_earlier_call(self._store, key))
             if earlier is None:  # the key has become free
-                await self._wait(facts, asyncio.sleep(_FIRST_WAIT_S))
+                await self._wait(call, facts, asyncio.sleep(_FIRST_WAIT_S))
                 continue
             active.call = earlier.id
             if earlier.request != digest:
@@ -213,12 +213,12 @@ class Ledger:
             if earlier.is_settled:
                 return self._repeat_earlier(call, facts, earlier)
             if not earlier.is_under_way:
-                epoch = await self._wait(facts, self._leases.take_over(earlier.id))
+                epoch = await self._wait(call, facts, self._leases.take_over(earlier.id))
                 if epoch is not None:
                     return self._settling_intent(call, facts, earlier.id, key, active)
             if asyncio.get_running_loop().time() + wait_s >= call.deadline:
                 raise self._refuse(facts, still_under_way())
-            await self._wait(facts, asyncio.sleep(wait_s))
+            await self._wait(call, facts, asyncio.sleep(wait_s))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     async def _write(self, call: Call, facts: dict[str, Any], claim: KeyClaim | None = None) -> bool:
@@ -226,10 +226,11 @@ class Ledger:
         entry = Entry(event=make_first_event(facts), row=row, claim=claim)
         return await self._writer.write(entry, call.deadline)
 
-    async def _wait(self, facts: dict[str, Any], waiting: Coroutine[Any, Any, _Result]) -> _Result:
+    async def _wait(self, call: Call, facts: dict[str, Any], waiting: Awaitable[_Result]) -> _Result:
         """Wait for something other than a commit. If this fails, the call is recorded as refused."""
         try:
-            return await waiting
+            async with asyncio.timeout_at(call.deadline):
+                return await waiting
         except StoreError as error:
             raise self._refuse(facts, ledger_unavailable()) from error
         except TimeoutError as error:
@@ -327,11 +328,6 @@ class Ledger:
             self._writer.add(correction)
         else:
             self._writer.offer_quietly(correction)
-
-
-async def _wait_for(active: _ActiveKey, deadline: float) -> Reply | None:
-    async with asyncio.timeout_at(deadline):
-        return await asyncio.shield(active.ended)
 
 
 def _complete(record: CallRecord, request: Message | None, outcome: str, code: Code | None) -> dict[str, Any]:

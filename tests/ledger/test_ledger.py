@@ -21,7 +21,7 @@ from gateway.schema import Schema
 from gateway.telemetry import Health, Metrics, Tracing
 from tests.ledger.calls import OPERATION, make_call, make_record
 from tests.ledger.making import Database
-from tests.waiting import wait_for
+from tests.waiting import GENEROUS_S, wait_for
 
 
 async def open_ledger(database: Database, **section: Any) -> LedgerService:
@@ -219,3 +219,37 @@ async def test_an_event_that_is_about_no_call_needs_no_correction(service: Ledge
     with pytest.raises(GatewayError, match="nothing was forwarded"):
         await service.writer.write(entry, asyncio.get_running_loop().time() + 1)
     assert not service.writer._queue  # noqa: SLF001 - an entry that cannot be written would wait here
+
+
+async def test_a_repetition_waits_no_longer_than_its_deadline_for_the_database(
+    sqlite_database: Database, schema: Schema
+) -> None:
+    service = await open_ledger(sqlite_database)
+    await begin_intent(service.ledger, schema)
+    service.ledger._active.clear()  # noqa: SLF001 - as if another replica carried out the call
+    claimed, held = asyncio.Event(), asyncio.Event()
+    commit = service.store.commit
+
+    async def commit_and_hold(entries: Any) -> Any:
+        lost = await commit(entries)
+        claimed.set()
+        await held.wait()
+        return lost
+
+    async def hold() -> None:
+        async with service.store.transaction():
+            held.set()
+            await asyncio.sleep(3600)
+
+    service.store.commit = commit_and_hold  # type: ignore[method-assign]
+    repeat = asyncio.create_task(begin(service.ledger, schema, seconds=0.3))
+    await claimed.wait()
+    task = asyncio.create_task(hold())
+    try:
+        with pytest.raises(GatewayError) as caught:
+            async with asyncio.timeout(GENEROUS_S):
+                await repeat
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
