@@ -138,6 +138,18 @@ class Store(Protocol):
         ...
 
 
+def is_fenced_off(entry: Entry, epoch: int | None, outcome: str | None) -> bool:
+    """Return whether an entry must be left out because of what its call has become meanwhile.
+
+    Args:
+        entry: the entry, which has a fence.
+        epoch: the epoch of its call; None if the call is not known.
+        outcome: the outcome of its call. A known outcome is not replaced by an error or an unknown outcome.
+    """
+    changed = entry.row.outcome if entry.row is not None else None
+    return epoch != entry.fence or (changed not in {None, "ok"} and outcome not in {"pending", "unknown"})
+
+
 def split_rows(entries: Sequence[Entry]) -> tuple[list[tuple[int, CallRow]], list[CallUpdate]]:
     """Return the new rows of calls, with the indexes of their entries, and one update for each call."""
     rows: list[tuple[int, CallRow]] = []

@@ -57,6 +57,7 @@ class Intent:
         call: str,
         idempotency_key: str,
         *,
+        epoch: int = 0,
         kind: str = OUTCOME,
         by: str = "",
         is_followed: bool,
@@ -68,6 +69,7 @@ class Intent:
             writer: the writer of the ledger.
             call: the ID of the call.
             idempotency_key: the key that the upstream must receive.
+            epoch: the epoch of the call. It is higher if another replica has taken over the call meanwhile.
             kind: the kind of the event at the end.
             by: the way in which the outcome is established, if the kind is `settlement`.
             is_followed: whether the gateway itself may poll the operation that the call starts.
@@ -77,6 +79,7 @@ class Intent:
         self.idempotency_key = idempotency_key
         self.kind = kind
         self._writer = writer
+        self._epoch = epoch
         self._by = by
         self._is_followed = is_followed
         self._on_end = on_end
@@ -99,7 +102,10 @@ class Intent:
         event = make_event(self.kind, self.id, facts)
         due_us = self._find_due(facts)
         shown = {"id": self.id, **facts}
-        self._writer.add(Entry(event=event, row=to_update(shown, due_us=due_us), frees_key=frees_key))
+        # A success is always true. A failure says nothing if another replica has sent the request meanwhile.
+        fence = None if facts["outcome"] == "ok" else self._epoch
+        row = to_update(shown, due_us=due_us)
+        self._writer.add(Entry(event=event, row=row, frees_key=frees_key, fence=fence))
         if self._on_end is not None:
             self._on_end(reply if isinstance(reply, Reply) else None, error)
 

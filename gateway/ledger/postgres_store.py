@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, split_rows
+from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, is_fenced_off, split_rows
 from gateway.ledger.columns import CALL_COLUMNS, EVENT_COLUMNS, PREFIX, UPDATE_COLUMNS
 from gateway.ledger.schema_version import SchemaVersionError, make_migration
 
@@ -64,7 +64,9 @@ _CLAIM_KEYS = (
     "SET call = excluded.call, request = excluded.request, expires_us = excluded.expires_us "
     "WHERE k.expires_us < $5 RETURNING call"
 )
-_FIND_EPOCHS = f"SELECT id, epoch FROM {PREFIX}calls WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
+_FIND_EPOCHS = (
+    f"SELECT id, epoch, outcome FROM {PREFIX}calls WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
+)
 _FIND_EVENTS = f"SELECT call, kind, time_us, body FROM {PREFIX}events WHERE call = ANY($1::text[])"
 _FREE_KEYS = f"DELETE FROM {PREFIX}keys WHERE call = ANY($1::text[])"
 
@@ -266,8 +268,8 @@ async def _find_fenced(connection: asyncpg.Connection[Any], entries: Sequence[En
     if not fenced:
         return []
     rows = await connection.fetch(_FIND_EPOCHS, [entry.event.call for entry in fenced])
-    epochs = {row[0]: row[1] for row in rows}
-    return [entry for entry in fenced if epochs.get(entry.event.call) != entry.fence]
+    found = {row[0]: (row[1], row[2]) for row in rows}
+    return [one for one in fenced if is_fenced_off(one, *found.get(one.event.call, (None, None)))]
 
 
 async def _find_committed(connection: asyncpg.Connection[Any], entries: Sequence[Entry]) -> list[Entry]:

@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, split_rows
+from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, is_fenced_off, split_rows
 from gateway.ledger.columns import CALL_COLUMNS, EVENT_COLUMNS, PREFIX, UPDATE_COLUMNS
 from gateway.ledger.schema_version import SchemaVersionError, make_migration
 
@@ -54,7 +54,7 @@ _CLAIM_KEY = (
     "ON CONFLICT (key) DO UPDATE SET call = excluded.call, request = excluded.request, "
     "expires_us = excluded.expires_us WHERE expires_us < ?"
 )
-_FIND_EPOCH = f"SELECT epoch FROM {PREFIX}calls WHERE id = ?"
+_FIND_EPOCH = f"SELECT epoch, outcome FROM {PREFIX}calls WHERE id = ?"
 _FREE_KEY = f"DELETE FROM {PREFIX}keys WHERE call = ?"
 
 
@@ -265,7 +265,7 @@ def _claim(connection: sqlite3.Connection, claim: Any) -> bool:
 
 def _has_epoch(connection: sqlite3.Connection, entry: Entry) -> bool:
     row = connection.execute(_FIND_EPOCH, (entry.event.call,)).fetchone()
-    return row is not None and row[0] == entry.fence
+    return not is_fenced_off(entry, *(row or (None, None)))
 
 
 def _insert(connection: sqlite3.Connection, start: str, end: str, rows: Iterable[Row]) -> None:

@@ -21,6 +21,7 @@ from gateway.schema import Schema
 from gateway.telemetry import Health, Metrics, Tracing
 from tests.ledger.calls import OPERATION, make_call, make_record
 from tests.ledger.making import Database
+from tests.ledger.records import begun, ended
 from tests.waiting import GENEROUS_S, wait_for
 
 
@@ -253,3 +254,35 @@ async def test_a_repetition_waits_no_longer_than_its_deadline_for_the_database(
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_the_late_failure_of_a_call_that_another_replica_has_settled_changes_nothing(
+    database: Database, schema: Schema
+) -> None:
+    service = await open_ledger(database)
+    intents = [await begin_intent(service.ledger, schema, None) for _ in range(4)]
+    await database.change("UPDATE ledger_calls SET epoch = epoch + 1")  # another replica has taken them over
+    settled = [ended(intent.id, outcome="ok", code="OK", kind="settlement") for intent in intents[:2]]
+    await service.store.commit(settled)
+    intents[0].end(None, GatewayError(Code.DEADLINE_EXCEEDED, "R", "late", may_have_acted=True))
+    intents[1].end(None, GatewayError(Code.PERMISSION_DENIED, "R", "late"))
+    intents[2].end(None, GatewayError(Code.PERMISSION_DENIED, "R", "late"))
+    intents[3].end(reply_of(schema), None)
+    await service.stop()
+    assert await database.calls("outcome, code") == [
+        ("ok", "OK"),
+        ("ok", "OK"),
+        ("pending", None),
+        ("ok", "OK"),
+    ]
+
+
+async def test_a_settlement_does_not_replace_a_success_by_a_failure(database: Database) -> None:
+    store = await database.open()
+    await store.commit([begun("a"), begun("b")])
+    await store.commit([ended("a", outcome="ok", code="OK")])
+    late = [ended(call, outcome="unknown") for call in "ab"]
+    for entry in late:
+        entry.fence = 0
+    assert list(await store.commit(late)) == late[:1]
+    assert await database.calls() == [("a", "ok"), ("b", "unknown")]
