@@ -24,7 +24,8 @@ IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 _FIND = (
     "SELECT k.request, c.id, c.outcome, c.resource_id, c.owner IS NOT NULL AND "
     + IS_LIVE.format(owner="c.owner")
-    + " FROM ledger_keys k JOIN ledger_calls c ON c.id = k.call WHERE k.key = ?"
+    + ", e.body FROM ledger_keys k JOIN ledger_calls c ON c.id = k.call "
+    "JOIN ledger_events e ON e.seq = c.seq WHERE k.key = ?"
 )
 _FIND_REPLY = (
     "SELECT body FROM ledger_events WHERE call = ? AND kind IN ('outcome', 'settlement') ORDER BY seq DESC"
@@ -38,6 +39,7 @@ class EarlierCall:
     Attributes:
         id: the ID of the call.
         request: the SHA-256 of the method and the request.
+        forwarded: the SHA-256 of the request that was forwarded; None if it is not known.
         outcome: the outcome of the call.
         resource_id: the ID of the resource that the call has changed, if it is known.
         is_under_way: whether a live replica carries out the call.
@@ -46,6 +48,7 @@ class EarlierCall:
 
     id: str
     request: str
+    forwarded: str | None
     outcome: str
     resource_id: str | None
     is_under_way: bool
@@ -93,11 +96,12 @@ async def find_earlier_call(store: Store, key: str) -> EarlierCall | None:
         rows = await session.fetch(_FIND.replace("{now}", store.now_us), key)
         if not rows:
             return None
-        request, call, outcome, resource_id, is_under_way = rows[0]
+        request, call, outcome, resource_id, is_under_way, body = rows[0]
         replies = await session.fetch(_FIND_REPLY, call) if outcome == "ok" else []
     return EarlierCall(
         id=call,
         request=request,
+        forwarded=json.loads(body).get("request_sha256"),
         outcome=outcome,
         resource_id=resource_id,
         is_under_way=bool(is_under_way),

@@ -61,6 +61,7 @@ class Intent:
         kind: str = OUTCOME,
         by: str = "",
         is_followed: bool,
+        is_same_request: bool = True,
         on_end: Callable[[Reply | None, BaseException | None], None] | None = None,
     ) -> None:
         """Initialize the intent.
@@ -73,6 +74,8 @@ class Intent:
             kind: the kind of the event at the end.
             by: the way in which the outcome is established, if the kind is `settlement`.
             is_followed: whether the gateway itself may poll the operation that the call starts.
+            is_same_request: whether the request is the one that was forwarded for the call before. It is
+                another one if policies that were reloaded meanwhile have mutated it in another way.
             on_end: a function that is called at the end with the reply, or the error.
         """
         self.id = call
@@ -82,6 +85,7 @@ class Intent:
         self._epoch = epoch
         self._by = by
         self._is_followed = is_followed
+        self._is_same_request = is_same_request
         self._on_end = on_end
 
     def note_attempt(self, number: int, error: GatewayError) -> None:
@@ -115,6 +119,8 @@ class Intent:
         The outcome stays pending if an effect is possible.
         """
         is_refusal = _is_refusal(error, is_repeat=self.kind == SETTLEMENT)
+        if not self._is_same_request and isinstance(error, GatewayError):
+            is_refusal &= error.code is not Code.INVALID_ARGUMENT  # the upstream may know the key
         outcome = "error" if is_refusal else "pending"
         if not isinstance(error, GatewayError):
             unknown = {"code": Code.UNKNOWN.name, "message": type(error).__name__}

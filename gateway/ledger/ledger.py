@@ -215,7 +215,7 @@ class Ledger:
             if not earlier.is_under_way:
                 epoch = await self._wait(call, facts, self._leases.take_over(earlier.id))
                 if epoch is not None:
-                    return self._settling_intent(call, facts, (earlier.id, epoch), key, active)
+                    return self._settling_intent(call, facts, (earlier, epoch), key, active)
             if asyncio.get_running_loop().time() + wait_s >= call.deadline:
                 raise self._refuse(facts, still_under_way())
             await self._wait(call, facts, asyncio.sleep(wait_s))
@@ -249,14 +249,14 @@ class Ledger:
         )
 
     def _settling_intent(
-        self, call: Call, facts: dict[str, Any], taken: tuple[str, int], key: str, active: _ActiveKey
+        self, call: Call, facts: dict[str, Any], taken: tuple[EarlierCall, int], key: str, active: _ActiveKey
     ) -> Intent:
         """Return the intent of a call that repeats an earlier call whose outcome is not known.
 
         Args:
             call: the call.
             facts: the record of the call.
-            taken: the ID of the earlier call, and its epoch.
+            taken: the earlier call, and its new epoch.
             key: the key that both calls have.
             active: what other calls with this key wait for.
         """
@@ -265,19 +265,20 @@ class Ledger:
         def end(reply: Reply | None, error: BaseException | None) -> None:
             self._release(key, active, reply)
             if reply is not None:
-                self._repeat(facts, earlier, reply)
+                self._repeat(facts, earlier.id, reply)
             elif isinstance(error, GatewayError):
                 outcome = "unknown" if error.may_have_acted else "error"
-                self._add_ended(facts, outcome, error.code, repeats=earlier)
+                self._add_ended(facts, outcome, error.code, repeats=earlier.id)
 
         return Intent(
             self._writer,
-            earlier,
+            earlier.id,
             call.idempotency_key,
             epoch=epoch,
             kind=SETTLEMENT,
             by="repeat",
             is_followed=self.can_follow(call),
+            is_same_request=earlier.forwarded == facts["request_sha256"],
             on_end=end,
         )
 

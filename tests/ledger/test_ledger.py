@@ -286,3 +286,19 @@ async def test_a_settlement_does_not_replace_a_success_by_a_failure(database: Da
         entry.fence = 0
     assert list(await store.commit(late)) == late[:1]
     assert await database.calls() == [("a", "ok"), ("b", "unknown")]
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("n", "error"), ("mutated in another way", "pending")])
+async def test_a_refusal_of_another_request_with_the_key_is_no_proof(
+    service: LedgerService, database: Database, schema: Schema, name: str, outcome: str
+) -> None:
+    lost = GatewayError(Code.UNAVAILABLE, "", "broken", may_have_acted=True)
+    (await begin_intent(service.ledger, schema)).end(None, lost)
+    await wait_for(lambda: not service.writer._queue)  # noqa: SLF001 - the outcome is committed
+    call = make_call(schema, key="k", name="n")
+    forwarded = make_call(schema, name=name).request
+    repeat = await service.ledger.begin(call, make_record(call), forwarded)
+    assert isinstance(repeat, Intent)
+    repeat.end(None, GatewayError(Code.INVALID_ARGUMENT, "", "the key was used with another request"))
+    await service.stop()
+    assert (await database.calls("outcome"))[0] == (outcome,)
