@@ -115,25 +115,25 @@ def to_call_row(record: Mapping[str, Any], *, owner: str | None = None, due_us: 
         time_us=_time_us(record),
         call_id=record["call_id"],
         caller=encode_json(caller).decode(),
-        caller_id=_clean(caller["id"]),
+        caller_id=to_column(caller["id"]),
         method=record["method"],
-        folder_id=_clean(target.get("folder_id")),
-        name=_clean(target.get("name")),
+        folder_id=to_column(target.get("folder_id")),
+        name=to_column(target.get("name")),
         labels=encode_json(target.get("labels", {})).decode(),
         decision=record["decision"],
         bundle=record.get("bundle", ""),
-        idempotency_key=_clean(record["idempotency_key"]),
+        idempotency_key=to_column(record["idempotency_key"]),
         trace_id=record["trace_id"],
         outcome=record["outcome"],
         code=record["code"],
-        resource_id=_clean(target.get("resource_id")),
+        resource_id=to_column(target.get("resource_id")),
         owner=owner,
         due_us=due_us,
     )
 
 
-def _clean(text: Any) -> Any:
-    """Return a text without NUL characters and lone surrogates, which databases do not accept."""
+def to_column(text: Any) -> Any:
+    """Return a text without NUL characters and lone surrogates, which databases refuse."""
     return text.encode(errors="replace").decode().replace("\0", "\ufffd") if text else text
 
 
@@ -145,11 +145,11 @@ def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int
         id=event["id"],
         outcome=event.get("outcome"),
         code=event.get("code"),
-        operation_id=_clean(operation.get("id")),
+        operation_id=to_column(operation.get("id")),
         operation_done=operation.get("done"),
         operation_code=operation.get("code"),
-        resource_id=_clean(operation.get("resource_id") or resource.get("id")),
-        checksum=_clean(resource.get("checksum")),
+        resource_id=to_column(operation.get("resource_id") or resource.get("id")),
+        checksum=to_column(resource.get("checksum")),
         owner=owner,
         due_us=due_us,
     )

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gateway.ledger.events import to_column
 from gateway.ledger.leases import IS_LIVE
 
 if TYPE_CHECKING:
@@ -20,21 +21,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LONGEST_WAIT_S = 600.0
-"""The maximum time until a call is due, in seconds. A call that is due later was recorded by a clock that was
-wrong. Such a call is due at once."""
+LONGEST_WAIT_S = {"settlement": 25.0, "operation": 600.0}
+"""The maximum times until a call is due, in seconds. A call that is due later was recorded by a wrong clock,
+and is due at once."""
 
 _COLUMNS = "c.id, c.epoch, c.tries, c.time_us, c.call_id, c.method, c.outcome, c.operation_id, e.body"
 _CLAIM = (
     "UPDATE ledger_calls SET owner = ?, epoch = epoch + 1, due_us = {now} WHERE seq IN ("
     "SELECT c.seq FROM ledger_calls c WHERE c.due_us IS NOT NULL AND {kind} "
-    f"AND (c.due_us <= {{now}} OR c.due_us > {{now}} + {int(LONGEST_WAIT_S * 1e6)}) "
+    "AND (c.due_us <= {now} OR c.due_us > {now} + {longest_us}) "
     # The own calls are under way also if the lease has expired, because the database could not be reached.
     "AND (c.owner IS NULL OR (c.owner <> ? AND NOT "
     + IS_LIVE.format(owner="c.owner")
     + ")) ORDER BY c.due_us LIMIT ?{skip}) RETURNING id"
 )
-_KINDS = ("c.outcome IN ('pending', 'unknown')", "c.outcome = 'ok'")
+_KINDS = (
+    ("c.outcome IN ('pending', 'unknown')", LONGEST_WAIT_S["settlement"]),
+    ("c.outcome = 'ok'", LONGEST_WAIT_S["operation"]),
+)
 _READ = (
     f"SELECT {_COLUMNS} FROM ledger_calls c JOIN ledger_events e ON e.seq = c.seq "
     "WHERE c.owner = ? AND c.id IN ({ids})"
@@ -124,10 +128,11 @@ class Work:
         sql = _CLAIM.replace("{now}", self._store.now_us).replace("{skip}", skip)
         async with self._store.transaction() as session:
             ids: list[str] = []
-            for kind in _KINDS:
+            for kind, longest_s in _KINDS:
                 if len(ids) < limit:
                     values = (self._replica, self._replica, limit - len(ids))
-                    rows = await session.fetch(sql.replace("{kind}", kind), *values)
+                    statement = sql.replace("{kind}", kind).replace("{longest_us}", str(int(longest_s * 1e6)))
+                    rows = await session.fetch(statement, *values)
                     ids += [row[0] for row in rows]
             if not ids:
                 return []
@@ -157,7 +162,7 @@ class Work:
         """Return the calls whose operation has this ID and has not ended, as far as the ledger knows."""
         false = "false" if self._store.dialect == "postgresql" else "0"
         async with self._store.transaction() as session:
-            return _to_calls(await session.fetch(_RUNNING.replace("{false}", false), operation_id))
+            return _to_calls(await session.fetch(_RUNNING.replace("{false}", false), to_column(operation_id)))
 
     async def find_other_create(self, call: OpenCall, resource_id: str) -> str | None:
         """Return the outcome of another create that has made a resource, or that may have made it.
@@ -167,7 +172,8 @@ class Work:
         is no such call.
         """
         target = call.record.get("target", {})
-        values = (call.method, call.id, resource_id, target.get("folder_id"), target.get("name"))
+        place = (to_column(target.get("folder_id")), to_column(target.get("name")))
+        values = (call.method, call.id, to_column(resource_id), *place)
         async with self._store.transaction() as session:
             found = {row[0] for row in await session.fetch(_OTHER_CREATES, *values)}
         return next((outcome for outcome in ("ok", "pending", "unknown") if outcome in found), None)

@@ -35,7 +35,7 @@ async def test_calls_that_are_due_are_claimed_once(database: Database) -> None:
             begun("operation"),
             running_operation("operation", "op-1"),
             begun("settled", due_us=None, outcome="ok"),
-            begun("later", due_us=to_us(now()) + 60_000_000),
+            begun("later", due_us=to_us(now()) + 20_000_000),
         ]
     )
     first, second = await replica(store, "first"), await replica(store, "second")
@@ -128,7 +128,7 @@ async def test_a_call_that_is_due_in_the_far_future_was_recorded_by_a_wrong_cloc
     await store.commit(
         [
             begun("wrong", due_us=time_us + HOUR_US),
-            begun("later", due_us=time_us + int(LONGEST_WAIT_S * 0.9e6)),
+            begun("later", due_us=time_us + int(LONGEST_WAIT_S["settlement"] * 0.9e6)),
         ]
     )
     assert ids(await (await replica(store, "me")).claim(10)) == ["wrong"]
@@ -225,3 +225,20 @@ async def test_own_calls_are_not_claimed_when_the_lease_has_expired(database: Da
     store = await database.open()
     await store.commit([begun("a", owner="r"), begun("b", owner="ended")])
     assert [call.id for call in await Work(store, "r").claim(10)] == ["b"]
+
+
+async def test_a_clock_that_was_five_minutes_ahead_does_not_delay_a_settlement(database: Database) -> None:
+    store = await database.open()
+    ahead_us = to_us(now()) + 300_000_000
+    await store.commit(
+        [begun("a", due_us=ahead_us), begun("b"), running_operation("b", "op", due_us=ahead_us)]
+    )
+    assert [call.id for call in await Work(store, "r").claim(10)] == ["a"]
+
+
+async def test_an_id_with_a_nul_character_can_be_looked_up(database: Database) -> None:
+    store = await database.open()
+    await store.commit([begun("a"), running_operation("a", "op\0")])
+    work = Work(store, "r")
+    (call,) = await work.find_running("op\0")
+    assert await work.find_other_create(call, "image\0") is None
