@@ -119,9 +119,12 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _open(self) -> None:
-        self._lock()
         try:
+            self._lock()
             self._connect()
+        except OSError as error:  # such as a full disk, or a file system without locks
+            self._close()
+            raise StoreError(f"cannot be opened: {error.strerror}") from error
         except BaseException:
             self._close()
             raise
@@ -132,18 +135,17 @@ class SqliteStore:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
+        self._lock_file = file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             owner = os.pread(file, 20, 0).decode("ascii", "replace").strip()
-            os.close(file)
             raise StoreFormatError(
                 f"another gateway (process {owner or 'unknown'}) uses the file; an SQLite ledger serves one "
                 "process, several need PostgreSQL"
             ) from error
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
-        self._lock_file = file
 
     def _connect(self) -> None:
         is_new = not self._path.exists()

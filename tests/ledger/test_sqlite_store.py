@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import subprocess
@@ -196,3 +197,18 @@ async def test_committed_entries_survive_the_end_of_the_process(path: Path) -> N
         rows = await session.fetch("SELECT seq FROM ledger_events ORDER BY seq")
     assert rows == [(number,) for number in range(21)]
     await store.close()
+
+
+@pytest.mark.parametrize("function", ["fcntl.flock", "os.pwrite"])
+async def test_a_lock_that_cannot_be_taken_is_a_failure_of_the_database(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = sqlite_database.store()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"gateway.ledger.sqlite_store.{function}", fail)
+        with pytest.raises(StoreError, match="No space left on device"):
+            await store.open()
+    await store.open()
