@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.call import Call
     from gateway.ledger.batch import Store
 
+HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client-trace-id"})
+"""The metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway."""
 IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 """The reason of the error for a key that another request has used."""
 
@@ -69,13 +71,17 @@ def has_own_key(call: Call) -> bool:
 def hash_key(call: Call) -> str:
     """Return the SHA-256 of a call's idempotency key within the scope of its caller.
 
-    The scope is the ID of the caller. If callers are anonymous, it is the hash of the credential, so that a
-    caller cannot read the operation of another caller by means of its key.
+    The scope is the ID of the caller. If callers are anonymous, it is the hash of the credentials, so that a
+    caller cannot read the operation of another caller by means of its key. Each metadata that the
+    configuration passes to upstreams may be a credential.
     """
     caller = call.caller
-    credential = call.metadata.get("authorization", "")
-    given = credential if isinstance(credential, bytes) else credential.encode()
-    scope = [caller.kind, caller.id] if caller.id else ["credential", hashlib.sha256(given).hexdigest()]
+    digest = hashlib.sha256()
+    for name in sorted(call.metadata.keys() - HARMLESS_METADATA):
+        value = call.metadata[name]
+        given = value if isinstance(value, bytes) else value.encode()
+        digest.update(f"{name} {len(given)} ".encode() + given)
+    scope = [caller.kind, caller.id] if caller.id else ["credential", digest.hexdigest()]
     return hashlib.sha256(json.dumps([*scope, call.idempotency_key]).encode()).hexdigest()
 
 

@@ -23,6 +23,7 @@ from gateway.ledger.events import (
     to_us,
 )
 from gateway.ledger.idempotency import (
+    HARMLESS_METADATA,
     already_made,
     find_earlier_call,
     has_own_key,
@@ -52,8 +53,6 @@ _Result = TypeVar("_Result")
 
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
-# Metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway.
-_HARMLESS_METADATA = frozenset({"idempotency-key", "x-client-request-id", "x-client-trace-id"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +283,7 @@ class Ledger:
 
     def can_follow(self, call: Call) -> bool:
         """Return whether the gateway may call the upstream again for a call, without its caller."""
-        return self._follows_all or _HARMLESS_METADATA.issuperset(call.metadata)
+        return self._follows_all or HARMLESS_METADATA.issuperset(call.metadata)
 
     def _describe_intent(self, call: Call, record: CallRecord, request: Message) -> dict[str, Any]:
         intent: dict[str, Any] = to_headers(call.span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
@@ -113,3 +114,13 @@ def test_the_errors() -> None:
     assert already_made("i").metadata == {"resource_id": "i"}
     assert already_made(None).metadata == {}
     assert not any(one.may_have_acted for one in (key_reused(), still_under_way(), already_made(None)))
+
+
+async def test_passed_metadata_may_be_a_credential(schema: Schema) -> None:
+    call = make_call(schema, key="k")
+    calls = [replace(call, metadata={**call.metadata, "x-token": token}) for token in ("a", "b", "a")]
+    calls.append(replace(call, metadata={**call.metadata, "x-client-request-id": "one"}))
+    one, other, again, harmless = map(hash_key, calls)
+    assert one == again
+    assert one != other
+    assert harmless == hash_key(call) != one
