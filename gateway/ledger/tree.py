@@ -6,14 +6,18 @@ after the event was removed because of its age. So each checkpoint can always be
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import hashlib
 import logging
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.ledger.events import now, to_us
 from gateway.tlog import LONGEST_ENTRY, Checkpoint, RightEdge, Signer, hash_leaf, sign_checkpoint
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
     from gateway.ledger.batch import Session, Store
@@ -139,9 +143,9 @@ class Tree:
                 )
         self._checkpoint_size = state.size
         if not rows:
-            self._publish(checkpoint, note)
+            await self._publish(checkpoint, note)
 
-    def _publish(self, checkpoint: Checkpoint, note: str) -> None:
+    async def _publish(self, checkpoint: Checkpoint, note: str) -> None:
         """Let a checkpoint leave the database: to the log, the trace and a file."""
         shown: dict[str, str | int] = {"size": checkpoint.size, "note": note}
         _log.info("ledger checkpoint", extra=shown)
@@ -149,7 +153,7 @@ class Tree:
         span.end()
         if self._file is not None:
             try:
-                append_checkpoint(self._file, note)
+                await asyncio.to_thread(append_checkpoint, self._file, note)  # the file may be far away
             except OSError as error:
                 fields = {"file": str(self._file), "reason": error.strerror}
                 _log.error("checkpoint not written to its file", extra=fields)
@@ -160,10 +164,30 @@ class TreeError(Exception):
 
 
 def append_checkpoint(file: Path, note: str) -> None:
-    """Append a checkpoint to a file. An empty line is between two checkpoints."""
-    with file.open("ab") as target:
-        separator = b"\n" if target.tell() else b""
-        target.write(separator + note.encode())
+    """Append a checkpoint to a file. An empty line is between two checkpoints.
+
+    A checkpoint that was not written completely does not make the next one unreadable. If the file cannot be
+    written, for example because the disk is full, it keeps its size.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with file.open("a+b", buffering=0) as target:
+        size = target.seek(0, os.SEEK_END)
+        target.seek(max(0, size - 1))
+        separator = {b"": b"", b"\n": b"\n"}.get(target.read(1), b"\n\n")
+        data = separator + note.encode()
+        try:
+            _write_all(target, data)
+        except OSError:
+            target.truncate(size)
+            raise
+
+
+def _write_all(target: FileIO, data: bytes) -> None:
+    if target.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(target)
 
 
 def _restore(state: TreeState) -> RightEdge:

@@ -11,9 +11,27 @@ import pytest
 
 from gateway.ledger.batch import Entry, Store
 from gateway.ledger.columns import EventRow
-from gateway.ledger.tree import GROUP, TILE, Tree, TreeError, entry_of, read_state, split_hashes
+from gateway.ledger.tree import (
+    GROUP,
+    TILE,
+    Tree,
+    TreeError,
+    append_checkpoint,
+    entry_of,
+    read_state,
+    split_hashes,
+)
 from gateway.telemetry import Tracing
-from gateway.tlog import Signer, hash_leaf, open_checkpoint, parse_checkpoint, read_checkpoints, root_of
+from gateway.tlog import (
+    Checkpoint,
+    Signer,
+    hash_leaf,
+    open_checkpoint,
+    parse_checkpoint,
+    read_checkpoints,
+    root_of,
+    sign_checkpoint,
+)
 from tests.ledger.making import Database
 from tests.tlog.keys import make_signer
 
@@ -163,3 +181,28 @@ def test_hashes_are_split() -> None:
     given: Any = [bytes([number]) * 32 for number in range(3)]
     assert split_hashes(b"".join(given)) == given
     assert split_hashes(b"") == []
+
+
+@pytest.mark.parametrize("cut", [1, 9, 20, 60])
+def test_a_checkpoint_after_one_that_was_cut_can_be_read(tmp_path: Path, cut: int) -> None:
+    signer, file = make_signer("ledger"), tmp_path / "checkpoints"
+    notes = [sign_checkpoint(Checkpoint(origin="ledger", size=n, root=bytes(32)), signer) for n in (1, 2, 3)]
+    append_checkpoint(file, notes[0])
+    with file.open("a") as target:
+        target.write(f"\n{notes[1][:cut]}")
+    append_checkpoint(file, notes[2])
+    found = read_checkpoints(file.read_text())
+    assert (found[0], found[-1]) == (notes[0], notes[2])
+
+
+def test_a_full_disk_leaves_no_part_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "checkpoints"
+    append_checkpoint(file, "one\n")
+
+    def fail(_file: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("gateway.ledger.tree.os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        append_checkpoint(file, "two\n")
+    assert file.read_text() == "one\n"
