@@ -103,9 +103,10 @@ class ReplyStream:
     Attributes:
         warnings: the texts of the warnings, one for each broken rule that only warns. They are also added to
             an error that ends the stream.
+        observe: a function that is called with each message that is read; None for no function.
     """
 
-    __slots__ = ("_messages", "_on_close", "warnings")
+    __slots__ = ("_messages", "_on_close", "observe", "warnings")
 
     def __init__(
         self, messages: AsyncGenerator[Message, None], on_close: Callable[[], None] | None = None
@@ -119,6 +120,7 @@ class ReplyStream:
         self._messages = messages
         self._on_close = on_close
         self.warnings: tuple[str, ...] = ()
+        self.observe: Callable[[Message], None] | None = None
 
     def with_warnings(self, warnings: tuple[str, ...]) -> ReplyStream:
         """Set the warnings, and return the stream."""
@@ -130,10 +132,13 @@ class ReplyStream:
 
     async def __anext__(self) -> Message:
         try:
-            return await anext(self._messages)
+            message = await anext(self._messages)
         except GatewayError as error:
             error.warnings += self.warnings
             raise
+        if self.observe is not None:
+            self.observe(message)
+        return message
 
     async def aclose(self) -> None:
         """Close the stream. The iterator returns no further messages."""

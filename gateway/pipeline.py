@@ -112,6 +112,8 @@ class Pipeline:
             raise
         if isinstance(reply, Reply):
             self._look_at(call, reply)
+        else:
+            reply.observe = self._observe
         return reply.with_warnings(decision.warnings())
 
     def _look_at(self, call: Call, reply: Reply) -> None:

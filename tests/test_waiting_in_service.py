@@ -17,7 +17,8 @@ import pytest
 from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.schema import Schema
-from tests.conftest import Start
+from tests.conftest import GOOD_IMAGE, IMAGES, Start
+from tests.served_ledger import options, wait_for_rows
 from tests.waiting import GENEROUS_S, wait_for
 from tests.waits import (
     EVENTS,
@@ -313,3 +314,16 @@ async def test_a_thousand_waiters_share_a_handful_of_reads(
     assert gets(running) < 10
     assert resident_bytes() - before < many * 100_000  # their client is in this process too
     await nothing_is_left(running)
+
+
+async def test_the_end_of_an_operation_on_an_event_stream_is_recorded(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "l.db"
+    running = await start(delay_s=0.5, **options(file))
+    own = {"Authorization": "Bearer a"}
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE, headers=own) as response:
+        path = f"/operations/{(await response.json())['id']}"
+    accept = {"Accept": "text/event-stream"}
+    async with running.client.get(running.url(path), headers=own | accept) as response:
+        await response.read()  # the stream ends with the operation
+    done = await wait_for_rows(file, 1, "operation_done")
+    assert done[0][1:] == ("ok", "OK")
