@@ -115,7 +115,7 @@ async def test_open_calls_are_settled_and_operations_are_polled(working: Working
 
 async def test_a_call_whose_work_goes_on_later_is_given_up_until_then(working: Working) -> None:
     async def again(call: OpenCall) -> float | None:
-        return 0.01 if call.tries < 2 else 300
+        return 0.01 if call.tries < 2 else 20
 
     working.settler.handle = again
     await working.store.commit([begun("call-1")])
