@@ -158,4 +158,7 @@ def _find_installation() -> Path:
     copy = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
-    return Path(shutil.copytree(installed, copy / installed.name, symlinks=True))
+    package = installed.parent
+    for folder in (package, package.with_name(f"{package.name}.libs")):  # its programs look for both
+        shutil.copytree(folder, copy / folder.name, symlinks=True)
+    return copy / package.name / installed.name
