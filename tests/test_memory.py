@@ -238,7 +238,8 @@ async def test_of_thousands_of_recorded_changes(recorded_calls: Calls, key: str)
     async def call() -> None:
         await recorded_calls.make(*CHANGE, key=f"{key} {next(numbers)}" if key == "a new one" else key)
 
-    assert await least_growth(call, CHANGES) < CHANGES / 10
+    # The statements for groups of new sizes are cached, at most some hundred.
+    assert await least_growth(call, CHANGES) < CHANGES / 4
 
 
 BODY = json.dumps(GOOD_IMAGE | {"labels": {}})
