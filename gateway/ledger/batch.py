@@ -51,6 +51,8 @@ class Entry:
             and nothing of the entry is committed. None if the epoch does not matter.
         is_doubtful: whether the entry may have been committed already, because a commit ended with an error
             that does not show this.
+        is_ending: whether the COMMIT of the entry may have been sent.
+        is_withdrawn: whether the caller does not wait any more, so the entry must not be committed.
         is_kept: whether the entry must not be dropped if the ledger cannot be written.
     """
 
@@ -61,6 +63,8 @@ class Entry:
     written: asyncio.Future[bool] | None = None
     fence: int | None = None
     is_doubtful: bool = False
+    is_ending: bool = False
+    is_withdrawn: bool = False
     is_kept: bool = False
 
 
@@ -80,6 +84,10 @@ class StoreError(Exception):
 
 class EntryError(Exception):
     """The database refuses an entry because of its values, not because of the state of the database."""
+
+
+class WithdrawnError(Exception):
+    """The caller of an entry has left before the commit, so nothing was committed."""
 
 
 class StoreFormatError(Exception):
@@ -146,8 +154,33 @@ def is_fenced_off(entry: Entry, epoch: int | None, outcome: str | None) -> bool:
         epoch: the epoch of its call; None if the call is not known.
         outcome: the outcome of its call. A known outcome is not replaced by an error or an unknown outcome.
     """
+    if epoch is None and isinstance(entry.row, CallRow):  # it creates the row of its call
+        return False
     changed = entry.row.outcome if entry.row is not None else None
     return epoch != entry.fence or (changed not in {None, "ok"} and outcome not in {"pending", "unknown"})
+
+
+def begin_commit(entries: Sequence[Entry]) -> None:
+    """Note that the COMMIT of entries follows.
+
+    From now on, a caller that stops waiting does not know whether its entry was committed. The note is made
+    before the check, and a caller that stops waiting checks the note afterwards. So a caller that was told
+    that nothing was committed is right, even if the commit runs in another thread.
+
+    Raises:
+        WithdrawnError: a caller has stopped waiting before.
+    """
+    waiting = [entry for entry in entries if entry.written is not None]
+    for entry in waiting:
+        entry.is_ending = True
+    if any(_has_left(entry) for entry in waiting):
+        for entry in waiting:
+            entry.is_ending = entry.is_doubtful
+        raise WithdrawnError
+
+
+def _has_left(entry: Entry) -> bool:
+    return entry.is_withdrawn or (entry.written is not None and entry.written.done())
 
 
 def split_rows(entries: Sequence[Entry]) -> tuple[list[tuple[int, CallRow]], list[CallUpdate]]:

@@ -333,7 +333,9 @@ class Ledger:
         facts = json.loads(entry.event.body)
         facts |= {"outcome": "refused", "code": Code.UNAVAILABLE.name, "reason": LEDGER_UNAVAILABLE}
         facts.pop("intent", None)
-        correction = Entry(event=make_first_event(facts), row=to_call_row(facts), frees_key=True)
+        # If the intent was committed, another replica may have settled the call since then. In this case the
+        # call has a higher epoch, and the correction is not committed.
+        correction = Entry(event=make_first_event(facts), row=to_call_row(facts), frees_key=True, fence=0)
         if is_uncertain:
             self._writer.add(correction)
         else:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, is_fenced_off, split_rows
+from gateway.ledger.batch import (
+    EntryError,
+    StoreError,
+    StoreFormatError,
+    WithdrawnError,
+    begin_commit,
+    is_fenced_off,
+    split_rows,
+)
 from gateway.ledger.columns import CALL_COLUMNS, EVENT_COLUMNS, PREFIX, UPDATE_COLUMNS
 from gateway.ledger.schema_version import SchemaVersionError, make_migration
 
@@ -126,12 +134,17 @@ class PostgresStore:
         async with self._commits.use() as connection:
             try:
                 await connection.execute(self._begin_commit)
-                lost = await _claim_keys(connection, entries) + await _find_fenced(connection, entries)
-                left_out = lost + await _find_committed(connection, entries)
-                kept = [entry for entry in entries if entry not in left_out] if left_out else entries
+                committed = await _find_committed(connection, entries)
+                new = [entry for entry in entries if entry not in committed] if committed else entries
+                lost = await _claim_keys(connection, new) + await _find_fenced(connection, new)
+                kept = [entry for entry in new if entry not in lost] if lost else new
                 await _write(connection, kept)
+                begin_commit(kept)
                 is_ending = True
                 await connection.execute("COMMIT")
+            except WithdrawnError:
+                await self._roll_back(connection)
+                raise
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError) as error:
                 await self._roll_back(connection)
                 raise EntryError(str(error)) from error

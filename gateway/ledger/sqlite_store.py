@@ -21,7 +21,15 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, is_fenced_off, split_rows
+from gateway.ledger.batch import (
+    EntryError,
+    StoreError,
+    StoreFormatError,
+    WithdrawnError,
+    begin_commit,
+    is_fenced_off,
+    split_rows,
+)
 from gateway.ledger.columns import CALL_COLUMNS, EVENT_COLUMNS, PREFIX, UPDATE_COLUMNS
 from gateway.ledger.schema_version import SchemaVersionError, make_migration
 
@@ -201,7 +209,11 @@ class SqliteStore:
             ]
             kept = [entry for entry in entries if entry not in lost] if lost else entries
             self._write(connection, kept)
+            begin_commit(kept)
             connection.execute("COMMIT")
+        except WithdrawnError:
+            self._roll_back()
+            raise
         except _REFUSED as error:
             self._roll_back()
             raise EntryError(str(error)) from error

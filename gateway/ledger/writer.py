@@ -16,7 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import Code, GatewayError
-from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
+from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, WithdrawnError
 from gateway.telemetry import Status
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class LedgerWriter:
             deadline: the time until which the caller waits, in seconds of the event loop's clock.
 
         Raises:
-            GatewayError: UNAVAILABLE; the entry was not committed in time, so the call must not go on.
+            GatewayError: the call must not go on. UNAVAILABLE: the entry is not committed. DEADLINE_EXCEEDED:
+                it is not known whether the entry was committed.
         """
         if self._failure is not None:
             self._tell(entry, is_uncertain=False)
@@ -120,7 +121,7 @@ class LedgerWriter:
         entry.written = written
         self._put(entry)
         self._flush.set()
-        timer = asyncio.get_running_loop().call_at(deadline, _time_out, written)
+        timer = asyncio.get_running_loop().call_at(deadline, _time_out, entry, written)
         try:
             return await written
         except asyncio.CancelledError:
@@ -190,6 +191,9 @@ class LedgerWriter:
         if self._queue:
             self._metrics.record_lost_events(len(self._queue))
             _log.error("ledger entries lost at the stop", extra={"entries": len(self._queue)})
+            for entry in self._queue:
+                if entry.written is not None and not entry.written.done():
+                    entry.written.set_exception(commit_unknown() if entry.is_ending else ledger_unavailable())
         if before_close is not None and self._is_open and self._failure is None:
             await before_close()
         await self._store.close()
@@ -233,7 +237,7 @@ class LedgerWriter:
             if entry.written is None or not entry.written.done():
                 group.append(entry)
             else:
-                self._tell(entry, is_uncertain=False)
+                self._tell(entry, is_uncertain=entry.is_doubtful)
         return group
 
     async def _retry(self) -> None:
@@ -264,11 +268,14 @@ class LedgerWriter:
             self._fail(group, error)
         except EntryError as error:
             await self._commit_alone(group, error)
+        except WithdrawnError:
+            self._queue.extendleft(reversed(group))  # without the callers that have left
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(group))  # close() counts them
             raise
         except Exception as error:  # noqa: BLE001 - the writer must go on, or no change is possible any more
-            self._fail(group, _unexpected(error))
+            is_uncertain = any(entry.is_ending for entry in group)
+            self._fail(group, _unexpected(error, is_uncertain=is_uncertain))
         else:
             self._metrics.record_commit((time.perf_counter_ns() - started_ns) / 1e9, len(group))
             self._report_success()
@@ -295,13 +302,18 @@ class LedgerWriter:
                 self._tell(entry, is_uncertain=is_committed)
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
+        """Report a failed commit, and refuse the callers whose entries were certainly not committed.
+
+        Entries that may have been committed are committed again, and their callers go on waiting. The store
+        finds out whether they were committed.
+        """
         again = []
         for entry in group:
-            if entry.written is not None:
-                self._refuse(entry, is_uncertain=error.is_uncertain)
-            else:
-                entry.is_doubtful |= error.is_uncertain
+            entry.is_doubtful |= error.is_uncertain
+            if entry.written is None or (entry.is_doubtful and not entry.written.done()):
                 again.append(entry)
+            else:
+                self._refuse(entry, is_uncertain=entry.is_doubtful)
         self._queue.extendleft(reversed(again))
         self._report_failure(error.reason)
 
@@ -335,9 +347,9 @@ class LedgerWriter:
             self._health.set(CONDITION, Status.OK)
 
 
-def _unexpected(error: Exception) -> StoreError:
+def _unexpected(error: Exception, *, is_uncertain: bool = False) -> StoreError:
     _log.error("the ledger has failed unexpectedly", exc_info=error)
-    return StoreError(f"unexpected {type(error).__name__}", is_uncertain=True)
+    return StoreError(f"unexpected {type(error).__name__}", is_uncertain=is_uncertain)
 
 
 def ledger_unavailable() -> GatewayError:
@@ -349,6 +361,21 @@ def ledger_unavailable() -> GatewayError:
     )
 
 
-def _time_out(written: asyncio.Future[bool]) -> None:
-    if not written.done():
-        written.set_exception(ledger_unavailable())
+def commit_unknown() -> GatewayError:
+    """Return the error for a call that is not forwarded, but whose intent may have been committed.
+
+    If the intent was committed, and this process ends now, the change may be made by settlement.
+    """
+    return GatewayError(
+        Code.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+        "the ledger did not confirm the commit in time; repeat the call with the same idempotency-key",
+        may_have_acted=True,
+    )
+
+
+def _time_out(entry: Entry, written: asyncio.Future[bool]) -> None:
+    if written.done():
+        return
+    entry.is_withdrawn = True  # before is_ending is read, see begin_commit()
+    written.set_exception(commit_unknown() if entry.is_ending else ledger_unavailable())

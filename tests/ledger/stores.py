@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from gateway.ledger.batch import EntryError
+from gateway.ledger.batch import EntryError, begin_commit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +21,7 @@ class HeldStore:
     Attributes:
         groups: the groups that were committed.
         failure: the error of each commit and transaction; None if they succeed.
+        end_failure: the error of each COMMIT, after which it is not known what was committed.
         open_failure: the error of open(); None if it succeeds.
         free: the event that commits wait for.
         waiting: the number of commits that wait.
@@ -35,6 +36,7 @@ class HeldStore:
         self.dialect = dialect
         self.groups: list[list[Entry]] = []
         self.failure: Exception | None = None
+        self.end_failure: Exception | None = None
         self.open_failure: Exception | None = None
         self.free = asyncio.Event()
         self.free.set()
@@ -58,6 +60,9 @@ class HeldStore:
             raise self.failure
         if self.bad and any(entry.event.kind == self.bad for entry in entries):
             raise self.bad_error
+        begin_commit(entries)
+        if self.end_failure is not None:
+            raise self.end_failure
         lost = [entry for entry in entries if entry.event.call in self.lost]
         self.groups.append([entry for entry in entries if entry not in lost])
         self.on_commit()

@@ -119,13 +119,6 @@ async def test_when_a_commit_fails_waiting_callers_are_refused_and_others_are_ke
     assert await writing.write(first("d"))
 
 
-async def test_an_uncertain_commit_is_reported_as_such(writing: Writing) -> None:
-    writing.store.failure = StoreError("lost", is_uncertain=True)
-    with pytest.raises(GatewayError):
-        await writing.write(first("c"))
-    assert writing.refused == [("c", True)]
-
-
 async def test_during_a_failure_changes_are_refused_at_once_and_recorded(writing: Writing) -> None:
     writing.store.failure = DOWN
     for call in ("c", "d"):
@@ -210,7 +203,7 @@ async def test_a_caller_whose_deadline_passes_during_its_commit_is_refused(writi
         await writing.write(first("c"), 0.02)
     assert is_unavailable(caught.value)
     writing.store.free.set()
-    await wait_for(lambda: writing.refused == [("c", True)])
+    await wait_for(lambda: writing.refused == [("c", False)])
 
 
 async def test_a_deadline_that_has_passed(writing: Writing) -> None:
@@ -238,7 +231,7 @@ async def test_a_caller_that_leaves_during_its_commit_is_recorded_as_refused(wri
     task.cancel()
     await asyncio.wait([task])
     writing.store.free.set()
-    await wait_for(lambda: writing.refused == [("c", True)])
+    await wait_for(lambda: writing.refused == [("c", False)])
 
 
 async def test_a_caller_that_leaves_just_after_its_commit_is_recorded_as_refused(writing: Writing) -> None:
