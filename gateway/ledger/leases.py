@@ -36,6 +36,10 @@ _TAKE_OVER = (
 )
 
 
+_FORGET = "DELETE FROM ledger_leases WHERE name LIKE 'replica:%' AND until_us < {now} - ?"
+_FORGOTTEN_US = 86_400_000_000
+
+
 class Leases:
     """The leases of one replica.
 
@@ -109,8 +113,14 @@ class Leases:
             await asyncio.sleep(min(self._lease_s / 3, 86400.0))
             try:
                 await self.acquire_own()
+                await self._forget_ended_replicas()
             except StoreError as error:
                 _log.warning("lease of the replica not renewed", extra={"reason": error.reason})
+
+    async def _forget_ended_replicas(self) -> None:
+        """Remove the leases of replicas that ended long ago without giving them up."""
+        async with self._store.transaction() as session:
+            await session.fetch(_FORGET.replace("{now}", self._store.now_us), _FORGOTTEN_US)
 
     async def release(self) -> None:
         """Give up all leases, so that other replicas need not wait until they expire."""

@@ -106,6 +106,11 @@ class OpenCall:
         return found
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether the outcome of the call is not known."""
+        return self.outcome in {"pending", "unknown"}
+
+    @property
     def trace_headers(self) -> dict[str, str]:
         """The headers that make a span a part of the trace of the call."""
         return {name: self.intent[name] for name in ("traceparent", "tracestate") if name in self.intent}
@@ -118,19 +123,21 @@ class Work:
         self._store = store
         self._replica = replica
 
-    async def claim(self, limit: int) -> list[OpenCall]:
+    async def claim(self, limit: int, most_unsettled: int | None = None) -> list[OpenCall]:
         """Claim calls that are due, and return them. Calls without a known outcome come first.
 
         Args:
             limit: the maximum number of calls.
+            most_unsettled: the maximum number of calls without a known outcome; None for the same limit.
         """
+        limits = (limit if most_unsettled is None else min(limit, most_unsettled), limit)
         skip = " FOR UPDATE SKIP LOCKED" if self._store.dialect == "postgresql" else ""
         sql = _CLAIM.replace("{now}", self._store.now_us).replace("{skip}", skip)
         async with self._store.transaction() as session:
             ids: list[str] = []
-            for kind, longest_s in _KINDS:
-                if len(ids) < limit:
-                    values = (self._replica, self._replica, limit - len(ids))
+            for (kind, longest_s), most in zip(_KINDS, limits, strict=True):
+                if len(ids) < most:
+                    values = (self._replica, self._replica, most - len(ids))
                     statement = sql.replace("{kind}", kind).replace("{longest_us}", str(int(longest_s * 1e6)))
                     rows = await session.fetch(statement, *values)
                     ids += [row[0] for row in rows]

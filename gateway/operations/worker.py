@@ -25,6 +25,8 @@ INTERVAL_S = 0.5
 """The time between two looks for calls that are due, in seconds."""
 CONCURRENCY = 64
 """The maximum number of calls that one replica works on at the same time."""
+MOST_SETTLING = 48
+"""The maximum number of these calls that are settled, so that operations are polled too."""
 COUNT_S = 5.0
 """The time between two counts of open calls for the metrics, in seconds."""
 _AFTER_FAULT_S = 10.0
@@ -64,6 +66,7 @@ class Worker:
         self._requests = requests
         self._released: list[tuple[OpenCall, float]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Claim calls and work on them. This coroutine runs until it is cancelled."""
@@ -114,12 +117,14 @@ class Worker:
         free = CONCURRENCY - len(self._tasks)
         if free <= 0:
             return True
-        claimed = await self._work.claim(free)
+        to_settle = max(0, MOST_SETTLING - len(self._settling))
+        claimed = await self._work.claim(free, to_settle)
         for call in claimed:
             task = asyncio.create_task(self._handle(call))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return len(claimed) == free
+            for tasks in (self._tasks, self._settling) if call.is_unsettled else (self._tasks,):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        return len(claimed) >= min(free, to_settle)
 
     async def _release(self) -> None:
         """Give up the calls whose work is to go on later."""
@@ -149,8 +154,7 @@ class Worker:
 
     async def _handle(self, call: OpenCall) -> None:
         try:
-            is_settled = call.outcome not in {"pending", "unknown"}
-            handle = self._follower.poll if is_settled else self._settler.settle
+            handle = self._settler.settle if call.is_unsettled else self._follower.poll
             after_s = await handle(call)
         except asyncio.CancelledError:
             raise

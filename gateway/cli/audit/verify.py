@@ -64,7 +64,9 @@ def verify(
 def _checkpoint_files(paths: tuple[Path, ...], config: Config | None) -> tuple[Path, ...]:
     if paths or config is None or config.ledger.checkpoints is None:
         return paths
-    return (config.ledger.checkpoints,) if config.ledger.checkpoints.exists() else ()
+    if not config.ledger.checkpoints.exists():
+        raise WrongUsageError(f"{config.ledger.checkpoints}: the file of ledger.checkpoints does not exist")
+    return (config.ledger.checkpoints,)
 
 
 def _read(path: Path) -> str:
