@@ -19,6 +19,7 @@ SUBJECTS = {
     "cli/policy/test_difference.py",
     "cli/policy/test_output.py",
     "expressions/test_odd_values.py",
+    "ledger/test_uncertain_commits.py",
     "object_storage/test_differential.py",
     "object_storage/test_table.py",
     "openapi/test_served.py",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
@@ -16,10 +18,14 @@ from gateway.schema import is_map
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.descriptor import Descriptor
+
 OPERATION = "yandex.cloud.operation.Operation"
 """The full name of the type of operations."""
 
 _MAX_TEXT = 1000
+_ANY = "google.protobuf.Any"
+_TEXTS = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _NUMBERS = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})  # types without texts
 
 
@@ -98,26 +104,54 @@ def read_operation(operation: Any) -> OperationFacts:
 
 def has_secret(message: Message) -> bool:
     """Return whether redaction would remove a part of a message, or a part of it cannot be read."""
-    name = message.DESCRIPTOR.full_name
-    if name in _NUMBERS:
+    for field, form in _find_fields(message.DESCRIPTOR):
+        name = field.name
+        if form is _Form.MESSAGE:
+            if message.HasField(name) and has_secret(getattr(message, name)):
+                return True
+        elif form is _Form.TEXT:
+            value = getattr(message, name)
+            if value and _is_secret(name, value):
+                return True
+        elif any(_is_secret(name, one) for one in _values(field, getattr(message, name))):
+            return True
+    if message.DESCRIPTOR.full_name != _ANY:
         return False
-    if name == "google.protobuf.Any":
-        inner = _unpack(message)
-        return bool(message.value) if inner is None else has_secret(inner)  # type: ignore[attr-defined]
-    return any(
-        _is_secret(field.name, one) for field, value in message.ListFields() for one in _values(field, value)
-    )
+    inner = _unpack(message)
+    return bool(message.value) if inner is None else has_secret(inner)  # type: ignore[attr-defined]
+
+
+class _Form(Enum):
+    """The form of a field that may hold a text."""
+
+    TEXT = auto()
+    MESSAGE = auto()
+    SEVERAL = auto()
+
+
+@lru_cache(maxsize=256)
+def _find_fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, _Form], ...]:
+    """Return the fields of a type that may hold a text. The content of an Any is read separately."""
+    found = []
+    for field in descriptor.fields if descriptor.full_name != _ANY else ():
+        if field.message_type is not None and field.message_type.full_name in _NUMBERS:
+            continue
+        if field.is_repeated:
+            found.append((field, _Form.SEVERAL))
+        elif field.message_type is not None:
+            found.append((field, _Form.MESSAGE))
+        elif field.type in _TEXTS:
+            found.append((field, _Form.TEXT))
+    return tuple(found)
 
 
 def _values(field: FieldDescriptor, value: Any) -> Iterator[Any]:
-    """Yield the values of a field. The keys of a map are values too."""
+    """Yield the values of a repeated field. The keys of a map are values too."""
     if is_map(field):
         for key, one in value.items():
             yield from (key, {key: one} if isinstance(one, str) else one)
-    elif field.is_repeated:
-        yield from value
     else:
-        yield value
+        yield from value
 
 
 def _is_secret(name: str, value: Any) -> bool:
