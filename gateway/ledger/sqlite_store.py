@@ -48,6 +48,7 @@ BUSY_S = 5.0
 
 # The errors about the values of an entry. OverflowError is about an integer of more than 64 bits.
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, UnicodeError, OverflowError)
+_CHECKPOINT_PAGES = 4000  # 16 MB; a page that changes often is moved into the database less often
 _MAX_ROWS = 64
 _STATEMENTS = 4 * _MAX_ROWS  # that the connection keeps prepared
 # An INSERT of a call that is already known is a correction of its outcome.
@@ -171,6 +172,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             # Nothing is under way in other processes, so every change that has not ended needs settlement.
             connection.execute(f"DELETE FROM {PREFIX}leases")
             (self._next_seq,) = connection.execute(f"SELECT next_seq FROM {PREFIX}head").fetchone()
