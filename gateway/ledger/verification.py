@@ -7,6 +7,7 @@ the stored hashes. A checkpoint that was kept outside shows this too, but only f
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from gateway.ledger.tree import entry_of, split_hashes
 from gateway.tlog import NoteError, RightEdge, hash_leaf, open_checkpoint, parse_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Select
 
@@ -83,7 +84,7 @@ class Verification:
 
 async def verify(
     reader: LedgerReader,
-    verifier: Verifier | None,
+    verifiers: Sequence[Verifier],
     outside: Iterable[str],
     on_progress: Callable[[int], None] = lambda count: None,  # noqa: ARG005 - nothing is shown
 ) -> Verification:
@@ -91,12 +92,13 @@ async def verify(
 
     Args:
         reader: the ledger.
-        verifier: the public key of the checkpoints; None if their signatures are not checked.
+        verifiers: the public keys of the checkpoints; empty if their signatures are not checked. A key that
+            was replaced by another one is needed too, because older checkpoints are signed with it.
         outside: the checkpoints that were kept outside of the database.
         on_progress: a function that is called from time to time with the number of events that were read.
     """
     result = Verification()
-    marks = await _read_checkpoints(reader, verifier, outside, result)
+    marks = await _read_checkpoints(reader, verifiers, outside, result)
     expected = await _read_hashes(reader, result)
     ((count,),) = await fetch(reader, select(func.count()).select_from(events))
     size, edge, pruned = await _read_row(reader, select(tree.c.size, tree.c.edge, tree.c.pruned), result)
@@ -128,7 +130,7 @@ async def _read_row(reader: LedgerReader, query: Select[Any], result: Verificati
 
 
 async def _read_checkpoints(
-    reader: LedgerReader, verifier: Verifier | None, outside: Iterable[str], result: Verification
+    reader: LedgerReader, verifiers: Sequence[Verifier], outside: Iterable[str], result: Verification
 ) -> dict[int, list[_Mark]]:
     """Return all checkpoints by their sizes. A checkpoint that cannot be trusted is a finding."""
     stored = await fetch(reader, select(checkpoints.c.note).order_by(checkpoints.c.size))
@@ -136,19 +138,31 @@ async def _read_checkpoints(
     given, origins = list(outside), set()
     for place, note in [("stored", note) for (note,) in stored] + [("given", note) for note in given]:
         try:
-            if verifier is None:
-                checkpoint = parse_checkpoint(note.partition("\n\n")[0] + "\n" if "\n\n" in note else note)
-            else:
-                checkpoint = open_checkpoint(note, verifier)
+            checkpoint = _open(note, verifiers)
         except NoteError as error:
             result.add(f"a {place} checkpoint is not valid: {error}")
             continue
         origins.add(checkpoint.origin)
-        is_trusted = verifier is not None or place == "given" or not given
+        is_trusted = bool(verifiers) or place == "given" or not given
         marks.setdefault(checkpoint.size, []).append(_Mark(checkpoint, is_trusted))
     if len(origins) > 1:
         result.add(f"the checkpoints belong to several ledgers: {', '.join(sorted(origins))}")
     return marks
+
+
+def _open(note: str, verifiers: Sequence[Verifier]) -> Checkpoint:
+    """Return the checkpoint in a note that one of the keys has signed.
+
+    Raises:
+        NoteError: the note is malformed, or no key has signed it. The reason is that of the last key.
+    """
+    if not verifiers:
+        return parse_checkpoint(note.partition("\n\n")[0] + "\n" if "\n\n" in note else note)
+    *others, last = verifiers
+    for verifier in others:
+        with suppress(NoteError):
+            return open_checkpoint(note, verifier)
+    return open_checkpoint(note, last)
 
 
 async def _read_hashes(reader: LedgerReader, result: Verification) -> list[bytes]:

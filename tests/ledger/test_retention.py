@@ -52,7 +52,7 @@ class Kept:
 
     async def holds(self) -> bool:
         async with open_reader(self.database.url) as reader:
-            result = await verify(reader, None, ())
+            result = await verify(reader, (), ())
         assert result.findings == []
         return True
 

@@ -18,7 +18,7 @@ SIGNER = make_signer(ORIGIN)
 
 async def run(database: Database, *, is_signed: bool = True, outside: tuple[str, ...] = ()) -> Verification:
     async with open_reader(database.url) as reader:
-        return await verify(reader, SIGNER.verifier if is_signed else None, outside)
+        return await verify(reader, [SIGNER.verifier] if is_signed else [], outside)
 
 
 @pytest.fixture
@@ -100,5 +100,19 @@ async def test_the_number_of_findings_is_bounded(filled: Database) -> None:
 async def test_progress_is_shown(filled: Database) -> None:
     shown: list[int] = []
     async with open_reader(filled.url) as reader:
-        await verify(reader, None, (), shown.append)
+        await verify(reader, (), (), shown.append)
     assert shown == []  # only from 10,000 events on
+
+
+async def test_after_a_new_signing_key_both_keys_are_needed(database: Database) -> None:
+    store, new = await database.open(), make_signer(ORIGIN, "the next key")
+    for number, signer in enumerate((SIGNER, new)):
+        await store.commit([begun(f"call-{number}")])
+        tree = Tree(store, ORIGIN, signer, None, Tracing())
+        await tree.grow()
+        await tree.make_checkpoint()
+    async with open_reader(database.url) as reader:
+        one = await verify(reader, [new.verifier], ())
+        both = await verify(reader, [new.verifier, SIGNER.verifier], ())
+    assert not one.holds
+    assert (both.findings, both.checkpoints, both.uncovered) == ([], 2, 0)

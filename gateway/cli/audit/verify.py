@@ -18,6 +18,7 @@ from gateway.cli.ledger_access import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.config import Config
@@ -31,13 +32,15 @@ DEFAULT_ORIGIN = "baremetal-gateway/ledger"
 @config_option
 @ledger_option
 @json_option
-@click.option("--public-key", type=FILE, help="PEM file of the public key that signed the checkpoints.")
+@click.option(
+    "--public-key", "keys", type=FILE, multiple=True, help="PEM file of a public key that signed checkpoints."
+)
 @click.option("--checkpoints", "paths", type=FILE, multiple=True, help="File of checkpoints kept outside.")
 @click.option("--origin", help=f"Name of the ledger in checkpoints; {DEFAULT_ORIGIN} without it.")
 def verify(
     file: Path | None,
     url: str | None,
-    public_key: Path | None,
+    keys: tuple[Path, ...],
     paths: tuple[Path, ...],
     origin: str | None,
     *,
@@ -49,14 +52,14 @@ def verify(
 
     address, config = open_configuration(url, file)
     notes = [note for path in _checkpoint_files(paths, config) for note in read_checkpoints(_read(path))]
-    verifier = _load_verifier(public_key, config, origin)
+    verifiers = _load_verifiers(keys, config, origin)
     result = read_ledger(
-        address, partial(verification.verify, verifier=verifier, outside=notes, on_progress=_show_progress)
+        address, partial(verification.verify, verifiers=verifiers, outside=notes, on_progress=_show_progress)
     )
     if is_json:
-        print_line(_to_json(result, is_signed=verifier is not None))
+        print_line(_to_json(result, is_signed=bool(verifiers)))
     else:
-        _print(result, is_signed=verifier is not None)
+        _print(result, is_signed=bool(verifiers))
     if not result.holds:
         sys.exit(FOUND_FAULTS)
 
@@ -76,17 +79,21 @@ def _read(path: Path) -> str:
         raise WrongUsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _load_verifier(path: Path | None, config: Config | None, origin: str | None) -> Verifier | None:
-    """Return the key that verifies checkpoints: the given one, or that of the configured signing key."""
+def _load_verifiers(keys: tuple[Path, ...], config: Config | None, origin: str | None) -> list[Verifier]:
+    """Return the keys that verify checkpoints: the given ones, or that of the configured signing key."""
     from gateway.tlog import Signer, Verifier
 
     name = origin or (config.ledger.origin if config else DEFAULT_ORIGIN)
-    key = path or (config.ledger.signing_key if config else None)
-    if key is None:
-        return None
-    data = _read(key).encode()
+    if keys:
+        return [_load(key, lambda data: Verifier.load(data, name)) for key in keys]
+    if config is None or config.ledger.signing_key is None:
+        return []
+    return [_load(config.ledger.signing_key, lambda data: Signer.load(data, name).verifier)]
+
+
+def _load(key: Path, load: Callable[[bytes], Verifier]) -> Verifier:
     try:
-        return Verifier.load(data, name) if path else Signer.load(data, name).verifier
+        return load(_read(key).encode())
     except ValueError as error:
         raise WrongUsageError(f"{key}: {error}") from error
 
