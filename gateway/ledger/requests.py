@@ -1,4 +1,4 @@
-"""Requests of operators to a running gateway, as files beside an SQLite ledger.
+"""Requests of operators to a running gateway, as files in a folder next to an SQLite ledger.
 
 Only the gateway may write an SQLite ledger. So the command `audit settle` writes a request into a folder, and
 the gateway carries it out. Who may write the folder is decided by the permissions of the file system.

@@ -72,7 +72,7 @@ class LedgerService:
 
     @property
     def requests_path(self) -> Path | None:
-        """The SQLite file beside which operators put requests; None for another database."""
+        """The SQLite file whose folder of requests operators use; None for another database."""
         url = self._section.url
         return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 

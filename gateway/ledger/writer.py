@@ -190,7 +190,10 @@ class LedgerWriter:
                 await asyncio.wait([self._task])
         if self._queue:
             self._metrics.record_lost_events(len(self._queue))
-            _log.error("ledger entries lost at the stop", extra={"entries": len(self._queue)})
+            # Without their outcomes, changes are settled by the next gateway that uses the ledger.
+            outcomes = sum(entry.is_kept for entry in self._queue)
+            fields = {"entries": len(self._queue), "about_changes": outcomes}
+            _log.error("ledger entries lost at the stop", extra=fields)
             for entry in self._queue:
                 if entry.written is not None and not entry.written.done():
                     entry.written.set_exception(commit_unknown() if entry.is_ending else ledger_unavailable())

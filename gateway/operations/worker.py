@@ -55,7 +55,7 @@ class Worker:
             follower: the follower of operations.
             metrics: the metrics that show the numbers of open calls.
             longest_s: a time that is longer than any work on a call, in seconds.
-            requests: the SQLite file beside which operators put requests; None if the ledger is no file.
+            requests: the SQLite file whose folder of requests operators use; None if the ledger is no file.
         """
         self._work = work
         self._writer = writer

@@ -55,7 +55,9 @@ class Metrics:
             readers.append(ExportingReader(own, exporter))
         self._provider = MeterProvider(readers, resource, shutdown_on_exit=False)
         meter = self._provider.get_meter(SCOPE_NAME)
-        self._create_for_calls(SdkInstruments(meter) if by_sdk else own)
+        instruments = SdkInstruments(meter) if by_sdk else own
+        self._create_for_calls(instruments)
+        self._create_for_ledger(instruments)
         self._create_for_bundles(meter)
 
     def _create_for_calls(self, instruments: Instruments) -> None:
@@ -87,14 +89,21 @@ class Metrics:
         self._mutations = instruments.create_counter(
             "gateway.mutations", "Fields that policies set.", ("policy",)
         )
+        self._retries = instruments.create_counter(
+            "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
+        )
+        self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
+        self._waiters = instruments.create_up_down_counter(
+            "gateway.waiters", "Calls that wait for operations."
+        )
+
+    def _create_for_ledger(self, instruments: Instruments) -> None:
+        """Create the instruments of the ledger, and of the work on calls after their responses."""
         self._commits = instruments.create_histogram(
             "gateway.ledger.commit.duration", "Time that a commit of the ledger took.", (), _SECONDS
         )
         self._committed = instruments.create_counter(
             "gateway.ledger.events", "Events committed to the ledger."
-        )
-        self._retries = instruments.create_counter(
-            "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
         )
         self._operations = instruments.create_histogram(
             "gateway.operation.duration",
@@ -104,10 +113,6 @@ class Metrics:
         )
         self._settlements = instruments.create_counter(
             "gateway.settlements", "Changes whose outcome was established later.", ("outcome", "by")
-        )
-        self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
-        self._waiters = instruments.create_up_down_counter(
-            "gateway.waiters", "Calls that wait for operations."
         )
 
     def _create_for_bundles(self, meter: Meter) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ledger import writer as writer_module
 from tests.ledger.making import Database
+from tests.ledger.writing import Writing, begin
 from tests.postgres import PostgresServer
 
 
@@ -56,3 +58,23 @@ async def postgres_database(postgres: PostgresServer) -> AsyncIterator[Database]
 async def sqlite_database(tmp_path: Path) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         yield Database("sqlite", f"sqlite:///{tmp_path / 'ledger.db'}", stack)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that does not wait long after a failure, or at its stop."""
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(writer_module, "CLOSE_S", 0.2)
+
+
+@pytest.fixture
+async def stack(soon: None) -> AsyncIterator[AsyncExitStack]:  # noqa: ARG001 - it changes constants
+    """Close the writers of a test at its end."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def writing(stack: AsyncExitStack) -> Writing:
+    """A writer with a store whose commits the test holds."""
+    return await begin(stack)

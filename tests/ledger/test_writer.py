@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from gateway.errors import Code, GatewayError
+from gateway.errors import GatewayError
 from gateway.ledger import writer as writer_module
 from gateway.ledger.batch import Entry, StoreError, StoreFormatError
 from gateway.telemetry import Status
 from tests.ledger.making import claiming, first, later
 from tests.ledger.stores import HeldStore
-from tests.ledger.writing import Writing, begin
+from tests.ledger.writing import Writing, begin, hold, is_unavailable
 from tests.waiting import wait_for
 
 DOWN = StoreError("disk full")
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "RETRY_S", 0.01)
-    monkeypatch.setattr(writer_module, "CLOSE_S", 0.2)
-
-
-@pytest.fixture
-async def writing(stack: AsyncExitStack) -> Writing:
-    return await begin(stack)
-
-
-def is_unavailable(error: BaseException | None) -> bool:
-    return isinstance(error, GatewayError) and (error.code, error.reason) == (
-        Code.UNAVAILABLE,
-        "LEDGER_UNAVAILABLE",
-    )
-
-
-async def hold(writing: Writing) -> None:
-    """Let the writer wait in a commit."""
-    writing.store.free.clear()
-    writing.writer.add(later("held"))
-    await wait_for(lambda: writing.store.waiting)
 
 
 async def test_an_entry_is_committed_before_its_caller_goes_on(writing: Writing) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 
+from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
 from gateway.ledger.writer import LedgerWriter
 from gateway.telemetry import Health, Metrics, Status
+from tests.ledger.making import later
 from tests.ledger.stores import HeldStore
-from tests.waiting import GENEROUS_S
+from tests.waiting import GENEROUS_S, wait_for
 
 
 class Writing:
@@ -52,3 +54,17 @@ async def begin(stack: AsyncExitStack, store: HeldStore | None = None, **options
 
     stack.push_async_callback(end)
     return writing
+
+
+def is_unavailable(error: BaseException | None) -> bool:
+    return isinstance(error, GatewayError) and (error.code, error.reason) == (
+        Code.UNAVAILABLE,
+        "LEDGER_UNAVAILABLE",
+    )
+
+
+async def hold(writing: Writing) -> None:
+    """Let the writer wait in a commit."""
+    writing.store.free.clear()
+    writing.writer.add(later("held"))
+    await wait_for(lambda: writing.store.waiting)

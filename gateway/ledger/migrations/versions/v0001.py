@@ -38,6 +38,11 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("until_us", sa.BigInteger, nullable=False),
     )
+    _create_tree()
+
+
+def _create_tree() -> None:
+    """Create the tables of the order of events, and of the Merkle tree over them."""
     op.create_table("ledger_head", sa.Column("next_seq", sa.BigInteger, nullable=False))
     op.execute("INSERT INTO ledger_head (next_seq) VALUES (0)")
     op.create_table(
