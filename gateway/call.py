@@ -10,7 +10,7 @@ from uuid import uuid4
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from google.protobuf.message import Message
 
@@ -41,6 +41,25 @@ class Caller:
     groups: tuple[str, ...] = ()
     address: str = ""
     claims: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RequestHead:
+    """The facts about a call that are known before its request message is received.
+
+    Attributes:
+        address: the IP address of the peer; empty if the peer has none.
+        headers: the received HTTP headers or gRPC metadata, as pairs of a name in lower case and a value, in
+            the order in which they were received. A name may occur several times.
+        certificate: the certificate of the caller in DER form, which the listener has verified; None if the
+            caller presented none.
+        method: the full name of the called method, as `package.Service/Method`; empty if it is not served.
+    """
+
+    address: str
+    headers: Sequence[tuple[str, str | bytes]] = field(repr=False)  # holds the caller's credentials
+    certificate: bytes | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

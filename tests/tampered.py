@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import Entry
 from gateway.ledger.events import OPERATION, OUTCOME, make_event, make_first_event, to_call_row, to_update
 from gateway.ledger.retention import Retention

@@ -25,7 +25,7 @@ from opentelemetry.sdk.resources import Resource
 from gateway.audit.record_writer import RecordWriter
 from gateway.audit.reporter import Reporter
 from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.errors import Code, GatewayError
 from gateway.ledger import Ledger
 from gateway.ledger.service import LedgerService

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from gateway.config.sections import OWN_SERVICES, Config
+from gateway.config.api import OWN_SERVICES
+from gateway.config.sections import Config
 from gateway.documents import Document, load_documents
 from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from gateway.config.sections import LedgerSection
+    from gateway.config.ledger import LedgerSection
     from gateway.ledger.batch import Store
     from gateway.telemetry import Health, Metrics, Tracing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import Entry, KeyClaim
 from gateway.ledger.columns import CallRow, CallUpdate, EventRow
 from gateway.ledger.postgres_store import to_numbered

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Reply
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.errors import Code, GatewayError
 from gateway.ledger import Intent, Ledger
 from gateway.ledger.batch import Entry

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
 from gateway.ledger.postgres_store import PostgresStore, describe_failure, to_numbered
 from gateway.ledger.service import open_store

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.reader import LedgerReadError, fetch, open_reader
 from gateway.ledger.service import open_store
 from gateway.ledger.tables import calls, checkpoints, events

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.faults import FaultsError
 from gateway.ledger import service as service_module
 from gateway.ledger.postgres_store import PostgresStore

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import Store, StoreError
 from gateway.ledger.service import open_store
 from gateway.ledger.work import Work

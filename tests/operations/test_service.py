@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Reply
 from gateway.config import Config
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.service import LedgerService
 from gateway.operations import OperationsService
 from gateway.schema import Schema

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.errors import Code
 from gateway.ledger.batch import StoreError
 from gateway.ledger.columns import CallUpdate

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import Store, StoreError
 from gateway.ledger.leases import Leases
 from gateway.ledger.requests import folder_of, write_request

@@ -102,7 +102,7 @@ def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
     from pydantic import ValidationError
 
-    from gateway.config.sections import LedgerSection
+    from gateway.config.ledger import LedgerSection
     from gateway.ledger.batch import EntryError, StoreError, StoreFormatError
     from gateway.ledger.manual_settlement import SettlementError, settle_now
     from gateway.ledger.service import open_store

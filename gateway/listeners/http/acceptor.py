@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gateway.listeners.addresses import address_key
+from gateway.addresses import address_key
 
 if TYPE_CHECKING:
     import ssl

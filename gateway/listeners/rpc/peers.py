@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.listeners.addresses import address_key, parse_host
+from gateway.addresses import address_key, parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

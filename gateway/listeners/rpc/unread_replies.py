@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from gateway.listeners.addresses import parse_host
+from gateway.addresses import parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.batch import Entry
 from gateway.ledger.service import open_store
 from gateway.ledger.tree import Tree

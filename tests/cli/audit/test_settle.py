@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.sections import LedgerSection
+from gateway.config.ledger import LedgerSection
 from gateway.ledger.requests import folder_of, take_requests
 from gateway.ledger.service import open_store
 from gateway.ledger.sqlite_store import SqliteStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.listeners.addresses import address_key, parse_host
+from gateway.addresses import address_key, parse_host
 
 
 @pytest.mark.parametrize(

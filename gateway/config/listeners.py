@@ -1,0 +1,68 @@
+"""The sections of the listeners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gateway.config.section import Section
+from gateway.config.values import Address, ListenAddress
+
+
+def _listen(port: int) -> Address:
+    return Address(host="127.0.0.1", port=port)
+
+
+class ListenerTls(Section):
+    """The paths of the PEM files for TLS of a listener."""
+
+    certificate: Path
+    """Certificate chain."""
+    key: Path
+    """Private key of the certificate."""
+    client_ca: Path | None = None
+    """CA certificates: callers must present a certificate that one of these authorities signed."""
+
+
+class Rest(Section):
+    """The REST listener."""
+
+    listen: ListenAddress = _listen(8080)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
+    print_defaults: bool = False
+    """Include fields with default values in responses; the cloud omits them."""
+    max_connections: int = Field(1024, ge=1, le=1_000_000)
+    """Maximum of open connections; one more replaces the connection that is idle longest, or gets 503."""
+    max_connections_per_address: int = Field(256, ge=1, le=1_000_000)
+    """The same for each IPv4 address or IPv6 /64 network; raise it behind a proxy."""
+
+
+class Grpc(Section):
+    """The gRPC listener."""
+
+    listen: ListenAddress = _listen(8081)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
+    max_connections: int = Field(512, ge=1, le=1_000_000)
+    """Maximum of open connections; one more is closed."""
+    max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
+    """The same for each IPv4 address or IPv6 /64 network, enforced each second; raise it behind a proxy."""
+    max_streams: int = Field(100, ge=1, le=10_000)
+    """Maximum of concurrent calls on one connection; further calls wait in the client or are refused."""
+    idle_s: float = Field(300, ge=1, le=86400)
+    """Seconds after which a connection without calls is closed."""
+    age_s: float = Field(3600, ge=1, le=2_000_000)
+    """Seconds after which a connection is closed when its calls have ended; clients open another one."""
+
+
+class Admin(Section):
+    """The admin listener, which serves health and metrics. Callers should have no access to this listener."""
+
+    listen: ListenAddress = _listen(9090)
+    """Address to listen on."""
+    tls: ListenerTls | None = None
+    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""

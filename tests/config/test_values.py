@@ -1,0 +1,40 @@
+"""Values of the configuration: addresses and names of metadata."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.config.api import Api
+from gateway.config.values import parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:80", "127.0.0.1", 80),
+        ("[::1]:0", "::1", 0),
+        (":8080", "", 8080),
+        ("host:65535", "host", 65535),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    address = parse_address(text)
+    assert (address.host, address.port) == (host, port)
+    assert str(address) == text
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:65536", "::1:80", "a b:1", "host:-1", 8080, None])
+def test_what_is_no_address(text: object) -> None:
+    with pytest.raises(ValueError, match="an address is host:port"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("name", ["grpc-timeout", "traceparent", "x-request-id", "X-Team", "a_b", "host"])
+def test_metadata_that_cannot_be_passed(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Api(pass_metadata=(name,))
+
+
+def test_metadata_that_can() -> None:
+    assert Api(pass_metadata=("x-team", "x-blob-bin")).pass_metadata == ("x-team", "x-blob-bin")
