@@ -36,8 +36,9 @@ class FileWatch:
     """
 
     def __init__(self, name: str, paths: Iterable[Path], load: Callable[[], None], health: Health) -> None:
-        """Initialize the watch. The present files count as loaded, so the watch is made before they are
-        first loaded.
+        """Initialize the watch.
+
+        The present files count as loaded. So the watch is made before the files are first loaded.
 
         Args:
             name: the name of the part's health condition.
