@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 LAST_RESPONSES_S = 2.0
 """The maximum time for sending the last responses when the gateway stops, in seconds."""
+LAST_REQUESTS_S = 1.0
+"""The maximum time in which REST callers may send one more request on idle connections, in seconds."""
 CONDITION = "listeners"
 """The name of the listeners' health condition.
 
@@ -192,10 +194,10 @@ class Gateway:
     async def stop(self) -> None:
         """Stop accepting calls, let active calls end, and close everything.
 
-        If the configuration sets `limits.drain_s`, active calls may continue for this time. If the
-        configuration does not set it, active calls may continue until their deadlines. The gateway then ends
-        the remaining calls with an error. The gateway always waits until forwarded changes have ended, so
-        that the outcome of each change is logged.
+        The gateway is not ready any more, and accepts calls for `shutdown.delay_s`. Then active calls may
+        continue for `shutdown.grace_s`, or until their deadlines if it is not set. The gateway then ends the
+        remaining calls with an error. The gateway always waits until forwarded changes have ended, so that
+        the outcome of each change is logged.
         """
         self._health.set(CONDITION, Status.FAILED, "stopping")
         if self._watching is not None:
@@ -214,13 +216,17 @@ class Gateway:
         await asyncio.to_thread(self._telemetry.shutdown)
 
     async def _drain(self) -> None:
-        limits = self._config.limits
-        drain_s = limits.deadline_s + LAST_RESPONSES_S if limits.drain_s is None else limits.drain_s
+        await asyncio.sleep(self._config.shutdown.delay_s)
+        grace_s = self._config.shutdown.grace_s
+        if grace_s is None:
+            grace_s = self._config.limits.deadline_s + LAST_RESPONSES_S
         self._calls.is_stopping = True
         await self._waiting.stop()
-        cut = asyncio.get_running_loop().call_later(drain_s, self._calls.cut)
-        timeout_s = drain_s + LAST_RESPONSES_S
-        await asyncio.gather(self._rest.stop(timeout_s), self._rpc.stop(timeout_s))
+        cut = asyncio.get_running_loop().call_later(grace_s, self._calls.cut)
+        timeout_s = grace_s + LAST_RESPONSES_S
+        await asyncio.gather(
+            self._rest.stop(timeout_s, min(LAST_REQUESTS_S, grace_s)), self._rpc.stop(timeout_s)
+        )
         cut.cancel()
 
 

@@ -85,7 +85,7 @@ async def test_new_connections_are_refused_while_calls_end(start: Start) -> None
 
 
 async def test_what_has_not_ended_by_then_is_answered(start: Start, schema: Schema) -> None:
-    running = await start(limits__drain_s=0.3, limits__deadline_s=GENEROUS_S)
+    running = await start(shutdown__grace_s=0.3, limits__deadline_s=GENEROUS_S)
     running.emulator.inject(InjectedFault(method=CREATE, drop=True, times=None))
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         first = asyncio.ensure_future(running.client.post(running.url(IMAGES), json=GOOD_IMAGE))
@@ -112,3 +112,31 @@ async def test_an_unanswered_call_ends_with_its_own_deadline(start: Start) -> No
     await wait_for(lambda: running.emulator.calls)
     await running.gateway.stop()
     assert (await call).status == 504
+
+
+async def test_calls_are_accepted_during_the_delay(start: Start) -> None:
+    running = await start(shutdown__delay_s=0.4)
+    stopping = asyncio.ensure_future(running.gateway.stop())
+    await asyncio.sleep(0.1)
+    async with running.client.get(running.admin("/readyz")) as response:
+        assert response.status == 503
+    async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as response:
+        assert response.status == 200
+    await stopping
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await running.client.get(running.url(IMAGES))
+
+
+async def test_an_idle_connection_gets_one_more_request(start: Start) -> None:
+    running = await start()
+    connector = aiohttp.TCPConnector(limit=1)
+    async with aiohttp.ClientSession(connector=connector) as client:
+        async with client.get(running.url(IMAGES), params={"folderId": "b1gexample"}) as response:
+            assert response.headers.get("Connection") != "close"
+        stopping = asyncio.ensure_future(running.gateway.stop())
+        await asyncio.sleep(0.3)
+        assert not stopping.done()
+        async with client.get(running.url(IMAGES), params={"folderId": "b1gexample"}) as response:
+            assert response.status == 200
+            assert response.headers["Connection"] == "close"
+        await stopping

@@ -30,5 +30,3 @@ class Limits(Section):
     """Maximum of calls that wait for operations; one more gets 429. They do not count as concurrent calls."""
     attempts: int = Field(4, ge=1, le=10)
     """Maximum of attempts for one call, the first included; 1 turns retries off."""
-    drain_s: float | None = Field(None, ge=0, le=3600)
-    """Seconds that active calls have to end when the gateway stops; `deadline_s` when not set."""

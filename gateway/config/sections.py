@@ -15,6 +15,7 @@ from gateway.config.limits import Limits
 from gateway.config.listeners import Admin, Grpc, Rest
 from gateway.config.policies import DecisionLog, Policies, Source
 from gateway.config.section import Section
+from gateway.config.shutdown import Shutdown
 from gateway.config.upstreams import Upstream
 from gateway.sinks import SinkName
 
@@ -38,6 +39,7 @@ class Config(Section):
     callers: Callers = Callers()
     ledger: LedgerSection = LedgerSection()
     limits: Limits = Limits()
+    shutdown: Shutdown = Shutdown()
     workers: Literal[1] = 1
     """Number of processes."""
 

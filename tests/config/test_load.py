@@ -133,7 +133,7 @@ policys: {}
     address = "an address is host:port, as 127.0.0.1:8080 or [::1]:8080"
     integer = "input should be a valid integer, unable to parse string as an integer"
     limits = (
-        "did you mean body_bytes? accepted here: attempts, body_bytes, concurrency, deadline_s, drain_s, "
+        "did you mean body_bytes? accepted here: attempts, body_bytes, concurrency, deadline_s, "
         "elements, header_bytes, policy_elements, policy_text, wait_s, waiters"
     )
     assert faults(tmp_path, text, LIMITS__CONCURRENCY="none", GRPC__LISTEN="x", NO__SUCH="1") == [

@@ -38,7 +38,7 @@ async def wait_for_active(wired: Wired, count: int) -> None:
 
 
 async def test_calls_that_wait_for_messages_and_streams_are_told(wire: Wire) -> None:
-    wired = await wire(limits__drain_s=0.2, limits__deadline_s=GENEROUS_S, delay_s=0.02)
+    wired = await wire(shutdown__grace_s=0.2, limits__deadline_s=GENEROUS_S, delay_s=0.02)
     address = wired.addresses.rest
     body = json.dumps({"count": 40}).encode()
     rest = []
@@ -70,7 +70,7 @@ async def test_calls_that_wait_for_messages_and_streams_are_told(wire: Wire) -> 
 
 
 async def test_callers_that_do_not_read_do_not_hold_up_the_stop(wire: Wire) -> None:
-    wired = await wire(limits__drain_s=0.2, limits__deadline_s=GENEROUS_S)
+    wired = await wire(shutdown__grace_s=0.2, limits__deadline_s=GENEROUS_S)
     body = json.dumps({"count": 3000, "size": 10_000}).encode()
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

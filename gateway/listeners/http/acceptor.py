@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 from abc import ABC, abstractmethod
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.addresses import address_key
+from gateway.listeners.http.listening_sockets import drop_new_connections, open_sockets
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
     from gateway.config import Address
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
 _PAUSE_S = 0.1
 """The number of seconds to wait after a connection could not be accepted."""
+_LAST_ACCEPTS_S = 0.05
+"""The number of seconds in which the last handshakes of TCP end before a listening socket is closed."""
 _REPORT_S = 10.0
 """The minimum number of seconds between two log lines about refused connections."""
 
@@ -101,9 +102,11 @@ class Acceptor:
         self._context = context
         self._handshake_s = handshake_s
         self._sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: dict[Connection, _Registration] = {}
         self._counts: Counter[str] = Counter()
+        self._closed = asyncio.Event()  # set each time a connection is closed
         self._refused = 0
         self._reported = float("-inf")
 
@@ -113,20 +116,39 @@ class Acceptor:
         Raises:
             OSError: the address cannot be used.
         """
-        self._sockets = await _open_sockets(listen)
-        for one in self._sockets:
-            self._start(self._accept(one))
+        self._sockets = await open_sockets(listen)
+        self._accepting = [asyncio.ensure_future(self._accept(one)) for one in self._sockets]
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop accepting connections, and cancel TLS handshakes. Open connections stay open."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        """Accept the connections that clients have opened already, and stop listening.
+
+        Open connections stay open, and TLS handshakes continue.
+        """
+        if self._sockets:
+            for one in self._sockets:
+                drop_new_connections(one)
+            await asyncio.sleep(_LAST_ACCEPTS_S)
+        await _cancel(self._accepting)
         for one in self._sockets:
             one.close()
         self._sockets.clear()
+
+    async def end_idle(self, timeout_s: float) -> None:
+        """Wait until no connection is idle, because each has had one more request or was closed by its peer.
+
+        A client may send a request while an idle connection is closed. Such a request would be lost. So the
+        connections stay open for a while, and the response to the next request asks the client to close.
+
+        Args:
+            timeout_s: the maximum duration, in seconds. TLS handshakes that take longer are cancelled.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while any(one.idle_since is not None for one in self._open):
+                    self._closed.clear()
+                    await self._closed.wait()
+        await _cancel(self._tasks)
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -202,6 +224,7 @@ class Acceptor:
         place = self._open.pop(connection, None)
         if place is None:
             return
+        self._closed.set()
         self._counts[place.key] -= 1
         if not self._counts[place.key]:
             del self._counts[place.key]
@@ -226,41 +249,8 @@ class Acceptor:
             self._refused = 0
 
 
-async def _open_sockets(listen: Address) -> list[socket.socket]:
-    """Return a listening socket for each address of a host.
-
-    If the host is empty, the sockets listen on all interfaces.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(
-        listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    sockets: list[socket.socket] = []
-    port = listen.port
-    try:
-        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-            opened = _open_socket(family)
-            if opened is not None:
-                sockets.append(opened)
-                opened.bind((address[0], port, *address[2:]))
-                opened.listen(_BACKLOG)
-                port = opened.getsockname()[1]
-    except OSError:
-        for one in sockets:
-            one.close()
-        raise
-    if not sockets:
-        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    return sockets
-
-
-def _open_socket(family: int) -> socket.socket | None:
-    """Return a socket of an address family; None if this system does not support the address family."""
-    try:
-        one = socket.socket(family, socket.SOCK_STREAM)
-    except OSError:
-        return None
-    one.setblocking(False)  # noqa: FBT003 - the socket's own form
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    return one
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(list(tasks))

@@ -90,15 +90,17 @@ class HttpServer:
             raise cannot_listen(self._name, listen, error) from error
         return Address(host=listen.host, port=port)
 
-    async def stop(self, drain_s: float) -> None:
+    async def stop(self, drain_s: float, idle_s: float = 0.0) -> None:
         """Stop listening, close idle connections, and let active requests end.
 
         Args:
             drain_s: the number of seconds after which connections with active requests are closed.
+            idle_s: the number of seconds in which clients may send one more request on idle connections.
         """
         if self._server is None or self._acceptor is None:
             return
         await self._acceptor.close()
+        await self._acceptor.end_idle(idle_s)
         self._server.pre_shutdown()
         await self._server.shutdown(drain_s)
 
