@@ -85,14 +85,14 @@ class _Load:
                     self.results[repr(error)] += 1
 
     async def _call_by_grpc(self, _: bool) -> None:  # noqa: FBT001
-        options = [("grpc.service_config", RETRIES)]
+        options = [("grpc.service_config", RETRIES), ("grpc.max_reconnect_backoff_ms", 500)]
         fields = {name: value for name, value in GOOD_IMAGE.items() if name not in {"folderId", "name"}}
         async with grpc.aio.insecure_channel(self._grpc, options=options) as channel:
             create: Any = channel.unary_unary(f"/{CREATE}")
             while not self._is_over:
                 request = self._request(folder_id="b1gexample", name=self._new_name(), **fields)
                 try:
-                    await create(request.SerializeToString(), timeout=GENEROUS_S)
+                    await create(request.SerializeToString(), timeout=GENEROUS_S, wait_for_ready=True)
                     self.results["gRPC OK"] += 1
                 except grpc.aio.AioRpcError as error:
                     self.results[f"{error.code()} {error.details()}"] += 1

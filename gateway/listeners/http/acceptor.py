@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.addresses import address_key
-from gateway.listeners.http.listening_sockets import drop_new_connections, open_sockets
+from gateway.listeners.http.listening_sockets import open_sockets
+from gateway.listeners.packet_filters import drop_new_connections
 
 if TYPE_CHECKING:
     import ssl

@@ -39,8 +39,10 @@ logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 )
 
-GOODBYE_S = 1.0
-"""During the stop of the gateway, connections without calls are closed after this number of seconds."""
+_SETTLE_S = 0.03
+"""The number of seconds in which received calls reach their handlers."""
+_LOOK_S = 0.1
+"""The number of seconds between two looks for connections without calls, during the stop of the gateway."""
 
 
 class RpcListener(grpc.GenericRpcHandler):
@@ -59,6 +61,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self._unread = UnreadReplies(limits.concurrency, limits.deadline_s + SEND_S)
         # Calls that wait for operations have limits of their own.
         self._unread_waits = UnreadReplies(limits.waiters, limits.deadline_s + limits.wait_s + SEND_S)
+        self._receiving: set[RpcContext] = set()  # the calls whose peers have more to send
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -100,15 +103,32 @@ class RpcListener(grpc.GenericRpcHandler):
         """
         if self._server is None:
             return
+        await self._hold()
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
-        done, _ = await asyncio.wait([stopping], timeout=GOODBYE_S)
-        if not done and self._peers is not None:
-            peers = self._unread.peers() | self._unread_waits.peers()
-            self._peers.close_others(peers)  # unfinished handshakes would delay the stop
+        peers = self._active_peers()
+        while self._peers is not None and not (await asyncio.wait([stopping], timeout=_LOOK_S))[0]:
+            before, peers = peers, self._active_peers()
+            self._peers.close_others(before | peers)  # the others have received their last response
         await stopping
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+
+    async def _hold(self) -> None:
+        """Receive no further calls, and wait until the calls that were received have reached their handlers.
+
+        The gRPC library cancels a call that arrives after the start of its stop. A client does not repeat a
+        cancelled call. A call that was not received ends with UNAVAILABLE when its connection is closed.
+        """
+        if self._peers is None:
+            return
+        for _ in range(2):  # the second time for the connections that were just being opened
+            self._peers.hold()
+            await asyncio.sleep(_SETTLE_S)
+        self._peers.resume({peer_address(context.peer()) for context in self._receiving})
+
+    def _active_peers(self) -> set[tuple[str, int]]:
+        return self._unread.peers() | self._unread_waits.peers()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler that responds to a call. The gRPC library calls this method for each call."""
@@ -161,7 +181,14 @@ class RpcListener(grpc.GenericRpcHandler):
         caller_s = math.inf if left_s is None else left_s
         deadline = exchange.started + min(caller_s, limits.deadline_s)
         metadata = self._context.metadata.read(exchange.metadata)
-        request = await read_request(rpc_context.read, method, slot.receiving(deadline), limits.body_bytes)
+        self._receiving.add(rpc_context)
+        try:
+            request = await read_request(
+                rpc_context.read, method, slot.receiving(deadline), limits.body_bytes
+            )
+        finally:
+            if not method.server_streaming:  # a peer controls the flow of a stream until its end
+                self._receiving.discard(rpc_context)
         return exchange.make_call(method, request, metadata, deadline, exchange.started + caller_s)
 
     def _choose_unread(self, method: Method | None) -> UnreadReplies:
@@ -201,6 +228,7 @@ class RpcListener(grpc.GenericRpcHandler):
             exchange.log_failure()
             await exchange.abort(internal_error(exchange.trace_id))
         finally:
+            self._receiving.discard(rpc_context)
             exchange.finish(code)
 
 

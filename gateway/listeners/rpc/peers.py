@@ -14,14 +14,15 @@ import os
 import socket
 import stat
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.addresses import address_key, parse_host
+from gateway.listeners.packet_filters import accept_data, drop_data, drop_new_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from gateway.config import Address
 
@@ -98,11 +99,33 @@ class PeerConnections:
             if peer.is_ours and (peer.host, peer.port) not in peers:
                 _shut_down(descriptor, peer.inode)
 
-    def _update(self) -> None:
+    def hold(self) -> None:
+        """Ignore new connections and the data that arrives on the open ones.
+
+        A client sends ignored data again. It is received if the connection is resumed.
+        """
+        self._update(on_listening=drop_new_connections)
+        self._filter([number for number, peer in self._known.items() if peer.is_ours], drop_data)
+
+    def resume(self, peers: Collection[tuple[str, int]]) -> None:
+        """Receive data again on the connections of the given peers, also the data that was ignored."""
+        chosen = [number for number, one in self._known.items() if (one.host, one.port) in peers]
+        self._filter(chosen, accept_data)
+
+    def _filter(self, descriptors: Iterable[int], change: Callable[[socket.socket], None]) -> None:
+        for descriptor in descriptors:
+            with suppress(OSError), _duplicate(descriptor) as one:  # an error: it is closed already
+                if os.fstat(one.fileno()).st_ino == self._known[descriptor].inode:
+                    change(one)
+
+    def _update(self, on_listening: Callable[[socket.socket], None] | None = None) -> None:
         """Update the known connections.
 
         The number of a closed file descriptor may have been reused for another file. So the inodes are
         compared too.
+
+        Args:
+            on_listening: a function that is called with each listening socket of the listener.
         """
         found: dict[int, os.stat_result] = {}
         for name in os.listdir(_FOLDER):  # noqa: PTH208 - numbers, not paths
@@ -117,18 +140,24 @@ class PeerConnections:
         }
         for number, status in found.items():
             if number not in self._known and stat.S_ISSOCK(status.st_mode):
-                peer = self._identify(number, status.st_ino)
+                peer = self._identify(number, status.st_ino, on_listening)
                 if peer is not None:
                     self._known[number] = peer
 
-    def _identify(self, descriptor: int, inode: int) -> _Peer | None:
+    def _identify(
+        self, descriptor: int, inode: int, on_listening: Callable[[socket.socket], None] | None
+    ) -> _Peer | None:
         """Return the peer of a socket; None if the socket has no peer or is closed."""
         try:
             with _duplicate(descriptor) as one:
                 if one.family not in {socket.AF_INET, socket.AF_INET6}:
                     return _Peer(inode, "", 0, is_ours=False)
-                host, port = one.getpeername()[:2]
                 is_ours = self._is_ours(*one.getsockname()[:2])
+                if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    if is_ours and on_listening is not None:
+                        on_listening(one)
+                    return None
+                host, port = one.getpeername()[:2]
         except OSError:
             return None
         return _Peer(inode, str(parse_host(host) or host), port, is_ours)

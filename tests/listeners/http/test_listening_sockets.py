@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from gateway.config import Address
-from gateway.listeners.http.listening_sockets import drop_new_connections, open_sockets
+from gateway.listeners.http.listening_sockets import open_sockets
 
 
 async def test_a_host_name_has_a_socket_for_each_of_its_addresses() -> None:
@@ -31,15 +29,3 @@ async def test_all_addresses_of_the_empty_host_have_one_port() -> None:
 async def test_an_address_of_another_host_is_refused() -> None:
     with pytest.raises(OSError, match=r"."):
         await open_sockets(Address(host="192.0.2.1", port=0))
-
-
-async def test_new_connections_are_dropped_and_opened_ones_are_kept() -> None:
-    (listening,) = await open_sockets(Address(host="127.0.0.1", port=0))
-    with listening, socket.create_connection(listening.getsockname()) as opened:
-        drop_new_connections(listening)
-        with pytest.raises(TimeoutError):
-            socket.create_connection(listening.getsockname(), timeout=0.2)
-        accepted, _ = listening.accept()
-        with accepted:
-            opened.sendall(b"data")
-            assert accepted.recv(4) == b"data"
