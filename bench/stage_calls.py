@@ -194,7 +194,7 @@ class StageCalls:
             method=self._method,
             caller=Caller(address="127.0.0.1"),
             request=self._request,
-            metadata=self._metadata.read_http(self._headers),
+            metadata=self._metadata.read(self._metadata.list_headers(self._headers)),
             deadline=self._deadline,
             span=Tracing(None).start_server("POST", {}, {}),
             idempotency_key="4f9e6a0e-3d8b-4a5c-8a35-7f2d1c9b6e12",
@@ -203,7 +203,7 @@ class StageCalls:
     # --- the stages
 
     def _read_headers(self) -> object:
-        metadata = self._metadata.read_http(self._headers)
+        metadata = self._metadata.read(self._metadata.list_headers(self._headers))
         key = choose_idempotency_key(self._method, metadata)
         return request_id(self._headers), read_timeout(self._headers, _DEADLINE_S), key
 

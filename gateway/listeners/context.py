@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.call import Caller
 
 if TYPE_CHECKING:
+    from gateway.call import RequestHead
     from gateway.config import Limits
     from gateway.limits import ConcurrencyLimit, Slot
     from gateway.listeners.metadata import MetadataReader
@@ -61,19 +62,19 @@ class Head:
     def __init__(self, concurrency: ConcurrencyLimit) -> None:
         self._concurrency = concurrency
 
-    def identify(self, address: str) -> Caller:
-        """Return the caller of a call.
+    async def identify(self, head: RequestHead) -> Caller:
+        """Return the caller of a call."""
+        return Caller(address=head.address)
 
-        Args:
-            address: the IP address of the peer.
-        """
-        return Caller(address=address)
-
-    def admit(self) -> Slot:
+    async def admit(self, caller: Caller, method: str) -> Slot:  # noqa: ARG002
         """Acquire a slot for a call, and return the slot.
 
+        Args:
+            caller: the caller.
+            method: the full name of the method; empty if it is not served.
+
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED if too many calls are active.
+            GatewayError: RESOURCE_EXHAUSTED if a limit is reached.
         """
         return self._concurrency.acquire()
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import Status, StatusCode
 
 from gateway.audit.record import Refusal
-from gateway.call import Call, Caller, choose_idempotency_key
+from gateway.call import Call, Caller, RequestHead, choose_idempotency_key
 from gateway.errors import GatewayError
 from gateway.listeners.metadata import request_id
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from google.protobuf.message import Message
 
@@ -78,16 +78,30 @@ class Exchange:
         self._calls = context.calls
         self._task = context.calls.enter()
 
-    def admit(self, address: str) -> Slot:
+    async def admit(
+        self,
+        address: str,
+        headers: Sequence[tuple[str, str | bytes]],
+        certificate: bytes | None,
+    ) -> Slot:
         """Identify the caller, and return the slot of the call.
 
-        This method is called before the request message is received.
+        This method is called before the request message is received, and after the method of the call was
+        looked up.
+
+        Args:
+            address: the IP address of the peer.
+            headers: the headers or the metadata, with names in lower case.
+            certificate: the verified certificate of the caller in DER form; None if there is none.
 
         Raises:
             GatewayError: the call is refused.
         """
-        self.caller = self._head.identify(address)
-        return self._head.admit()
+        method = self.method.name if self.method is not None else ""
+        self.caller = Caller(address=address)
+        head = RequestHead(address=address, headers=headers, certificate=certificate, method=method)
+        self.caller = await self._head.identify(head)
+        return await self._head.admit(self.caller, method)
 
     def make_call(
         self,

@@ -51,28 +51,25 @@ class MetadataReader:
         self._names = frozenset([*PASSED, *further])
         self._header_bytes = header_bytes
 
-    def read_http(self, headers: CIMultiDictProxy[str]) -> dict[str, str | bytes]:
-        """Return the metadata from the headers of an HTTP request. Binary values are decoded from base64.
+    def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
+        """Return the headers of an HTTP request, with names in lower case.
 
         Raises:
-            HttpError: 431 if the headers or the selected metadata are too large.
-            GatewayError: INVALID_ARGUMENT if a listed name is repeated or has a malformed value.
+            HttpError: 431 if the headers are too large.
         """
-        names, size, selected = self._names, 0, []
+        size, listed = 0, []
         for name, value in headers.items():
             size += len(name) + len(value)
-            lower = name.lower()
-            if lower in names:
-                selected.append((lower, value))
+            listed.append((name.lower(), value))
         if size > self._header_bytes:
             raise headers_too_large()
-        return self.read(selected)
+        return listed
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
-        """Return the metadata that is passed to the upstream.
+        """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
 
         Args:
-            given: the received metadata, as pairs of a name in lower case and a value.
+            given: the received metadata or headers, as pairs of a name in lower case and a value.
 
         Raises:
             HttpError: 431 if the selected metadata is larger than upstreams accept.

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from opentelemetry.sdk.resources import Resource
 
+from gateway.call import Caller, RequestHead
 from gateway.errors import GatewayError
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners import ActiveCalls, Head
@@ -40,13 +41,13 @@ async def test_a_call_that_has_left_is_not_cut() -> None:
     await asyncio.sleep(0)
 
 
-def test_callers_are_anonymous() -> None:
+async def test_callers_are_anonymous() -> None:
     head = Head(ConcurrencyLimit(1, Metrics(Resource.create())))
-    caller = head.identify("192.0.2.1")
+    caller = await head.identify(RequestHead(address="192.0.2.1", headers=[]))
     assert (caller.kind, caller.id, caller.address) == ("none", "", "192.0.2.1")
 
 
-def test_calls_over_the_limit_are_refused() -> None:
+async def test_calls_over_the_limit_are_refused() -> None:
     head = Head(ConcurrencyLimit(1, Metrics(Resource.create())))
-    with head.admit(), pytest.raises(GatewayError, match="1 calls are under way"):
-        head.admit()
+    with await head.admit(Caller(), ""), pytest.raises(GatewayError, match="1 calls are under way"):
+        await head.admit(Caller(), "")

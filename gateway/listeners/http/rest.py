@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import aclosing, suppress
+from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -43,6 +44,16 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.listeners.http.streams import Framing
     from gateway.transcode import JsonWriter, RequestTarget, Route
+    from gateway.transcode.template import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The route of a request, the captures of its path, and its query."""
+
+    route: Route
+    captures: tuple[tuple[Variable, str], ...]
+    query: tuple[tuple[str, str], ...]
 
 
 class RestListener:
@@ -67,7 +78,6 @@ class RestListener:
         try:
             response = await self._respond(request, exchange)
         except GatewayError as error:
-            _name_method(request, exchange)
             response = _error_response(exchange.record_refusal(error), exchange)
         except (asyncio.CancelledError, ConnectionError) as error:
             if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller has left
@@ -85,9 +95,14 @@ class RestListener:
         return response
 
     async def _respond(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
-        with exchange.admit(request.remote or "") as slot:
-            route, call = await self._read(request, exchange, slot)
+        found = _look_up(request, exchange)
+        headers = self._context.metadata.list_headers(request.headers)
+        with await exchange.admit(request.remote or "", headers, None) as slot:
+            if isinstance(found, GatewayError):  # raised only now, because the caller has to be known first
+                raise found
+            call = await self._read(request, exchange, found, headers, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
+            route = found.route
             if not isinstance(reply, Reply):
                 is_watch = call.method is not route.method
                 framing = make_framing(request) if is_watch else choose_framing(request)
@@ -98,14 +113,18 @@ class RestListener:
             set_warnings(response, exchange.rename_fields(reply.warnings))
             return response
 
-    async def _read(self, request: BaseRequest, exchange: HttpExchange, slot: Slot) -> tuple[Route, Call]:
+    async def _read(
+        self,
+        request: BaseRequest,
+        exchange: HttpExchange,
+        target: _Target,
+        headers: list[tuple[str, str]],
+        slot: Slot,
+    ) -> Call:
         caller_s = read_timeout(request.headers, math.inf)
         deadline = exchange.started + min(caller_s, self._context.limits.deadline_s)
-        metadata = self._context.metadata.read_http(request.headers)
-        target = parse_target(request.raw_path)
-        match = _find(target, exchange)
-        route = match.route
-        exchange.enter(route)
+        metadata = self._context.metadata.read(headers)
+        route = target.route
         if route.method.client_streaming:
             raise client_streaming_error()
         body = await read_body(
@@ -114,12 +133,12 @@ class RestListener:
             partial(slot.receiving, deadline),
             is_json=not route.takes_raw_body,
         )
-        message = route.binder.bind(match.captures, target.query, body, _content_type(request))
+        message = route.binder.bind(target.captures, target.query, body, _content_type(request))
         method = find_watch(request, exchange, route.method)
         if method is not None:
             message = to_watch_request(method, message)
             exchange.set_method(method)
-        return route, exchange.make_call(
+        return exchange.make_call(
             method or route.method, message, metadata, deadline, exchange.started + caller_s
         )
 
@@ -171,11 +190,15 @@ class RestListener:
                 await response.write(text)
 
 
-def _name_method(request: BaseRequest, exchange: HttpExchange) -> None:
-    """Set the method of a request that failed before routing, because the record of the call needs it."""
-    if exchange.method is None:
-        with suppress(GatewayError):
-            exchange.enter(_find(parse_target(request.raw_path), exchange).route)
+def _look_up(request: BaseRequest, exchange: HttpExchange) -> _Target | GatewayError:
+    """Return the route of a request and its parameters. If there is none, return the error."""
+    try:
+        target = parse_target(request.raw_path)
+        match = _find(target, exchange)
+    except GatewayError as error:
+        return error
+    exchange.enter(match.route)
+    return _Target(match.route, match.captures, target.query)
 
 
 def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response:

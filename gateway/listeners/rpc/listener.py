@@ -158,10 +158,10 @@ class RpcListener(grpc.GenericRpcHandler):
         self, exchange: RpcExchange, rpc_context: RpcContext
     ) -> AsyncIterator[Reply | ReplyStream]:
         """Read the request, run the pipeline, send the initial metadata, and yield the reply."""
-        method = exchange.method
-        if method is None:
-            raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
-        with exchange.admit(peer_address(rpc_context.peer())[0]) as slot:
+        method, address = exchange.method, peer_address(rpc_context.peer())[0]
+        with await exchange.admit(address, exchange.metadata, None) as slot:
+            if method is None:  # raised only now, because the caller has to be known first
+                raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
             if method.client_streaming:
                 raise client_streaming_error()
             call = await self._read(exchange, method, rpc_context, slot)
