@@ -102,6 +102,25 @@ def read_operation(operation: Any) -> OperationFacts:
     )
 
 
+def read_progress(operation: Any) -> dict[str, Any] | None:
+    """Return the facts about the progress of a running operation as a JSON object.
+
+    The result is None if the operation was not modified since it was created. The object contains nothing
+    that a later event may change.
+    """
+    created, modified = operation.created_at, operation.modified_at
+    if (modified.seconds, modified.nanos) <= (created.seconds, created.nanos):
+        return None
+    return {"id": redact_text(operation.id), "modified_at": _to_text(modified)}
+
+
+def _to_text(timestamp: Any) -> str | None:
+    try:
+        return str(timestamp.ToJsonString())
+    except ValueError:  # out of range
+        return None
+
+
 def has_secret(message: Message) -> bool:
     """Return whether redaction would remove a part of a message, or a part of it cannot be read."""
     for field, form in _find_fields(message.DESCRIPTOR):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
 from gateway.ledger.events import OPERATION, make_event, now, to_update, to_us
-from gateway.ledger.operation_facts import read_operation
+from gateway.ledger.operation_facts import read_operation, read_progress
 from gateway.operations.own_calls import GET_OPERATION
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ TOLERATED_S = 10.0
 _FACTOR = 1.5
 _JITTER = 0.2
 _MAX_REQUESTED_S = 300.0
+_MAX_PROGRESS = 10_000
 _POLL_INTERVAL = "x-operation-poll-interval"
 _FINAL = {
     Code.INVALID_ARGUMENT,
@@ -45,6 +47,7 @@ class Follower:
         self._writer = writer
         self._metrics = metrics
         self._tracing = tracing
+        self._progress: OrderedDict[str, dict[str, Any]] = OrderedDict()  # by the ID of the call
 
     async def poll(self, call: OpenCall) -> float | None:
         """Poll the operation of a call once.
@@ -69,7 +72,20 @@ class Follower:
         if facts.done:
             self.record_end(call, facts)
             return None
+        self.record_progress(call, reply.message)
         return max(_interval_s(call), _requested_s(reply))
+
+    def record_progress(self, call: OpenCall, operation: Any) -> None:
+        """Record in the ledger that a running operation was modified, once for each modification."""
+        facts = read_progress(operation)
+        if facts is None or self._progress.get(call.id) == facts:
+            return
+        self._progress[call.id] = facts
+        self._progress.move_to_end(call.id)
+        if len(self._progress) > _MAX_PROGRESS:
+            self._progress.popitem(last=False)
+        # The row of the call stays as it is, because this replica continues to follow the operation.
+        self._writer.offer_quietly(Entry(event=make_event(OPERATION, call.id, {"operation": facts})))
 
     def record_end(self, call: OpenCall, facts: OperationFacts, *, is_claimed: bool = True) -> None:
         """Record the end of an operation in the ledger, the metrics and the trace of its call.

@@ -1,4 +1,4 @@
-"""Observes the responses that pass through: ended operations, and images that are evidence for creates.
+"""Observes the responses that pass through: operations, and images that are evidence for creates.
 
 So the outcomes of callers whose credentials the gateway does not have become known too.
 """
@@ -9,10 +9,10 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.ledger.batch import StoreError
-from gateway.ledger.operation_facts import find_operations, is_operation, read_operation
+from gateway.ledger.operation_facts import find_operations, is_operation, read_operation, read_progress
 from gateway.operations.image_evidence import describe_image, find_images, is_made_by, name_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ _MAX_WAITING = 1_000
 _MAX_OPEN = 1_000
 
 
+_State: TypeAlias = "tuple[str, bool, int, int]"
+
+
 class Observer:
     """Looks at responses on the path of a call, and records what they show in the background."""
 
@@ -41,10 +44,10 @@ class Observer:
         self._settler = settler
         self._follower = follower
         self._relevant: dict[Any, bool] = {}  # by the descriptor of the type
-        # Ended operations that were handled, with the time until which they are not looked up again. An
+        # States of operations that were handled, with the time until which they are not looked up again. An
         # operation that is not in the ledger may appear there when the outcome of its call is committed.
-        self._known: OrderedDict[str, float] = OrderedDict()
-        self._ended: dict[str, Any] = {}
+        self._known: OrderedDict[_State, float] = OrderedDict()
+        self._operations: dict[str, Any] = {}
         self._open: dict[tuple[str, str], list[OpenCall]] = {}
         self._evidence: dict[str, tuple[OpenCall, Any]] = {}
         self._wake = asyncio.Event()
@@ -66,11 +69,11 @@ class Observer:
                 self._note_image(image)
 
     def _note_operation(self, operation: Any) -> None:
-        if not operation.done or len(self._ended) >= _MAX_WAITING:
+        if len(self._operations) >= _MAX_WAITING or not (operation.done or read_progress(operation)):
             return
-        known_until = self._known.get(operation.id)
+        known_until = self._known.get(_state_of(operation))
         if known_until is None or known_until < asyncio.get_running_loop().time():
-            self._ended[operation.id] = operation
+            self._operations[operation.id] = operation
             self._wake.set()
 
     def _note_image(self, image: Any) -> None:
@@ -98,18 +101,21 @@ class Observer:
                 _log.debug("observations cannot be recorded", extra={"reason": error.reason})
             except Exception:  # noqa: BLE001 - later observations must be recorded
                 _log.exception("observations are dropped")
-                self._ended.clear()
+                self._operations.clear()
                 self._evidence.clear()
 
     async def _record(self) -> None:
-        while self._ended:
-            operation_id = next(iter(self._ended))
+        while self._operations:
+            operation_id = next(iter(self._operations))
             calls = await self._work.find_running(operation_id)
-            operation = self._ended.pop(operation_id)
+            operation = self._operations.pop(operation_id)
             for call in calls:
-                self._follower.record_end(call, read_operation(operation), is_claimed=False)
+                if operation.done:
+                    self._follower.record_end(call, read_operation(operation), is_claimed=False)
+                else:
+                    self._follower.record_progress(call, operation)
             now_s = asyncio.get_running_loop().time()
-            self._known[operation_id] = math.inf if calls else now_s + REFRESH_S
+            self._known[_state_of(operation)] = math.inf if calls else now_s + REFRESH_S
             while len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
         while self._evidence:
@@ -134,3 +140,8 @@ def _is_relevant(message: Message) -> bool:
         return True
     inner = [field.message_type for field in message.DESCRIPTOR.fields if field.message_type is not None]
     return any(one.full_name.endswith((".Operation", ".Image")) for one in inner)
+
+
+def _state_of(operation: Any) -> _State:
+    """Return what tells the states of an operation apart."""
+    return operation.id, operation.done, operation.modified_at.seconds, operation.modified_at.nanos

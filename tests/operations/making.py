@@ -63,7 +63,7 @@ class ScriptedCalls(OwnCalls):
 
 
 class CollectingWriter(LedgerWriter):
-    """Keeps the entries that must be kept.
+    """Keeps the entries.
 
     Attributes:
         added: the entries.
@@ -79,6 +79,9 @@ class CollectingWriter(LedgerWriter):
         return self.is_broken
 
     def add(self, entry: Entry) -> None:
+        self.added.append(entry)
+
+    def offer_quietly(self, entry: Entry) -> None:
         self.added.append(entry)
 
 

@@ -64,6 +64,19 @@ async def test_a_running_operation_is_polled_again(schema: Schema) -> None:
     assert followed.writer.added == []
 
 
+async def test_each_modification_of_a_running_operation_is_recorded_once(schema: Schema) -> None:
+    states = [operation_of(schema) for _ in range(4)]
+    for state, seconds in zip(states, (100, 101, 101, 102), strict=True):
+        state.created_at.seconds, state.modified_at.seconds = 100, seconds
+    followed = Following(schema, *states)
+    for _ in states:
+        assert await followed.poll() is not None
+    assert [json.loads(one.event.body)["operation"] for one in followed.writer.added] == [
+        {"id": OPERATION_ID, "modified_at": f"1970-01-01T00:01:4{second}Z"} for second in (1, 2)
+    ]
+    assert [one.row for one in followed.writer.added] == [None, None]  # this replica still follows it
+
+
 async def test_the_intervals_grow_to_a_limit(schema: Schema) -> None:
     for tries, expected in ((0, 1.0), (1, 1.5), (2, 2.25), (8, 25.6), (9, 30), (10_000, 30)):
         after_s = await Following(schema, operation_of(schema)).poll(tries=tries)

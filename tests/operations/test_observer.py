@@ -106,6 +106,21 @@ async def test_an_operation_of_a_list_is_recorded(observing: Observing, schema: 
     assert observing.recorded() == [("operation", "call-1", "")]
 
 
+async def test_the_progress_of_an_operation_is_recorded(observing: Observing, schema: Schema) -> None:
+    await observing.store.commit([begun("call-1"), running_operation("call-1", OPERATION_ID)])
+    running = operation_of(schema)
+    observing.observer.observe(running)  # it was not modified since it was created
+    modified = operation_of(schema)
+    modified.modified_at.seconds = modified.created_at.seconds + 1
+    for _ in range(2):
+        observing.observer.observe(modified)
+    await wait_for(lambda: observing.writer.added)
+    observing.observer.observe(modified)
+    await asyncio.sleep(0.1)
+    assert observing.recorded() == [("operation", "call-1", "")]
+    assert "done" not in json.loads(observing.writer.added[0].event.body)["operation"]
+
+
 async def test_an_operation_that_appears_in_the_ledger_later_is_recorded(
     observing: Observing, schema: Schema
 ) -> None:
@@ -228,4 +243,4 @@ def test_the_number_of_observations_that_wait_is_bounded(schema: Schema) -> None
             observer.observe(operation)
 
     asyncio.run(observe())
-    assert len(observer._ended) == 1000  # noqa: SLF001 - the memory that is used
+    assert len(observer._operations) == 1000  # noqa: SLF001 - the memory that is used
