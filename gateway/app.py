@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from google.protobuf import descriptor_pool
 
@@ -33,6 +33,7 @@ from gateway.serving.snapshot import ActiveSnapshot
 from gateway.serving.sources import build_bundle, build_schema, read_sources
 from gateway.sinks import SinkError, open_sink
 from gateway.telemetry import Health, Status
+from gateway.tls import ServerTls
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
@@ -71,8 +72,7 @@ class Gateway:
         on_active: a function that is called each time a new snapshot has become active.
 
     Raises:
-        FaultsError: there are faults in the descriptors, the bundle, the certificates of upstreams or the
-            sink.
+        FaultsError: there are faults in the descriptors, the bundle, the TLS files or the sink.
     """
 
     def __init__(
@@ -92,7 +92,12 @@ class Gateway:
     def _open_channels_and_sink(self) -> None:
         config, faults = self._config, FaultCollector()
         with faults.part():
-            self._channels = Channels(config.upstreams, self._health)
+            self._channels = Channels(config.upstreams, self._health, self._telemetry.metrics)
+        self._tls: dict[str, ServerTls] = {}
+        for name, tls in (("rest", config.rest.tls), ("grpc", config.grpc.tls), ("admin", config.admin.tls)):
+            if tls is not None:
+                with faults.part():
+                    self._tls[name] = ServerTls(name, tls, self._health, self._telemetry.metrics)
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
         self._ledger: LedgerService | None = None
@@ -131,6 +136,8 @@ class Gateway:
             self._active, builder, self._health, self._telemetry.metrics, self._on_active
         )
         self._watching: asyncio.Task[None] | None = None
+        self._watches = [one.watch for one in self._tls.values()] + self._channels.watches
+        self._watching_files: list[asyncio.Task[Never]] = []
 
     def _make_listeners(self) -> None:
         config, telemetry = self._config, self._telemetry
@@ -145,7 +152,8 @@ class Gateway:
             calls=self._calls,
         )
         rest = RestListener(context)
-        admin = AdminListener(self._health, telemetry.metrics, self._active)
+        clients = self._tls["admin"].clients if "admin" in self._tls else None
+        admin = AdminListener(self._health, telemetry.metrics, self._active, clients)
         # The servers do not use the JSON writer of a snapshot. If they used this writer, they would keep the
         # descriptors of the snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
@@ -157,7 +165,7 @@ class Gateway:
         """Start the listeners, and return their addresses.
 
         Raises:
-            FaultsError: an address or a TLS file cannot be used.
+            FaultsError: an address cannot be used.
         """
         budget, config = make_budget(self._config), self._config
         faults = FaultCollector()
@@ -166,9 +174,9 @@ class Gateway:
             with faults.part():
                 await self._ledger.start()
         for name, starting in (
-            ("admin", self._admin.start(config.admin.listen, config.admin.tls, budget.admin)),
-            ("rest", self._rest.start(config.rest.listen, config.rest.tls, budget.rest)),
-            ("grpc", self._rpc.start(budget.grpc.max_connections)),
+            ("admin", self._admin.start(config.admin.listen, self._tls.get("admin"), budget.admin)),
+            ("rest", self._rest.start(config.rest.listen, self._tls.get("rest"), budget.rest)),
+            ("grpc", self._rpc.start(self._tls.get("grpc"), budget.grpc.max_connections)),
         ):
             with faults.part():
                 addresses[name] = await starting
@@ -180,6 +188,7 @@ class Gateway:
         await self._reloader.start(self._sources, self._start_faults)
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
+        self._watching_files = [asyncio.create_task(one.run()) for one in self._watches]
         self._health.set(CONDITION, Status.OK)
         return Addresses(**addresses)
 
@@ -203,6 +212,10 @@ class Gateway:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+        for task in self._watching_files:
+            task.cancel()
+        if self._watching_files:
+            await asyncio.wait(self._watching_files)
         await self._drain()
         if self._concurrency.forwarding:
             await asyncio.wait(self._concurrency.forwarding)

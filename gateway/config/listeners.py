@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,14 +16,18 @@ def _listen(port: int) -> Address:
 
 
 class ListenerTls(Section):
-    """The paths of the PEM files for TLS of a listener."""
+    """TLS of a listener. The files have PEM form, and are loaded again when they change."""
 
     certificate: Path
-    """Certificate chain."""
+    """Certificate chain, with the certificate of the listener first."""
     key: Path
-    """Private key of the certificate."""
+    """Private key of the certificate, without a password."""
     client_ca: Path | None = None
-    """CA certificates: callers must present a certificate that one of these authorities signed."""
+    """CA certificates that sign the certificates of callers; when not set, callers present none."""
+    client_auth: Literal["required", "optional"] | None = None
+    """Whether callers must present a certificate; `required` when not set and `client_ca` is set."""
+    crl: Path | None = None
+    """Certificate revocation lists, one of each CA in `client_ca`."""
 
 
 class Rest(Section):
@@ -31,7 +36,9 @@ class Rest(Section):
     listen: ListenAddress = _listen(8080)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
+    """Serve TLS; plaintext when not set."""
+    allow_plaintext: bool = False
+    """Accept plaintext on an address that is not on loopback; otherwise such an address needs `tls`."""
     print_defaults: bool = False
     """Include fields with default values in responses; the cloud omits them."""
     max_connections: int = Field(1024, ge=1, le=1_000_000)
@@ -46,7 +53,9 @@ class Grpc(Section):
     listen: ListenAddress = _listen(8081)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
+    """Serve TLS; plaintext when not set."""
+    allow_plaintext: bool = False
+    """Accept plaintext on an address that is not on loopback; otherwise such an address needs `tls`."""
     max_connections: int = Field(512, ge=1, le=1_000_000)
     """Maximum of open connections; one more is closed."""
     max_connections_per_address: int = Field(64, ge=1, le=1_000_000)
@@ -65,4 +74,6 @@ class Admin(Section):
     listen: ListenAddress = _listen(9090)
     """Address to listen on."""
     tls: ListenerTls | None = None
-    """Serve TLS; plaintext when not set, with a warning at the start when the address is not on loopback."""
+    """Serve TLS; plaintext when not set."""
+    allow_plaintext: bool = False
+    """Accept plaintext on an address that is not on loopback; otherwise such an address needs `tls`."""

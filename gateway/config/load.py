@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway.config.api import OWN_SERVICES
 from gateway.config.sections import Config
+from gateway.config.tls_checks import find_tls_faults
 from gateway.documents import Document, load_documents
 from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
 
@@ -62,6 +63,14 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
+    """Return the faults of keys that are valid alone, but not together with other keys."""
+    return [
+        *_service_faults(config, place),
+        *(Fault(place(path), key_of(path), message) for path, message in find_tls_faults(config)),
+    ]
+
+
+def _service_faults(config: Config, place: _Place) -> list[Fault]:
     """Return a fault for each configured service whose upstream does not exist, or which is our own."""
     names = ", ".join(config.upstreams)
     own = [

@@ -1,4 +1,4 @@
-"""Finds listeners and upstreams that use plaintext over a network."""
+"""Finds upstreams that use plaintext over a network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ if TYPE_CHECKING:
 
 
 def find_plaintext(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the configuration key and the address of each listener and upstream that uses no TLS.
+    """Yield the configuration key and the address of each upstream that uses no TLS.
 
-    Addresses on the loopback interface are omitted.
+    Addresses on the loopback interface are omitted. A listener without TLS on another address is a fault,
+    unless its section has `allow_plaintext`. So listeners are not reported here.
     """
-    for name, listener in (("rest", config.rest), ("grpc", config.grpc), ("admin", config.admin)):
-        if listener.tls is None and not _is_loopback(listener.listen.host):
-            yield f"{name}.listen", str(listener.listen)
     for name, upstream in config.upstreams.items():
-        if not upstream.tls and not _is_loopback(upstream.address.rpartition(":")[0].strip("[]")):
+        if not upstream.tls and not is_loopback(upstream.address.rpartition(":")[0].strip("[]")):
             yield f"upstreams.{name}.address", upstream.address
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is an address of the loopback interface, or `localhost`. Other names are not."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from gateway.config.section import Section
 from gateway.config.values import TargetAddress
 
@@ -17,3 +19,9 @@ class Upstream(Section):
     """Connect with TLS; `false` is plaintext, with a warning at the start when it is not on loopback."""
     root_certificates: Path | None = None
     """PEM file of the authorities to trust instead of the default ones."""
+    certificate: Path | None = None
+    """PEM file of the certificate chain that the gateway presents, with its own certificate first."""
+    key: Path | None = None
+    """PEM file of the private key of `certificate`, without a password."""
+    server_name: str | None = Field(None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")
+    """Name that the certificate of the upstream must have; the host of `address` when not set."""

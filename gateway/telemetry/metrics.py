@@ -6,6 +6,7 @@ caller. Therefore callers cannot increase the number of attribute sets without l
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Observation
@@ -59,6 +60,13 @@ class Metrics:
         self._create_for_calls(instruments)
         self._create_for_ledger(instruments)
         self._create_for_bundles(meter)
+        self._certificates: dict[str, float] = {}  # Unix times, keyed by the section of the configuration
+        meter.create_observable_gauge(
+            "gateway.tls.certificate.time_left",
+            callbacks=[self._observe_certificates],
+            unit="s",
+            description="Time until a certificate of the gateway expires; negative when it has expired.",
+        )
 
     def _create_for_calls(self, instruments: Instruments) -> None:
         """Create the instruments that calls record in."""
@@ -239,6 +247,14 @@ class Metrics:
     def change_waiters(self, by: int) -> None:
         """Add an amount to the number of calls that wait for operations. The amount may be negative."""
         self._waiters(by)
+
+    def show_certificate_expiry(self, section: str, expires: float) -> None:
+        """Set the Unix time in seconds at which the certificate of a section of the configuration expires."""
+        self._certificates[section] = expires
+
+    def _observe_certificates(self, _: CallbackOptions) -> list[Observation]:
+        now = time.time()
+        return [Observation(end - now, {"section": name}) for name, end in self._certificates.copy().items()]
 
     def expose(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

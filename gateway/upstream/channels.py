@@ -8,14 +8,17 @@ import grpc
 import grpc.aio
 
 from gateway.faults import FaultCollector
+from gateway.tls import ClientTls
 from gateway.upstream.failure_log import FailureLog
 from gateway.upstream.retry_budget import RetryBudget
+from gateway.upstream.upstream_channel import UpstreamChannel
+from gateway.watching import FileWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.config import Upstream
-    from gateway.telemetry import Health
+    from gateway.telemetry import Health, Metrics
 
 METADATA_BYTES = 64 * 1024
 """The maximum size of the metadata of an upstream's response, in bytes."""
@@ -43,41 +46,51 @@ class Channels:
     Attributes:
         failures: the log of upstream failures. A reload keeps the log and the channels.
         retry_budgets: the retry budgets, keyed by the name of the upstream. A reload keeps them too.
+        watches: the watches of the TLS files. When files of an upstream change, its channel is replaced.
 
     Raises:
-        FaultsError: a file of root certificates cannot be read, or contains no certificate.
+        FaultsError: a TLS file cannot be used. The error contains the faults of all files.
     """
 
-    def __init__(self, upstreams: Mapping[str, Upstream], health: Health) -> None:
-        credentials = _load_credentials(upstreams)
+    def __init__(self, upstreams: Mapping[str, Upstream], health: Health, metrics: Metrics) -> None:
         self.failures = FailureLog(upstreams, health)
         self.retry_budgets = {name: RetryBudget() for name in upstreams}
-        self._channels = {
-            name: grpc.aio.secure_channel(upstream.address, credentials[name], options=_OPTIONS)
-            if upstream.tls
-            else grpc.aio.insecure_channel(upstream.address, options=_OPTIONS)
-            for name, upstream in upstreams.items()
-        }
+        self.watches: list[FileWatch] = []
+        self._channels: dict[str, UpstreamChannel] = {}
+        self._health = health
+        faults = FaultCollector()
+        for name, upstream in upstreams.items():
+            with faults.part():
+                self._open(name, upstream, metrics)
+        faults.check()
 
-    def __getitem__(self, name: str) -> grpc.aio.Channel:
+    def __getitem__(self, name: str) -> UpstreamChannel:
         return self._channels[name]
+
+    def _open(self, name: str, upstream: Upstream, metrics: Metrics) -> None:
+        if not upstream.tls:
+            channel = grpc.aio.insecure_channel(upstream.address, options=_OPTIONS)
+            self._channels[name] = UpstreamChannel(channel)
+            return
+        tls = ClientTls(name, upstream, metrics)
+        options = list(_OPTIONS)
+        if upstream.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", upstream.server_name))
+
+        def connect() -> grpc.aio.Channel:
+            return grpc.aio.secure_channel(upstream.address, tls.load(), options=options)
+
+        if not tls.paths:
+            self._channels[name] = UpstreamChannel(connect())
+            return
+        watch = FileWatch(
+            tls.section, tls.paths, lambda: self[name].replace(connect()), self._health, tls.describe
+        )
+        self._channels[name] = UpstreamChannel(connect())
+        self.watches.append(watch)
+        watch.look()  # shows a certificate that has expired
 
     async def close(self) -> None:
         """Close every channel. The active calls are cancelled."""
         for channel in self._channels.values():
             await channel.close()
-
-
-def _load_credentials(upstreams: Mapping[str, Upstream]) -> dict[str, grpc.ChannelCredentials]:
-    credentials: dict[str, grpc.ChannelCredentials] = {}
-    faults = FaultCollector()
-    for name, upstream in upstreams.items():
-        path, roots = upstream.root_certificates, None
-        with faults.part():
-            if path is not None:
-                from gateway.config.certificates import read_certificates  # noqa: PLC0415 - 9 MB of memory
-
-                roots = read_certificates(path, f"upstreams.{name}.root_certificates")
-            credentials[name] = grpc.ssl_channel_credentials(roots)
-    faults.check()
-    return credentials

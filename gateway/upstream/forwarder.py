@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.call import Call
-    from gateway.schema import Method, Schema
+    from gateway.schema import Schema
     from gateway.telemetry import Metrics, Span, Tracing
     from gateway.upstream.channels import Channels
 
@@ -61,7 +61,7 @@ class Forwarder:
         self._metrics = metrics
         self._failures = channels.failures
         self._callables = {
-            method.name: _callable(channels[services[method.service]], method)
+            method.name: channels[services[method.service]].method(method, _serialize)
             for method in schema.methods.values()
             if not method.client_streaming and method.service in services  # not the gateway's own
         }
@@ -214,13 +214,6 @@ def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
     if call.idempotency_key:
         metadata[IDEMPOTENCY_KEY] = call.idempotency_key
     return metadata | to_headers(span)
-
-
-def _callable(channel: grpc.aio.Channel, method: Method) -> Any:
-    make = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # No deserializer is set. With a deserializer, the gRPC library itself would log each malformed response
-    # message, and would return nothing.
-    return make(method.path, request_serializer=_serialize)
 
 
 def _serialize(message: Message) -> bytes:

@@ -35,7 +35,14 @@ class FileWatch:
     have no faults.
     """
 
-    def __init__(self, name: str, paths: Iterable[Path], load: Callable[[], None], health: Health) -> None:
+    def __init__(
+        self,
+        name: str,
+        paths: Iterable[Path],
+        load: Callable[[], None],
+        health: Health,
+        describe: Callable[[], tuple[Status, str]] = lambda: (Status.OK, ""),
+    ) -> None:
         """Initialize the watch.
 
         The present files count as loaded. So the watch is made before the files are first loaded.
@@ -45,11 +52,14 @@ class FileWatch:
             paths: the paths of the files.
             load: a function that loads all files and uses them. It raises FaultsError if a file has faults.
             health: the health to which the condition belongs.
+            describe: a function that returns the status and the reason of the condition while the files have
+                no faults. It is called at each look, because what is loaded may become invalid with time.
         """
         self._name = name
         self._paths = tuple(paths)
         self._load = load
         self._health = health
+        self._describe = describe
         self._loaded = self._stamp()
         self._has_faults = False
         health.set(name, Status.OK)
@@ -58,13 +68,23 @@ class FileWatch:
         """Look at the files at regular intervals. This coroutine runs until it is cancelled."""
         while True:
             await asyncio.sleep(interval_s)
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - a failure of the gateway itself; the next look may succeed
+                _log.exception("files not reloaded", extra={"part": self._name})
+                self._health.set(
+                    self._name, Status.DEGRADED, "an internal error prevents the reload; see the log"
+                )
 
     def look(self) -> None:
         """Load the files again if they have changed, or if they had faults at the last look."""
         stamp = self._stamp()
-        if stamp == self._loaded and not self._has_faults:
-            return
+        if stamp != self._loaded or self._has_faults:
+            self._reload(stamp)
+        if not self._has_faults:
+            self._health.set(self._name, *self._describe())
+
+    def _reload(self, stamp: tuple[_Stamp, ...]) -> None:
         try:
             self._load()
         except FaultsError as error:
@@ -74,7 +94,6 @@ class FileWatch:
                 _log.error("files not reloaded", extra={"part": self._name, "faults": faults})
             self._has_faults = True
         else:
-            self._health.set(self._name, Status.OK)
             _log.info("files reloaded", extra={"part": self._name})
             self._has_faults = False
         self._loaded = stamp  # taken before the files were read, so a later change is not missed

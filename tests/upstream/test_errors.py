@@ -15,10 +15,11 @@ import grpc
 import grpc.aio
 import pytest
 import trustme
+from opentelemetry.sdk.resources import Resource
 
 from gateway.config import Upstream
 from gateway.errors import Code, UpstreamError
-from gateway.telemetry import Health
+from gateway.telemetry import Health, Metrics
 from gateway.upstream import Channels
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 from tests.upstream.http2_upstream import (
@@ -74,11 +75,16 @@ async def server() -> AsyncIterator[Server]:
     await one.server.stop(0)
 
 
+def open_channels(address: str, **settings: Any) -> Channels:
+    upstream = Upstream(**{"address": address, "tls": False} | settings)
+    return Channels({"a": upstream}, Health(), Metrics(Resource({})))
+
+
 async def fail(address: str | int, timeout_s: float = 20, **settings: Any) -> grpc.aio.AioRpcError:
     """Make a call by a channel of the gateway's, and return its error."""
     address = f"127.0.0.1:{address}" if isinstance(address, int) else address
-    channels = Channels({"a": Upstream(**{"address": address, "tls": False} | settings)}, Health())
-    callable_: Any = channels["a"].unary_unary(METHOD)
+    channels = open_channels(address, **settings)
+    callable_: Any = channels["a"].current.unary_unary(METHOD)
     try:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await callable_(b"", timeout=timeout_s)
@@ -337,8 +343,8 @@ def test_a_message_that_cannot_be_read_was_an_effect() -> None:
 @pytest.mark.parametrize("size", [7000, 9000, 15_000, 17_000, 60_000])
 async def test_large_errors_of_an_upstream_keep_their_code_every_time(server: Server, size: int) -> None:
     server.code, server.trailing = grpc.StatusCode.NOT_FOUND, (("some-bin", b"\xff" * size),)
-    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)}, Health())
-    callable_: Any = channels["a"].unary_unary(METHOD)
+    channels = open_channels(f"127.0.0.1:{server.port}")
+    callable_: Any = channels["a"].current.unary_unary(METHOD)
     codes = set()
     for _ in range(150):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -369,8 +375,8 @@ async def test_a_call_that_the_gateway_ends_is_cancelled(
     server: Server, *, is_stream: bool, is_closed: bool
 ) -> None:
     server.is_silent = True
-    channels = Channels({"a": Upstream(address=f"127.0.0.1:{server.port}", tls=False)}, Health())
-    make: Any = channels["a"].unary_stream if is_stream else channels["a"].unary_unary
+    channels = open_channels(f"127.0.0.1:{server.port}")
+    make: Any = channels["a"].current.unary_stream if is_stream else channels["a"].current.unary_unary
     call = make(METHOD)(b"")
 
     async def read() -> None:

@@ -76,7 +76,7 @@ async def test_a_deadline_that_has_passed_reaches_no_upstream(start: Start) -> N
 
 
 async def test_a_deadline_that_has_passed_before_the_call_is_sent_means_no_effect(schema: Schema) -> None:
-    channels = Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health())
+    channels = Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health(), Metrics(Resource({})))
     services = dict.fromkeys((method.service for method in schema.methods.values()), "a")
     forwarder = Forwarder(schema, services, channels, Tracing(), Metrics(Resource({})))
     with pytest.raises(GatewayError, match="has passed") as caught:

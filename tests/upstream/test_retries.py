@@ -64,7 +64,9 @@ class Retrying:
     ) -> None:
         self.scripted = Scripted(*failures)
         self.metrics = Metrics(Resource({}))
-        self.channels = channels or Channels({"a": Upstream(address="127.0.0.1:1", tls=False)}, Health())
+        self.channels = channels or Channels(
+            {"a": Upstream(address="127.0.0.1:1", tls=False)}, Health(), Metrics(Resource({}))
+        )
         self.failed: list[tuple[int, GatewayError]] = []
         self._forwarder = RetryingForwarder(
             cast("Forwarder", self.scripted), {SERVICE: "a"}, self.channels, self.metrics, attempts, backoff

@@ -16,10 +16,10 @@ from gateway.listeners.http.listening_sockets import open_sockets
 from gateway.listeners.packet_filters import drop_new_connections
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Collection, Coroutine
 
     from gateway.config import Address
+    from gateway.tls import ServerTls
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Acceptor:
         bounds: Bounds,
         make_connection: Callable[[Callable[[Connection], None]], Connection],
         make_refusal: Callable[[], bytes],
-        context: ssl.SSLContext | None,
+        tls: ServerTls | None,
         handshake_s: float,
     ) -> None:
         """Initialize the acceptor.
@@ -93,14 +93,14 @@ class Acceptor:
                 of the function is a callback. The protocol object calls it when the connection is lost.
             make_refusal: a function that returns the response for a refused connection. With TLS, no response
                 is sent.
-            context: the TLS context; None for plaintext.
+            tls: TLS of the listener; None for plaintext.
             handshake_s: the maximum duration of a TLS handshake, in seconds.
         """
         self._name = name
         self._bounds = bounds
         self._make_connection = make_connection
         self._make_refusal = make_refusal
-        self._context = context
+        self._tls = tls
         self._handshake_s = handshake_s
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
@@ -182,11 +182,12 @@ class Acceptor:
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         """Connect an accepted socket to its protocol object. With TLS, this step includes the handshake."""
         loop = asyncio.get_running_loop()
-        timeout_s = self._handshake_s if self._context else None
+        context = self._tls.context if self._tls else None  # the context of the files in force
+        timeout_s = self._handshake_s if context else None
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.connect_accepted_socket(
-                lambda: connection, accepted, ssl=self._context, ssl_handshake_timeout=timeout_s
+                lambda: connection, accepted, ssl=context, ssl_handshake_timeout=timeout_s
             )
         except (OSError, asyncio.CancelledError) as error:
             self._forget(connection)
@@ -232,7 +233,7 @@ class Acceptor:
 
     def _refuse(self, accepted: socket.socket, key: str) -> None:
         try:
-            if self._context is None:
+            if self._tls is None:
                 accepted.send(self._make_refusal())
                 accepted.shutdown(socket.SHUT_WR)
         except OSError:

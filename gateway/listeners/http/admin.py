@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from gateway.errors import GatewayError
 from gateway.listeners.http.responses import json_response, set_common_headers, tree_response
+from gateway.listeners.http.server import certificate_of
 from gateway.listeners.metadata import new_identifiers
 from gateway.telemetry import Status
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Health, Metrics
+    from gateway.tls import ClientCertificates
 
 _PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
@@ -24,7 +27,13 @@ _PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 class AdminListener:
     """Responds to the HTTP requests of operators and monitoring tools."""
 
-    def __init__(self, health: Health, metrics: Metrics, active: ActiveSnapshot) -> None:
+    def __init__(
+        self,
+        health: Health,
+        metrics: Metrics,
+        active: ActiveSnapshot,
+        clients: ClientCertificates | None = None,
+    ) -> None:
         """Initialize the listener.
 
         Args:
@@ -33,10 +42,12 @@ class AdminListener:
             metrics: the metrics that /metrics shows.
             active: the holder of the active snapshot. /openapi.json shows the OpenAPI document of the active
                 snapshot.
+            clients: checks the certificates of clients; None if clients present no certificate.
         """
         self._health = health
         self._metrics = metrics
         self._active = active
+        self._clients = clients
         self._pages: dict[str, Callable[[str], web.Response]] = {
             "/livez": lambda _query: tree_response({"status": "alive"}),
             "/readyz": self._show_readiness,
@@ -52,6 +63,12 @@ class AdminListener:
 
     def _respond(self, request: BaseRequest) -> web.Response:
         path, _, query = request.raw_path.partition("?")
+        certificate = certificate_of(request)
+        if self._clients is not None and certificate is not None:
+            try:
+                self._clients.check(certificate)
+            except GatewayError as error:
+                return tree_response({"error": error.message, "reason": error.reason}, 401)
         page = self._pages.get(path)
         if page is None:
             return tree_response({"error": "no such page", "pages": list(self._pages)}, 404)

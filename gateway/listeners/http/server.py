@@ -7,20 +7,19 @@ in the log.
 
 from __future__ import annotations
 
-import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.config import Address, ListenerTls
+from gateway.config import Address
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import HttpError, headers_too_large
 from gateway.listeners.http.acceptor import Acceptor, Connection
 from gateway.listeners.http.responses import error_response, set_common_headers
+from gateway.listeners.listening import cannot_listen
 from gateway.listeners.metadata import new_identifiers
-from gateway.listeners.tls import cannot_listen, read_tls, tls_fault
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
     from gateway.listeners.http.acceptor import Bounds
+    from gateway.tls import ServerTls
     from gateway.transcode import JsonWriter
 
 KEEPALIVE_S = 75.0
@@ -66,24 +66,21 @@ class HttpServer:
         self._server: _Server | None = None
         self._acceptor: Acceptor | None = None
 
-    async def start(self, listen: Address, tls: ListenerTls | None, bounds: Bounds) -> Address:
+    async def start(self, listen: Address, tls: ServerTls | None, bounds: Bounds) -> Address:
         """Start to listen, and return the address.
 
         If the given port is 0, the returned address has the port that the system chose.
 
         Args:
             listen: the address to listen on.
-            tls: the TLS section of the listener; None for plaintext.
+            tls: TLS of the listener; None for plaintext.
             bounds: the connection limits.
 
         Raises:
-            FaultsError: the address or a TLS file cannot be used.
+            FaultsError: the address cannot be used.
         """
-        context = _tls_context(tls, f"{self._name}.tls") if tls else None
         server = self._server = _Server(self._dispatch, self, self._header_bytes)
-        self._acceptor = Acceptor(
-            self._name, bounds, server.connect, self._refuse_connection, context, HEAD_S
-        )
+        self._acceptor = Acceptor(self._name, bounds, server.connect, self._refuse_connection, tls, HEAD_S)
         try:
             port = await self._acceptor.start(listen)
         except OSError as error:
@@ -153,9 +150,14 @@ class _Server(web.Server):
 
 
 class _Protocol(RequestHandler, Connection):
-    """An aiohttp connection. Each wait for the peer has a time limit."""
+    """An aiohttp connection. Each wait for the peer has a time limit.
 
-    __slots__ = ("_on_lost", "_owner", "_timers")
+    Attributes:
+        certificate: the certificate of the peer in DER form, which the TLS handshake has verified; None if
+            the peer presented none.
+    """
+
+    __slots__ = ("_on_lost", "_owner", "_timers", "certificate")
 
     def __init__(
         self, manager: web.Server, owner: HttpServer, on_lost: Callable[[Connection], None], **options: Any
@@ -163,6 +165,7 @@ class _Protocol(RequestHandler, Connection):
         super().__init__(manager, **options)
         self._owner = owner
         self._on_lost = on_lost
+        self.certificate: bytes | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
@@ -178,6 +181,9 @@ class _Protocol(RequestHandler, Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")  # the handshake has ended
+        if tls is not None:
+            self.certificate = tls.getpeercert(binary_form=True)
         self._expect_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -266,6 +272,15 @@ def _parse_error(error: BaseException | None) -> HttpError:
     return headers_too_large() if isinstance(error, http_exceptions.LineTooLong) else _MALFORMED
 
 
+def certificate_of(request: BaseRequest) -> bytes | None:
+    """Return the certificate of the peer that sent a request, in DER form.
+
+    The TLS handshake has verified the certificate. The result is None if the peer presented none.
+    """
+    connection = request.protocol
+    return connection.certificate if isinstance(connection, _Protocol) else None
+
+
 def to_bytes(response: web.Response) -> bytes:
     """Return the bytes of a response. The header `Connection: close` is added."""
     body = response.body
@@ -274,17 +289,3 @@ def to_bytes(response: web.Response) -> bytes:
     headers = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
     lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def _tls_context(tls: ListenerTls, section: str) -> ssl.SSLContext:
-    _, _, roots = read_tls(tls, section)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        if roots is not None:
-            context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
-            context.verify_mode = ssl.CERT_REQUIRED
-    except ssl.SSLError as error:  # OpenSSL refuses some valid PEM files, such as a key that is too short
-        raise tls_fault(tls, section, error.reason or "cannot be used") from error
-    return context

@@ -15,23 +15,25 @@ from gateway.call import Reply, ReplyStream
 from gateway.config import OWN_SERVICES, Address
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import client_streaming_error, internal_error, stopping_error
+from gateway.listeners.listening import cannot_listen, why_not_listening
 from gateway.listeners.response_size import to_warning_metadata
 from gateway.listeners.rpc.options import server_options
+from gateway.listeners.rpc.peer_certificates import make_credentials
 from gateway.listeners.rpc.peers import PeerConnections
 from gateway.listeners.rpc.requests import read_request
 from gateway.listeners.rpc.rpc_exchange import RpcContext, RpcExchange
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
-from gateway.listeners.tls import cannot_listen, read_tls, why_not_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
     from gateway.call import Call
-    from gateway.config import Grpc, ListenerTls
+    from gateway.config import Grpc
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
+    from gateway.tls import ServerTls
 
 # The gRPC library logs a traceback when a caller disconnects before the response is sent. Such a
 # disconnection is not a failure, so the traceback is removed from the log.
@@ -66,24 +68,25 @@ class RpcListener(grpc.GenericRpcHandler):
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    async def start(self, max_connections: int) -> Address:
+    async def start(self, tls: ServerTls | None, max_connections: int) -> Address:
         """Start to listen, and return the address.
 
         If the configured port is 0, the returned address has the port that the system chose.
 
         Args:
+            tls: TLS of the listener; None for plaintext.
             max_connections: the maximum number of open connections.
 
         Raises:
-            FaultsError: the address or a TLS file cannot be used.
+            FaultsError: the address or the certificate cannot be used.
         """
-        listen, tls = self._section.listen, self._section.tls
+        listen = self._section.listen
         options = server_options(self._section, self._context.limits, max_connections)
         self._server = grpc.aio.server(handlers=[self], options=options)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
         try:
             if tls:
-                port = self._server.add_secure_port(target, _tls_credentials(tls))
+                port = self._server.add_secure_port(target, make_credentials(tls))
             else:
                 port = self._server.add_insecure_port(target)
         except RuntimeError as error:
@@ -230,8 +233,3 @@ class RpcListener(grpc.GenericRpcHandler):
         finally:
             self._receiving.discard(rpc_context)
             exchange.finish(code)
-
-
-def _tls_credentials(tls: ListenerTls) -> grpc.ServerCredentials:
-    chain, key, roots = read_tls(tls, "grpc.tls")
-    return grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)

@@ -1,4 +1,4 @@
-"""The TLS files of listeners, and the faults that report unusable addresses and certificates."""
+"""The faults that report addresses on which a listener cannot listen."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from gateway.faults import Fault, FaultCollector, FaultsError, Position
+from gateway.faults import Fault, FaultsError, Position
 
 if TYPE_CHECKING:
-    from gateway.config import Address, ListenerTls
+    from gateway.config import Address
 
 
 def cannot_listen(name: str, listen: Address, error: OSError | None) -> FaultsError:
@@ -44,37 +44,3 @@ def why_not_listening(listen: Address) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def read_tls(tls: ListenerTls, section: str) -> tuple[bytes, bytes, bytes | None]:
-    """Return the certificate chain, the private key, and the CA certificates that verify callers.
-
-    The CA certificates are None if callers need no certificate.
-
-    Args:
-        tls: the section of the configuration that names the files.
-        section: the name of the section, such as `rest.tls`.
-
-    Raises:
-        FaultsError: a file cannot be used. The error lists every file that cannot be used.
-    """
-    from gateway.config.certificates import (  # noqa: PLC0415 - 9 MB of memory, only for TLS
-        read_certificates,
-        read_key_pair,
-    )
-
-    faults = FaultCollector()
-    chain, key, roots = b"", b"", None
-    with faults.part():
-        chain, key = read_key_pair(tls.certificate, tls.key, section)
-    if tls.client_ca is not None:
-        with faults.part():
-            roots = read_certificates(tls.client_ca, f"{section}.client_ca")
-    faults.check()
-    return chain, key, roots
-
-
-def tls_fault(tls: ListenerTls, section: str, reason: str) -> FaultsError:
-    """Return the fault for a certificate that OpenSSL refuses."""
-    message = f"cannot be used: {reason.replace('_', ' ').lower()}"
-    return FaultsError([Fault(Position(str(tls.certificate)), f"{section}.certificate", message)])

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from gateway.config.certificates import read_certificates, read_key_pair
 from gateway.faults import FaultsError
+from gateway.tls.pem_files import load_key_pair, read_certificates
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_that_fit(files: Path) -> None:
-    chain, key = read_key_pair(files / "a.pem", files / "a.key", "rest.tls")
-    assert chain.startswith(b"-----BEGIN CERTIFICATE")
+    chain, key = load_key_pair(files / "a.pem", files / "a.key", "rest.tls")
+    assert chain.data.startswith(b"-----BEGIN CERTIFICATE")
+    assert len(chain.certificates) == 1
     assert b"PRIVATE KEY" in key
     assert read_certificates(files / "ca.pem", "x").startswith(b"-----BEGIN CERTIFICATE")
 
@@ -59,7 +60,7 @@ def test_files_that_fit(files: Path) -> None:
 )
 def test_files_that_do_not(files: Path, certificate: str, key: str, expected: list[str]) -> None:
     with pytest.raises(FaultsError) as caught:
-        read_key_pair(files / certificate, files / key, "rest.tls")
+        load_key_pair(files / certificate, files / key, "rest.tls")
     shown = [str(fault).removeprefix(f"{files}/") for fault in caught.value.faults]
     assert len(shown) == len(expected)
     assert all(one.startswith(start) for one, start in zip(shown, expected, strict=True)), shown
