@@ -55,6 +55,7 @@ async def test_what_is_wrong_stops_the_start(sections: dict[str, object], expect
 async def test_faults_of_all_parts_are_reported_together(tmp_path: Path) -> None:
     bundle = write(tmp_path / "bundle", policy_text("request.nope == ''") + binding_text())
     text = faults(
+        upstreams__operation__tls="true",
         upstreams__operation__root_certificates=f"{ROOT}/README.md",
         decision_log__type="file",
         decision_log__path="/nowhere/records.jsonl",
@@ -144,9 +145,9 @@ async def test_tls_and_client_certificates(start: Start, certificates: Path) -> 
 async def test_bad_certificates_are_named(listener: str, certificates: Path) -> None:
     cert = certificates / "cert.pem"
     tls = f"{{certificate: {cert}, key: /nowhere/key.pem, client_ca: {ROOT}/README.md}}"
-    gateway = Gateway(make_config("127.0.0.1:1", **{f"{listener}__tls": tls}), plain_telemetry())
+    config = make_config("127.0.0.1:1", **{f"{listener}__tls": tls})
     with pytest.raises(FaultsError) as caught:
-        await gateway.start()
+        Gateway(config, plain_telemetry())
     key, authority = map(str, caught.value.faults)
     assert key == f"/nowhere/key.pem: {listener}.tls.key: cannot be read: No such file or directory"
     assert authority.startswith(
@@ -157,7 +158,7 @@ async def test_bad_certificates_are_named(listener: str, certificates: Path) -> 
 async def test_root_certificates_without_any_stop_the_start() -> None:
     roots = f"{ROOT}/README.md"
     assert f"{roots}: upstreams.operation.root_certificates: contains no certificate" in faults(
-        upstreams__operation__root_certificates=roots
+        upstreams__operation__tls="true", upstreams__operation__root_certificates=roots
     )
 
 

@@ -31,8 +31,10 @@ def find_tls_faults(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         elif not listener.allow_plaintext and not is_loopback(listener.listen.host):
             yield (
                 (name, "listen"),
-                f"{listener.listen} is not on loopback: set {name}.tls, or accept plaintext with "
-                f"{name}.allow_plaintext: true",
+                (
+                    f"{listener.listen} is not on loopback: set {name}.tls, or accept plaintext with "
+                    f"{name}.allow_plaintext: true"
+                ),
             )
     for name, upstream in config.upstreams.items():
         yield from _find_in_upstream(name, upstream)

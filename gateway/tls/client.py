@@ -60,7 +60,7 @@ class ClientTls:
                 roots = read_certificates(upstream.root_certificates, f"{self._prefix}.root_certificates")
         if upstream.certificate is not None and upstream.key is not None:
             with faults.part():
-                chain, key = load_key_pair(upstream.certificate, upstream.key, self._prefix)
+                chain, key = load_key_pair(upstream.certificate, upstream.key, self._prefix, is_for_grpc=True)
         faults.check()
         if upstream.certificate is None:
             return grpc.ssl_channel_credentials(roots)

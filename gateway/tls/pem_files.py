@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _MARKER = re.compile(rb"^-+.*$", re.MULTILINE)
 _END = re.compile(rb"-----END [A-Z0-9 ]+-----\s*")
+_GRPC_CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
@@ -76,7 +79,9 @@ def read_certificates(path: Path, key: str) -> bytes:
     return load_certificates(path, key).data
 
 
-def load_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[CertificateFile, bytes]:
+def load_key_pair(
+    certificate: Path, private_key: Path, section: str, *, is_for_grpc: bool
+) -> tuple[CertificateFile, bytes]:
     """Return a certificate chain, and the content of the file of its private key.
 
     Args:
@@ -84,6 +89,8 @@ def load_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[C
             chain.
         private_key: the path of the unencrypted private key.
         section: the configuration section that contains both paths, such as `rest.tls`.
+        is_for_grpc: whether the gRPC library uses the files. It supports fewer kinds of keys than OpenSSL, and
+            does not report the others at a reload.
 
     Raises:
         FaultsError: a file is invalid, or the private key is not the key of the certificate. The error
@@ -93,6 +100,11 @@ def load_key_pair(certificate: Path, private_key: Path, section: str) -> tuple[C
     chain, secret, public = CertificateFile(), b"", b""
     with faults.part():
         chain = load_certificates(certificate, f"{section}.certificate")
+        if is_for_grpc and not _is_supported_by_grpc(chain.certificates[0]):
+            message = (
+                "has a key that the gRPC library cannot use; use an RSA key, or an EC key with P-256 or P-384"
+            )
+            raise _fault(certificate, f"{section}.certificate", message)
     with faults.part():
         secret = _read(private_key, f"{section}.key")
         public = _parse_key(secret, private_key, f"{section}.key")
@@ -136,6 +148,13 @@ def _check_complete(data: bytes, path: Path, key: str) -> None:
     markers = _MARKER.findall(data)
     if markers and not _END.fullmatch(markers[-1]):
         raise _fault(path, key, "is not complete: it ends within a PEM block")
+
+
+def _is_supported_by_grpc(certificate: x509.Certificate) -> bool:
+    key = certificate.public_key()
+    if isinstance(key, EllipticCurvePublicKey):
+        return key.curve.name in _GRPC_CURVES
+    return not isinstance(key, Ed448PublicKey)
 
 
 def _public_key(certificate: x509.Certificate) -> bytes:

@@ -87,10 +87,10 @@ class ServerTls:
         from gateway.tls.authorities import load_authorities  # noqa: PLC0415 - 9 MB of memory, only for TLS
         from gateway.tls.pem_files import CertificateFile, load_key_pair  # noqa: PLC0415 - the same
 
-        tls, faults = self._tls, FaultCollector()
+        tls, faults, is_grpc = self._tls, FaultCollector(), self.section == "grpc.tls"
         chain, key, authorities, client_ca = CertificateFile(), b"", None, None
         with faults.part():
-            chain, key = load_key_pair(tls.certificate, tls.key, self.section)
+            chain, key = load_key_pair(tls.certificate, tls.key, self.section, is_for_grpc=is_grpc)
         if tls.client_ca is not None:
             with faults.part():
                 authorities, client_ca = load_authorities(

@@ -35,7 +35,7 @@ yandex.cloud.baremetal.v1alpha.ImageService/Create?
     |             ^
 """
 CONFIG = "rest: {listn: 127.0.0.1:0}\n"
-ACCEPTED = "listen, max_connections, max_connections_per_address, print_defaults, tls"
+ACCEPTED = "allow_plaintext, listen, max_connections, max_connections_per_address, print_defaults, tls"
 CONFIG_SHOWN = f"""\
 gateway.yaml:1:8: rest.listn: unknown key; did you mean listen? accepted here: {ACCEPTED}
   1 | rest: {{listn: 127.0.0.1:0}}

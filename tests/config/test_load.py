@@ -36,20 +36,20 @@ def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_file_overrides_key_by_key(tmp_path: Path) -> None:
-    config = load(tmp_path, "limits: {body_bytes: 1000}\nrest:\n  listen: ':80'\n")
+    config = load(tmp_path, "limits: {body_bytes: 1000}\nrest:\n  listen: 'localhost:80'\n")
     assert config.limits.body_bytes == 1000
     assert config.limits.concurrency == Config().limits.concurrency
-    assert (config.rest.listen.host, config.rest.listen.port) == ("", 80)
+    assert (config.rest.listen.host, config.rest.listen.port) == ("localhost", 80)
     assert config.grpc == Config().grpc
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     text = "limits: {body_bytes: 1000, concurrency: 5}\n"
     config = load(
-        tmp_path, text, LIMITS__BODY_BYTES="2000", REST__LISTEN="0.0.0.0:81", POLICIES__RELOAD="false"
+        tmp_path, text, LIMITS__BODY_BYTES="2000", REST__LISTEN="127.0.0.2:81", POLICIES__RELOAD="false"
     )
     assert (config.limits.body_bytes, config.limits.concurrency) == (2000, 5)
-    assert str(config.rest.listen) == "0.0.0.0:81"
+    assert str(config.rest.listen) == "127.0.0.2:81"
     assert config.policies.reload is False
 
 
@@ -105,8 +105,9 @@ def test_names_of_the_file_and_of_the_defaults_are_found_whatever_their_case(tmp
     ],
 )
 def test_listen_addresses(tmp_path: Path, text: str, shown: str) -> None:
-    assert str(load(tmp_path, f"rest:\n  listen: {text}").rest.listen) == shown
-    assert str(load(tmp_path, REST__LISTEN=text).rest.listen) == shown
+    allowed = "rest:\n  allow_plaintext: true\n"
+    assert str(load(tmp_path, f"{allowed}  listen: {text}").rest.listen) == shown
+    assert str(load(tmp_path, allowed, REST__LISTEN=text).rest.listen) == shown
 
 
 @pytest.mark.parametrize(
@@ -163,9 +164,9 @@ def test_a_variable_inside_of_what_is_no_section_hides_no_fault(tmp_path: Path) 
     assert second.endswith(", not 5")
 
 
-@pytest.mark.parametrize("text", [None, "rest: {listen: ':80'}"])
+@pytest.mark.parametrize("text", [None, "rest: {listen: 'localhost:80'}"])
 def test_a_variable_inside_of_a_value_is_a_fault(tmp_path: Path, text: str | None) -> None:
-    environment = {} if text else {"REST__LISTEN": ":80"}
+    environment = {} if text else {"REST__LISTEN": "localhost:80"}
     (fault,) = faults(tmp_path, text, REST__LISTEN__X="1", **environment)
     where = "gateway.yaml:1:8" if text else "GATEWAY__REST__LISTEN"
     assert fault == (
@@ -198,7 +199,8 @@ def test_variables_without_meaning(tmp_path: Path, variable: str, value: str, ex
 
 @pytest.mark.parametrize("listen", ["[::]:8080", "[::1]:0", "[::ffff:192.0.2.1]:443"])
 def test_an_ipv6_address_in_a_variable_needs_no_quotes(listen: str) -> None:
-    assert str(load_config(None, {"GATEWAY__REST__LISTEN": listen}).rest.listen) == listen
+    environment = {"GATEWAY__REST__LISTEN": listen, "GATEWAY__REST__ALLOW_PLAINTEXT": "true"}
+    assert str(load_config(None, environment).rest.listen) == listen
 
 
 def test_a_tab_in_the_file_is_named_with_its_place(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config import find_plaintext, load_config
+from gateway.config.plaintext import is_loopback
 
 
 def found(**environment: str) -> list[tuple[str, str]]:
@@ -14,19 +15,16 @@ def found(**environment: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])
 def test_loopback_is_not(address: str) -> None:
-    assert found(REST__LISTEN=f"'{address}'", UPSTREAMS__A=f"{{address: '{address}', tls: false}}") == []
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0:1", ":1", "[::]:1", "192.0.2.1:1", "gateway.example:1"])
-@pytest.mark.parametrize("listener", ["rest", "grpc", "admin"])
-def test_listeners(listener: str, address: str) -> None:
-    variable = f"{listener.upper()}__LISTEN"
-    assert found(**{variable: f"'{address}'"}) == [(f"{listener}.listen", address)]
-    tls = {f"{listener.upper()}__TLS": "{certificate: c, key: k}"}
-    assert found(**{variable: f"'{address}'"}, **tls) == []
+    assert found(UPSTREAMS__A=f"{{address: '{address}', tls: false}}") == []
 
 
 def test_upstreams() -> None:
     plain = found(UPSTREAMS__A="{address: 'api.example:1', tls: false}")
     assert plain == [("upstreams.a.address", "api.example:1")]
     assert found(UPSTREAMS__A="{address: 'api.example:1'}") == []
+
+
+def test_a_name_is_not_resolved() -> None:
+    assert is_loopback("LocalHost")
+    assert not is_loopback("localhost.example")
+    assert not is_loopback("")
