@@ -101,9 +101,7 @@ def load_key_pair(
     with faults.part():
         chain = load_certificates(certificate, f"{section}.certificate")
         if is_for_grpc and not _is_supported_by_grpc(chain.certificates[0]):
-            message = (
-                "has a key that the gRPC library cannot use; use an RSA key, or an EC key with P-256 or P-384"
-            )
+            message = "has a key that the gRPC library cannot use; use RSA, or EC with P-256"
             raise _fault(certificate, f"{section}.certificate", message)
     with faults.part():
         secret = _read(private_key, f"{section}.key")
