@@ -31,7 +31,7 @@ _HEAD = """\
 contains only the keys that differ, and can be omitted:
 
 ```yaml
-rest: {listen: 0.0.0.0:8080}
+rest: {listen: 127.0.0.1:8000}
 limits: {concurrency: 512}
 ```
 
@@ -48,7 +48,7 @@ An environment variable overrides a key. Its name is `GATEWAY__` and the path of
 between the levels. Its value is read as YAML:
 
 ```sh
-GATEWAY__REST__LISTEN=0.0.0.0:8080
+GATEWAY__REST__LISTEN=127.0.0.1:8000
 GATEWAY__API__SERVICES='{a.B: baremetal}'
 ```
 

@@ -89,8 +89,8 @@ def load_key_pair(
             chain.
         private_key: the path of the unencrypted private key.
         section: the configuration section that contains both paths, such as `rest.tls`.
-        is_for_grpc: whether the gRPC library uses the files. It supports fewer kinds of keys than OpenSSL, and
-            does not report the others at a reload.
+        is_for_grpc: whether the gRPC library uses the files. It supports fewer kinds of keys than OpenSSL,
+            and does not report the others at a reload.
 
     Raises:
         FaultsError: a file is invalid, or the private key is not the key of the certificate. The error
@@ -101,7 +101,7 @@ def load_key_pair(
     with faults.part():
         chain = load_certificates(certificate, f"{section}.certificate")
         if is_for_grpc and not _is_supported_by_grpc(chain.certificates[0]):
-            message = "has a key that the gRPC library cannot use; use RSA, or EC with P-256"
+            message = "has a key that the gRPC library cannot use; use RSA or P-256"
             raise _fault(certificate, f"{section}.certificate", message)
     with faults.part():
         secret = _read(private_key, f"{section}.key")

@@ -198,6 +198,31 @@ def _get(
         return connection.session, text.decode()
 
 
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+async def test_no_session_is_resumed_after_a_change(protocol: str, files: Files) -> None:
+    async with serve(protocol, files, client_ca=True) as served:
+        context = client_context(served.roots, files.clients.issue("ci"))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # its sessions are known after the handshake
+        context.set_alpn_protocols(["h2"])
+        session, _ = await asyncio.to_thread(_resume, served, context, None)
+        assert await asyncio.to_thread(_resume, served, context, session) == (session, True)
+        files.section()
+        served.tls.watch.look()
+        _, is_resumed = await asyncio.to_thread(_resume, served, context, session)
+        assert not is_resumed
+
+
+def _resume(
+    served: Served, context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> tuple[ssl.SSLSession | None, bool | None]:
+    """Return the session of a connection, and whether it is the given one."""
+    with (
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost", session=session) as connection,
+    ):
+        return connection.session, connection.session_reused
+
+
 async def test_a_new_certificate_is_used_for_new_connections_only(start: Start, files: Files) -> None:
     served = await start()
     before = await _serial(served)
