@@ -1,4 +1,4 @@
-"""Compiles proto/ into the one descriptor set that the package ships."""
+"""Compiles proto/ into the two descriptor sets that the package ships."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "gateway/descriptors.binpb"
+INFRASTRUCTURE_TARGET = "gateway/infrastructure.binpb"  # the services of gRPC itself: health, reflection
+INFRASTRUCTURE = "grpc/"
 
 # No file of proto/ imports these: bodies of further services, and types that errors and operations
 # pack into an Any.
@@ -23,13 +25,22 @@ ALSO = [
 
 
 def compile_descriptors(root: Path) -> None:
-    """Write the descriptor set of every .proto file, with all that they import.
+    """Write the descriptor sets of all .proto files, with all that they import.
 
     Raises:
         RuntimeError: protoc failed; it has printed the reason.
     """
     protos = root / "proto"
     own = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
+    infrastructure = [name for name in own if name.startswith(INFRASTRUCTURE)]
+    api = [name for name in own if name not in infrastructure]
+    _compile(protos, root / TARGET, [*api, *ALSO])
+    _compile(protos, root / INFRASTRUCTURE_TARGET, infrastructure)
+    _keep_own_comments(root / TARGET, set(api))
+    _keep_own_comments(root / INFRASTRUCTURE_TARGET, set())
+
+
+def _compile(protos: Path, target: Path, names: list[str]) -> None:
     arguments = [
         "protoc",
         f"--proto_path={protos}",
@@ -37,13 +48,11 @@ def compile_descriptors(root: Path) -> None:
         f"--proto_path={_common_protos()}",
         "--include_imports",
         "--include_source_info",
-        f"--descriptor_set_out={root / TARGET}",
-        *own,
-        *ALSO,
+        f"--descriptor_set_out={target}",
+        *names,
     ]
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc failed on proto/: see its messages above")
-    _keep_own_comments(root / TARGET, set(own))
 
 
 def _keep_own_comments(target: Path, own: set[str]) -> None:

@@ -10,6 +10,15 @@ from gateway.config.values import MetadataName
 OWN_SERVICES = {"baremetal_gateway.v1.Operations": "yandex.cloud.operation.OperationService"}
 """The services that the gateway itself serves, and the service of an upstream that each one needs."""
 
+INFRASTRUCTURE_SERVICES = (
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
+"""The services of gRPC itself, which the gRPC listener serves."""
+NEEDED_METHODS = frozenset({"yandex.cloud.operation.OperationService/Get"})
+"""The methods that the gateway itself calls, if their service is served."""
+
 
 class Api(Section):
     """The services that the gateway serves, and the upstream of each service."""
@@ -21,5 +30,7 @@ class Api(Section):
         "yandex.cloud.operation.OperationService": "operation",
     }
     """Full name of a service → name of its upstream; `null` removes a default."""
+    excluded_methods: tuple[str, ...] = ()
+    """Methods of these services that are not served, as `package.Service/Method`."""
     pass_metadata: tuple[MetadataName, ...] = ()
     """Further headers and metadata of the caller that are forwarded to the upstream; `…-bin` is binary."""

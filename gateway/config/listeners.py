@@ -66,6 +66,16 @@ class Grpc(Section):
     """Seconds after which a connection without calls is closed."""
     age_s: float = Field(3600, ge=1, le=2_000_000)
     """Seconds after which a connection is closed when its calls have ended; clients open another one."""
+    keepalive_s: float = Field(60, ge=1, le=86400)
+    """Seconds without data after which the gateway sends a ping, to find peers that have disappeared."""
+    keepalive_timeout_s: float = Field(10, ge=1, le=3600)
+    """Seconds after which a connection is closed if its peer does not respond to the ping."""
+    min_ping_interval_s: float = Field(10, ge=0, le=86400)
+    """Shortest time between two pings of a client; after three earlier ones the connection is closed."""
+    idle_pings: bool = True
+    """Whether clients may send pings while they make no calls; otherwise at most one in two hours."""
+    reflection: bool = False
+    """Serve `grpc.reflection`: it shows the descriptors of the served methods to every caller."""
 
 
 class Admin(Section):

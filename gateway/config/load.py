@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from gateway.config.api import OWN_SERVICES
+from gateway.config.api import INFRASTRUCTURE_SERVICES, NEEDED_METHODS, OWN_SERVICES
 from gateway.config.sections import Config
 from gateway.config.tls_checks import find_tls_faults
 from gateway.documents import Document, load_documents
@@ -78,9 +78,18 @@ def _service_faults(config: Config, place: _Place) -> list[Fault]:
             place(("api", "services", service)), f"api.services.{service}", "is served by the gateway itself"
         )
         for service in config.services
-        if service in OWN_SERVICES
+        if service in OWN_SERVICES or service in INFRASTRUCTURE_SERVICES
     ]
-    return own + [
+    needed = [
+        Fault(
+            place(("api", "excluded_methods", index)),
+            f"api.excluded_methods[{index}]",
+            f"{method} is needed to follow operations; it cannot be excluded",
+        )
+        for index, method in enumerate(config.api.excluded_methods)
+        if method in NEEDED_METHODS
+    ]
+    return needed + own + [
         Fault(
             place(("api", "services", service)),
             f"api.services.{service}",

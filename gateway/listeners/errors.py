@@ -47,12 +47,6 @@ def internal_error(trace_id: str) -> GatewayError:
     )
 
 
-def client_streaming_error() -> GatewayError:
-    """Return the error for a call of a method that takes a stream of requests."""
-    message = "a stream of requests is served by neither listener"
-    return GatewayError(Code.UNIMPLEMENTED, "CLIENT_STREAMING", message)
-
-
 def headers_too_large() -> HttpError:
     """Return the error for a request whose request line or headers are too large."""
     return HttpError(

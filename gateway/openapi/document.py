@@ -73,7 +73,7 @@ class _Builder:
     paths: PathItems = field(default_factory=PathItems)
 
     def build(self, version: str, server: str) -> Definition:
-        served = [one for one in self.schema.methods.values() if not one.client_streaming and one.rules]
+        served = [one for one in self.schema.methods.values() if one.rules]
         inputs, outputs = self._directions(served)
         services = dict.fromkeys(method.service for method in served)
         outputs.message(descriptor_of(self.schema.message(STATUS)))

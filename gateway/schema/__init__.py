@@ -27,7 +27,14 @@ from gateway.schema.fields import (
     value_field,
 )
 from gateway.schema.methods import HttpRule, Method, OperationTypes, Schema, load_schema
-from gateway.schema.pool import builtin_descriptors, descriptor_of, field_of, load_pool
+from gateway.schema.pool import (
+    builtin_descriptors,
+    descriptor_of,
+    field_of,
+    infrastructure_descriptors,
+    load_pool,
+    message_class,
+)
 from gateway.schema.reachable import reachable_types
 from gateway.schema.sizes import FieldSizes, read_sizes
 
@@ -50,11 +57,13 @@ __all__ = [
     "field_of",
     "find_fields",
     "fits_parameter",
+    "infrastructure_descriptors",
     "is_64_bit",
     "is_map",
     "leaf_field",
     "load_pool",
     "load_schema",
+    "message_class",
     "nested_message",
     "other_members",
     "reachable_types",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import message_factory
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from gateway.faults import Fault, Position
+from gateway.faults import Fault, Position, suggest
 from gateway.schema.errors import SchemaError
 from gateway.schema.pool import builtin_descriptors, load_pool, message_class, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
@@ -99,7 +99,7 @@ class Schema:
 
     Attributes:
         pool: the pool of all types.
-        methods: the methods of the served services. The keys are the full names of the methods.
+        methods: the served methods. None of them takes a stream of requests. The keys are the full names of the methods.
         known: the methods of all services in the descriptors. The keys are the full names of the methods. The
             gateway does not serve all of these services.
     """
@@ -117,17 +117,22 @@ class Schema:
         return message_class(self.pool, name)
 
 
-def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | None = None) -> Schema:
+def load_schema(
+    services: Iterable[str],
+    descriptor_sets: Mapping[str, bytes] | None = None,
+    excluded_methods: Sequence[str] = (),
+) -> Schema:
     """Build the table that contains the methods of the services.
 
     Args:
         services: the full names of the services to serve.
         descriptor_sets: the serialized FileDescriptorSets to load in addition to the built-in set. Each key
             is the name of a set in error messages.
+        excluded_methods: the full names of the methods of these services that are not served.
 
     Raises:
-        SchemaError: a descriptor set is invalid, a served method is invalid, a service is in no descriptor
-            set, or no method has an HTTP rule.
+        SchemaError: a descriptor set is invalid, a served method is invalid or takes a stream of requests, a
+            service is in no descriptor set, an excluded method does not exist, or no method has an HTTP rule.
     """
     pool, defined = load_pool({"built-in descriptors": builtin_descriptors(), **(descriptor_sets or {})})
     served = set(services)
@@ -137,9 +142,17 @@ def load_schema(services: Iterable[str], descriptor_sets: Mapping[str, bytes] | 
     known: dict[str, Method] = {}
     for name in defined:
         unserved: list[Fault] = []  # the faults of services that are not served are ignored
-        found = _methods(pool.FindServiceByName(name), faults if name in served else unserved)
+        found = _methods(
+            pool.FindServiceByName(name), faults if name in served else unserved, set(excluded_methods)
+        )
         known |= {method.name: method for method in found}
-    methods = {name: method for name, method in known.items() if method.service in served}
+    faults += _excluded_faults(pool, served & set(defined), excluded_methods)
+    methods = {
+        name: method
+        for name, method in known.items()
+        if method.service in served and name not in excluded_methods
+    }
+    faults += [_stream_fault(method) for method in methods.values() if method.client_streaming]
     if not faults and not any(method.rules for method in methods.values()):
         faults.append(_fault("no method has a google.api.http rule, so there is no route to serve"))
     if faults:
@@ -151,7 +164,31 @@ def _fault(message: str) -> Fault:
     return Fault(Position("descriptors"), "", message)
 
 
-def _methods(service: ServiceDescriptor, faults: list[Fault]) -> Iterable[Method]:
+def _excluded_faults(
+    pool: DescriptorPool, services: Iterable[str], excluded_methods: Sequence[str]
+) -> Iterable[Fault]:
+    """Return a fault for each excluded method that is no method of a service."""
+    defined = [
+        f"{service}/{method.name}" for service in services for method in pool.FindServiceByName(service).methods
+    ]
+    for index, name in enumerate(excluded_methods):
+        if name not in defined:
+            message = f"{name!r} is no method of a served service{suggest(name, defined)}"
+            yield Fault(Position("descriptors"), f"api.excluded_methods[{index}]", message)
+
+
+def _stream_fault(method: Method) -> Fault:
+    message = (
+        f"{method.name} takes a stream of requests, but policies evaluate one request message; "
+        "add the method to api.excluded_methods, or do not serve the service"
+    )
+    return Fault(Position(method.file), f"api.services.{method.service}", message)
+
+
+def _methods(
+    service: ServiceDescriptor, faults: list[Fault], excluded: Collection[str]
+) -> Iterable[Method]:
+    """Return the methods of a service. The faults of excluded methods are ignored."""
     for descriptor in service.methods:
         name = f"{service.full_name}/{descriptor.name}"
         options = options_of(descriptor)
@@ -171,7 +208,8 @@ def _methods(service: ServiceDescriptor, faults: list[Fault]) -> Iterable[Method
                 is_read=operation is None and _has_no_effect(descriptor, rules),
             )
         except _OptionError as error:
-            faults.append(Fault(Position(service.file.name), name, str(error)))
+            if name not in excluded:
+                faults.append(Fault(Position(service.file.name), name, str(error)))
 
 
 def _has_no_effect(descriptor: MethodDescriptor, rules: tuple[HttpRule, ...]) -> bool:

@@ -30,6 +30,15 @@ def builtin_descriptors() -> bytes:
     return files("gateway").joinpath("descriptors.binpb").read_bytes()
 
 
+def infrastructure_descriptors() -> bytes:
+    """Return the serialized FileDescriptorSet of the services of gRPC itself: health and reflection.
+
+    They are no part of the served API, and a set of an operator may contain them too. So they have a pool of
+    their own.
+    """
+    return files("gateway").joinpath("infrastructure.binpb").read_bytes()
+
+
 def load_pool(descriptor_sets: Mapping[str, bytes]) -> tuple[DescriptorPool, list[str]]:
     """Return a pool that contains the files of all sets, and the full names of the pool's services.
 

@@ -240,7 +240,7 @@ def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema
     Raises:
         FaultsError: the descriptors cannot be served.
     """
-    return load_schema(config.served, descriptor_sets)
+    return load_schema(config.served, descriptor_sets, config.api.excluded_methods)
 
 
 def _read_descriptor_sets(config: Config) -> dict[str, bytes]:

@@ -63,7 +63,7 @@ class Forwarder:
         self._callables = {
             method.name: channels[services[method.service]].method(method, _serialize)
             for method in schema.methods.values()
-            if not method.client_streaming and method.service in services  # not the gateway's own
+            if method.service in services  # not the gateway's own
         }
 
     async def forward(self, call: Call, attempt: int = 1) -> Reply | ReplyStream:

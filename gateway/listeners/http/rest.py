@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError, to_status
-from gateway.listeners.errors import HttpError, client_streaming_error, internal_error, stopping_error
+from gateway.listeners.errors import HttpError, internal_error, stopping_error
 from gateway.listeners.http.body import read_body
 from gateway.listeners.http.http_exchange import HttpExchange
 from gateway.listeners.http.operation_events import (
@@ -125,8 +125,6 @@ class RestListener:
         deadline = exchange.started + min(caller_s, self._context.limits.deadline_s)
         metadata = self._context.metadata.read(headers)
         route = target.route
-        if route.method.client_streaming:
-            raise client_streaming_error()
         body = await read_body(
             request,
             self._context.limits.body_bytes,
