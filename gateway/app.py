@@ -159,7 +159,7 @@ class Gateway:
         writer = JsonWriter(descriptor_pool.Default())
         self._rest = HttpServer("rest", rest.handle, writer, header_bytes)
         self._admin = HttpServer("admin", admin.handle, writer, header_bytes)
-        self._rpc = RpcListener(context, config.grpc)
+        self._rpc = RpcListener(context, config.grpc, self._health)
 
     async def start(self) -> Addresses:
         """Start the listeners, and return their addresses.

@@ -16,9 +16,6 @@ from gateway.sinks.file import FileSink
 from gateway.telemetry import Metrics
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.waiting import GENEROUS_S
-from tests.wire.conftest import Wire, sets, wire, wire_schema
-
-__all__ = ["sets", "wire", "wire_schema"]  # fixtures
 
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE = f"{SERVICE}/Create"
@@ -81,19 +78,6 @@ async def test_malformed_headers_of_no_method_are_not_recorded(
         assert response.status == 404
     assert await send(running, []) == 200
     assert (await one_record(path))["kind"] == "decision"
-
-
-async def test_a_stream_of_requests_is_recorded_as_refused(wire: Wire, path: Path) -> None:
-    wired = await wire(decision_log__type="file", decision_log__path=path)
-    async with wired.client.post(wired.url("/wire/events"), json={}) as response:
-        assert response.status == 501
-    record = await one_record(path)
-    assert (record["method"], record["outcome"], record["code"], record["reason"]) == (
-        "test.wire.v1.Wire/Pour",
-        "refused",
-        "UNIMPLEMENTED",
-        "CLIENT_STREAMING",
-    )
 
 
 SECRETS: dict[str, dict[str, Any]] = {

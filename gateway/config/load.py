@@ -89,15 +89,19 @@ def _service_faults(config: Config, place: _Place) -> list[Fault]:
         for index, method in enumerate(config.api.excluded_methods)
         if method in NEEDED_METHODS
     ]
-    return needed + own + [
-        Fault(
-            place(("api", "services", service)),
-            f"api.services.{service}",
-            f"there is no upstream {upstream!r}; upstreams: {names}",
-        )
-        for service, upstream in config.services.items()
-        if upstream not in config.upstreams
-    ]
+    return (
+        needed
+        + own
+        + [
+            Fault(
+                place(("api", "services", service)),
+                f"api.services.{service}",
+                f"there is no upstream {upstream!r}; upstreams: {names}",
+            )
+            for service, upstream in config.services.items()
+            if upstream not in config.upstreams
+        ]
+    )
 
 
 def _read_file(file: pathlib.Path) -> Document | None:

@@ -99,7 +99,8 @@ class Schema:
 
     Attributes:
         pool: the pool of all types.
-        methods: the served methods. None of them takes a stream of requests. The keys are the full names of the methods.
+        methods: the served methods. None of them takes a stream of requests. The keys are the full names of
+            the methods.
         known: the methods of all services in the descriptors. The keys are the full names of the methods. The
             gateway does not serve all of these services.
     """
@@ -169,7 +170,9 @@ def _excluded_faults(
 ) -> Iterable[Fault]:
     """Return a fault for each excluded method that is no method of a service."""
     defined = [
-        f"{service}/{method.name}" for service in services for method in pool.FindServiceByName(service).methods
+        f"{service}/{method.name}"
+        for service in services
+        for method in pool.FindServiceByName(service).methods
     ]
     for index, name in enumerate(excluded_methods):
         if name not in defined:
@@ -185,9 +188,7 @@ def _stream_fault(method: Method) -> Fault:
     return Fault(Position(method.file), f"api.services.{method.service}", message)
 
 
-def _methods(
-    service: ServiceDescriptor, faults: list[Fault], excluded: Collection[str]
-) -> Iterable[Method]:
+def _methods(service: ServiceDescriptor, faults: list[Fault], excluded: Collection[str]) -> Iterable[Method]:
     """Return the methods of a service. The faults of excluded methods are ignored."""
     for descriptor in service.methods:
         name = f"{service.full_name}/{descriptor.name}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.upstream import RetryingForwarder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Snapshot:
     """The parts that serve calls. All parts are built from the same descriptors and the same bundle.
 

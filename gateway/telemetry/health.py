@@ -59,6 +59,7 @@ class Health:
     facts: dict[str, Any] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _conditions: dict[str, Condition] = field(default_factory=dict)
+    _observers: dict[object, Callable[[], None]] = field(default_factory=dict)
 
     @property
     def conditions(self) -> list[Condition]:
@@ -79,3 +80,19 @@ class Health:
         known = self._conditions.get(name)
         since = known.since if known is not None and known.status is status else self.now()
         self._conditions[name] = Condition(name=name, status=status, reason=reason, since=since)
+        if known is None or known.status is not status:
+            for notify in tuple(self._observers.values()):
+                notify()
+
+    def observe(self, observer: object, notify: Callable[[], None]) -> None:
+        """Call a function each time the status of a part has changed.
+
+        Args:
+            observer: the key with which the function can be removed.
+            notify: the function. It is called in the thread that has set the condition.
+        """
+        self._observers[observer] = notify
+
+    def unobserve(self, observer: object) -> None:
+        """Remove the function of an observer."""
+        self._observers.pop(observer, None)

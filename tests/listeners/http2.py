@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Sequence
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LIST = b"/yandex.cloud.baremetal.v1alpha.ImageService/List"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE = 1, 4
 REFUSED_STREAM = 7
+CONTINUATION = 9
+_FRAME = 16384
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -24,19 +27,44 @@ def settings(values: dict[int, int] | None = None) -> bytes:
 
 
 def field(name: bytes, value: bytes) -> bytes:
-    """A header field, literal and not indexed; both texts are short."""
-    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+    """A header field, literal and not indexed."""
+    return b"\x00" + _length(name) + name + _length(value) + value
 
 
-def head(stream: int, path: bytes = LIST) -> bytes:
+def _length(text: bytes) -> bytes:
+    """The length of a text, as an integer of HPACK with a prefix of seven bits."""
+    rest = len(text) - 127
+    if rest < 0:
+        return bytes([len(text)])
+    found = [127]
+    while rest >= 128:
+        found.append(rest % 128 + 128)
+        rest //= 128
+    return bytes([*found, rest])
+
+
+STANDARD = ((b":authority", b"gateway"), (b"te", b"trailers"), (b"content-type", b"application/grpc"))
+POST, GET = b"\x83", b"\x82"
+
+
+def head(stream: int, path: bytes = LIST, further: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
     """The HEADERS of a gRPC call, without an end of its stream."""
-    block = b"\x83\x86" + field(b":path", path) + field(b":authority", b"gateway")
-    block += field(b"te", b"trailers") + field(b"content-type", b"application/grpc")
-    return frame(HEADERS, END_HEADERS, stream, block)
+    return head_of(stream, ((b":path", path), *STANDARD, *further))
 
 
-def message(stream: int, data: bytes) -> bytes:
-    return frame(DATA, END_STREAM, stream, b"\0" + struct.pack(">I", len(data)) + data)
+def head_of(stream: int, fields: Sequence[tuple[bytes, bytes]], http_method: bytes = POST) -> bytes:
+    """The HEADERS of a request with these fields."""
+    block = http_method + b"\x86" + b"".join(field(name, value) for name, value in fields)
+    first, rest = block[:_FRAME], block[_FRAME:]
+    found = frame(HEADERS, 0 if rest else END_HEADERS, stream, first)
+    while rest:
+        part, rest = rest[:_FRAME], rest[_FRAME:]
+        found += frame(CONTINUATION, 0 if rest else END_HEADERS, stream, part)
+    return found
+
+
+def message(stream: int, data: bytes, *, end: int = END_STREAM, is_compressed: bool = False) -> bytes:
+    return frame(DATA, end, stream, bytes([is_compressed]) + struct.pack(">I", len(data)) + data)
 
 
 class Peer:
@@ -72,6 +100,12 @@ class Peer:
             if rest and name is not payload:
                 found.append(rest[1 : 1 + rest[0]].decode())
         return found
+
+    def ends(self, stream: int) -> bool:
+        """Whether a stream has a status or is reset."""
+        return any(one == stream for one, _ in self.kinds(RST_STREAM)) or any(
+            one == stream and b"grpc-status" in payload for one, payload in self.kinds(HEADERS)
+        )
 
     async def wait(self, condition: object) -> None:
         async with asyncio.timeout(20):

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from gateway.errors import Code
 from gateway.listeners.errors import (
     HttpError,
-    client_streaming_error,
     headers_too_large,
     internal_error,
     stopping_error,
@@ -28,7 +27,6 @@ def test_a_failure_of_the_gateway_shows_only_its_trace() -> None:
 
 def test_codes() -> None:
     assert headers_too_large().status == 431
-    assert client_streaming_error().code is Code.UNIMPLEMENTED
 
 
 async def test_a_call_that_is_cut_can_still_send_its_response() -> None:

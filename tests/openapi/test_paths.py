@@ -84,4 +84,4 @@ def test_what_openapi_cannot_say_is_left_out(odd: Any, wire: Any) -> None:
     names = {one["x-grpc-method"] for item in odd["paths"].values() for one in item.values()}
     assert "odd.v1.Odd/Link" not in names  # an HTTP method of its own
     assert "odd.v1.Odd/Unrouted" not in names
-    assert list(wire["paths"]["/wire/events"]) == ["get"]  # Pour takes a stream
+    assert list(wire["paths"]["/wire/events"]) == ["get"]  # Pour is excluded

@@ -17,6 +17,8 @@ _FILES = {
     WIRE: ["wire.proto"],
 }
 SERVICES = tuple(_FILES)
+POUR = f"{WIRE}/Pour"
+"""The method that takes a stream of requests, so it cannot be served."""
 
 
 @cache
@@ -30,4 +32,5 @@ def descriptor_set(service: str) -> bytes:
 @cache
 def schema_of(service: str) -> Schema:
     """Return the schema of a test service alone."""
-    return load_schema([service], {service: descriptor_set(service)})
+    excluded = [POUR] if service == WIRE else []
+    return load_schema([service], {service: descriptor_set(service)}, excluded)

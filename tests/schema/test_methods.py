@@ -10,6 +10,7 @@ from gateway.schema import HttpRule, OperationTypes, SchemaError, load_schema
 from tests.schema.compiling import compile_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gateway.schema import Schema
@@ -59,7 +60,9 @@ def test_what_is_not_served_is_known_all_the_same() -> None:
     assert f"{_IMAGES}/Create" in schema.known
 
 
-def _load(folder: Path, body: str, services: tuple[str, ...] = ("a.b.c.S",)) -> Schema:
+def _load(
+    folder: Path, body: str, excluded: Sequence[str] = (), services: tuple[str, ...] = ("a.b.c.S",)
+) -> Schema:
     text = f"""
         package a.b.c;
         import "google/api/annotations.proto";
@@ -70,7 +73,7 @@ def _load(folder: Path, body: str, services: tuple[str, ...] = ("a.b.c.S",)) -> 
         message Meta {{}}
         {body}
     """
-    return load_schema(services, {"given": compile_text(folder, text)})
+    return load_schema(services, {"given": compile_text(folder, text)}, excluded)
 
 
 def test_every_form_of_rule(tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_every_form_of_rule(tmp_path: Path) -> None:
               additional_bindings { delete: "/d" }
             };
           }
-          rpc None(stream M) returns (M);
+          rpc None(M) returns (M);
         }
         """,
     )
@@ -98,7 +101,44 @@ def test_every_form_of_rule(tmp_path: Path) -> None:
     )
     assert schema.methods["a.b.c.S/Do"].server_streaming
     assert schema.methods["a.b.c.S/None"].rules == ()
-    assert schema.methods["a.b.c.S/None"].client_streaming
+
+
+_STREAMS = """
+    service S {
+      rpc Do(M) returns (M) { option (google.api.http) = { get: "/a" }; }
+      rpc Up(stream M) returns (M);
+      rpc Both(stream M) returns (stream M);
+      rpc Bad(M) returns (M) { option (google.api.http) = { body: "m" }; }
+    }
+"""
+
+
+def _faults_of_streams(folder: Path, excluded: list[str]) -> list[str]:
+    with pytest.raises(SchemaError) as caught:
+        _load(folder, _STREAMS, excluded)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_each_method_that_takes_a_stream_is_a_fault(tmp_path: Path) -> None:
+    found = _faults_of_streams(tmp_path, ["a.b.c.S/Bad"])
+    assert [one.partition(" takes a stream of requests")[0] for one in found] == [
+        f"given.proto: api.services.a.b.c.S: a.b.c.S/{name}" for name in ("Up", "Both")
+    ]
+
+
+def test_excluded_methods_are_known_but_not_served(tmp_path: Path) -> None:
+    schema = _load(tmp_path, _STREAMS, [f"a.b.c.S/{name}" for name in ("Up", "Both", "Bad")])
+    assert list(schema.methods) == ["a.b.c.S/Do"]
+    assert schema.known["a.b.c.S/Both"].client_streaming
+
+
+def test_an_excluded_method_has_to_be_a_method_of_a_served_service(tmp_path: Path) -> None:
+    excluded = [f"a.b.c.S/{name}" for name in ("Up", "Both", "Bad", "Dp")]
+    (found,) = _faults_of_streams(tmp_path, [*excluded])
+    assert found == (
+        "descriptors: api.excluded_methods[3]: 'a.b.c.S/Dp' is no method of a served service; "
+        "did you mean a.b.c.S/Up?"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from gateway.app import Addresses, Gateway
 from gateway.schema import Schema, load_schema
 from tests.conftest import ROOT, make_config, plain_telemetry
-from tests.protos.compiled import LIBRARY, WIRE, descriptor_set
+from tests.protos.compiled import LIBRARY, POUR, WIRE, descriptor_set
 
 
 @dataclass
@@ -123,7 +123,7 @@ def sets() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def wire_schema(sets: dict[str, bytes]) -> Schema:
-    return load_schema([WIRE, LIBRARY], sets)
+    return load_schema([WIRE, LIBRARY], sets, [POUR])
 
 
 Wire = Callable[..., Awaitable[Wired]]
@@ -149,6 +149,7 @@ class WireStarter:
         sections = {
             "api__descriptor_sets": f"[{', '.join(map(str, paths))}]",
             "api__services": f"{{{WIRE}: baremetal, {LIBRARY}: baremetal}}",
+            "api__excluded_methods": f"[{POUR}]",
             "policies__path": ROOT / "policies",
         } | sections
         gateway = Gateway(make_config(upstream.address, **sections), plain_telemetry())

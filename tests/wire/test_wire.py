@@ -10,6 +10,8 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from gateway.faults import FaultsError
+from tests.protos.compiled import POUR
 from tests.wire.conftest import Upstream, Wire, Wired
 
 EVERYTHING: dict[str, Any] = {
@@ -197,9 +199,24 @@ async def test_a_stream_over_grpc(wired: Wired) -> None:
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.DATA_LOSS, "lost")
 
 
-async def test_a_stream_of_requests_is_not_served(wired: Wired) -> None:
+async def test_an_excluded_method_is_not_served(wired: Wired) -> None:
     async with wired.client.post(wired.url("/wire/events"), json={}) as answer:
-        assert answer.status == 501
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+    async with grpc.aio.insecure_channel(str(wired.addresses.grpc)) as channel:
+        pour: Any = channel.stream_unary(f"/{POUR}")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await pour(iter([b""]))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_stream_of_requests_stops_the_start(wire: Wire) -> None:
+    with pytest.raises(FaultsError) as caught:
+        await wire(api__excluded_methods="[]")
+    (fault,) = caught.value.faults
+    assert str(fault).startswith(
+        "wire.proto: api.services.test.wire.v1.Wire: test.wire.v1.Wire/Pour takes a stream of requests"
+    )
+    assert "api.excluded_methods" in fault.message
 
 
 async def leave(wired: Wired, http_method: str, path: str, body: bytes = b"") -> None:

@@ -14,14 +14,17 @@ import grpc.aio
 from gateway.call import Reply, ReplyStream
 from gateway.config import OWN_SERVICES, Address
 from gateway.errors import Code, GatewayError
-from gateway.listeners.errors import client_streaming_error, internal_error, stopping_error
+from gateway.listeners.errors import internal_error, stopping_error
 from gateway.listeners.listening import cannot_listen, why_not_listening
 from gateway.listeners.response_size import to_warning_metadata
+from gateway.listeners.rpc.infrastructure import InfrastructureMethods
 from gateway.listeners.rpc.options import server_options
 from gateway.listeners.rpc.peer_certificates import make_credentials
 from gateway.listeners.rpc.peers import PeerConnections
 from gateway.listeners.rpc.requests import read_request
 from gateway.listeners.rpc.rpc_exchange import RpcContext, RpcExchange
+from gateway.listeners.rpc.server import make_server
+from gateway.listeners.rpc.unknown_methods import UnknownMethods
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
+    from gateway.telemetry import Health
     from gateway.tls import ServerTls
 
 # The gRPC library logs a traceback when a caller disconnects before the response is sent. Such a
@@ -56,7 +60,7 @@ class RpcListener(grpc.GenericRpcHandler):
     call, the response has the details of a gateway error.
     """
 
-    def __init__(self, context: ListenerContext, section: Grpc) -> None:
+    def __init__(self, context: ListenerContext, section: Grpc, health: Health) -> None:
         self._context = context
         self._section = section
         limits = context.limits
@@ -64,6 +68,8 @@ class RpcListener(grpc.GenericRpcHandler):
         # Calls that wait for operations have limits of their own.
         self._unread_waits = UnreadReplies(limits.waiters, limits.deadline_s + limits.wait_s + SEND_S)
         self._receiving: set[RpcContext] = set()  # the calls whose peers have more to send
+        self._infrastructure = InfrastructureMethods(context, section, health)
+        self._unknown = UnknownMethods()
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -82,7 +88,7 @@ class RpcListener(grpc.GenericRpcHandler):
         """
         listen = self._section.listen
         options = server_options(self._section, self._context.limits, max_connections)
-        self._server = grpc.aio.server(handlers=[self], options=options)
+        self._server = make_server(self, options, self._unknown.report_undecodable)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
         try:
             if tls:
@@ -92,9 +98,11 @@ class RpcListener(grpc.GenericRpcHandler):
         except RuntimeError as error:
             raise cannot_listen("grpc", listen, why_not_listening(listen)) from error
         await self._server.start()
+        self._infrastructure.start()
         address = Address(host=listen.host, port=port)
         self._peers = PeerConnections(address, self._section.max_connections_per_address)
-        self._unread.close = self._unread_waits.close = self._peers.close
+        for unread in self._all_unread:
+            unread.close = self._peers.close
         self._watching = asyncio.create_task(self._peers.watch())
         return address
 
@@ -106,6 +114,7 @@ class RpcListener(grpc.GenericRpcHandler):
         """
         if self._server is None:
             return
+        self._infrastructure.stop()
         await self._hold()
         stopping = asyncio.ensure_future(self._server.stop(timeout_s))
         peers = self._active_peers()
@@ -131,28 +140,30 @@ class RpcListener(grpc.GenericRpcHandler):
         self._peers.resume({peer_address(context.peer()) for context in self._receiving})
 
     def _active_peers(self) -> set[tuple[str, int]]:
-        return self._unread.peers() | self._unread_waits.peers()
+        return set().union(*(one.peers() for one in self._all_unread))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler that responds to a call. The gRPC library calls this method for each call."""
-        snapshot = self._context.active.snapshot
-        method = snapshot.methods.get(handler_call_details.method)
+        snapshot, path = self._context.active.snapshot, handler_call_details.method
+        method = snapshot.methods.get(path)
+        if method is None and (handler := self._infrastructure.find(path)) is not None:
+            return handler
 
         async def respond(_: object, rpc_context: RpcContext) -> bytes:
-            exchange = RpcExchange(self._context, snapshot, method, rpc_context)
+            exchange = RpcExchange(self._context, snapshot, path, rpc_context)
             async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
                 return cast("Reply", reply).message.SerializeToString()
             raise AssertionError("a call that failed was aborted")
 
         async def respond_in_stream(_: object, rpc_context: RpcContext) -> AsyncIterator[bytes]:
-            exchange = RpcExchange(self._context, snapshot, method, rpc_context)
+            exchange = RpcExchange(self._context, snapshot, path, rpc_context)
             async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
                 async for message in cast("ReplyStream", reply):
                     with self._sending(method, rpc_context):
                         yield message.SerializeToString()
 
         # No deserializer is set, because this listener itself refuses request messages that cannot be parsed.
-        if method is not None and method.server_streaming and not method.client_streaming:
+        if method is not None and method.server_streaming:
             return grpc.stream_stream_rpc_method_handler(respond_in_stream)
         return grpc.stream_unary_rpc_method_handler(respond)
 
@@ -164,9 +175,7 @@ class RpcListener(grpc.GenericRpcHandler):
         method, address = exchange.method, peer_address(rpc_context.peer())[0]
         with await exchange.admit(address, exchange.metadata, None) as slot:
             if method is None:  # raised only now, because the caller has to be known first
-                raise GatewayError(Code.UNIMPLEMENTED, "METHOD_NOT_FOUND", "no method of this name is served")
-            if method.client_streaming:
-                raise client_streaming_error()
+                raise self._unknown.refuse(exchange.path, address)
             call = await self._read(exchange, method, rpc_context, slot)
             reply = await exchange.snapshot.pipeline.handle(call, slot)
             try:
@@ -193,6 +202,10 @@ class RpcListener(grpc.GenericRpcHandler):
             if not method.server_streaming:  # a peer controls the flow of a stream until its end
                 self._receiving.discard(rpc_context)
         return exchange.make_call(method, request, metadata, deadline, exchange.started + caller_s)
+
+    @property
+    def _all_unread(self) -> tuple[UnreadReplies, ...]:
+        return self._unread, self._unread_waits, self._infrastructure.unread
 
     def _choose_unread(self, method: Method | None) -> UnreadReplies:
         return self._unread_waits if method is not None and method.service in OWN_SERVICES else self._unread

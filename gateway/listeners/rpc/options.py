@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 HEAD_S = 10.0
 """The maximum duration of a TLS handshake, in seconds. The HTTP/2 handshake has the same time limit."""
-_KEEPALIVE_S = 60.0
 _GRACE_S = 10.0
+_PING_STRIKES = 2
+"""The number of pings that may arrive too early. The connection is closed at the next one."""
 
 _OVERSIZE = 2
 """The gRPC library's size limit for requests, as a multiple of the gateway's size limit.
@@ -39,9 +40,18 @@ def server_options(section: Grpc, limits: Limits, max_connections: int) -> Seque
         ("grpc.max_connection_age_grace_ms", _ms(max(limits.deadline_s, limits.wait_s) + _GRACE_S)),
         ("grpc.server_handshake_timeout_ms", _ms(HEAD_S)),
         ("grpc.http2.settings_timeout", _ms(HEAD_S)),
-        # Keepalive detects peers that disappeared without closing the connection.
-        ("grpc.keepalive_time_ms", _ms(_KEEPALIVE_S)),
-        ("grpc.keepalive_timeout_ms", _ms(HEAD_S)),
+        *_keepalive_options(section),
+    )
+
+
+def _keepalive_options(section: Grpc) -> Sequence[tuple[str, int]]:
+    """Return the options of the gateway's own pings, and of the pings of clients."""
+    return (
+        ("grpc.keepalive_time_ms", _ms(section.keepalive_s)),
+        ("grpc.keepalive_timeout_ms", _ms(section.keepalive_timeout_s)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(section.min_ping_interval_s)),
+        ("grpc.http2.max_ping_strikes", _PING_STRIKES),
+        ("grpc.keepalive_permit_without_calls", int(section.idle_pings)),
     )
 
 

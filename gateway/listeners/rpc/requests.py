@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.schema import Method
+
+
+SMALL_REQUEST_S = 10.0
+"""The maximum time to receive a small request, in seconds."""
+_SMALL_BYTES = 4096
 
 
 async def read_request(
@@ -44,6 +50,33 @@ async def read_request(
         message = f"the request is larger than {max_bytes} bytes"
         raise GatewayError(Code.RESOURCE_EXHAUSTED, "BODY_TOO_LARGE", message)
     return parse_request(method, bytes(data))
+
+
+async def read_small_request(read: Callable[[], Any], kind: type[Message]) -> Message | None:
+    """Return the next request message of a call of an infrastructure method; None after the last message.
+
+    Args:
+        read: the `read` method of the gRPC context of the call.
+        kind: the class of the message.
+
+    Raises:
+        GatewayError: the message is too large, late or malformed.
+    """
+    try:
+        async with asyncio.timeout(SMALL_REQUEST_S):
+            data = await read()
+    except TimeoutError as error:
+        message = f"the request message did not arrive within {SMALL_REQUEST_S:g} s"
+        raise GatewayError(Code.DEADLINE_EXCEEDED, "BODY_TIMEOUT", message) from error
+    if data is grpc.aio.EOF:
+        return None
+    if len(data) > _SMALL_BYTES:
+        message = f"the request is larger than {_SMALL_BYTES} bytes"
+        raise GatewayError(Code.RESOURCE_EXHAUSTED, "BODY_TOO_LARGE", message)
+    try:
+        return kind.FromString(bytes(data))
+    except DecodeError as error:
+        raise invalid_request("the request message is malformed") from error
 
 
 def parse_request(method: Method, data: bytes) -> Message:

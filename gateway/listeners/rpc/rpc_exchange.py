@@ -13,7 +13,6 @@ from gateway.listeners.response_size import to_trailing_metadata
 if TYPE_CHECKING:
     from gateway.errors import Code, GatewayError
     from gateway.listeners.context import ListenerContext
-    from gateway.schema import Method
     from gateway.serving.snapshot import Snapshot
 
 RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -29,6 +28,7 @@ class RpcExchange(Exchange):
     """One gRPC call and its response.
 
     Attributes:
+        path: the path of the call, which is a text of the caller.
         metadata: the metadata that the caller sent.
     """
 
@@ -36,9 +36,11 @@ class RpcExchange(Exchange):
         self,
         context: ListenerContext,
         snapshot: Snapshot,
-        method: Method | None,
+        path: str,
         rpc_context: RpcContext,
     ) -> None:
+        method = snapshot.methods.get(path)
+        self.path = path
         self._name = OTHER if method is None else method.name
         self._rpc_context = rpc_context
         self.metadata: list[tuple[str, str | bytes]] = list(rpc_context.invocation_metadata() or ())

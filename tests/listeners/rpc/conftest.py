@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from tests.conftest import Running
-from tests.listeners.http2 import Peer
+from tests.listeners.http2 import LIST, Peer
+from tests.waiting import GENEROUS_S
 
 Open = Callable[..., Awaitable[Peer]]
 
@@ -28,3 +30,10 @@ async def opened() -> AsyncIterator[Open]:
 
 def streams(count: int) -> range:
     return range(1, 2 * count, 2)
+
+
+async def call_list(running: Running) -> None:
+    """Make a normal call, which has to succeed."""
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        call: Any = channel.unary_unary(LIST.decode())
+        await call(b"\x0a\x0ab1gexample", timeout=GENEROUS_S)
