@@ -61,3 +61,16 @@ def test_conditions_keep_their_order() -> None:
     for name in ("b", "a", "b"):
         health.set(name, Status.OK)
     assert [one.name for one in health.conditions] == ["b", "a"]
+
+
+def test_observers_are_called_at_each_change_of_a_status() -> None:
+    health, found = Health(), list[bool]()
+    health.observe("one", lambda: found.append(health.is_ready))
+    health.set("a", Status.OK)
+    health.set("a", Status.OK, "another reason")
+    health.set("a", Status.FAILED)
+    assert found == [True, False]
+    health.unobserve("one")
+    health.unobserve("one")
+    health.set("a", Status.OK)
+    assert found == [True, False]

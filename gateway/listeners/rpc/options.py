@@ -49,6 +49,8 @@ def _keepalive_options(section: Grpc) -> Sequence[tuple[str, int]]:
     return (
         ("grpc.keepalive_time_ms", _ms(section.keepalive_s)),
         ("grpc.keepalive_timeout_ms", _ms(section.keepalive_timeout_s)),
+        # Without this option, a peer that does not respond to a ping keeps its connection for a minute.
+        ("grpc.http2.ping_timeout_ms", _ms(section.keepalive_timeout_s)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(section.min_ping_interval_s)),
         ("grpc.http2.max_ping_strikes", _PING_STRIKES),
         ("grpc.keepalive_permit_without_calls", int(section.idle_pings)),

@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from gateway.listeners.rpc.described_files import DescribedFiles
 from gateway.schema import builtin_descriptors, load_pool
-from tests.schema.compiling import compile_text
+from tests.schema.compiling import compile_protos
 
 TEXT = """
     syntax = "proto2";
@@ -37,7 +37,9 @@ TEXT = """
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> DescribedFiles:
-    data = compile_text(tmp_path_factory.mktemp("described"), TEXT)
+    folder = tmp_path_factory.mktemp("described")
+    (folder / "given.proto").write_text(TEXT, encoding="utf-8")
+    data = compile_protos(folder, folder / "given.binpb")
     pool, _ = load_pool({"built-in": builtin_descriptors(), "given": data})
     service: Any = pool.FindServiceByName("some.v1.S")
     found = DescribedFiles()
@@ -45,13 +47,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> DescribedFiles:
     return found
 
 
-SYMBOLS = (
-    ["S", "S.Do", "Color", "RED", "M", "M.name", "M.one", "M.a", "M.Inner", "M.Inner.Kind", "M.Inner.SMALL", "M.Inner.nested", "outer"]
-)
+SYMBOLS = {
+    "S": ("", ".Do"),
+    "Color": ("",),
+    "RED": ("",),
+    "outer": ("",),
+    "M": ("", ".name", ".one", ".a", ".Inner", ".Inner.Kind", ".Inner.SMALL", ".Inner.nested"),
+}
 
 
 def test_every_symbol_is_found(files: DescribedFiles) -> None:
-    assert {files.find_symbol(f"some.v1.{name}") for name in SYMBOLS} == {"given.proto"}
+    names = [f"some.v1.{name}{rest}" for name, further in SYMBOLS.items() for rest in further]
+    assert {files.find_symbol(name) for name in names} == {"given.proto"}
     assert files.find_symbol("google.protobuf.Empty") == "google/protobuf/empty.proto"
 
 

@@ -14,9 +14,14 @@ def is_admitted(limit: StreamLimit, address: str) -> bool:
     try:
         with limit.admit(address):
             return True
-    except GatewayError as error:
-        assert (error.code, error.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+    except GatewayError:
         return False
+
+
+def test_a_call_above_the_limit_gets_an_error() -> None:
+    with pytest.raises(GatewayError) as caught, StreamLimit(total=0, per_address=1).admit("192.0.2.1"):
+        pass
+    assert (caught.value.code, caught.value.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
 
 
 def test_calls_of_one_address_and_of_all_are_limited() -> None:
