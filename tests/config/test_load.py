@@ -391,7 +391,7 @@ def test_addresses_of_listeners_that_are_none(address: str) -> None:
 def test_services_of_grpc_itself_are_no_services_of_an_upstream(tmp_path: Path) -> None:
     text = "api: {services: {grpc.health.v1.Health: baremetal}}"
     (fault,) = faults(tmp_path, text)
-    assert fault == ("gateway.yaml:1:41: api.services.grpc.health.v1.Health: is served by the gateway itself")
+    assert fault == ("gateway.yaml:1:18: api.services.grpc.health.v1.Health: is served by the gateway itself")
 
 
 def test_a_method_that_the_gateway_needs_cannot_be_excluded(tmp_path: Path) -> None:

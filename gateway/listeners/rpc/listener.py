@@ -39,11 +39,18 @@ if TYPE_CHECKING:
     from gateway.telemetry import Health
     from gateway.tls import ServerTls
 
-# The gRPC library logs a traceback when a caller disconnects before the response is sent. Such a
-# disconnection is not a failure, so the traceback is removed from the log.
-logging.getLogger("grpc._cython.cygrpc").addFilter(
-    lambda record: not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
-)
+
+def _is_useful(record: logging.LogRecord) -> bool:
+    """Return whether a log record of the gRPC library is about a failure.
+
+    The library logs a traceback when a caller disconnects before the response is sent, and it logs the value
+    of each metadata entry that is not UTF-8, which may be a credential. Both can be caused by any caller.
+    """
+    is_disconnection = record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError)
+    return not is_disconnection and not str(record.msg).startswith("Invalid encoding on")
+
+
+logging.getLogger("grpc._cython.cygrpc").addFilter(_is_useful)
 
 _SETTLE_S = 0.03
 """The number of seconds in which received calls reach their handlers."""
