@@ -386,19 +386,3 @@ def test_addresses_of_upstreams_that_are_none(address: str) -> None:
 def test_addresses_of_listeners_that_are_none(address: str) -> None:
     with pytest.raises(FaultsError, match="host:port"):
         load_config(None, {"GATEWAY__REST__LISTEN": address})
-
-
-def test_services_of_grpc_itself_are_no_services_of_an_upstream(tmp_path: Path) -> None:
-    text = "api: {services: {grpc.health.v1.Health: baremetal}}"
-    (fault,) = faults(tmp_path, text)
-    assert fault == ("gateway.yaml:1:18: api.services.grpc.health.v1.Health: is served by the gateway itself")
-
-
-def test_a_method_that_the_gateway_needs_cannot_be_excluded(tmp_path: Path) -> None:
-    text = f"api:\n  excluded_methods: [{_IMAGES}/Delete, {_OPERATIONS}/Get]\n"
-    (fault,) = faults(tmp_path, text)
-    assert fault.startswith("gateway.yaml:2:")
-    assert "api.excluded_methods[1]: yandex.cloud.operation.OperationService/Get is needed" in fault
-    assert load(tmp_path, text.replace(f", {_OPERATIONS}/Get", "")).api.excluded_methods == (
-        f"{_IMAGES}/Delete",
-    )
