@@ -25,7 +25,7 @@ class ListenerTls(Section):
     client_ca: Path | None = None
     """CA certificates that sign the certificates of callers; when not set, callers present none."""
     client_auth: Literal["required", "optional"] | None = None
-    """Whether callers must present a certificate; `required` when not set and `client_ca` is set."""
+    """Whether callers must present a certificate; `required` when not set. `grpc` refuses `optional`."""
     crl: Path | None = None
     """Certificate revocation lists, one of each CA in `client_ca`."""
 
