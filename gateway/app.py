@@ -10,6 +10,7 @@ from google.protobuf import descriptor_pool
 
 from gateway import __version__
 from gateway.audit.record_writer import RecordWriter
+from gateway.config.api import OPERATION_SERVICE
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.ledger.service import LedgerService
 from gateway.limits import ConcurrencyLimit
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from gateway.config import Address, Config
     from gateway.telemetry import Telemetry
+    from gateway.upstream.credentials.own_credentials import OwnCredentials
 
 LAST_RESPONSES_S = 2.0
 """The maximum time for sending the last responses when the gateway stops, in seconds."""
@@ -98,13 +100,20 @@ class Gateway:
             if tls is not None:
                 with faults.part():
                     self._tls[name] = ServerTls(name, tls, self._health, self._telemetry.metrics)
+        self._credentials: OwnCredentials | None = None
+        with faults.part():
+            self._credentials = _make_credentials(config, self._telemetry, self._health)
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
         self._ledger: LedgerService | None = None
         if config.ledger.enabled:
             with faults.part():
                 self._ledger = LedgerService(
-                    config.ledger, self._telemetry.metrics, self._health, self._telemetry.tracing
+                    config.ledger,
+                    self._telemetry.metrics,
+                    self._health,
+                    self._telemetry.tracing,
+                    config.services_to_follow,
                 )
         if faults:  # the gateway cannot start, but the faults of other files are reported too
             with faults.part():
@@ -120,7 +129,12 @@ class Gateway:
         )
         limits = self._config.limits
         reader = OperationReader(lambda: self._active.snapshot, limits.deadline_s, limits.concurrency)
-        self._waiting = WaitingHub(reader, limits.waiters, count=self._telemetry.metrics.change_waiters)
+        self._waiting = WaitingHub(
+            reader,
+            limits.waiters,
+            count=self._telemetry.metrics.change_waiters,
+            has_own_credentials=OPERATION_SERVICE in self._config.services_with_own_credentials,
+        )
         builder = Builder(
             config=self._config,
             telemetry=self._telemetry,
@@ -129,6 +143,7 @@ class Gateway:
             ledger=self._ledger.ledger if self._ledger else None,
             observe=self._operations.observer.observe if self._operations else None,
             hub=self._waiting,
+            credentials=self._credentials.by_upstream if self._credentials else {},
         )
         self._sources, snapshot, self._start_faults = builder.start()
         self._active = ActiveSnapshot(snapshot)
@@ -150,6 +165,7 @@ class Gateway:
             metrics=telemetry.metrics,
             limits=config.limits,
             calls=self._calls,
+            own_services=config.services_with_own_credentials,
         )
         rest = RestListener(context)
         clients = self._tls["admin"].clients if "admin" in self._tls else None
@@ -173,6 +189,8 @@ class Gateway:
         if self._ledger is not None:
             with faults.part():
                 await self._ledger.start()
+        if self._credentials is not None:
+            await self._credentials.start()
         for name, starting in (
             ("admin", self._admin.start(config.admin.listen, self._tls.get("admin"), budget.admin)),
             ("rest", self._rest.start(config.rest.listen, self._tls.get("rest"), budget.rest)),
@@ -221,6 +239,8 @@ class Gateway:
             await asyncio.wait(self._concurrency.forwarding)
         if self._ledger is not None:
             await self._ledger.stop_tasks()
+        if self._credentials is not None:
+            await self._credentials.stop()
         await self._channels.close()
         if self._ledger is not None:
             await self._ledger.stop()
@@ -241,6 +261,14 @@ class Gateway:
             self._rest.stop(timeout_s, min(LAST_REQUESTS_S, grace_s)), self._rpc.stop(timeout_s)
         )
         cut.cancel()
+
+
+def _make_credentials(config: Config, telemetry: Telemetry, health: Health) -> OwnCredentials | None:
+    if not any(map(config.has_own_credentials, config.services.values())):
+        return None
+    from gateway.upstream.credentials.own_credentials import OwnCredentials  # noqa: PLC0415 - rarely needed
+
+    return OwnCredentials(config, health, telemetry.metrics)
 
 
 def _make_record_writer(config: Config, telemetry: Telemetry, health: Health) -> RecordWriter:

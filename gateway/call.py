@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from gateway.errors import GatewayError
 
@@ -22,6 +24,12 @@ IDEMPOTENCY_KEY = "idempotency-key"
 
 If several requests with the same key arrive, the upstream carries out the change only once.
 """
+
+HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client-trace-id"})
+"""The metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway."""
+
+_KEY_NAMESPACE = UUID("7b3c5a0e-52a7-5d1c-9c56-1d5f0e8a4b62")
+"""The namespace of derived idempotency keys. It must never change, because replicas must agree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +174,44 @@ class ReplyStream:
             self._on_close()
 
 
-def choose_idempotency_key(method: Method, metadata: Mapping[str, str | bytes]) -> str:
+def choose_idempotency_key(
+    method: Method, metadata: Mapping[str, str | bytes], derived_for: Caller | None = None
+) -> str:
     """Return the idempotency key of a call.
 
-    If the caller sent a key, the result is this key. If the caller sent no key, the result is a new key for a
-    call that changes something, or an empty text for a read.
+    If the caller sent a key, the result is this key, or a key that is derived from it. If the caller sent no
+    key, the result is a new key for a call that changes something, or an empty text for a read.
+
+    Args:
+        method: the called method.
+        metadata: the caller's metadata.
+        derived_for: the caller, if the upstream receives credentials of the gateway's own. All callers are
+            then one caller for the upstream, so their keys must differ. None if the upstream receives the
+            caller's credentials, and so the caller's key.
     """
     own = metadata.get(IDEMPOTENCY_KEY)
     if isinstance(own, str) and own.strip():  # a blank key would not identify a change
-        return own
+        return own if derived_for is None else derive_idempotency_key(derived_for, metadata, own)
     return "" if method.is_read else str(uuid4())
+
+
+def derive_idempotency_key(caller: Caller, metadata: Mapping[str, str | bytes], key: str) -> str:
+    """Return the key that an upstream receives instead of a caller's key. It is the same in all replicas."""
+    return str(uuid5(_KEY_NAMESPACE, json.dumps([*find_scope(caller, metadata), key])))
+
+
+def find_scope(caller: Caller, metadata: Mapping[str, str | bytes]) -> tuple[str, str]:
+    """Return the scope of a caller's idempotency keys.
+
+    The scope is the ID of the caller. If callers are anonymous, it is the hash of the credentials, so that a
+    caller cannot read the operation of another caller by means of its key. Each metadata that the
+    configuration passes to upstreams may be a credential.
+    """
+    if caller.id:
+        return caller.kind, caller.id
+    digest = hashlib.sha256()
+    for name in sorted(metadata.keys() - HARMLESS_METADATA):
+        value = metadata[name]
+        given = value if isinstance(value, bytes) else value.encode()
+        digest.update(f"{name} {len(given)} ".encode() + given)
+    return "credential", digest.hexdigest()

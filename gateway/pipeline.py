@@ -182,9 +182,10 @@ class Pipeline:
             if isinstance(found, Reply):  # an earlier call with the same idempotency key made the change
                 return found
             intent = found
-        forwarding = self._forwarder.forward(
-            _with_request(call, decision.request), intent.note_attempt if intent else None
-        )
+        forwarded = _with_request(call, decision.request)
+        if intent is not None and intent.idempotency_key != call.idempotency_key:
+            forwarded = replace(forwarded, idempotency_key=intent.idempotency_key)
+        forwarding = self._forwarder.forward(forwarded, intent.note_attempt if intent else None)
         detached = DetachedCall(forwarding, partial(report_abandoned, call), intent.end if intent else None)
         slot.hold_for(detached.task)
         return await detached.reply()

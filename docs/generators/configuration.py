@@ -8,8 +8,9 @@ from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, SecretStr
 
+from gateway.config.credentials import TYPES
 from gateway.config.section import Section
 from gateway.config.sections import Config
 from gateway.config.values import Address, parse_duration
@@ -68,6 +69,9 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tupl
         path = f"{prefix}{name}"
         inner = _section_within(field.annotation)
         meaning = (field.description or "").replace("\n", " ")
+        if inner in TYPES.values():
+            yield from _describe_credentials(path, field, meaning)
+            continue
         if inner is None:
             kind = "duration" if _is_duration(field) else _type_name(field.annotation)
             yield path, kind, _default(field), meaning
@@ -77,6 +81,21 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tupl
         elif not _is_section(field.annotation):
             yield path, "section", _default(field), meaning
         yield from describe(inner, f"{path}.")
+
+
+def _describe_credentials(path: str, field: FieldInfo, meaning: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the keys of all types of credentials. The keys of upstreams are the same, so they have one row."""
+    if field.default is None:
+        yield path, "section", "null", meaning
+        return
+    for kind, section in TYPES.items():
+        for name, one in section.model_fields.items():
+            text = (one.description or "").replace("\n", " ")
+            if name != "type":
+                default = "" if one.is_required() else _default(one)
+                yield f"{path}.{name}", _type_name(one.annotation), default, f"`{kind}`: {text}"
+            elif kind == field.default.type:
+                yield f"{path}.type", " or ".join(f"`{each}`" for each in TYPES), kind, text
 
 
 def write_reference() -> str:
@@ -116,7 +135,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(arguments[0])
     names = {str: "string", int: "integer", float: "number", bool: "`true` or `false`"}
-    return {**names, Path: "path", Address: "host:port"}[annotation]
+    return {**names, Path: "path", Address: "host:port", SecretStr: "string"}[annotation]
 
 
 def _default(field: FieldInfo) -> str:

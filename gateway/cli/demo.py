@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.bundles import shipped_bundle
 from gateway.config import Upstream
+from gateway.config.credentials import PassthroughCredentials
 from gateway.emulator import Emulator
 from gateway.process import serve
 
@@ -51,7 +52,8 @@ async def run_demo(
     """Run a gateway until a signal stops the gateway. The gateway forwards all calls to one emulator.
 
     Args:
-        config: the configuration of the gateway. The settings of the upstreams are not used.
+        config: the configuration of the gateway. The settings of the upstreams, and the gateway's own
+            credentials, are not used.
         environment: the environment variables, which configure telemetry.
         delay_s: the duration of an emulated operation, in seconds.
         write: the function that shows a text to the user.
@@ -61,7 +63,11 @@ async def run_demo(
     """
     async with Emulator(delay_s=delay_s) as emulator:
         emulated = Upstream(address=emulator.address, tls=False)
-        config = config.model_copy(update={"upstreams": dict.fromkeys(config.upstreams, emulated)})
+        update = {
+            "upstreams": dict.fromkeys(config.upstreams, emulated),
+            "credentials": PassthroughCredentials(),
+        }
+        config = config.model_copy(update=update)
         with _with_ledger(_with_bundle(config)) as served:
             await serve(served, environment, lambda addresses: write(_describe(served, addresses)))
 

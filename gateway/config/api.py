@@ -7,7 +7,9 @@ from pathlib import Path
 from gateway.config.section import Section
 from gateway.config.values import MetadataName
 
-OWN_SERVICES = {"baremetal_gateway.v1.Operations": "yandex.cloud.operation.OperationService"}
+OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
+"""The service that shows the operations which the calls of all services start."""
+OWN_SERVICES = {"baremetal_gateway.v1.Operations": OPERATION_SERVICE}
 """The services that the gateway itself serves, and the service of an upstream that each one needs."""
 
 INFRASTRUCTURE_SERVICES = (

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from gateway.config.api import INFRASTRUCTURE_SERVICES, NEEDED_METHODS, OWN_SERVICES
+from gateway.config.credentials import METADATA_ADDRESS_VARIABLE
+from gateway.config.disagreements import find_disagreements
 from gateway.config.sections import Config
-from gateway.config.tls_checks import find_tls_faults
 from gateway.documents import Document, load_documents
 from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
 
@@ -53,6 +53,7 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
     overrides = _read_environment(environment, values)
     place = _places(document, overrides)
     faults = [fault for override in overrides if (fault := _put(values, override, place))]
+    overrides += _put_metadata_address(environment, values)
     try:
         config = Config.model_validate(_with_defaults(values))
     except ValidationError as error:
@@ -62,46 +63,28 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
     return config
 
 
+def _put_metadata_address(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
+    """Set the address of the metadata service to that of the SDKs' variable, where no key sets it."""
+    address = environment.get(METADATA_ADDRESS_VARIABLE)
+    if not address:
+        return []
+    upstreams = values.get("upstreams")
+    names = upstreams if isinstance(upstreams, dict) else {}
+    overrides = []
+    for path in [("credentials",), *(("upstreams", name, "credentials") for name in names)]:
+        section: Any = values
+        for key in path:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict) and section.get("type") == "metadata" and "address" not in section:
+            override = _Override(METADATA_ADDRESS_VARIABLE, (*path, "address"), address)
+            _put(values, override, lambda _: Position(METADATA_ADDRESS_VARIABLE))
+            overrides.append(override)
+    return overrides
+
+
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
     """Return the faults of keys that are valid alone, but not together with other keys."""
-    return [
-        *_service_faults(config, place),
-        *(Fault(place(path), key_of(path), message) for path, message in find_tls_faults(config)),
-    ]
-
-
-def _service_faults(config: Config, place: _Place) -> list[Fault]:
-    """Return a fault for each configured service whose upstream does not exist, or which is our own."""
-    names = ", ".join(config.upstreams)
-    own = [
-        Fault(
-            place(("api", "services", service)), f"api.services.{service}", "is served by the gateway itself"
-        )
-        for service in config.services
-        if service in OWN_SERVICES or service in INFRASTRUCTURE_SERVICES
-    ]
-    needed = [
-        Fault(
-            place(("api", "excluded_methods", index)),
-            f"api.excluded_methods[{index}]",
-            f"{method} is needed to follow operations; it cannot be excluded",
-        )
-        for index, method in enumerate(config.api.excluded_methods)
-        if method in NEEDED_METHODS
-    ]
-    return (
-        needed
-        + own
-        + [
-            Fault(
-                place(("api", "services", service)),
-                f"api.services.{service}",
-                f"there is no upstream {upstream!r}; upstreams: {names}",
-            )
-            for service, upstream in config.services.items()
-            if upstream not in config.upstreams
-        ]
-    )
+    return [Fault(place(path), key_of(path), message) for path, message in find_disagreements(config)]
 
 
 def _read_file(file: pathlib.Path) -> Document | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.config.api import OWN_SERVICES, Api
+from gateway.config.api import OPERATION_SERVICE, OWN_SERVICES, Api
 from gateway.config.callers import Callers
-from gateway.config.credentials import Credentials
+from gateway.config.credentials import Credentials, CredentialsSection, PassthroughCredentials, is_own
 from gateway.config.ledger import LedgerSection
 from gateway.config.limits import Limits
 from gateway.config.listeners import Admin, Grpc, Rest
@@ -35,7 +35,7 @@ class Config(Section):
     policies: Policies = Policies()
     decision_log: DecisionLog = DecisionLog()
     source: Source = Source()
-    credentials: Credentials = Credentials()
+    credentials: Credentials = PassthroughCredentials()
     callers: Callers = Callers()
     ledger: LedgerSection = LedgerSection()
     limits: Limits = Limits()
@@ -60,3 +60,33 @@ class Config(Section):
         """The full names of all served services: those of the upstreams, and those of the gateway itself."""
         upstreams = self.services
         return (*upstreams, *(own for own, needed in OWN_SERVICES.items() if needed in upstreams))
+
+    def credentials_of(self, upstream: str) -> CredentialsSection:
+        """Return the section of the credentials for an upstream."""
+        section = self.upstreams.get(upstream)
+        return self.credentials if section is None or section.credentials is None else section.credentials
+
+    def has_own_credentials(self, upstream: str) -> bool:
+        """Return whether the gateway calls an upstream with credentials of its own."""
+        return is_own(self.credentials_of(upstream))
+
+    @property
+    def all_have_own_credentials(self) -> bool:
+        """Whether the gateway has own credentials for each upstream of a served service."""
+        return all(map(self.has_own_credentials, self.services.values()))
+
+    @property
+    def services_with_own_credentials(self) -> frozenset[str]:
+        """The full names of the services whose upstreams the gateway calls with credentials of its own."""
+        return frozenset(
+            name for name, upstream in self.services.items() if self.has_own_credentials(upstream)
+        )
+
+    @property
+    def services_to_follow(self) -> frozenset[str]:
+        """The full names of the services whose changes the gateway can settle and follow to their end.
+
+        It needs credentials of its own for the change and for the operation that the change starts.
+        """
+        own = self.services_with_own_credentials
+        return own if OPERATION_SERVICE in own or OPERATION_SERVICE not in self.services else frozenset()

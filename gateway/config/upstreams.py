@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from gateway.config.credentials import Credentials
 from gateway.config.section import Section
 from gateway.config.values import TargetAddress
 
@@ -25,3 +26,5 @@ class Upstream(Section):
     """PEM file of the private key of `certificate`, without a password."""
     server_name: str | None = Field(None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")
     """Name that the certificate of the upstream must have; the host of `address` when not set."""
+    credentials: Credentials | None = None
+    """The gateway's own credentials for this upstream; those of the section `credentials` when not set."""

@@ -8,7 +8,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.call import IDEMPOTENCY_KEY
+from gateway.call import IDEMPOTENCY_KEY, find_scope
 from gateway.errors import Code, GatewayError
 from gateway.ledger.leases import IS_LIVE
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from gateway.call import Call
     from gateway.ledger.batch import Store
 
-HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client-trace-id"})
-"""The metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway."""
 IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 """The reason of the error for a key that another request has used."""
 
@@ -45,6 +43,7 @@ class EarlierCall:
         outcome: the outcome of the call.
         resource_id: the ID of the resource that the call has changed, if it is known.
         is_under_way: whether a live replica carries out the call.
+        idempotency_key: the key that the upstream received, as it is recorded.
         reply: the serialized reply of the call; None if the call has no reply, or the reply was not kept.
     """
 
@@ -54,6 +53,7 @@ class EarlierCall:
     outcome: str
     resource_id: str | None
     is_under_way: bool
+    idempotency_key: str
     reply: bytes | None
 
     @property
@@ -71,18 +71,11 @@ def has_own_key(call: Call) -> bool:
 def hash_key(call: Call) -> str:
     """Return the SHA-256 of a call's idempotency key within the scope of its caller.
 
-    The scope is the ID of the caller. If callers are anonymous, it is the hash of the credentials, so that a
-    caller cannot read the operation of another caller by means of its key. Each metadata that the
-    configuration passes to upstreams may be a credential.
+    The scope is that of find_scope(). The key is the one that the caller sent. So the hash stays the same if
+    the gateway gets credentials of its own, and the upstream receives another key from then on.
     """
-    caller = call.caller
-    digest = hashlib.sha256()
-    for name in sorted(call.metadata.keys() - HARMLESS_METADATA):
-        value = call.metadata[name]
-        given = value if isinstance(value, bytes) else value.encode()
-        digest.update(f"{name} {len(given)} ".encode() + given)
-    scope = [caller.kind, caller.id] if caller.id else ["credential", digest.hexdigest()]
-    return hashlib.sha256(json.dumps([*scope, call.idempotency_key]).encode()).hexdigest()
+    key = call.metadata.get(IDEMPOTENCY_KEY, call.idempotency_key)
+    return hashlib.sha256(json.dumps([*find_scope(call.caller, call.metadata), key]).encode()).hexdigest()
 
 
 def hash_request(method: str, request: Message) -> str:
@@ -104,10 +97,12 @@ async def find_earlier_call(store: Store, key: str) -> EarlierCall | None:
             return None
         request, call, outcome, resource_id, is_under_way, body = rows[0]
         replies = await session.fetch(_FIND_REPLY, call) if outcome == "ok" else []
+    record = json.loads(body)
     return EarlierCall(
         id=call,
         request=request,
-        forwarded=json.loads(body).get("request_sha256"),
+        forwarded=record.get("request_sha256"),
+        idempotency_key=record.get("idempotency_key", ""),
         outcome=outcome,
         resource_id=resource_id,
         is_under_way=bool(is_under_way),

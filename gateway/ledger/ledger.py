@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway.call import Reply
+from gateway.call import HARMLESS_METADATA, Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry, KeyClaim, StoreError
 from gateway.ledger.events import (
@@ -23,7 +23,6 @@ from gateway.ledger.events import (
     to_us,
 )
 from gateway.ledger.idempotency import (
-    HARMLESS_METADATA,
     already_made,
     find_earlier_call,
     has_own_key,
@@ -35,7 +34,7 @@ from gateway.ledger.idempotency import (
 from gateway.ledger.intent import Intent, describe_reply
 from gateway.ledger.targets import find_target
 from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
-from gateway.redaction import redact_text
+from gateway.redaction import REDACTED, redact_text
 from gateway.telemetry import to_headers
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
+# What an upstream that receives the gateway's own credentials does not need from the caller.
+_REPLACED_METADATA = HARMLESS_METADATA | {"authorization"}
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
 
@@ -98,7 +99,7 @@ class Ledger:
         leases: Leases,
         *,
         idempotency_retention_s: float,
-        follows_all: bool = False,
+        own_services: frozenset[str] = frozenset(),
     ) -> None:
         """Initialize the ledger.
 
@@ -107,14 +108,14 @@ class Ledger:
             store: the database.
             leases: the leases of this replica.
             idempotency_retention_s: the time for which an idempotency key belongs to its call, in seconds.
-            follows_all: whether the gateway can make calls of its own for each call, because it has own
-                credentials. Otherwise it can do so only for calls without credentials.
+            own_services: the full names of the services for whose calls the gateway can make further calls
+                with credentials of its own. For other calls it can do so only if they had no credentials.
         """
         self._writer = writer
         self._store = store
         self._leases = leases
         self._retention_us = int(idempotency_retention_s * 1e6)
-        self._follows_all = follows_all
+        self._own_services = own_services
         self._active: dict[str, _ActiveKey] = {}
         writer.on_refused = self._correct
 
@@ -272,7 +273,8 @@ class Ledger:
         return Intent(
             self._writer,
             earlier.id,
-            call.idempotency_key,
+            # The earlier call had another key if the gateway had no credentials of its own then.
+            call.idempotency_key if REDACTED in earlier.idempotency_key else earlier.idempotency_key,
             epoch=epoch,
             kind=SETTLEMENT,
             by="repeat",
@@ -282,8 +284,12 @@ class Ledger:
         )
 
     def can_follow(self, call: Call) -> bool:
-        """Return whether the gateway may call the upstream again for a call, without its caller."""
-        return self._follows_all or HARMLESS_METADATA.issuperset(call.metadata)
+        """Return whether the gateway may call the upstream again for a call, without its caller.
+
+        Metadata that the configuration passes on is not kept, so a call that has it is not made again.
+        """
+        has_own = call.method.service in self._own_services
+        return (_REPLACED_METADATA if has_own else HARMLESS_METADATA).issuperset(call.metadata)
 
     def _describe_intent(self, call: Call, record: CallRecord, request: Message) -> dict[str, Any]:
         intent: dict[str, Any] = to_headers(call.span)

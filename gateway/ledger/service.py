@@ -43,7 +43,14 @@ class LedgerService:
         ledger: the ledger, for the path of a call.
     """
 
-    def __init__(self, section: LedgerSection, metrics: Metrics, health: Health, tracing: Tracing) -> None:
+    def __init__(
+        self,
+        section: LedgerSection,
+        metrics: Metrics,
+        health: Health,
+        tracing: Tracing,
+        own_services: frozenset[str] = frozenset(),
+    ) -> None:
         """Create the parts. Nothing is opened yet.
 
         Args:
@@ -51,6 +58,8 @@ class LedgerService:
             metrics: the metrics of the gateway.
             health: the health of the gateway. It contains the condition `ledger`.
             tracing: the tracing that exports checkpoints.
+            own_services: the full names of the services for whose calls the gateway can make further calls
+                with credentials of its own.
 
         Raises:
             FaultsError: the signing key cannot be read.
@@ -63,7 +72,11 @@ class LedgerService:
             self.store, metrics, health, capacity=section.capacity, when_full=section.when_full
         )
         self.ledger = Ledger(
-            self.writer, self.store, self.leases, idempotency_retention_s=section.idempotency_retention
+            self.writer,
+            self.store,
+            self.leases,
+            idempotency_retention_s=section.idempotency_retention,
+            own_services=own_services,
         )
         tree = Tree(self.store, section.origin, _load_signer(section), section.checkpoints, tracing)
         retention = Retention(self.store, self.writer, tree, section.retention)

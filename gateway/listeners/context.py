@@ -88,6 +88,7 @@ class ListenerContext:
         head: the first stage of each call.
         metadata: the reader of the metadata that a caller may set.
         calls: the active calls.
+        own_services: the full names of the services whose upstreams receive the gateway's own credentials.
     """
 
     active: ActiveSnapshot
@@ -97,3 +98,4 @@ class ListenerContext:
     metrics: Metrics
     limits: Limits
     calls: ActiveCalls
+    own_services: frozenset[str] = frozenset()

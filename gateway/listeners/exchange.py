@@ -74,6 +74,7 @@ class Exchange:
         self.caller = _UNKNOWN
         self.method: Method | None = None
         self._is_read = False
+        self._own_services = context.own_services
         self._head = context.head
         self._calls = context.calls
         self._task = context.calls.enter()
@@ -121,7 +122,9 @@ class Exchange:
             metadata=metadata,
             deadline=deadline,
             span=self.span,
-            idempotency_key=choose_idempotency_key(method, metadata),
+            idempotency_key=choose_idempotency_key(
+                method, metadata, self.caller if method.service in self._own_services else None
+            ),
             caller_deadline=caller_deadline,
         )
 

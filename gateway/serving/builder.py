@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.audit.reporter import Reporter
@@ -29,7 +29,7 @@ from gateway.upstream import Forwarder, RetryingForwarder
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
     from gateway.upstream import Channels
+    from gateway.upstream.credentials import Credential
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Builder:
     ledger: Ledger | None = None
     observe: Callable[[Message], None] | None = None
     hub: WaitingHub | None = None
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
 
     def start(self) -> tuple[Sources, Snapshot, tuple[Fault, ...]]:
         """Build the first snapshot. Return its sources, the snapshot, and the faults of the files on disk.
@@ -136,7 +138,9 @@ class Builder:
 
     def _make_forwarder(self, schema: Schema) -> RetryingForwarder:
         services, metrics = self.config.services, self.telemetry.metrics
-        forwarder = Forwarder(schema, services, self.channels, self.telemetry.tracing, metrics)
+        forwarder = Forwarder(
+            schema, services, self.channels, self.telemetry.tracing, metrics, self.credentials
+        )
         return RetryingForwarder(forwarder, services, self.channels, metrics, self.config.limits.attempts)
 
     def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:

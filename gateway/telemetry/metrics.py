@@ -24,6 +24,8 @@ from gateway.telemetry.instruments import (
 from gateway.telemetry.logs import dropped_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.metrics import CallbackOptions, Meter
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.resources import Resource
@@ -67,6 +69,7 @@ class Metrics:
             unit="s",
             description="Time until a certificate of the gateway expires; negative when it has expired.",
         )
+        self._create_for_credentials(meter)
 
     def _create_for_calls(self, instruments: Instruments) -> None:
         """Create the instruments that calls record in."""
@@ -156,6 +159,23 @@ class Metrics:
             description="Log lines dropped because nobody reads them, or writing failed.",
         )
 
+    def _create_for_credentials(self, meter: Meter) -> None:
+        self._refreshes = meter.create_counter(
+            "gateway.credentials.refreshes",
+            description="Attempts to get a token for upstreams, by ok or failed.",
+        )
+        self._remaining: dict[str, Callable[[], float | None]] = {}
+        meter.create_observable_gauge(
+            "gateway.credentials.remaining",
+            callbacks=[self._observe_credentials],
+            unit="s",
+            description="Time until the present token for upstreams expires.",
+        )
+
+    def _observe_credentials(self, _: CallbackOptions) -> list[Observation]:
+        found = [(name, get_remaining_s()) for name, get_remaining_s in self._remaining.items()]
+        return [Observation(value, {"credentials": name}) for name, value in found if value is not None]
+
     def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
         """Record the duration of an HTTP request. If no route matched the request, the route is empty."""
         self._requests(duration_s, http_method, route, status)
@@ -239,6 +259,20 @@ class Metrics:
                 denying binding of a method.
         """
         self._removals.add(1, {"kind": kind})
+
+    def watch_credentials(self, name: str, get_remaining_s: Callable[[], float | None]) -> None:
+        """Show how long credentials of the gateway's own remain valid.
+
+        Args:
+            name: the name of the credentials, which is from the configuration.
+            get_remaining_s: a function that returns the remaining time in seconds; None if the token does not
+                expire. It may be called in any thread.
+        """
+        self._remaining[name] = get_remaining_s
+
+    def record_refresh(self, name: str, *, is_good: bool) -> None:
+        """Count an attempt to get a token."""
+        self._refreshes.add(1, {"credentials": name, "outcome": "ok" if is_good else "failed"})
 
     def change_active(self, by: int) -> None:
         """Add an amount to the number of active calls. The amount may be negative."""

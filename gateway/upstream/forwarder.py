@@ -17,6 +17,7 @@ from opentelemetry.trace import Status, StatusCode
 from gateway.call import IDEMPOTENCY_KEY, Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import to_headers, trace_id_of
+from gateway.upstream.credentials import RefusedCredentialsError
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
     from gateway.telemetry import Metrics, Span, Tracing
     from gateway.upstream.channels import Channels
+    from gateway.upstream.credentials import Credential
+    from gateway.upstream.credentials.access_token import AccessToken
 
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
@@ -45,6 +48,7 @@ class Forwarder:
         channels: Channels,
         tracing: Tracing,
         metrics: Metrics,
+        credentials: Mapping[str, Credential] | None = None,
     ) -> None:
         """Initialize the forwarder, and make a gRPC callable for each method.
 
@@ -55,8 +59,12 @@ class Forwarder:
             channels: the channels to the upstreams.
             tracing: the tracing that starts the CLIENT spans.
             metrics: the metrics that count upstream calls.
+            credentials: the gateway's own credentials, keyed by the name of the upstream. The other upstreams
+                receive the credentials of callers.
         """
         self._upstreams = services
+        own = credentials or {}
+        self._credentials = {service: own[name] for service, name in services.items() if name in own}
         self._tracing = tracing
         self._metrics = metrics
         self._failures = channels.failures
@@ -82,29 +90,60 @@ class Forwarder:
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
-        with _TracedCall(self, call, attempt) as span:
-            exchange = self._start(call, span)
+        token = await self._find_token(call)
+        with _TracedCall(self, call, attempt, token) as span:
+            exchange = self._start(call, span, token)
             data = await exchange
-            self._failures.note_response(self._upstreams[call.method.service])
+            self._note_response(call, token)
             metadata = await exchange.initial_metadata()
             return Reply(message=self._read(call, data), metadata=_reply_metadata(metadata))
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
-        with _TracedCall(self, call) as span:
-            exchange = self._start(call, span)
-            upstream = self._upstreams[call.method.service]
+        token = await self._find_token(call)
+        with _TracedCall(self, call, 1, token) as span:
+            exchange = self._start(call, span, token)
             try:
                 async for data in exchange:
-                    self._failures.note_response(upstream)
+                    self._note_response(call, token)
                     yield self._read(call, data)
-                self._failures.note_response(upstream)  # needed if the stream has no messages
+                self._note_response(call, token)  # needed if the stream has no messages
             finally:
                 exchange.cancel()
 
-    def fail(self, call: Call, error: grpc.aio.AioRpcError) -> GatewayError:
-        """Report the error of an upstream call, and return the error with which the call ends."""
+    async def _find_token(self, call: Call) -> AccessToken | None:
+        """Return the gateway's token for a call; None if the upstream receives the caller's credentials.
+
+        Raises:
+            GatewayError: UNAVAILABLE if there is no valid token.
+        """
+        credential = self._credentials.get(call.method.service)
+        if credential is None:
+            return None
+        return credential.valid or await credential.get(call.deadline)
+
+    def _note_response(self, call: Call, token: AccessToken | None) -> None:
+        upstream = self._upstreams[call.method.service]
+        self._failures.note_response(upstream)
+        if token is not None:
+            credential = self._credentials[call.method.service]
+            if credential.refused_by:
+                credential.note_accepted(token, upstream)
+
+    def fail(self, call: Call, error: grpc.aio.AioRpcError, token: AccessToken | None) -> GatewayError:
+        """Report the error of an upstream call, and return the error with which the call ends.
+
+        Args:
+            call: the call.
+            error: the exception that grpc raised.
+            token: the gateway's token that was sent; None if it was not the gateway's.
+        """
         upstream = self._upstreams[call.method.service]
         failure = to_gateway_error(error, upstream)
+        if token is not None and failure.code is Code.UNAUTHENTICATED:
+            self._failures.note_response(upstream)
+            credential = self._credentials[call.method.service]
+            credential.note_refused(token, upstream)
+            failure = RefusedCredentialsError(upstream, credential, token)
         self._failures.report(call, upstream, failure, error.details() or "")
         return failure
 
@@ -119,11 +158,11 @@ class Forwarder:
             self._failures.report(call, upstream, failure, f"{len(data)} bytes that are no {expected}")
             raise failure from error
 
-    def _start(self, call: Call, span: Span) -> Any:
+    def _start(self, call: Call, span: Span, token: AccessToken | None) -> Any:
         timeout_s = call.deadline - asyncio.get_running_loop().time()
         if timeout_s <= 0:
             raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
-        metadata = _OutgoingMetadata(outgoing_metadata(call, span))
+        metadata = _OutgoingMetadata(outgoing_metadata(call, span, token))
         return self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
 
     def start_span(self, call: Call, attempt: int) -> Span:
@@ -164,12 +203,13 @@ class _TracedCall:
     If the block raises an error of grpc, the context manager raises the corresponding GatewayError instead.
     """
 
-    __slots__ = ("_attempt", "_call", "_forwarder", "_span", "_started_ns")
+    __slots__ = ("_attempt", "_call", "_forwarder", "_span", "_started_ns", "_token")
 
-    def __init__(self, forwarder: Forwarder, call: Call, attempt: int = 1) -> None:
+    def __init__(self, forwarder: Forwarder, call: Call, attempt: int, token: AccessToken | None) -> None:
         self._forwarder = forwarder
         self._call = call
         self._attempt = attempt
+        self._token = token
 
     def __enter__(self) -> Span:
         self._span = self._forwarder.start_span(self._call, self._attempt)
@@ -184,7 +224,7 @@ class _TracedCall:
     ) -> None:
         failure = None
         if isinstance(error, grpc.aio.AioRpcError):
-            failure = self._forwarder.fail(self._call, error)
+            failure = self._forwarder.fail(self._call, error, self._token)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
         self._forwarder.end(self._call, self._span, _code_of(failure or error), duration_s)
         if failure is not None:
@@ -206,9 +246,14 @@ def _code_of(error: BaseException | None) -> Code:
     return Code.UNKNOWN
 
 
-def outgoing_metadata(call: Call, span: Span) -> dict[str, str | bytes]:
-    """Return the metadata for the upstream: the caller's metadata, the trace, and the idempotency key."""
+def outgoing_metadata(call: Call, span: Span, token: AccessToken | None = None) -> dict[str, str | bytes]:
+    """Return the metadata for the upstream: the caller's metadata, the trace, and the idempotency key.
+
+    The gateway's own token, if there is one, replaces the credentials of the caller.
+    """
     metadata = dict(call.metadata)
+    if token is not None:
+        metadata["authorization"] = token.authorization
     metadata.setdefault("x-client-request-id", call.id)
     metadata.setdefault("x-client-trace-id", trace_id_of(call.span))
     if call.idempotency_key:

@@ -10,6 +10,9 @@ A call is retried only if a further attempt cannot have a second effect:
   (https://yandex.cloud/en/docs/api-design-guide/concepts/idempotency). Every change has a key, because the
   gateway chooses one if the caller sent none.
 
+A call is also retried, once, if the upstream did not accept the gateway's own token and a new token could be
+fetched. The upstream has not acted on such a call.
+
 Streams are not retried, because a part of the response may already have been passed to the caller.
 """
 
@@ -24,6 +27,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 from gateway.errors import Code, GatewayError
+from gateway.upstream.credentials import CREDENTIALS_UNAVAILABLE, RefusedCredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,13 +120,17 @@ class RetryingForwarder:
         """
         if call.method.server_streaming:
             return await self._forwarder.forward(call)
-        attempt, may_have_acted = 1, False
+        attempt, may_have_acted, is_renewed = 1, False, False
         while True:
             try:
                 reply = await self._forwarder.forward(call, attempt)
             except GatewayError as error:
                 may_have_acted = error.may_have_acted = may_have_acted or error.may_have_acted
-                if not await self._wait(call, attempt, error):
+                if isinstance(error, RefusedCredentialsError):
+                    if is_renewed or not await error.credential.renew(error.token, call.deadline):
+                        raise
+                    is_renewed = True
+                elif not await self._wait(call, attempt, error):
                     raise
                 if on_failed_attempt is not None:
                     on_failed_attempt(attempt, error)
@@ -134,8 +142,8 @@ class RetryingForwarder:
 
     async def _wait(self, call: Call, attempt: int, error: GatewayError) -> bool:
         """Wait until the next attempt can start. Return false, without a wait, if no attempt may follow."""
-        if error.code is not Code.UNAVAILABLE:
-            return False
+        if error.code is not Code.UNAVAILABLE or error.reason == CREDENTIALS_UNAVAILABLE:
+            return False  # the refreshing task decides when the next attempt to get a token follows
         budget = self._budgets[call.method.service]
         budget.note_failure()
         if attempt >= self._max_attempts or not _is_safe(call, error) or not budget.allows_retry():

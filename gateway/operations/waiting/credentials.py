@@ -6,21 +6,30 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
+from gateway.call import HARMLESS_METADATA
+
 if TYPE_CHECKING:
     from gateway.call import Call
 
 # Metadata that does not change what the upstream lets a caller read.
-_OTHER = frozenset({"idempotency-key", "x-client-request-id", "x-client-trace-id"})
+_OTHER = HARMLESS_METADATA
+_REPLACED = _OTHER | {"authorization"}
 _KEY = secrets.token_bytes(32)
 """The key of the hash. It is new in each process, so a hash reveals nothing outside of the process."""
 
 
-def hash_credentials(call: Call) -> bytes:
-    """Return a hash of the caller and of the metadata that the upstream may use to authorize the call."""
+def hash_credentials(call: Call, *, is_own: bool = False) -> bytes:
+    """Return a hash of the caller and of the metadata that the upstream may use to authorize the call.
+
+    Args:
+        call: the call.
+        is_own: whether the upstream receives credentials of the gateway's own instead of the caller's.
+    """
+    ignored = _REPLACED if is_own else _OTHER
     digest = hashlib.blake2b(key=_KEY, digest_size=24)
     parts = [call.caller.kind.encode(), call.caller.id.encode()]
     for name, value in sorted(call.metadata.items()):
-        if name not in _OTHER:
+        if name not in ignored:
             parts += [name.encode(), value.encode() if isinstance(value, str) else value]
     for part in parts:
         digest.update(len(part).to_bytes(4, "big") + part)

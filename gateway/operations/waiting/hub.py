@@ -46,6 +46,8 @@ class WaitingHub:
         pace: Pace | None = None,
         confirmations: Confirmations | None = None,
         count: Callable[[int], None] = lambda _: None,
+        *,
+        has_own_credentials: bool = False,
     ) -> None:
         """Initialize the hub.
 
@@ -55,6 +57,7 @@ class WaitingHub:
             pace: how often operations are polled; None means the default.
             confirmations: the confirmations that callers may read operations; None for new ones.
             count: a function that is called with each change of the number of waiters.
+            has_own_credentials: whether the gateway reads operations with credentials of its own.
         """
         self._max_waiters = max_waiters
         self._pace = pace or Pace()
@@ -66,6 +69,7 @@ class WaitingHub:
         self._started: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._is_stopping = False
         self._count = count
+        self._has_own_credentials = has_own_credentials
         self.waiters = 0
 
     @property
@@ -77,7 +81,8 @@ class WaitingHub:
         """Note an operation that a call has started. It may not be found at the upstream for some seconds."""
         if not operation.done:
             until = asyncio.get_running_loop().time() + self._pace.tolerated_s
-            self._started[operation.id, hash_credentials(call)] = until
+            credentials = hash_credentials(call, is_own=self._has_own_credentials)
+            self._started[operation.id, credentials] = until
             if len(self._started) > _MAX_STARTED:
                 self._started.popitem(last=False)
 
@@ -98,7 +103,7 @@ class WaitingHub:
             raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_WAITERS", message)
         asked: Any = get.request
         topic = self._topics.setdefault(asked.operation_id, OperationTopic(asked.operation_id))
-        waiter = Waiter(get, topic)
+        waiter = Waiter(get, topic, has_own_credentials=self._has_own_credentials)
         topic.waiters[waiter] = None
         self.waiters += 1
         self._count(1)

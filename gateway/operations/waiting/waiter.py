@@ -27,10 +27,10 @@ class Waiter:
 
     __slots__ = ("_error", "_paused", "credentials", "get", "has_read", "topic")
 
-    def __init__(self, get: Call, topic: OperationTopic) -> None:
+    def __init__(self, get: Call, topic: OperationTopic, *, has_own_credentials: bool = False) -> None:
         self.get = get
         self.topic = topic
-        self.credentials = hash_credentials(get)
+        self.credentials = hash_credentials(get, is_own=has_own_credentials)
         self.has_read = False
         self._paused: asyncio.Future[bool] | None = None
         self._error: GatewayError | None = None

@@ -1,0 +1,42 @@
+"""Finds values of the configuration that are valid alone, but not together with the values of other keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.config.api import INFRASTRUCTURE_SERVICES, NEEDED_METHODS, OWN_SERVICES
+from gateway.config.credentials import is_own
+from gateway.config.tls_checks import find_tls_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.config.sections import Config
+    from gateway.faults import Path
+
+
+def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield the path of a key, and a message, for each value that does not agree with other values."""
+    yield from _find_in_services(config)
+    yield from _find_in_credentials(config)
+    yield from find_tls_faults(config)
+
+
+def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:
+    for index, method in enumerate(config.api.excluded_methods):
+        if method in NEEDED_METHODS:
+            message = f"{method} is needed to follow operations; it cannot be excluded"
+            yield ("api", "excluded_methods", index), message
+    for service, upstream in config.services.items():
+        if service in OWN_SERVICES or service in INFRASTRUCTURE_SERVICES:
+            yield ("api", "services", service), "is served by the gateway itself"
+        if upstream not in config.upstreams:
+            names = ", ".join(config.upstreams)
+            yield ("api", "services", service), f"there is no upstream {upstream!r}; upstreams: {names}"
+
+
+def _find_in_credentials(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield a fault if no upstream uses the credentials for all upstreams."""
+    if is_own(config.credentials) and all(one.credentials is not None for one in config.upstreams.values()):
+        message = "has no effect, because each upstream has credentials of its own; remove one of them"
+        yield ("credentials",), message
