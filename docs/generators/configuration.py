@@ -84,7 +84,7 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tupl
 
 
 def _describe_credentials(path: str, field: FieldInfo, meaning: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the keys of all types of credentials. The keys of upstreams are the same, so they have one row."""
+    """Yield the keys of all types of credentials. Those of upstreams are the same, so they have one row."""
     if field.default is None:
         yield path, "section", "null", meaning
         return

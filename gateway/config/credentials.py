@@ -1,4 +1,4 @@
-"""The section of the gateway's own credentials for upstreams. Each type of credentials has keys of its own."""
+"""The section of the gateway's own credentials for upstreams. Each type of credentials has its own keys."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class PassthroughCredentials(Section):
     """The caller's own credentials are forwarded."""
 
     type: Literal["passthrough"] = "passthrough"
-    """What upstreams receive as `authorization`: the caller's own (`passthrough`), or a token of the gateway's
-    own. The keys below belong to one type each; docs/credentials.md describes the types."""
+    """What upstreams receive as `authorization`: the caller's own (`passthrough`), or a token of the gateway.
+    The keys below belong to one type each; [credentials.md](credentials.md) describes the types."""
 
 
 class ServiceAccountKeyCredentials(Section):
@@ -40,7 +40,7 @@ class ServiceAccountKeyCredentials(Section):
 
     type: Literal["service_account_key"] = "service_account_key"
     file: Path
-    """JSON file of the authorized key: `id`, `service_account_id`, `private_key`; reloaded when it changes."""
+    """JSON file of the authorized key (`id`, `service_account_id`, `private_key`); reloaded on a change."""
     iam: TargetAddress = "iam.api.cloud.yandex.net:443"
     """Host and port of the IAM service, which issues tokens."""
     tls: bool = True
@@ -64,7 +64,8 @@ class MetadataCredentials(Section):
 
     type: Literal["metadata"] = "metadata"
     address: str = "169.254.169.254"
-    """Host, or host and port, of the metadata service; the variable `YC_METADATA_ADDR` changes the default."""
+    """Host, or host and port, of the metadata service; `YC_METADATA_ADDR` in the environment changes the
+    default."""
 
     @field_validator("address", mode="after")
     @classmethod

@@ -1,7 +1,7 @@
-"""An in-memory BareMetal ImageService and OperationService behind a real gRPC server.
+"""An in-memory BareMetal ImageService, OperationService and IAM behind a real gRPC server.
 
 The demo and the tests use the emulator instead of the cloud. The emulator keeps its state
-only in memory and checks no credentials: do not use it with real callers.
+only in memory and, unless a test asks for it, checks no credentials: do not use it with real callers.
 """
 
 from gateway.emulator.fault_injection import EVERY_METHOD, InjectedFault

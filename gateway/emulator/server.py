@@ -11,7 +11,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self, cast
 from uuid import uuid4
 
 import grpc
@@ -24,6 +24,8 @@ from gateway.emulator.messages import IMAGE_SERVICE, OPERATION, OPERATION_SERVIC
 from gateway.emulator.services import Services
 from gateway.emulator.status_error import StatusError, invalid_argument
 from gateway.emulator.store import ImageStore
+from gateway.emulator.token_issuer import CREATE_TOKEN, IAM_SERVICE, TokenIssuer
+from gateway.errors import Code
 from gateway.schema import load_schema
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
+_SERVICES = (IMAGE_SERVICE, OPERATION_SERVICE, IAM_SERVICE)
 CALLS_KEPT = 1000
 POLL_INTERVAL_S = 1
 
@@ -67,26 +70,38 @@ class Emulator:
     """A gRPC server with an ImageService and an OperationService, which share one store in memory.
 
     The emulator keeps its images and operations when it is stopped and started again. As an
-    async context manager, the emulator listens on a free port of the loopback address.
+    async context manager, the emulator listens on a free port of the loopback address. The emulator also
+    serves IAM's IamTokenService.
 
     Args:
         delay_s: the duration of an operation, in seconds. With the value 0, an operation ends at the next
             call.
         clock: the function that returns the Unix time in seconds. The time never decreases. None means the
             system's time.
+        requires_token: whether calls of the ImageService and the OperationService need a valid token.
 
     Attributes:
         calls: the latest calls, at most CALLS_KEPT. The oldest call is first.
         address: the address on which the emulator listens, as `host:port`; empty while the emulator is
             stopped.
+        tokens: the issuer of tokens.
+        requires_token: whether calls of the ImageService and the OperationService need a valid token.
     """
 
-    def __init__(self, *, delay_s: float = 0.0, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        delay_s: float = 0.0,
+        clock: Callable[[], float] | None = None,
+        requires_token: bool = False,
+    ) -> None:
         self.calls: deque[RecordedCall] = deque(maxlen=CALLS_KEPT)
         self.address = ""
         self._clock = clock or _steady_clock()
         self._delay_s = delay_s
-        self._schema = load_schema([IMAGE_SERVICE, OPERATION_SERVICE])
+        self._schema = load_schema(_SERVICES)
+        self.tokens = TokenIssuer(self._clock)
+        self.requires_token = requires_token
         self._services = self._make_services()
         self._faults = FaultInjector()
         self._server: grpc.aio.Server | None = None
@@ -104,7 +119,7 @@ class Emulator:
         if self._server is not None:
             raise RuntimeError(f"the emulator already listens on {self.address}")
         server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers([self._handler(name) for name in (IMAGE_SERVICE, OPERATION_SERVICE)])
+        server.add_generic_rpc_handlers([self._handler(name) for name in _SERVICES])
         port = server.add_insecure_port(address)
         await server.start()
         self._server = server
@@ -198,11 +213,25 @@ class Emulator:
         fault = self._faults.take(method.name)
         if fault is not None and not fault.after_effect and (replaced := await fault.apply()) is not None:
             return replaced
-        key = str(metadata.get("idempotency-key", ""))
-        reply = self._services.handle(method.name, _parse_request(method, request), key)
+        reply = self._handle(method, _parse_request(method, request), metadata)
         if fault is not None and fault.after_effect and (replaced := await fault.apply()) is not None:
             return replaced
         return reply.SerializeToString()
+
+    def _handle(self, method: Method, request: Message, metadata: dict[str, str | bytes]) -> Message:
+        if method.service == IAM_SERVICE:
+            return self._create_token(method, request)
+        if self.requires_token:
+            self.tokens.check_call(metadata)
+        return self._services.handle(method.name, request, str(metadata.get("idempotency-key", "")))
+
+    def _create_token(self, method: Method, request: Any) -> Message:
+        if method.name != CREATE_TOKEN:
+            raise StatusError(Code.UNIMPLEMENTED, f"{method.name} is not emulated")
+        token, expires_at = self.tokens.exchange_jwt(request.jwt)
+        reply: Any = method.reply(iam_token=token)
+        reply.expires_at.FromMicroseconds(int(expires_at * 1e6))
+        return cast("Message", reply)
 
 
 def _steady_clock() -> Callable[[], float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.config import Config, load_config
+from gateway.config.credentials import TYPES
 from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ policys: {}
         f"gateway.yaml:6:3: rest.listen: 'nowhere': {address}",
         "gateway.yaml:7:3: rest.tls.certificate: is required",
         f"GATEWAY__GRPC__LISTEN: grpc.listen: 'x': {address}",
-        "gateway.yaml:4:15: credentials.type: 'magic' is not accepted; use 'passthrough'",
+        f"gateway.yaml:4:15: credentials.type: is not accepted; use one of {', '.join(TYPES)}",
         "gateway.yaml:2:3: limits.body_bytes: input should be greater than or equal to 1, not 0",
         f"GATEWAY__LIMITS__CONCURRENCY: limits.concurrency: {integer}, not 'none'",
         f"gateway.yaml:3:3: limits.boddy_bytes: unknown key; {limits}",

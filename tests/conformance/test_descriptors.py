@@ -34,6 +34,7 @@ FILES = (
     "yandex/cloud/baremetal/v1alpha/image_service.proto",
     "yandex/cloud/endpoint/api_endpoint.proto",
     "yandex/cloud/endpoint/api_endpoint_service.proto",
+    "yandex/cloud/iam/v1/iam_token_service.proto",
     "yandex/cloud/operation/operation.proto",
     "yandex/cloud/operation/operation_service.proto",
     "yandex/cloud/validation.proto",
