@@ -44,7 +44,7 @@ class TokenServer:
 
     async def start(self, port: int = 0) -> str:
         """Listen on a port of 127.0.0.1, and return the address. Port 0 means any free port."""
-        self._runner = web.ServerRunner(web.Server(self._handle))
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         host, bound = self._runner.addresses[0][:2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.config import Config
@@ -38,3 +40,33 @@ def test_decisions_are_on_standard_output_if_there_is_no_ledger(
 ) -> None:
     config = Config(decision_log=DecisionLog(type=given), ledger=LedgerSection(enabled=has_ledger))
     assert config.sink is sink
+
+
+STATIC = {"type": "static", "token": "t"}
+BAREMETAL = "yandex.cloud.baremetal.v1alpha.ImageService"
+OPERATION = "yandex.cloud.operation.OperationService"
+
+
+@pytest.mark.parametrize(
+    ("shared", "of_operation", "served", "own", "followed"),
+    [
+        (None, None, True, set(), set()),
+        (STATIC, None, True, {BAREMETAL, OPERATION}, {BAREMETAL, OPERATION}),
+        (STATIC, {"type": "passthrough"}, True, {BAREMETAL}, set()),
+        (None, STATIC, True, {OPERATION}, {OPERATION}),
+        (STATIC, None, False, {BAREMETAL}, {BAREMETAL}),
+    ],
+)
+def test_who_has_credentials_of_the_gateways_own(
+    shared: Any, of_operation: Any, own: set[str], followed: set[str], *, served: bool
+) -> None:
+    sections: dict[str, Any] = {"credentials": shared} if shared else {}
+    upstreams = {name: {"address": f"{name}:1"} for name in ("baremetal", "operation")}
+    if of_operation:
+        upstreams["operation"]["credentials"] = of_operation
+    services = {BAREMETAL: "baremetal", OPERATION: "operation" if served else None}
+    config = Config.model_validate({**sections, "upstreams": upstreams, "api": {"services": services}})
+    assert config.services_with_own_credentials == own
+    assert config.services_to_follow == followed
+    assert config.has_own_credentials("baremetal") is (BAREMETAL in own)
+    assert config.all_have_own_credentials is (own == set(config.services))

@@ -60,6 +60,11 @@ async def test_no_caller_can_imitate_the_scope_of_another(schema: Schema) -> Non
     )
 
 
+async def test_the_hash_is_of_the_key_that_the_caller_sent(schema: Schema) -> None:
+    call = make_call(schema, key="k")
+    assert hash_key(replace(call, idempotency_key="derived")) == hash_key(call)
+
+
 async def test_equal_requests_have_one_hash(schema: Schema) -> None:
     new = schema.methods[CREATE].request
     one = new(name="n", labels={"a": "1", "b": "2"})

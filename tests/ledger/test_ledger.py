@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,34 @@ async def test_only_harmless_requests_can_be_sent_again(
     assert first["is_followed"]
     assert first["request"]
     assert second.keys().isdisjoint({"is_followed", "request"})
+
+
+@pytest.mark.parametrize(
+    ("authorization", "is_own", "expected"),
+    [(None, False, True), ("Bearer x", False, False), ("Bearer x", True, True), (None, True, True)],
+)
+async def test_credentials_of_the_gateways_own_replace_those_of_the_caller(
+    database: Database, schema: Schema, authorization: str | None, *, is_own: bool, expected: bool
+) -> None:
+    service = await open_ledger(database)
+    own = frozenset({"yandex.cloud.baremetal.v1alpha.ImageService"}) if is_own else frozenset[str]()
+    ledger = Ledger(
+        service.writer, service.store, service.leases, idempotency_retention_s=60, own_services=own
+    )
+    call = make_call(schema, authorization=authorization)
+    assert ledger.can_follow(call) is expected
+    passed = replace(call, metadata={**call.metadata, "x-folder": "f"})
+    assert not ledger.can_follow(passed)  # such metadata is not kept
+
+
+async def test_a_repetition_sends_the_key_of_the_first_call(service: LedgerService, schema: Schema) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    intent.end(None, GatewayError(Code.UNAVAILABLE, "", "down", may_have_acted=True))
+    call = replace(make_call(schema, key="k", name="n"), idempotency_key="derived since then")
+    again = await service.ledger.begin(call, make_record(call), call.request)
+    assert isinstance(again, Intent)
+    assert (again.id, again.idempotency_key) == (intent.id, "k")
+    again.end(reply_of(schema), None)
 
 
 async def test_a_repetition_in_the_same_process(service: LedgerService, schema: Schema) -> None:

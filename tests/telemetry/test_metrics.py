@@ -64,6 +64,21 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
         lambda metrics: metrics.record_shadow("would deny"),
         'gateway_shadow_decisions_total{outcome="would deny"} 1.0',
     ),
+    (
+        "good refresh",
+        lambda metrics: metrics.record_refresh("shared", is_good=True),
+        'gateway_credentials_refreshes_total{credentials="shared",outcome="ok"} 1.0',
+    ),
+    (
+        "failed refresh",
+        lambda metrics: metrics.record_refresh("shared", is_good=False),
+        'gateway_credentials_refreshes_total{credentials="shared",outcome="failed"} 1.0',
+    ),
+    (
+        "credentials",
+        lambda metrics: metrics.watch_credentials("shared", lambda: 60.0),
+        'gateway_credentials_remaining_seconds{credentials="shared"} 60.0',
+    ),
     ("lost", lambda metrics: metrics.record_lost_records(3), "gateway_decision_log_lost_total 3.0"),
     ("stale", lambda metrics: metrics.show_stale(is_stale=True), "gateway_bundle_stale 1.0"),
     ("fresh", lambda metrics: metrics.show_stale(is_stale=False), "gateway_bundle_stale 0.0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.errors import Code, GatewayError
 from gateway.schema import Schema
 from gateway.telemetry import Health, Metrics, Tracing
 from gateway.upstream import Channels, Forwarder
+from gateway.upstream.credentials.access_token import AccessToken
 from gateway.upstream.forwarder import outgoing_metadata
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 
@@ -43,6 +45,12 @@ def test_the_callers_metadata_goes_on(schema: Schema) -> None:
     assert sent["idempotency-key"] == "key"
     assert len(str(sent["x-client-trace-id"])) == 32
     assert str(sent["traceparent"]).split("-")[1] == sent["x-client-trace-id"]
+
+
+def test_the_gateways_token_replaces_the_credentials_of_the_caller(schema: Schema) -> None:
+    call = make_call(schema, {"authorization": "Bearer x", "x-folder": "f"}, "key")
+    sent = outgoing_metadata(call, call.span, AccessToken("own", math.inf))
+    assert (sent["authorization"], sent["x-folder"]) == ("Bearer own", "f")
 
 
 def test_the_gateways_request_id_replaces_a_missing_one(schema: Schema) -> None:

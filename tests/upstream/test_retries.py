@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,8 +19,11 @@ from gateway.errors import Code, GatewayError, UpstreamError
 from gateway.schema import Method, Schema
 from gateway.telemetry import Health, Metrics, Tracing
 from gateway.upstream import Channels, Forwarder, RetryingForwarder
+from gateway.upstream.credentials import Credential, RefusedCredentialsError
+from gateway.upstream.credentials.access_token import AccessToken
+from gateway.upstream.credentials.errors import credentials_unavailable
 from gateway.upstream.retries import FIRST_WAIT_S, MAX_WAIT_S, Backoff
-from gateway.upstream.retry_budget import MAX_TOKENS
+from gateway.upstream.retry_budget import MAX_TOKENS, SUCCESSES_PER_TOKEN
 
 SERVICE = "yandex.cloud.baremetal.v1alpha.ImageService"
 CREATE, GET = f"{SERVICE}/Create", f"{SERVICE}/Get"
@@ -306,3 +310,41 @@ async def test_refusals_cost_nothing(read: Call) -> None:
     for _ in range(MAX_TOKENS):
         await retrying.fail(read)
     assert retrying.channels.retry_budgets["a"].allows_retry()
+
+
+class _Renewing:
+    """A credential that gives a new token, or none."""
+
+    def __init__(self, *renewed: bool) -> None:
+        self.renewed = list(renewed)
+
+    async def renew(self, _: AccessToken, __: float) -> bool:
+        return self.renewed.pop(0)
+
+    def refuse(self) -> GatewayError:
+        return RefusedCredentialsError("a", cast("Credential", self), AccessToken("t", math.inf))
+
+
+@pytest.mark.parametrize(
+    ("renewed", "failures", "attempts"),
+    [([True], 1, [1, 2]), ([True, True], 2, [1, 2]), ([False], 1, [1])],
+    ids=["renewed", "refused again", "not renewed"],
+)
+async def test_a_call_with_a_refused_token_is_repeated_once_with_a_new_one(
+    change: Call, renewed: list[bool], failures: int, attempts: list[int]
+) -> None:
+    renewing = _Renewing(*renewed)
+    retrying = Retrying(*(renewing.refuse() for _ in range(failures)), attempts=1)
+    if failures == 1 and renewed[0]:
+        await retrying.forward(change)
+        assert [number for number, _ in retrying.failed] == [1]
+    else:
+        assert (await retrying.fail(change)).reason == "CREDENTIALS_REFUSED"
+    assert retrying.scripted.attempts == attempts
+
+
+async def test_a_call_without_a_token_is_not_retried_and_does_not_count_as_a_failure(change: Call) -> None:
+    retrying = Retrying(*(credentials_unavailable("shared") for _ in range(9)))
+    assert (await retrying.fail(change)).reason == "CREDENTIALS_UNAVAILABLE"
+    assert retrying.scripted.attempts == [1]
+    assert retrying.channels.retry_budgets["a"]._left == MAX_TOKENS * SUCCESSES_PER_TOKEN  # noqa: SLF001

@@ -29,3 +29,12 @@ async def test_ids_of_requests_and_addresses_make_none(make_get: MakeGet) -> Non
 
 async def test_the_hash_does_not_contain_the_credentials(make_get: MakeGet) -> None:
     assert b"Bearer secret" not in hash_credentials(make_get("Bearer secret"))
+
+
+async def test_the_callers_credentials_do_not_matter_if_the_gateway_has_its_own(make_get: MakeGet) -> None:
+    one, other = make_get("a"), make_get("b")
+    assert hash_credentials(one, is_own=True) == hash_credentials(other, is_own=True)
+    callers = [Caller(), Caller(id="x", kind="mtls"), Caller(id="y", kind="mtls")]
+    calls = [make_get(caller=caller) for caller in callers]
+    calls.append(make_get(metadata={"authorization": "a", "x-folder": "f"}))
+    assert len({hash_credentials(call, is_own=True) for call in calls}) == len(calls)

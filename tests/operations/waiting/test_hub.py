@@ -131,3 +131,15 @@ async def test_a_stop_ends_all_waits(reader: ControlledReader, make_get: MakeGet
     await wait_for(lambda: not hub.tasks)
     with pytest.raises(GatewayError, match="stops"), hub.admit(make_get()):
         pass
+
+
+async def test_with_credentials_of_the_gateways_own_callers_share_one_read(
+    reader: ControlledReader, make_get: MakeGet
+) -> None:
+    hub = WaitingHub(reader, 10, QUICK, has_own_credentials=True)
+    hub.note_started(make_get("a"), reader.operation())
+    with hub.admit(make_get("a")) as one, hub.admit(make_get("b")) as other:
+        assert one.credentials == other.credentials
+        first = await hub.read_first(one, soon(), math.inf)
+        assert await hub.read_first(other, soon(), math.inf) is first
+    assert reader.confirmed == ["a"]

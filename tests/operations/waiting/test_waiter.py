@@ -32,3 +32,9 @@ async def test_an_ended_wait_raises_copies_of_its_error(make_get: MakeGet) -> No
         assert caught.value is not error
         assert (caught.value.reason, str(caught.value)) == ("STOPPING", "it stops")
     assert waiter.is_ended
+
+
+async def test_whose_credentials_are_used_makes_a_difference(make_get: MakeGet) -> None:
+    topic = OperationTopic("one")
+    waiters = [Waiter(make_get(token), topic, has_own_credentials=True) for token in "ab"]
+    assert waiters[0].credentials == waiters[1].credentials != Waiter(make_get("a"), topic).credentials

@@ -11,6 +11,7 @@ from opentelemetry.sdk.resources import Resource
 
 from gateway.config import Config
 from gateway.config.credentials import (
+    CredentialsSection,
     FileCredentials,
     MetadataCredentials,
     PassthroughCredentials,
@@ -89,7 +90,7 @@ async def test_each_type_has_a_source_whose_tokens_are_accepted(
     emulator.tokens.trust_workload("given", ACCOUNT)
     register(emulator)
     url = f"http://{token_server.address}{EXCHANGE_PATH}"
-    sections = [
+    sections: list[CredentialsSection] = [
         StaticCredentials.model_validate({"token": "given"}),
         FileCredentials(path=tmp_path / "token"),
         MetadataCredentials(address=token_server.address),
