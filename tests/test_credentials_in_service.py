@@ -13,14 +13,14 @@ import aiohttp
 import grpc.aio
 import pytest
 
-from gateway.emulator import Emulator, InjectedFault
+from gateway.emulator import InjectedFault
 from gateway.emulator.token_issuer import CREATE_TOKEN
-from gateway.emulator.token_server import EXCHANGE_PATH, TokenServer
 from gateway.errors import Code
 from tests.chaos.gateways import GatewayProcess
-from tests.conftest import GOOD_IMAGE, IMAGES, Running, start_gateway
-from tests.service_accounts import ACCOUNT, key_text, register, write_key
+from tests.conftest import GOOD_IMAGE, IMAGES, start_gateway
+from tests.service_accounts import key_text, register, write_key
 from tests.settling import CREATE, LIST, Audited, events_of, list_calls, shorten_intervals, wait_until
+from tests.token_cloud import Cloud, condition, create, list_images, reason_of
 from tests.waiting import wait_for
 
 CANARY = "canary-canary"
@@ -28,91 +28,12 @@ CALLER = {"Authorization": f"Bearer {CANARY}"}
 KEY = "2f6b4c1e-0000-4000-8000-000000000001"
 
 
-class Cloud:
-    """An emulated cloud that requires tokens, and the sections of gateways that get them there."""
-
-    def __init__(self, emulator: Emulator, server: TokenServer, folder: Path, stack: AsyncExitStack) -> None:
-        self.emulator = emulator
-        self.server = server
-        self.folder = folder
-        self._stack = stack
-        register(emulator)
-        emulator.tokens.accept("given-canary")
-        emulator.tokens.trust_workload("given-canary", ACCOUNT)
-        (folder / "token").write_text("given-canary")
-        write_key(folder / "key.json")
-
-    def section(self, kind: str) -> dict[str, Any]:
-        sections: dict[str, dict[str, Any]] = {
-            "static": {"token": "given-canary"},
-            "file": {"path": self.folder / "token"},
-            "metadata": {"address": self.server.address},
-            "service_account_key": {
-                "file": self.folder / "key.json",
-                "iam": self.emulator.address,
-                "tls": False,
-            },
-            "workload_identity": {
-                "service_account_id": ACCOUNT,
-                "token_file": self.folder / "token",
-                "url": f"http://{self.server.address}{EXCHANGE_PATH}",
-            },
-        }
-        return {f"credentials__{key}": value for key, value in ({"type": kind} | sections[kind]).items()}
-
-    async def start(self, kind: str = "metadata", **sections: Any) -> Running:
-        """Start a gateway whose upstream is this cloud."""
-        addresses = {
-            f"upstreams__{name}__address": self.emulator.address for name in ("baremetal", "operation")
-        }
-        given = addresses | self.section(kind) | sections
-        running = await start_gateway(self._stack, is_traced=True, **given)
-        fields = {name: getattr(running, name) for name in Running.__slots__}
-        return Running(**fields | {"emulator": self.emulator})
-
-    async def stop(self) -> None:
-        """Stop the gateways and the cloud."""
-        await self._stack.aclose()
-
-    def authorizations(self, method: str = LIST) -> list[Any]:
-        """Return what the cloud has received as `authorization`."""
-        found = [dict(call.metadata) for call in self.emulator.calls if call.method == method]
-        return [metadata.get("authorization") for metadata in found]
-
-    def keys(self) -> list[str]:
-        found = [dict(call.metadata) for call in self.emulator.calls if call.method == CREATE]
-        return [str(metadata["idempotency-key"]) for metadata in found]
-
-
 @pytest.fixture
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     async with AsyncExitStack() as stack:
-        emulator = await stack.enter_async_context(Emulator(requires_token=True))
-        server = await stack.enter_async_context(TokenServer(emulator.tokens))
-        yield Cloud(emulator, server, tmp_path, stack)
-
-
-async def list_images(running: Running, **headers: str) -> tuple[int, dict[str, Any]]:
-    url = running.url(f"{IMAGES}?folderId=b1gexample")
-    async with running.client.get(url, headers=headers) as response:
-        return response.status, await response.json()
-
-
-async def create(running: Running, name: str = "image-1", **headers: str) -> tuple[int, dict[str, Any]]:
-    body = GOOD_IMAGE | {"name": name}
-    async with running.client.post(running.url(IMAGES), json=body, headers=headers) as response:
-        return response.status, await response.json()
-
-
-async def condition(running: Running, name: str = "credentials.shared") -> tuple[int, str, str]:
-    async with running.client.get(running.admin("/readyz?verbose")) as response:
-        page = await response.json()
-        found = next(one for one in page["conditions"] if one["name"] == name)
-        return response.status, found["status"], found["reason"]
-
-
-def reason_of(body: dict[str, Any]) -> str:
-    return str(body["details"][0].get("reason", ""))
+        made = Cloud(tmp_path, stack)
+        await made.open()
+        yield made
 
 
 KINDS = ("static", "file", "metadata", "service_account_key", "workload_identity")
@@ -135,7 +56,7 @@ async def test_each_type_lets_calls_of_any_caller_through(cloud: Cloud, kind: st
 
 
 async def test_without_credentials_of_its_own_the_gateway_passes_the_callers_through(cloud: Cloud) -> None:
-    running = await start_gateway(cloud._stack)  # noqa: SLF001 - stopped with the cloud
+    running = await start_gateway(cloud.stack)
     running.emulator.requires_token = True
     running.emulator.tokens.accept("mine")
     assert (await list_images(running, Authorization="Bearer mine"))[0] == 200
@@ -306,15 +227,14 @@ async def test_replicas_derive_the_same_key(cloud: Cloud) -> None:
 
 
 async def test_a_create_of_a_caller_is_settled_after_a_crash_and_followed(cloud: Cloud) -> None:
-    cloud.emulator._delay_s = 1.0  # noqa: SLF001 - operations that last
-    cloud.emulator.reset()
+    cloud.last(60.0)
     url = f"sqlite:///{cloud.folder / 'ledger.db'}"
     section = {
         f"GATEWAY__{key.upper()}": str(value) for key, value in cloud.section("service_account_key").items()
     }
     gateway = GatewayProcess(cloud.folder, url, cloud.emulator.address, section)
     await gateway.start()
-    cloud._stack.push_async_callback(gateway.kill)  # noqa: SLF001 - stopped with the cloud
+    cloud.stack.push_async_callback(gateway.kill)
     await gateway.wait_until_ready()
     cloud.emulator.inject(InjectedFault(method=CREATE, drop=True, after_effect=True))
     headers = CALLER | {"Idempotency-Key": KEY}
@@ -325,9 +245,9 @@ async def test_a_create_of_a_caller_is_settled_after_a_crash_and_followed(cloud:
         await asyncio.gather(creating, return_exceptions=True)
         await gateway.start()
         await gateway.wait_until_ready()
-        (call,) = await wait_until(
-            lambda: list_calls(url), lambda calls: all(one["operation_done"] for one in calls)
-        )
+        await wait_until(lambda: list_calls(url), lambda calls: calls[0]["operation_id"] is not None)
+        cloud.ahead_s = 60.0
+        (call,) = await wait_until(lambda: list_calls(url), lambda calls: calls[0]["operation_done"] is True)
     (image,) = cloud.emulator.images()
     assert (call["outcome"], call["operation_code"], call["resource_id"]) == ("ok", "OK", image.id)
     story = await events_of(url, call["call_id"])
@@ -348,8 +268,7 @@ async def test_an_operation_is_followed_while_the_token_is_refused_for_a_time(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten_intervals(monkeypatch)
-    cloud.emulator._delay_s = 0.5  # noqa: SLF001 - operations that last
-    cloud.emulator.reset()
+    cloud.last(0.5)
     url = f"sqlite:///{cloud.folder / 'ledger.db'}"
     running = await cloud.start("static", ledger__enabled="true", ledger__url=url)
     audited = Audited(running, url)
@@ -362,8 +281,7 @@ async def test_an_operation_is_followed_while_the_token_is_refused_for_a_time(
 
 
 async def test_callers_wait_for_operations_with_one_read(cloud: Cloud) -> None:
-    cloud.emulator._delay_s = 0.3  # noqa: SLF001 - operations that last
-    cloud.emulator.reset()
+    cloud.last(0.3)
     running = await cloud.start()
     _, operation = await create(running, **CALLER)
 

@@ -27,7 +27,7 @@ class RefusedCredentialsError(GatewayError):
     def __init__(self, upstream: str, credential: Credential, token: AccessToken) -> None:
         super().__init__(
             Code.UNAVAILABLE,
-            "CREDENTIALS_REFUSED",
+            CREDENTIALS_REFUSED,
             f"the upstream {upstream} does not accept the gateway's own credentials; try again later, and "
             "report this to the operator of the gateway",
         )
@@ -43,6 +43,6 @@ def credentials_unavailable(name: str) -> GatewayError:
     """
     return GatewayError(
         Code.UNAVAILABLE,
-        "CREDENTIALS_UNAVAILABLE",
+        CREDENTIALS_UNAVAILABLE,
         f"the gateway has no valid token at present for what needs its credentials {name}; try again later",
     )
