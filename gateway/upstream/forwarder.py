@@ -90,7 +90,8 @@ class Forwarder:
         """
         if call.method.server_streaming:
             return ReplyStream(self._stream(call))
-        token = await self._find_token(call)
+        credential = self._credentials.get(call.method.service)
+        token = None if credential is None else credential.valid or await credential.get(call.deadline)
         with _TracedCall(self, call, attempt, token) as span:
             exchange = self._start(call, span, token)
             data = await exchange
@@ -99,7 +100,8 @@ class Forwarder:
             return Reply(message=self._read(call, data), metadata=_reply_metadata(metadata))
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
-        token = await self._find_token(call)
+        credential = self._credentials.get(call.method.service)
+        token = None if credential is None else credential.valid or await credential.get(call.deadline)
         with _TracedCall(self, call, 1, token) as span:
             exchange = self._start(call, span, token)
             try:
@@ -109,17 +111,6 @@ class Forwarder:
                 self._note_response(call, token)  # needed if the stream has no messages
             finally:
                 exchange.cancel()
-
-    async def _find_token(self, call: Call) -> AccessToken | None:
-        """Return the gateway's token for a call; None if the upstream receives the caller's credentials.
-
-        Raises:
-            GatewayError: UNAVAILABLE if there is no valid token.
-        """
-        credential = self._credentials.get(call.method.service)
-        if credential is None:
-            return None
-        return credential.valid or await credential.get(call.deadline)
 
     def _note_response(self, call: Call, token: AccessToken | None) -> None:
         upstream = self._upstreams[call.method.service]
