@@ -16,7 +16,7 @@ from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -27,24 +27,15 @@ if TYPE_CHECKING:
     from gateway.ledger import CallRecord, Intent, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
-    from gateway.schema import Method
     from gateway.upstream import RetryingForwarder
     from gateway.validation import Validator
 
 
 class OwnMethods(Protocol):
-    """The methods that the gateway itself serves."""
-
-    def serves(self, method: Method) -> bool:
-        """Return whether a method is served by the gateway itself."""
-        ...
+    """The methods of a service that the gateway itself serves."""
 
     def find_violations(self, method: str, request: Message) -> list[FieldViolation]:
         """Return the violations of limits that the configuration sets."""
-        ...
-
-    def note_reply(self, call: Call, message: Message) -> None:
-        """Note the response of an upstream to a call."""
         ...
 
     async def handle(
@@ -70,8 +61,22 @@ class Pipeline:
         shadow: Shadow | None = None,
         ledger: Ledger | None = None,
         observe: Callable[[Message], None] | None = None,
-        own: OwnMethods | None = None,
+        note_reply: Callable[[Call, Message], None] | None = None,
+        own: Mapping[str, OwnMethods] | None = None,
     ) -> None:
+        """Initialize the pipeline.
+
+        Args:
+            decider: evaluates the bundle.
+            validator: checks the constraints of the API.
+            reporter: records calls.
+            forwarder: forwards calls to upstreams.
+            shadow: evaluates the shadow bundle; None if there is none.
+            ledger: the ledger; None if it is disabled.
+            observe: a function that gets each response message.
+            note_reply: a function that gets each unary call with its response message.
+            own: what serves the gateway's own methods. The keys are the full names of the methods.
+        """
         self._decider = decider
         self._validator = validator
         self._reporter = reporter
@@ -79,7 +84,8 @@ class Pipeline:
         self._shadow = shadow
         self._ledger = ledger
         self._observe = observe
-        self._own = own
+        self._note_reply = note_reply
+        self._own = own or {}
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -119,8 +125,8 @@ class Pipeline:
     def _look_at(self, call: Call, reply: Reply) -> None:
         if self._observe is not None:
             self._observe(reply.message)
-        if self._own is not None:
-            self._own.note_reply(call, reply.message)
+        if self._note_reply is not None:
+            self._note_reply(call, reply.message)
 
     def _decide(self, call: Call) -> Decision:
         """Validate the request, mutate it, and evaluate the rules.
@@ -142,8 +148,8 @@ class Pipeline:
         violations = self._validator.validate(request)
         if _are_only_missing_fields(violations):
             violations += self._decider.find_oversized(method, request)
-        if self._own is not None:
-            violations += self._own.find_violations(method, request)
+        if (own := self._own.get(method)) is not None:
+            violations += own.find_violations(method, request)
         return violations
 
     async def _read(
@@ -152,8 +158,8 @@ class Pipeline:
         """Forward a call that changes nothing, or handle it here, and record it when it has ended."""
         recording, call = self._reporter.recording(call, record), _with_request(call, decision.request)
         with recording:
-            if self._own is not None and self._own.serves(call.method):
-                reply = await self._own.handle(call, slot, self._permit)
+            if (own := self._own.get(call.method.name)) is not None:
+                reply = await own.handle(call, slot, self._permit)
             else:
                 reply = await self._forwarder.forward(call)
         return recording.watch(reply)

@@ -102,5 +102,11 @@ async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
 def _report_start(config: Config, addresses: Addresses) -> None:
     for key, address in find_plaintext(config):
         _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
+    if config.discovery.enabled and config.endpoints is None:
+        _log.warning(
+            "clients cannot use discovery: set discovery.address to the address by which they reach the gRPC "
+            "listener, or discovery.enabled to false",
+            extra={"address": str(config.grpc.listen)},
+        )
     facts = {"rest": str(addresses.rest), "grpc": str(addresses.grpc), "admin": str(addresses.admin)}
     _log.info("started", extra={"version": __version__, **facts})

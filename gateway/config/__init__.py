@@ -1,6 +1,6 @@
 """The sections of the configuration, and the functions that load and check the configuration."""
 
-from gateway.config.api import OWN_SERVICES
+from gateway.config.api import DISCOVERY_SERVICE, OWN_SERVICES, WAITING_SERVICE
 from gateway.config.limits import Limits
 from gateway.config.listeners import Grpc, ListenerTls
 from gateway.config.load import load_config
@@ -11,7 +11,9 @@ from gateway.config.upstreams import Upstream
 from gateway.config.values import Address
 
 __all__ = [
+    "DISCOVERY_SERVICE",
     "OWN_SERVICES",
+    "WAITING_SERVICE",
     "Address",
     "Config",
     "Grpc",

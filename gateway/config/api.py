@@ -9,8 +9,10 @@ from gateway.config.values import MetadataName
 
 OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
 """The service that shows the operations which the calls of all services start."""
-OWN_SERVICES = {"baremetal_gateway.v1.Operations": OPERATION_SERVICE}
-"""The services that the gateway itself serves, and the service of an upstream that each one needs."""
+WAITING_SERVICE = "baremetal_gateway.v1.Operations"
+DISCOVERY_SERVICE = "yandex.cloud.endpoint.ApiEndpointService"
+OWN_SERVICES = {WAITING_SERVICE: OPERATION_SERVICE, DISCOVERY_SERVICE: None}
+"""The services that the gateway itself serves, and the service of an upstream that each one needs, if any."""
 
 INFRASTRUCTURE_SERVICES = (
     "grpc.health.v1.Health",

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from gateway.config.api import INFRASTRUCTURE_SERVICES, NEEDED_METHODS, OWN_SERVICES
 from gateway.config.credentials import is_own
+from gateway.config.discovery import CLOUD_ENDPOINTS
 from gateway.config.tls_checks import find_tls_faults
+from gateway.faults import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     """Yield the path of a key, and a message, for each value that does not agree with other values."""
     yield from _find_in_services(config)
+    yield from _find_in_discovery(config)
     yield from _find_in_credentials(config)
     yield from find_tls_faults(config)
 
@@ -33,6 +36,22 @@ def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:
         if upstream not in config.upstreams:
             names = ", ".join(config.upstreams)
             yield ("api", "services", service), f"there is no upstream {upstream!r}; upstreams: {names}"
+
+
+def _find_in_discovery(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield each key of discovery that has no effect."""
+    section = config.discovery
+    if not section.enabled:
+        for key in sorted(section.model_fields_set - {"enabled"}):
+            yield ("discovery", key), "has no effect, because discovery.enabled is false"
+        return
+    for name, address in section.endpoints.items():
+        path = ("discovery", "endpoints", name)
+        if name in config.own_ids:
+            yield path, "the gateway serves it, so discovery.address is its address"
+        elif address is None and name not in CLOUD_ENDPOINTS:
+            hint = suggest(name, CLOUD_ENDPOINTS)
+            yield path, f"null removes an address of the cloud, and none has this ID{hint}"
 
 
 def _find_in_credentials(config: Config) -> Iterator[tuple[Path, str]]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.config.api import OPERATION_SERVICE, OWN_SERVICES, Api
+from gateway.config.api import DISCOVERY_SERVICE, OPERATION_SERVICE, OWN_SERVICES, Api
 from gateway.config.callers import Callers
 from gateway.config.credentials import Credentials, CredentialsSection, PassthroughCredentials, is_own
+from gateway.config.discovery import OWN_ID, Discovery
 from gateway.config.ledger import LedgerSection
 from gateway.config.limits import Limits
 from gateway.config.listeners import Admin, Grpc, Rest
@@ -32,6 +33,7 @@ class Config(Section):
     }
     """A name of your own → where it is. Given names are added to the default ones."""
     api: Api = Api()
+    discovery: Discovery = Discovery()
     policies: Policies = Policies()
     decision_log: DecisionLog = DecisionLog()
     source: Source = Source()
@@ -59,7 +61,10 @@ class Config(Section):
     def served(self) -> tuple[str, ...]:
         """The full names of all served services: those of the upstreams, and those of the gateway itself."""
         upstreams = self.services
-        return (*upstreams, *(own for own, needed in OWN_SERVICES.items() if needed in upstreams))
+        own = [one for one, needed in OWN_SERVICES.items() if needed is None or needed in upstreams]
+        if not self.discovery.enabled:
+            own.remove(DISCOVERY_SERVICE)
+        return (*upstreams, *own)
 
     def credentials_of(self, upstream: str) -> CredentialsSection:
         """Return the section of the credentials for an upstream."""
@@ -90,3 +95,16 @@ class Config(Section):
         """
         own = self.services_with_own_credentials
         return own if OPERATION_SERVICE in own or OPERATION_SERVICE not in self.services else frozenset()
+
+    @property
+    def own_ids(self) -> tuple[str, ...]:
+        """The IDs of what the gateway serves: the names of the upstreams of services, and discovery."""
+        return (*dict.fromkeys(self.services.values()), OWN_ID)
+
+    @property
+    def endpoints(self) -> dict[str, str] | None:
+        """The addresses that discovery lists, by ID; None if the address of the gateway is not known."""
+        address = self.discovery.own_address(self.grpc.listen)
+        return (
+            None if address is None else self.discovery.list_endpoints(dict.fromkeys(self.own_ids, address))
+        )

@@ -58,7 +58,7 @@ def _match_address(text: Any) -> re.Match[str] | None:
 def _parse_target(text: Any) -> Any:
     match = _match_address(text)
     if match is None or not match["host"] or match["port"] == "0":
-        raise ValueError("an upstream's address is host:port")
+        raise ValueError("an address to connect to is host:port, as api.example.com:443")
     return text
 
 

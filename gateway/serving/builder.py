@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from gateway.audit.reporter import Reporter
 from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
+from gateway.config import DISCOVERY_SERVICE, WAITING_SERVICE
+from gateway.discovery import DiscoveryMethods
 from gateway.faults import FaultsError
 from gateway.operations.waiting.methods import WaitingMethods
 from gateway.pipeline import Pipeline
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.faults import Fault
     from gateway.ledger import Ledger
     from gateway.operations.waiting.hub import WaitingHub
+    from gateway.pipeline import OwnMethods
     from gateway.policy import Bundle
     from gateway.schema import Schema
     from gateway.telemetry import Telemetry
@@ -103,8 +106,18 @@ class Builder:
         reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)
         forwarder = self._make_forwarder(schema)
         decider = self._make_decider(bundle, schema)
-        own = WaitingMethods(self.hub, schema.methods, config.limits.wait_s) if self.hub else None
-        pipeline = Pipeline(decider, validator, reporter, forwarder, shadow, self.ledger, self.observe, own)
+        waiting = WaitingMethods(self.hub, schema.methods, config.limits.wait_s) if self.hub else None
+        pipeline = Pipeline(
+            decider,
+            validator,
+            reporter,
+            forwarder,
+            shadow,
+            self.ledger,
+            self.observe,
+            note_reply=waiting.note_reply if waiting else None,
+            own=self._find_own_methods(schema, waiting),
+        )
         return Snapshot(
             router=router,
             writer=JsonWriter(schema.pool, reply_types(schema), prints_defaults=config.rest.print_defaults),
@@ -135,6 +148,14 @@ class Builder:
         decider = Decider(bundle)
         decider.warm_up(schema)
         return decider
+
+    def _find_own_methods(self, schema: Schema, waiting: WaitingMethods | None) -> dict[str, OwnMethods]:
+        """Return what serves each of the gateway's own methods, by the full name of the method."""
+        services: dict[str, OwnMethods] = {DISCOVERY_SERVICE: DiscoveryMethods(self.config.endpoints)}
+        if waiting is not None:
+            services[WAITING_SERVICE] = waiting
+        methods = schema.methods.items()
+        return {name: services[one.service] for name, one in methods if one.service in services}
 
     def _make_forwarder(self, schema: Schema) -> RetryingForwarder:
         services, metrics = self.config.services, self.telemetry.metrics

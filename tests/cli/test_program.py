@@ -46,7 +46,7 @@ def test_routes() -> None:
     assert create in lines
     wait = ["GET", "/operations/{operation_id}:wait", "baremetal_gateway.v1.Operations/Wait", "→", "gateway"]
     assert wait in lines
-    assert len(lines) == 10
+    assert len(lines) == 12
 
 
 @pytest.mark.parametrize("words", [["--surprise"], ["surprise"], ["serve", "--config", "/nowhere.yaml"]])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import Config
+from gateway.config import DISCOVERY_SERVICE, OWN_SERVICES, WAITING_SERVICE, Config
 from gateway.config.api import Api
 from gateway.config.ledger import LedgerSection
 from gateway.config.policies import DecisionLog
@@ -19,10 +19,32 @@ def test_a_service_can_be_taken_away() -> None:
 
 
 def test_own_services_are_served_with_what_they_need() -> None:
-    own, needed = "baremetal_gateway.v1.Operations", "yandex.cloud.operation.OperationService"
-    assert set(Config().served) == {*Config().services, own}
+    needed = OWN_SERVICES[WAITING_SERVICE]
+    assert set(Config().served) == {*Config().services, WAITING_SERVICE, DISCOVERY_SERVICE}
     without = Config.model_validate({"api": {"services": {needed: None}}})
-    assert own not in without.served
+    assert without.served == (DISCOVERY_SERVICE,)
+
+
+def test_discovery_can_be_disabled() -> None:
+    config = Config.model_validate({"discovery": {"enabled": False}})
+    assert set(config.served) == {*config.services, WAITING_SERVICE}
+
+
+def test_the_ids_of_what_is_served_are_the_names_of_its_upstreams() -> None:
+    assert Config().own_ids == ("baremetal", "operation", "endpoint")
+    upstreams = {"mine": {"address": "a:1"}, "unused": {"address": "b:1"}}
+    services = {"a.B": "mine", "a.C": "mine"}
+    config = Config.model_validate({"upstreams": upstreams, "api": {"services": services}})
+    assert config.own_ids == ("mine", "endpoint")
+
+
+def test_discovery_lists_the_address_of_the_grpc_listener() -> None:
+    endpoints = Config().endpoints
+    assert endpoints is not None
+    own = {name for name, address in endpoints.items() if address == "127.0.0.1:8081"}
+    assert own == set(Config().own_ids)
+    assert endpoints["iam"] == "iam.api.cloud.yandex.net:443"
+    assert Config.model_validate({"grpc": {"listen": "0.0.0.0:8081"}}).endpoints is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from gateway.call import Reply, ReplyStream
-from gateway.config import OWN_SERVICES, Address
+from gateway.config import WAITING_SERVICE, Address
 from gateway.errors import Code, GatewayError
 from gateway.listeners.errors import internal_error, stopping_error
 from gateway.listeners.listening import cannot_listen, why_not_listening
@@ -215,7 +215,8 @@ class RpcListener(grpc.GenericRpcHandler):
         return self._unread, self._unread_waits, self._infrastructure.unread
 
     def _choose_unread(self, method: Method | None) -> UnreadReplies:
-        return self._unread_waits if method is not None and method.service in OWN_SERVICES else self._unread
+        is_wait = method is not None and method.service == WAITING_SERVICE
+        return self._unread_waits if is_wait else self._unread
 
     def _sending(self, method: Method | None, rpc_context: RpcContext) -> AbstractContextManager[None]:
         """Return a context manager for the sending of one message of a stream.

@@ -47,10 +47,6 @@ class WaitingMethods:
         self._get = methods.get(GET_OPERATION.lstrip("/"))
         self._max_wait_s = max_wait_s
 
-    def serves(self, method: Method) -> bool:
-        """Return whether a method is served by the gateway itself."""
-        return method.service == SERVICE and self._get is not None
-
     def find_violations(self, method: str, request: Any) -> list[FieldViolation]:
         """Return the violations of limits that the configuration sets."""
         if method != WAIT or not request.HasField("timeout"):

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Call, Reply, ReplyStream
-from gateway.config import OWN_SERVICES
+from gateway.config import OWN_SERVICES, WAITING_SERVICE
 from gateway.errors import Code, GatewayError
 from gateway.limits import ConcurrencyLimit
 from gateway.operations.waiting.hub import WaitingHub
@@ -62,19 +62,12 @@ def waits(reader: ControlledReader, served: Schema, make_get: MakeGet) -> Waits:
 
 
 def test_the_configuration_and_the_methods_agree(served: Schema) -> None:
-    assert {SERVICE: GET.rpartition("/")[0]} == OWN_SERVICES
+    assert (SERVICE, OWN_SERVICES[SERVICE]) == (WAITING_SERVICE, GET.rpartition("/")[0])
     own = {name: one for name, one in served.methods.items() if one.service == SERVICE}
     assert {name: (one.is_read, one.server_streaming) for name, one in own.items()} == {
         WAIT: (True, False),
         WATCH: (True, True),
     }
-
-
-async def test_which_methods_are_served_here(waits: Waits, served: Schema, reader: ControlledReader) -> None:
-    found = {name for name, method in served.methods.items() if waits.methods.serves(method)}
-    assert found == {WAIT, WATCH}
-    without_get = WaitingMethods(WaitingHub(reader, 1), {}, 5)
-    assert not without_get.serves(served.methods[WAIT])
 
 
 @pytest.mark.parametrize(
