@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+UNION_TAGS = frozenset({"<text>", "<methods>"})
+"""Tags of unions in models. Pydantic adds them to the paths of errors, but they are no keys of documents."""
+
 _MAX_SHOWN = 200
 _YAML_WORDS = {True: "true", False: "false", None: "null"}
 
@@ -130,7 +133,8 @@ def validation_faults(
 
 
 def _fault(item: ErrorDetails, model: type[BaseModel], position: Callable[[Path], Position]) -> Fault:
-    path: Path = item["loc"]
+    path: Path = tuple(part for part in item["loc"] if part not in UNION_TAGS)
+    item = {**item, "loc": path}
     reason = item.get("ctx", {}).get("error")
     if isinstance(reason, SecretValueError):
         return Fault(replace(position(path), source=""), key_of(path), str(reason))

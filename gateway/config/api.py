@@ -31,6 +31,7 @@ class Api(Section):
     """Further FileDescriptorSet files, with all their imports."""
     services: dict[str, str | None] = {
         "yandex.cloud.baremetal.v1alpha.ImageService": "baremetal",
+        "yandex.cloud.baremetal.v2.BootImageService": "baremetal",
         "yandex.cloud.operation.OperationService": "operation",
     }
     """Full name of a service → name of its upstream; `null` removes a default."""

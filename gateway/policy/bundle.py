@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from gateway.faults import Fault, FaultsError, Position, key_of, suggest
 from gateway.object_storage import DEFAULT_HOSTS
 from gateway.policy.compiler import BindingSource, Compiler
 from gateway.policy.input_size import InputSize
-from gateway.policy.method_names import suggest_method
+from gateway.policy.method_names import is_named, suggest_method
 from gateway.policy.program import CALLER_TYPE, Program
 from gateway.policy.reader import Documents, read_documents
+from gateway.policy.variables import patterns_in
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -195,11 +195,15 @@ class _Linker:
     def _methods(self, policy: Policy, document: Document) -> list[Method]:
         methods: dict[str, Method] = {}
         for index, pattern in enumerate(policy.spec.methods):
-            found = [method for name, method in self._schema.known.items() if _is_named(name, pattern)]
+            found = [method for name, method in self._schema.known.items() if is_named(name, pattern)]
             if not found:
                 hint = suggest_method(pattern, self._schema.known)
                 self._fault(document, ("spec", "methods", index), f"{pattern!r} is no known method{hint}")
             methods |= {method.name: method for method in found}
+        for path, pattern in patterns_in(policy.spec):
+            if methods and not any(is_named(name, pattern) for name in methods):
+                hint = suggest_method(pattern, methods)
+                self._fault(document, path, f"{pattern!r} is no method of the policy{hint}")
         return list(methods.values())
 
     def _check_parameters(self, source: BindingSource, compiled: list[CompiledBinding]) -> None:
@@ -231,8 +235,3 @@ class _Linker:
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
         self.faults.append(Fault(document.position(path), key_of(path), message))
-
-
-def _is_named(name: str, pattern: str) -> bool:
-    """Return whether a pattern matches the name of a method. In a pattern, `*` matches any text."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None

@@ -11,7 +11,7 @@ from gateway.expressions import Environment, ExpressionError, Problem
 from gateway.expressions.calls import Calls
 from gateway.expressions.definitions import Definitions
 from gateway.faults import Fault, Path, key_of, suggest
-from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target
+from gateway.policy.field_path import FieldPathError, compile_field_path, compile_target, expand_field
 from gateway.policy.program import (
     CALLER_TYPE,
     CompiledBinding,
@@ -19,6 +19,7 @@ from gateway.policy.program import (
     CompiledRule,
     CompiledWaiver,
 )
+from gateway.policy.variables import field_of, variables_for
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -94,12 +95,13 @@ class _Compilation:
         self._policy, self._policy_document = source.policy
         self._binding, self._binding_document = source.binding
         self._waivers = source.waivers
+        self._fields: dict[str, tuple[str, ...]] = {}
         self._faults_before = len(faults)
 
     def run(self) -> CompiledBinding:
+        variables = tuple(self._declare_variables())
         when = self._condition(self._binding.spec.when, self._binding_document, ("spec", "when"))
         waivers = tuple(self._waiver(waiver, document) for waiver, document in self._waivers)
-        variables = tuple(self._declare_variables())
         spec = self._policy.spec
         rules = tuple(filter(None, map(self._rule, spec.rules, range(len(spec.rules)))))
         mutations = tuple(filter(None, map(self._mutation, spec.mutations, range(len(spec.mutations)))))
@@ -130,12 +132,32 @@ class _Compilation:
 
     def _declare_variables(self) -> list[tuple[str, Expression]]:
         compiled = []
-        for name, text in self._policy.spec.variables.items():
-            expression = self._compile(text, self._policy_document, ("spec", "variables", name))
+        for name, text, path, others in variables_for(self._policy.spec, self._method.name):
+            expression = self._compile(text, self._policy_document, path) if text else None
+            if not text:
+                self._fault(self._policy_document, path, Problem(1, 1, "the variable has no value"))
+            if others:
+                message = f"{others[0]!r} matches the method too; only one pattern may match"
+                self._fault(self._policy_document, path, Problem(1, 1, message))
             self._environment.declare(name, expression)
             if expression:
                 compiled.append((name, expression))
+                self._note_field(name, expression)
         return compiled
+
+    def _note_field(self, name: str, expression: Expression) -> None:
+        """Note the field of the request that a variable stands for, if it stands for one."""
+        names = field_of(expression.checked.expr, self._environment.container, self._fields)
+        if names is not None:
+            self._fields[name] = names
+
+    def _expand(self, field: str) -> str:
+        """Return the path of a field of the request, for a path that may start with a variable.
+
+        Raises:
+            FieldPathError: the path starts with a name that is a variable and another field.
+        """
+        return expand_field(field, self._fields, descriptor_of(self._method.request))
 
     def _rule(self, rule: Rule, index: int) -> CompiledRule | None:
         document, path = self._policy_document, ("spec", "rules", index)
@@ -143,7 +165,7 @@ class _Compilation:
         message = self._text(rule.message, (*path, "message"))
         fix = self._text(rule.fix, (*path, "fix"))
         try:
-            field = compile_field_path(rule.field, descriptor_of(self._method.request))
+            field = compile_field_path(self._expand(rule.field), descriptor_of(self._method.request))
         except FieldPathError as error:
             self._fault(document, (*path, "field"), Problem(1, 1, str(error)))
             return None
@@ -157,7 +179,7 @@ class _Compilation:
         document, path = self._policy_document, ("spec", "set", index)
         when = self._condition(rule.when, document, (*path, "when"))
         try:
-            target = compile_target(rule.field, descriptor_of(self._method.request))
+            target = compile_target(self._expand(rule.field), descriptor_of(self._method.request))
         except FieldPathError as error:
             self._fault(document, (*path, "field"), Problem(1, 1, str(error)))
             return None

@@ -17,10 +17,14 @@ from gateway.quoting import quote
 from gateway.schema import entry_of, is_map, value_field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
 _FORM = re.compile(r"(?P<names>[a-z_]\w*(?:\.[a-z_]\w*)*)(?:\[\"(?P<key>[^\"]+)\"\])?", re.ASCII)
+
+_START = re.compile(r"(?P<name>[A-Za-z_]\w*)(?=[.\[]|$)", re.ASCII)
 
 NOT_SET = "not set"
 _MAX_ELEMENTS = 8
@@ -150,6 +154,30 @@ def compile_field_path(text: str, descriptor: Descriptor) -> FieldPath:
     if match["key"] is not None and not (is_map(field) and entry_of(field)[0].type == field.TYPE_STRING):
         raise FieldPathError(f"{match['names']} is no map with text keys")
     return FieldPath(text, names, match["key"])
+
+
+def expand_field(text: str, variables: Mapping[str, tuple[str, ...]], descriptor: Descriptor) -> str:
+    """Return the path of a field of the request, for a path that may start with a variable.
+
+    Args:
+        text: the path as it is written, such as `labels["env"]`.
+        variables: the fields that variables stand for. The keys are the names of the variables.
+        descriptor: the type of the request.
+
+    Raises:
+        FieldPathError: the path starts with a name that is a variable and another field.
+    """
+    match = _START.match(text)
+    names = variables.get(match["name"]) if match else None
+    if match is None or names is None:
+        return text
+    name, rest = match["name"], text[match.end() :]
+    if name in descriptor.fields_by_name and names != (name,):
+        meaning = ".".join(names) or "the request"
+        raise FieldPathError(
+            f"{name} is a field, and a variable that stands for {meaning}; rename the variable"
+        )
+    return ".".join(names) + rest if names else rest.removeprefix(".")
 
 
 def _unknown(name: str, here: Descriptor | None) -> str:

@@ -1,4 +1,4 @@
-"""Suggestions for misspelt names of methods."""
+"""Names of methods: patterns, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SEPARATOR = re.compile(r"[./]+")
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Return whether a pattern matches the name of a method. In a pattern, `*` matches any text."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 
 def suggest_method(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
@@ -96,6 +98,10 @@ def _check_assertion(value: Any) -> Any:
     return value
 
 
+def _tag_of_variable(value: Any) -> str:
+    return "<methods>" if isinstance(value, dict) else "<text>"
+
+
 def _impossible_date(text: str) -> str:
     """Return the reason why the date at the start of a text does not exist.
 
@@ -137,7 +143,15 @@ Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema({"typ
 ParameterValue = Annotated[Any, AfterValidator(_check_parameter)]
 Parameters = dict[ParameterName, ParameterValue]
 ExpressionText = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(_check_expression)]
+MethodTexts = Annotated[
+    dict[str, ExpressionText],
+    Field(min_length=1, description="CEL for each method; the keys are full names, `*` matches any text."),
+]
 AssertionText = Annotated[ExpressionText, BeforeValidator(_check_assertion)]
+VariableValue = Annotated[
+    Annotated[ExpressionText, Tag("<text>")] | Annotated[MethodTexts, Tag("<methods>")],
+    Discriminator(_tag_of_variable),
+]
 Action = Literal["deny", "warn", "audit"]
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -200,11 +214,12 @@ class PolicySpec(Part):
     Attributes:
         methods: the patterns for the full names of the methods. In a pattern, `*` matches any text.
         variables: the CEL expressions that the rules share. The keys are the names of the variables. A
-            variable may use the variables that are declared before it.
+            variable may use the variables that are declared before it. It has one expression, or an
+            expression for each method.
     """
 
     methods: list[str] = Field(min_length=1, description="Full names of methods; `*` matches any text.")
-    variables: dict[Variable, ExpressionText] = Field(
+    variables: dict[Variable, VariableValue] = Field(
         {}, max_length=_MAX_VARIABLES, description="CEL values that rules share; each may use those above it."
     )
     rules: list[Rule] = Field([], max_length=_MAX_RULES)

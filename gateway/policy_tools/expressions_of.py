@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.policy.variables import variables_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,21 +35,22 @@ def expressions_of(bundle: Bundle) -> Iterator[WrittenExpression]:
 
     If an expression is compiled for several bindings or methods, yield each compiled expression.
     """
-    for program in bundle.programs.values():
+    for method, program in bundle.programs.items():
         for binding in program.bindings:
-            yield from _expressions(bundle, binding)
+            yield from _expressions(bundle, binding, method)
 
 
-def _expressions(bundle: Bundle, binding: CompiledBinding) -> Iterator[WrittenExpression]:
+def _expressions(bundle: Bundle, binding: CompiledBinding, method: str) -> Iterator[WrittenExpression]:
     documents = bundle.documents
     if binding.when is not None:
         document = documents.bindings[binding.name][1]
         yield WrittenExpression(binding.when, document, ("spec", "when"))
     for waiver in binding.waivers:
         yield from _of_waiver(waiver, documents.waivers[waiver.name][1])
-    policy = documents.policies[binding.policy][1]
+    written, policy = documents.policies[binding.policy]
+    paths = {one.name: one.path for one in variables_for(written.spec, method)}
     for name, variable in binding.variables:
-        yield WrittenExpression(variable, policy, ("spec", "variables", name))
+        yield WrittenExpression(variable, policy, paths[name])
     for index, rule in enumerate(binding.rules):
         yield from _of_rule(rule, policy, ("spec", "rules", index))
     for index, mutation in enumerate(binding.mutations):

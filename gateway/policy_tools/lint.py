@@ -11,6 +11,7 @@ from gateway.faults import Fault, Position
 from gateway.policy.mutator import AUDIT
 from gateway.policy_tools.finding import Finding, make_finding
 from gateway.policy_tools.truth import ERROR, find_truth
+from gateway.policy_tools.versions import find_uncovered_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.documents import Document
     from gateway.faults import Path
     from gateway.policy.bundle import Bundle
-    from gateway.policy.model import Waiver
+    from gateway.policy.model import MutationRule, PolicySpec, Rule, Waiver
     from gateway.policy.program import CompiledBinding, CompiledMutation
     from gateway.schema import Method, Schema
 
@@ -40,13 +41,17 @@ def find_weaknesses(bundle: Bundle, schema: Schema, now: datetime) -> list[Findi
     """
     linter = _Linter(bundle, schema, now)
     found = [*linter.waivers(), *linter.params(), *linter.bindings(), *linter.policies(), *linter.mutations()]
+    versions = find_uncovered_versions(bundle, schema)
+    reported = {one.fault.key for one in versions}
+    about_methods = [one for one in versions if one.fault.key in schema.methods]
+    found += [one for one in versions if one.fault.key not in schema.methods]
     found.sort(key=lambda one: astuple(one.fault.position))
-    return found + list(_unbound_creates(bundle, schema))
+    return [*found, *about_methods, *_unbound_creates(bundle, schema, reported)]
 
 
-def _unbound_creates(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
+def _unbound_creates(bundle: Bundle, schema: Schema, reported: set[str]) -> Iterator[Finding]:
     for method in schema.methods.values():
-        if is_create(method) and method.name not in bundle.programs:
+        if is_create(method) and method.name not in bundle.programs and method.name not in reported:
             message = "creates something, and no binding is about it"
             yield Finding("note", Fault(Position("bundle"), method.name, message))
 
@@ -131,8 +136,9 @@ class _Linter:
     def policies(self) -> Iterator[Finding]:
         for name, (policy, document) in self._documents.policies.items():
             compiled = [one for many in self._compiled.values() for one in many if one.policy == name]
+            fields = {part.field.partition(".")[0].partition("[")[0] for part in _with_fields(policy.spec)}
             for variable in policy.spec.variables:
-                if not any(variable in one.reads for one in compiled):
+                if not any(variable in one.reads or variable in fields for one in compiled):
                     key = ("spec", "variables", variable)
                     yield make_finding("warning", document, key, "nothing reads the variable")
             for index in range(len(policy.spec.rules)):
@@ -164,6 +170,10 @@ class _Linter:
                 document = self._documents.policies[binding.policy][1]
                 path = ("spec", "set", binding.mutations.index(mutation), "field")
                 yield make_finding("warning", document, path, message)
+
+
+def _with_fields(spec: PolicySpec) -> tuple[Rule | MutationRule, ...]:
+    return (*spec.rules, *spec.mutations)
 
 
 def _find_overwriting(

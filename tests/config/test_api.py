@@ -11,10 +11,11 @@ from gateway.config.api import Api
 from gateway.faults import FaultsError
 
 IMAGES, OPERATIONS = "yandex.cloud.baremetal.v1alpha.ImageService", "yandex.cloud.operation.OperationService"
+BOOT_IMAGES = "yandex.cloud.baremetal.v2.BootImageService"
 
 
 def test_the_cloud_s_services_are_served_by_default() -> None:
-    assert Api().services == {IMAGES: "baremetal", OPERATIONS: "operation"}
+    assert Api().services == {IMAGES: "baremetal", BOOT_IMAGES: "baremetal", OPERATIONS: "operation"}
 
 
 def faults(folder: Path, text: str) -> list[str]:

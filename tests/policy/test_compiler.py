@@ -105,10 +105,10 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         binding_text(when="request.name"),
         ["spec.when: gives STRING, but has to give BOOL"],
     ),
-    "when reads a variable": (
+    "when reads an unknown variable": (
         policy_text("true", variables={"v": "1"}),
-        binding_text(when="v == 1"),
-        ["spec.when: undeclared reference to 'v'"],
+        binding_text(when="w == 1"),
+        ["spec.when: undeclared reference to 'w'"],
     ),
     "variable": (
         policy_text("v == 1", variables={"v": "request.nope"}),
@@ -151,8 +151,8 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
             f"{key}: undefined field '{field}' not found in struct "
             "'yandex.cloud.baremetal.v1alpha.CreateImageRequest'"
             for key, field in (
-                ("spec.when", "f"),
                 ("spec.variables.v", "e"),
+                ("spec.when", "f"),
                 ("spec.rules[0].assert", "a"),
                 ("spec.rules[0].message", "b"),
             )
