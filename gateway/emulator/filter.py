@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 FIELDS = ("id", "name")
 
@@ -64,21 +64,26 @@ class FilterCondition:
         assert_never(self.relation)
 
 
-def parse_filter(text: str) -> tuple[FilterCondition, ...]:
+def parse_filter(text: str, fields: Sequence[str] = FIELDS) -> tuple[FilterCondition, ...]:
     """Parse a filter. An empty filter has no conditions.
+
+    Args:
+        text: the filter.
+        fields: the fields that conditions may name.
 
     Raises:
         FilterError: the filter does not follow the grammar. The error message contains the position of the
             problem. The first character has the position 1.
     """
-    return tuple(_FilterParser(text).conditions())
+    return tuple(_FilterParser(text, fields).conditions())
 
 
 class _FilterParser:
     """A parser for one filter text. `_at` is the index of the next character."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fields: Sequence[str]) -> None:
         self._text = text
+        self._fields = fields
         self._at = 0
 
     def conditions(self) -> Iterable[FilterCondition]:
@@ -104,8 +109,8 @@ class _FilterParser:
 
     def _field(self) -> str:
         word = self._take(_WORD)
-        if word is None or word[0] not in FIELDS:
-            raise self._error(" or ".join(FIELDS), word)
+        if word is None or word[0] not in self._fields:
+            raise self._error(" or ".join(self._fields), word)
         self._skip_space()
         return word[0]
 

@@ -42,7 +42,12 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image. The fields have the same meaning as in the protobuf message Image."""
+    """An image. The fields have the same meaning as in the protobuf messages Image and BootImage.
+
+    Attributes:
+        cloud_id: the ID of the cloud; empty if the image was created by v1alpha, which names no cloud.
+        updated_at: the time of the last update; None if there was none.
+    """
 
     id: str
     folder_id: str
@@ -52,6 +57,8 @@ class Image:
     status: ImageStatus
     created_at: datetime
     checksum: str = ""
+    cloud_id: str = ""
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

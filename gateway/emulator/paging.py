@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from gateway.emulator.status_error import invalid_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 DEFAULT_SIZE = 20
 MAXIMUM_SIZE = 1000
@@ -65,16 +65,21 @@ class Page(Generic[_Entry]):
     next_token: str
 
 
-def parse_order(text: str) -> Order:
-    """Parse `order_by`, which consists of a column and a direction. An empty text means `id asc`.
+def parse_order(text: str, columns: Sequence[str] = COLUMNS, default: str = DEFAULT_ORDER) -> Order:
+    """Parse `order_by`, which consists of a column and a direction.
+
+    Args:
+        text: the text of the field; empty for the default.
+        columns: the columns that a listing can be sorted by.
+        default: the order if the text is empty.
 
     Raises:
         StatusError: the text does not have this form. The status code is INVALID_ARGUMENT.
     """
-    words = (text or DEFAULT_ORDER).split()
-    if len(words) != _ORDER_WORDS or words[0] not in COLUMNS or words[1] not in _DIRECTIONS:
+    words = (text or default).split()
+    if len(words) != _ORDER_WORDS or words[0] not in columns or words[1] not in _DIRECTIONS:
         raise invalid_argument(
-            f"order_by: {text!r} is not one of {', '.join(COLUMNS)} followed by asc or desc"
+            f"order_by: {text!r} is not one of {', '.join(columns)} followed by asc or desc"
         )
     return Order(column=words[0], descending=_DIRECTIONS[words[1]])
 

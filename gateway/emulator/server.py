@@ -19,6 +19,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from gateway.emulator.boot_images import BOOT_IMAGE_SERVICE
 from gateway.emulator.fault_injection import FaultInjector
 from gateway.emulator.messages import IMAGE_SERVICE, OPERATION, OPERATION_SERVICE
 from gateway.emulator.services import Services
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
-_SERVICES = (IMAGE_SERVICE, OPERATION_SERVICE, IAM_SERVICE)
+SERVICES = (IMAGE_SERVICE, BOOT_IMAGE_SERVICE, OPERATION_SERVICE, IAM_SERVICE)
 CALLS_KEPT = 1000
 POLL_INTERVAL_S = 1
 
@@ -67,11 +68,10 @@ class RecordedCall:
 
 
 class Emulator:
-    """A gRPC server with an ImageService and an OperationService, which share one store in memory.
+    """A gRPC server with the services SERVICES, which share one store in memory.
 
     The emulator keeps its images and operations when it is stopped and started again. As an
-    async context manager, the emulator listens on a free port of the loopback address. The emulator also
-    serves IAM's IamTokenService.
+    async context manager, the emulator listens on a free port of the loopback address.
 
     Args:
         delay_s: the duration of an operation, in seconds. With the value 0, an operation ends at the next
@@ -99,7 +99,7 @@ class Emulator:
         self.address = ""
         self._clock = clock or _steady_clock()
         self._delay_s = delay_s
-        self._schema = load_schema(_SERVICES)
+        self._schema = load_schema(SERVICES)
         self.tokens = TokenIssuer(self._clock)
         self.requires_token = requires_token
         self._services = self._make_services()
@@ -119,7 +119,7 @@ class Emulator:
         if self._server is not None:
             raise RuntimeError(f"the emulator already listens on {self.address}")
         server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers([self._handler(name) for name in _SERVICES])
+        server.add_generic_rpc_handlers([self._handler(name) for name in SERVICES])
         port = server.add_insecure_port(address)
         await server.start()
         self._server = server

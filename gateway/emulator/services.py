@@ -1,4 +1,4 @@
-"""The methods of the ImageService and the OperationService.
+"""The methods of the ImageService and the OperationService; boot_images.py has those of the BootImageService.
 
 A method takes a request message and returns a response message. The methods do not wait.
 Therefore each call is completed before the next call starts.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.emulator.boot_images import BootImageMethods
 from gateway.emulator.filter import FilterError, parse_filter
 from gateway.emulator.idempotency import IdempotencyKeys
 from gateway.emulator.messages import IMAGE_SERVICE, OPERATION_SERVICE, ResponseMessages
@@ -32,16 +33,18 @@ _MUTABLE = ("name", "description", "labels")
 
 
 class Services:
-    """The ImageService and the OperationService, which share one store."""
+    """The ImageService, the BootImageService and the OperationService, which share one store."""
 
     def __init__(self, schema: Schema, store: ImageStore) -> None:
         self._store = store
         self._messages = ResponseMessages(schema)
         self._keys = IdempotencyKeys()
+        boot_images = BootImageMethods(store, self._messages)
         self._starters: Mapping[str, Callable[[Any], Operation]] = {
             CREATE: self._create,
             UPDATE: self._update,
             DELETE: self._delete,
+            **boot_images.starters,
         }
         self._readers: Mapping[str, Callable[[Any], Message]] = {
             f"{IMAGE_SERVICE}/Get": self._get,
@@ -49,6 +52,7 @@ class Services:
             f"{IMAGE_SERVICE}/ListOperations": self._list_operations,
             f"{OPERATION_SERVICE}/Get": self._get_operation,
             f"{OPERATION_SERVICE}/Cancel": self._cancel_operation,
+            **boot_images.readers,
         }
 
     def images(self) -> tuple[Image, ...]:

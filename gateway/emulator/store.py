@@ -37,6 +37,7 @@ class NewImage:
     description: str
     labels: Mapping[str, str]
     uri: str
+    cloud_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class ImageStore:
             labels=draft.labels,
             status=ImageStatus.CREATING,
             created_at=self._now(),
+            cloud_id=draft.cloud_id,
         )
         self._require_free_name(image)
         # The emulator does not download the image. Therefore the checksum is the MD5 hash of the URI.
@@ -158,6 +160,7 @@ class ImageStore:
             name=image.name if changes.name is None else changes.name,
             description=image.description if changes.description is None else changes.description,
             labels=image.labels if changes.labels is None else changes.labels,
+            updated_at=self._now(),
         )
         self._require_free_name(finished)
         updating = replace(image, status=ImageStatus.UPDATING)

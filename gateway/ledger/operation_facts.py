@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
@@ -24,6 +25,9 @@ OPERATION = "yandex.cloud.operation.Operation"
 """The full name of the type of operations."""
 
 _MAX_TEXT = 1000
+_CAPITAL = re.compile("(?<!^)(?=[A-Z])")
+_NAMES = {"id": ("id",), "name": ("name",), "status": ("status", "state"), "checksum": ("checksum",)}
+"""The facts about a resource, and the names of the fields that contain them."""
 _ANY = "google.protobuf.Any"
 _TEXTS = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _NUMBERS = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})  # types without texts
@@ -210,9 +214,12 @@ def _read_resource(response: Message | None) -> dict[str, str]:
     if response is None:
         return {}
     fields = response.DESCRIPTOR.fields_by_name
+    own_id = f"{_CAPITAL.sub('_', response.DESCRIPTOR.name).lower()}_id"  # boot_image_id of a BootImage
     shown = {}
-    for name in ("id", "name", "status", "checksum"):
-        if name not in fields or fields[name].is_repeated:
+    for fact, names in _NAMES.items():
+        known = names if fact != "id" else (*names, own_id)
+        name = next((one for one in known if one in fields and not fields[one].is_repeated), None)
+        if name is None:
             continue
         value = getattr(response, name)
         enum = fields[name].enum_type
@@ -220,5 +227,5 @@ def _read_resource(response: Message | None) -> dict[str, str]:
             found = enum.values_by_number.get(value)
             value = found.name if found else str(value)
         if isinstance(value, str) and value:
-            shown[name] = redact_value(value, name)
+            shown[fact] = redact_value(value, fact)
     return shown

@@ -12,8 +12,21 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.ledger.batch import StoreError
-from gateway.ledger.operation_facts import find_operations, is_operation, read_operation, read_progress
-from gateway.operations.image_evidence import describe_image, find_images, is_made_by, name_of
+from gateway.ledger.operation_facts import (
+    OPERATION,
+    find_operations,
+    is_operation,
+    read_operation,
+    read_progress,
+)
+from gateway.operations.image_evidence import (
+    describe_image,
+    find_images,
+    id_of,
+    is_image,
+    is_made_by,
+    name_of,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -120,7 +133,7 @@ class Observer:
                 self._known.popitem(last=False)
         while self._evidence:
             key, (call, image) = next(iter(self._evidence.items()))
-            other = await self._work.find_other_create(call, image.id)
+            other = await self._work.find_other_create(call, id_of(image))
             self._evidence.pop(key, None)
             if other is None:
                 self._settler.record(call, {**describe_image(image), "by": "evidence"})
@@ -136,10 +149,10 @@ class Observer:
 
 
 def _is_relevant(message: Message) -> bool:
-    if is_operation(message) or message.DESCRIPTOR.full_name.endswith(".Image"):
+    if is_operation(message) or is_image(message.DESCRIPTOR.full_name):
         return True
     inner = [field.message_type for field in message.DESCRIPTOR.fields if field.message_type is not None]
-    return any(one.full_name.endswith((".Operation", ".Image")) for one in inner)
+    return any(one.full_name == OPERATION or is_image(one.full_name) for one in inner)
 
 
 def _state_of(operation: Any) -> _State:

@@ -15,7 +15,7 @@ from gateway.faults import FaultsError
 from gateway.operations.waiting.methods import WaitingMethods
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
-from gateway.policy_tools import find_absent_caller_fields
+from gateway.policy_tools import find_absent_caller_fields, find_uncovered_versions
 from gateway.serving.snapshot import Snapshot
 from gateway.serving.sources import (
     Sources,
@@ -145,6 +145,7 @@ class Builder:
     def _make_decider(self, bundle: Bundle, schema: Schema) -> Decider:
         """Return a decider that is ready for its first call."""
         self._warn_of_absent_fields(bundle)
+        self._warn_of_uncovered_versions(bundle, schema)
         decider = Decider(bundle)
         decider.warm_up(schema)
         return decider
@@ -178,6 +179,15 @@ class Builder:
         except FaultsError as error:
             return None, tuple(map(str, error.faults))
         return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
+
+    def _warn_of_uncovered_versions(self, bundle: Bundle, schema: Schema) -> None:
+        """Log a warning if the rules of a bundle can be evaded with another version of the API."""
+        found = find_uncovered_versions(bundle, schema)
+        if found:
+            _log.warning(
+                "rules about one version of the API leave out another one, so callers can evade them",
+                extra={"bundle": bundle.hash, "faults": [str(one.fault) for one in found]},
+            )
 
     def _warn_of_absent_fields(self, bundle: Bundle) -> None:
         """Log a warning if a bundle reads fields of `caller` that are always empty in this configuration."""

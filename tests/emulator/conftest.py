@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
     from gateway.schema import Schema
 
-SERVICES = ("yandex.cloud.baremetal.v1alpha.ImageService", "yandex.cloud.operation.OperationService")
+SERVICES = (
+    "yandex.cloud.baremetal.v1alpha.ImageService",
+    "yandex.cloud.baremetal.v2.BootImageService",
+    "yandex.cloud.operation.OperationService",
+)
 
 
 @pytest.fixture(scope="session")

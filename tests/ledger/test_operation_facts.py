@@ -46,6 +46,18 @@ def test_a_done_operation(schema: Schema) -> None:
     }
 
 
+def test_a_done_operation_of_v2(schema: Schema) -> None:
+    made = schema.message("yandex.cloud.baremetal.v2.BootImage")(
+        boot_image_id="image-1", cloud_id="c", folder_id="f", name="n", state=2, checksum="sum"
+    )
+    operation = make(schema, made)
+    metadata = schema.message("yandex.cloud.baremetal.v2.CreateBootImageMetadata")
+    operation.metadata.Pack(metadata(boot_image_id="image-1"))
+    facts = read_operation(operation)
+    assert facts.resource_id == "image-1"
+    assert facts.resource == {"id": "image-1", "name": "n", "status": "READY", "checksum": "sum"}
+
+
 def test_a_failed_operation(schema: Schema) -> None:
     operation = make(schema, done=True)
     operation.error.code, operation.error.message = 5, f"no {SECRET}" + " x" * 5000

@@ -14,6 +14,7 @@ from gateway.transcode import JsonWriter
 from tests.signed import SIGNATURE, sign_link
 
 API = "yandex.cloud.baremetal.v1alpha"
+V2 = "yandex.cloud.baremetal.v2"
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,39 @@ API = "yandex.cloud.baremetal.v1alpha"
         (f"{API}.UpdateImageRequest", {"image_id": "i", "name": "n"}, {"resource_id": "i", "name": "n"}),
         (f"{API}.ListImagesRequest", {"folder_id": "f"}, {"folder_id": "f"}),
         ("yandex.cloud.operation.CancelOperationRequest", {"operation_id": "o"}, {"operation_id": "o"}),
+        (
+            f"{V2}.CreateBootImageRequest",
+            {"cloud_id": "c", "folder_id": "f", "boot_image": {"name": "n", "annotations": {"a": "1"}}},
+            {"cloud_id": "c", "folder_id": "f", "name": "n", "labels": {"a": "1"}},
+        ),
+        (
+            f"{V2}.CreateBootImageRequest",
+            {"folder_id": "f", "boot_image": {"folder_id": "other", "name": "n"}},
+            {"folder_id": "f", "name": "n"},
+        ),
+        (
+            f"{V2}.UpdateBootImageRequest",
+            {"boot_image": {"boot_image_id": "i", "folder_id": "f"}},
+            {"folder_id": "f", "resource_id": "i"},
+        ),
+        (
+            f"{V2}.DeleteBootImageRequest",
+            {"boot_image_id": "i", "cloud_id": "c"},
+            {"cloud_id": "c", "resource_id": "i"},
+        ),
     ],
-    ids=["empty", "create", "delete", "update", "list", "cancel"],
+    ids=[
+        "empty",
+        "create",
+        "delete",
+        "update",
+        "list",
+        "cancel",
+        "v2",
+        "two folders",
+        "v2 update",
+        "v2 delete",
+    ],
 )
 def test_the_target_of_a_request(
     schema: Schema, message: str, fields: dict[str, Any], expected: dict[str, Any]

@@ -8,10 +8,13 @@ import pytest
 
 from gateway.errors import Code, GatewayError
 from gateway.operations.image_evidence import (
+    BOOT_IMAGE_SERVICE,
     CLOCK_SKEW_US,
     SERVICE,
     describe_image,
     find_images,
+    id_of,
+    is_image,
     is_made_by,
     look_for_image,
     name_of,
@@ -28,6 +31,8 @@ from tests.operations.making import (
     operation_of,
     operations_listed,
 )
+
+PLACE = {"cloud_id": "cloud", "folder_id": "b1gexample"}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,32 @@ async def test_the_image_is_looked_for_by_its_name(schema: Schema) -> None:
         "",
     )
     assert (other, operations.image_id) == ("ListOperations", IMAGE_ID)
+
+
+async def test_an_image_of_v2_is_looked_for_with_v2(schema: Schema) -> None:
+    call = open_call(
+        method=f"{BOOT_IMAGE_SERVICE}/CreateBootImage", record={"target": PLACE | {"name": "image-1"}}
+    )
+    image: Any = schema.message("yandex.cloud.baremetal.v2.BootImage")(
+        boot_image_id=IMAGE_ID, **PLACE, name="image-1", state=2
+    )
+    image.create_time.FromMicroseconds(call.time_us)
+    found = schema.message("yandex.cloud.baremetal.v2.ListBootImagesResponse")(boot_images=[image])
+    created = operation_of(schema)
+    created.metadata.Pack(schema.message("yandex.cloud.baremetal.v2.CreateBootImageMetadata")())
+    operations = schema.message("yandex.cloud.baremetal.v2.ListBootImageOperationsResponse")
+    calls = ScriptedCalls(schema, found, operations(operations=[created]))
+    facts = await look_for_image(calls, call)
+    assert facts is not None
+    assert facts["resource"] == {"id": IMAGE_ID, "name": "image-1", "status": "READY"}
+    assert facts["operation"]["id"] == OPERATION_ID
+    (name, request, _), (other, asked, _) = calls.made
+    assert (name, request.cloud_id, request.folder_id) == ("ListBootImages", "cloud", "b1gexample")
+    assert request.filter == 'name = "image-1"'
+    assert (other, asked.boot_image_id) == ("ListBootImageOperations", IMAGE_ID)
+    assert (asked.cloud_id, asked.folder_id) == ("cloud", "b1gexample")
+    assert list(find_images(found)) == [image]
+    assert (is_image(image.DESCRIPTOR.full_name), id_of(image)) == (True, IMAGE_ID)
 
 
 async def test_the_operation_of_another_method_is_not_the_creates(schema: Schema) -> None:

@@ -54,7 +54,7 @@ def add(bundle: Path) -> str:
 
 def break_the_list(bundle: Path) -> str:
     alter(sums_path(bundle))
-    return "bundle.sum:10:1: a line is 64 hex digits"
+    return "bundle.sum:12:1: a line is 64 hex digits"
 
 
 def empty_the_list(bundle: Path) -> str:

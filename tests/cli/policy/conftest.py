@@ -34,6 +34,12 @@ RECORD: dict[str, Any] = {
 FULL = Path("/dev/full")
 
 
+@pytest.fixture(autouse=True)
+def only_v1alpha(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve one version of the API: the small bundles of these tests are about v1alpha only."""
+    monkeypatch.setenv("GATEWAY__API__SERVICES", "{yandex.cloud.baremetal.v2.BootImageService: null}")
+
+
 def record(**changes: Any) -> str:
     return json.dumps(RECORD | changes) + "\n"
 

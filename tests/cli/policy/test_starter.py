@@ -25,7 +25,7 @@ def test_writes_a_bundle_that_passes(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[:2] == ["wrote rules/new/labels.yaml", "wrote rules/new/params.yaml"]
     checked = run("check", "rules/new", cwd=tmp_path)
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.endswith(": 5 rules for 1 method, no faults\n")
+    assert checked.stdout.endswith(": 5 rules for 2 methods, no faults\n")
     tested = run("test", "rules/new", "--coverage", "100", cwd=tmp_path)
     assert (tested.returncode, tested.stderr) == (0, "")
     for command in done.stdout.splitlines()[-2:]:
