@@ -50,7 +50,7 @@ async def serve(
         gateway = Gateway(config, start_telemetry(environment, __version__), freeze_objects)
         addresses = await gateway.start()
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
-        _report_start(config, addresses)
+        report_start(config, addresses)
         if announce is not None:
             announce(addresses)
         await stopping.wait()
@@ -99,7 +99,8 @@ async def _reload_on(requested: asyncio.Event, gateway: Gateway) -> None:
         await gateway.reload()
 
 
-def _report_start(config: Config, addresses: Addresses) -> None:
+def report_start(config: Config, addresses: Addresses) -> None:
+    """Log the start, and a warning for each part of the configuration that is probably a mistake."""
     for key, address in find_plaintext(config):
         _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
     if config.discovery.enabled and config.endpoints is None:

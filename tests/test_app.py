@@ -42,7 +42,9 @@ def faults(**sections: object) -> str:
         (
             {
                 "api__services": "{yandex.cloud.operation.OperationService: null,"
-                " yandex.cloud.baremetal.v1alpha.ImageService: null}"
+                " yandex.cloud.baremetal.v1alpha.ImageService: null,"
+                " yandex.cloud.baremetal.v2.BootImageService: null}",
+                "discovery__enabled": False,
             },
             "no route to serve",
         ),

@@ -9,11 +9,13 @@ import grpc
 import grpc.aio
 import pytest
 
-from gateway.config import Config
+from gateway.app import Addresses
+from gateway.config import Address, Config
 from gateway.config.discovery import CLOUD_ENDPOINTS
 from gateway.discovery.methods import GET, LIST
+from gateway.process import report_start
 from gateway.schema import Schema, load_schema
-from tests.conftest import Running, Start
+from tests.conftest import Running, Start, make_config
 from tests.served_ledger import options, wait_for_rows
 from tests.waits import get
 
@@ -99,6 +101,24 @@ async def test_without_an_address_of_its_own_the_gateway_says_what_to_set(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(running, discovery_schema, LIST)
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNIMPLEMENTED, error["message"])
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_logged"),
+    [
+        ({"grpc__listen": "0.0.0.0:8081"}, True),
+        ({"grpc__listen": "127.0.0.1:8081"}, False),
+        ({"grpc__listen": "0.0.0.0:8081", "discovery__address": OWN}, False),
+        ({"grpc__listen": "0.0.0.0:8081", "discovery__enabled": False}, False),
+    ],
+)
+def test_an_address_that_is_missing_is_logged_at_the_start(
+    logs: pytest.LogCaptureFixture, sections: dict[str, Any], *, is_logged: bool
+) -> None:
+    address = Address(host="127.0.0.1", port=1)
+    config = make_config("127.0.0.1:1", **sections)
+    report_start(config, Addresses(rest=address, grpc=address, admin=address))
+    assert any("set discovery.address" in one.message for one in logs.records) is is_logged
 
 
 async def test_it_can_be_disabled(start: Start, discovery_schema: Schema) -> None:
