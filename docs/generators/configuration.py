@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BeforeValidator, SecretStr
 
 from gateway.config.credentials import TYPES
+from gateway.config.rates import Rate
 from gateway.config.section import Section
 from gateway.config.sections import Config
 from gateway.config.values import Address, parse_duration
@@ -38,6 +39,7 @@ limits: {concurrency: 512}
 
 - The file is YAML 1.2, so `no` is a string, not a boolean.
 - A duration is a number with a unit, as `90s`, `15m`, `24h` or `400d`. Without a unit it is in seconds.
+- A rate is a number and a period, as `20/second`, `60/minute` or `1000/hour`.
 - Relative paths start at the working directory.
 - The names of upstreams and services in the file or the environment are added to the default ones.
 - All faults are reported at once, with file, line, column, key and the accepted values. The exit code is
@@ -135,7 +137,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Annotated:
         return _type_name(arguments[0])
     names = {str: "string", int: "integer", float: "number", bool: "`true` or `false`"}
-    return {**names, Path: "path", Address: "host:port", SecretStr: "string"}[annotation]
+    return {**names, Path: "path", Address: "host:port", SecretStr: "string", Rate: "rate"}[annotation]
 
 
 def _default(field: FieldInfo) -> str:

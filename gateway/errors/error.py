@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Self
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.errors.field_text import FieldName, field_text, rename_fields
@@ -122,6 +123,10 @@ class GatewayError(Exception):
         warnings: the warnings of policy rules, which are sent together with the error.
         may_have_acted: whether the upstream may have carried out the call, although the call failed. Only
             errors of upstream calls set this attribute.
+        headers: additional headers of the HTTP response. A gRPC response has them as trailing metadata. The
+            names are keys as in HTTP, such as `WWW-Authenticate`.
+        retry_after_s: the time after which the caller may repeat the call, in whole seconds; 0 if it is not
+            known. The details of the status contain it, and a header `Retry-After`.
     """
 
     def __init__(
@@ -134,6 +139,8 @@ class GatewayError(Exception):
         metadata: Mapping[str, str] | None = None,
         warnings: Sequence[str] = (),
         may_have_acted: bool = False,
+        headers: Mapping[str, str] | None = None,
+        retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -144,6 +151,10 @@ class GatewayError(Exception):
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
         self.may_have_acted = may_have_acted
+        self.headers = dict(headers or {})
+        self.retry_after_s = retry_after_s
+        if retry_after_s:
+            self.headers["Retry-After"] = str(retry_after_s)
 
     def copy(self) -> Self:
         """Return a copy, for another call that ends with the same error."""
@@ -173,6 +184,9 @@ class GatewayError(Exception):
         details = [_pack(info)]
         if self.violations:
             details.append(_pack(_bad_request(self.violations)))
+        if self.retry_after_s:
+            delay = Duration(seconds=self.retry_after_s)
+            details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
         return details
 
 

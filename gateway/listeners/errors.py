@@ -19,7 +19,6 @@ class HttpError(GatewayError):
 
     Attributes:
         status: the HTTP status of the response. This status replaces the one that belongs to the error code.
-        headers: additional headers of the response.
     """
 
     def __init__(
@@ -32,9 +31,8 @@ class HttpError(GatewayError):
         headers: Mapping[str, str] | None = None,
         violations: tuple[FieldViolation, ...] = (),
     ) -> None:
-        super().__init__(code, reason, message, violations=violations)
+        super().__init__(code, reason, message, violations=violations, headers=headers)
         self.status = status
-        self.headers = dict(headers or {})
 
 
 def internal_error(trace_id: str) -> GatewayError:

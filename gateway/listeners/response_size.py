@@ -52,14 +52,16 @@ def to_trailing_metadata(
 ) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """Return the error message and the trailing metadata of a call that ends with an error.
 
-    The code, the ErrorInfo and the RequestInfo are always present. If the other details are too large, some
-    of them are omitted, and the error message ends with the number of omitted violations and details.
+    The headers of the error become metadata. The code, the ErrorInfo and the RequestInfo are always present.
+    If the other details are too large, some of them are omitted, and the error message ends with the number of
+    omitted violations and details.
 
     Args:
         error: the error that ends the call.
         request_id: the request ID for the RequestInfo.
         headers: the metadata that every response has.
     """
+    headers = dict(headers) | {name.lower(): value for name, value in error.headers.items()}
     space = _METADATA_BYTES - sum(_header_size(name, value) for name, value in headers.items())
     status = to_status(error, request_id)
     status.message = fit_message(status.message, _MESSAGE_BYTES - _MARKER_BYTES)

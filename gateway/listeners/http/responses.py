@@ -45,11 +45,8 @@ def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> Non
 def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> web.Response:
     """Return the response to a call that ended with an error."""
     body = writer.write_status(to_status(error, request_id))
-    status: int = http_status(error.code)
-    headers: dict[str, str] = {}
-    if isinstance(error, HttpError):
-        status, headers = error.status, error.headers
-    response = json_response(body, status, headers)
+    status: int = error.status if isinstance(error, HttpError) else http_status(error.code)
+    response = json_response(body, status, error.headers)
     set_warnings(response, error.warnings)
     return response
 

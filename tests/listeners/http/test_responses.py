@@ -94,6 +94,15 @@ def test_an_http_error_has_its_own_status_and_headers() -> None:
     assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
+def test_the_headers_of_an_error_are_sent() -> None:
+    headers = {"WWW-Authenticate": 'Bearer realm="r"'}
+    error = GatewayError(Code.UNAUTHENTICATED, "X", "x", headers=headers, retry_after_s=3)
+    response = error_response(error, WRITER, "id")
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="r"'
+    assert response.headers["Retry-After"] == "3"
+
+
 def test_bodies() -> None:
     assert tree_response({"a": "ж"}).body == '{"a": "ж"}'.encode()
     assert json_response(b"{}", 201).status == 201

@@ -7,6 +7,8 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from gateway.errors import Code, GatewayError
+from gateway.listeners import Head
 from tests.conftest import Running, Start
 
 LIST = "yandex.cloud.baremetal.v1alpha.ImageService/List"
@@ -44,3 +46,18 @@ async def test_a_method_that_is_not_served_makes_no_time_series(start: Start) ->
     assert {"grpc-status-details-bin", "x-request-id", "x-server-trace-id"} <= set(trailing)
     assert set(running.spans()) == {"_OTHER"}
     assert "made.up" not in running.metrics.expose().decode()
+
+
+async def test_the_headers_of_an_error_are_trailing_metadata(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Head) -> None:
+        headers = {"WWW-Authenticate": 'Bearer realm="r"'}
+        raise GatewayError(Code.UNAUTHENTICATED, "X", "x", headers=headers, retry_after_s=3)
+
+    monkeypatch.setattr(Head, "admit", refuse)
+    error = await call(running, LIST)
+    assert error is not None
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    trailing = dict(error.trailing_metadata() or ())
+    assert (trailing["www-authenticate"], trailing["retry-after"]) == ('Bearer realm="r"', "3")
