@@ -133,7 +133,8 @@ def _type_name(annotation: Any) -> str:
     if origin is dict:
         return "map"
     if origin is tuple:
-        return f"list of {_type_name(arguments[0])}s"
+        inner = _type_name(arguments[0])
+        return f"list of {inner}" if "`" in inner else f"list of {inner}s"
     if origin is Annotated:
         return _type_name(arguments[0])
     names = {str: "string", int: "integer", float: "number", bool: "`true` or `false`"}

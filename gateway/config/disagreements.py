@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.config.api import INFRASTRUCTURE_SERVICES, NEEDED_METHODS, OWN_SERVICES
 from gateway.config.credentials import is_own
 from gateway.config.discovery import CLOUD_ENDPOINTS
+from gateway.config.identity import find_identity_faults
 from gateway.config.tls_checks import find_tls_faults
 from gateway.faults import suggest
 
@@ -23,6 +24,7 @@ def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     yield from _find_in_discovery(config)
     yield from _find_in_credentials(config)
     yield from find_tls_faults(config)
+    yield from find_identity_faults(config)
 
 
 def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
+
+from gateway.config.values import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +21,3 @@ def find_plaintext(config: Config) -> Iterator[tuple[str, str]]:
     for name, upstream in config.upstreams.items():
         if not upstream.tls and not is_loopback(upstream.address.rpartition(":")[0].strip("[]")):
             yield f"upstreams.{name}.address", upstream.address
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is an address of the loopback interface, or `localhost`. Other names are not."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

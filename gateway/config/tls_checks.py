@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.config.plaintext import is_loopback
+from gateway.config.values import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

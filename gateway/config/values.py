@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 
@@ -48,6 +49,14 @@ def parse_address(text: Any) -> Any:
     if match is None:
         raise ValueError("an address is host:port, as 127.0.0.1:8080 or [::1]:8080")
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, an IP address or a name, is on the loopback interface."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _match_address(text: Any) -> re.Match[str] | None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gateway.policy.bundle import Bundle
 
 _ADVICE = (
-    "the gateway does not identify callers with this configuration (callers.type), so the value is the "
-    "same for every call, whatever tests say; decide by the request or by caller.address"
+    "callers have no such value with this configuration (callers.type), so it is the same for every call, "
+    "whatever tests say; decide by the request or by {}"
 )
 
 
@@ -34,10 +34,11 @@ def find_absent_caller_fields(bundle: Bundle, present: frozenset[str]) -> list[F
         present: the names of the `caller` fields that the configured gateway sets.
     """
     found = {}
+    advice = _ADVICE.format(", ".join(f"caller.{name}" for name in sorted(present)))
     for expression, document, path in expressions_of(bundle):
         for field, line, column in _absent(expression, present):
             position = document.position_within(path, line, column)
-            fault = Fault(position, key_of(path), f"reads caller.{field}: {_ADVICE}")
+            fault = Fault(position, key_of(path), f"reads caller.{field}: {advice}")
             found[fault] = Finding("warning", fault)
     return sorted(found.values(), key=lambda one: _place(one.fault))
 

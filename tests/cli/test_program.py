@@ -64,7 +64,8 @@ def test_wrong_configuration_names_file_line_and_key(tmp_path: Path) -> None:
     done = run("serve", "--config", "gateway.yaml", cwd=tmp_path, GATEWAY__WORKERS="4")
     assert done.returncode == 2
     assert "gateway.yaml:1:8: rest.lisen: unknown key; did you mean listen?" in done.stderr
-    assert "gateway.yaml:3:3: callers.type: 'magic' is not accepted; use 'none'" in done.stderr
+    kinds = "'none', 'mtls', 'jwt' or 'tokens'"
+    assert f"gateway.yaml:3:3: callers.type: 'magic' is not accepted; use {kinds}" in done.stderr
     assert "gateway.yaml:4:10: limits.deadline_s: " in done.stderr
     assert "GATEWAY__WORKERS: workers: " in done.stderr
     assert "Traceback" not in done.stderr
