@@ -1,7 +1,7 @@
 """The sections of the configuration, and the functions that load and check the configuration."""
 
 from gateway.config.api import DISCOVERY_SERVICE, OWN_SERVICES, WAITING_SERVICE
-from gateway.config.callers import Callers, JwtCallers, TokenCallers
+from gateway.config.callers import CallerKind, Callers, JwtCallers, TokenCallers
 from gateway.config.identity import check_open_methods, identity_header
 from gateway.config.limits import Limits
 from gateway.config.listeners import Grpc, ListenerTls
@@ -18,6 +18,7 @@ __all__ = [
     "OWN_SERVICES",
     "WAITING_SERVICE",
     "Address",
+    "CallerKind",
     "Callers",
     "Config",
     "Grpc",

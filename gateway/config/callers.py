@@ -89,7 +89,7 @@ class JwtCallers(Section):
     """The JSON web tokens that are accepted, and the keys of their issuer."""
 
     jwks_url: Annotated[str, AfterValidator(_check_url)] | None = None
-    """URL of the issuer's keys (JWKS): https, or http on the loopback interface. Redirects are not followed."""
+    """URL of the issuer's keys (JWKS): https, or http on loopback. Redirects are not followed."""
     jwks_file: Path | None = None
     """File of the issuer's keys instead of a URL. A changed file is loaded again."""
     root_certificates: Path | None = None
@@ -102,7 +102,7 @@ class JwtCallers(Section):
         "ES256",
         "RS256",
     )
-    """Accepted algorithms. A key is used only for the algorithms of its type, and for its `alg` if it has one."""
+    """Accepted algorithms. A key is used only for those of its type, or only for its `alg` if it has one."""
     clock_skew_s: float = Field(30, ge=0, le=600)
     """Seconds by which the clock of the issuer may differ."""
     refresh_s: float = Field(300, ge=10, le=86400)
@@ -116,7 +116,7 @@ class JwtCallers(Section):
         if (self.jwks_url is None) == (self.jwks_file is None):
             raise ValueError("exactly one of jwks_url and jwks_file is required")
         if self.jwks_url is None and (unused := given & {"root_certificates", "refresh_s"}):
-            raise ValueError(f"{sorted(unused)[0]} has no effect without jwks_url")
+            raise ValueError(f"{min(unused)} has no effect without jwks_url")
         if self.root_certificates is not None and not (self.jwks_url or "").startswith("https:"):
             raise ValueError("root_certificates has no effect with http")
         return self
@@ -133,7 +133,7 @@ class Callers(Section):
     """The identification of callers."""
 
     type: Annotated[Literal["none"] | tuple[CallerKind, ...], BeforeValidator(_parse_kinds)] = "none"
-    """`none`: callers are anonymous; else a kind of credentials, or a list of kinds that are tried in order."""
+    """`none`: callers are anonymous; else a kind of credentials, or a list that is tried in order."""
     header: MetadataName | None = None
     """Header of JWTs and tokens; see [callers.md](callers.md#the-header) for the default."""
     trusted_proxies: tuple[Network, ...] = ()

@@ -86,7 +86,7 @@ def _find_header_faults(config: Config) -> Iterator[tuple[Path, str]]:
         yield (
             path,
             (
-                "authorization is passed on to an upstream for which the gateway has no credentials of its own; "
+                "authorization is passed on to an upstream, since the gateway has no credentials of its own; "
                 f"use {OWN_HEADER}"
             ),
         )
@@ -103,8 +103,8 @@ def _find_certificate_faults(config: Config) -> Iterator[tuple[Path, str]]:
     kinds = config.callers.kinds
     if "mtls" not in kinds:
         return
-    listeners = {"rest": config.rest, "grpc": config.grpc}
-    without = [name for name, one in listeners.items() if one.tls is None or one.tls.client_ca is None]
+    listeners = (("rest", config.rest.tls), ("grpc", config.grpc.tls))
+    without = [name for name, tls in listeners if tls is None or tls.client_ca is None]
     if kinds == ("mtls",):
         for name in without:
             yield (

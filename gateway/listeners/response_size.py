@@ -53,8 +53,8 @@ def to_trailing_metadata(
     """Return the error message and the trailing metadata of a call that ends with an error.
 
     The headers of the error become metadata. The code, the ErrorInfo and the RequestInfo are always present.
-    If the other details are too large, some of them are omitted, and the error message ends with the number of
-    omitted violations and details.
+    If the other details are too large, some of them are omitted, and the error message ends with the number
+    of omitted violations and details.
 
     Args:
         error: the error that ends the call.

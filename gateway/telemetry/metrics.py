@@ -103,6 +103,11 @@ class Metrics:
         self._retries = instruments.create_counter(
             "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
         )
+        self._refused_callers = instruments.create_counter(
+            "gateway.callers.failures",
+            "Requests whose caller was not identified, by the kind and the problem of the credential.",
+            ("kind", "reason"),
+        )
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
         self._waiters = instruments.create_up_down_counter(
             "gateway.waiters", "Calls that wait for operations."
@@ -191,6 +196,15 @@ class Metrics:
     def record_retry(self, upstream: str) -> None:
         """Count a further attempt of a call. The name of the upstream is from the configuration."""
         self._retries(1, upstream)
+
+    def record_refused_caller(self, kind: str, reason: str) -> None:
+        """Count a request whose caller was not identified.
+
+        Args:
+            kind: the kind of the credential; `none` if it is missing.
+            reason: the problem of the credential.
+        """
+        self._refused_callers(1, kind, reason)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
         """Record the duration of a policy decision."""

@@ -28,36 +28,33 @@ def _load(tmp_path: Path, text: str) -> Config:
     return load_config(file, {})
 
 
+BOTH = f"rest: {{{TLS}}}\ngrpc: {{{TLS}}}"
+WITH_TOKENS = f"type: tokens, {TOKENS}"
+PASSES = "api: {pass_metadata: [x-team, x-gateway-authorization]}"
 FAULTS = [
-    ("callers: {type: tokens}", "callers.tokens: is required, because callers.type contains tokens"),
-    ("callers: {type: jwt}", "callers.jwt: is required, because callers.type contains jwt"),
-    (f"callers: {{{JWT}}}", "callers.jwt: has no effect: callers.type does not contain jwt"),
-    (f"callers: {{type: jwt, {JWT}, {TOKENS}}}", "callers.tokens: has no effect"),
-    ("callers: {open_methods: [a.B/C]}", "callers.open_methods: has no effect: callers.type is none"),
-    ("callers: {failed_attempts: 1/second}", "callers.failed_attempts: has no effect"),
-    ("callers: {header: x-caller}", "callers.header: has no effect: callers.type contains neither"),
-    (f"callers: {{type: mtls, header: x-caller}}\nrest: {{{TLS}}}\ngrpc: {{{TLS}}}", "callers.header: has no effect"),
-    (f"callers: {{type: mtls}}\nrest: {{{TLS}}}", "grpc.tls.client_ca: is required, because callers.type is mtls"),
-    (f"callers: {{type: mtls}}\ngrpc: {{{TLS}}}", "rest.tls.client_ca: is required, because callers.type is mtls"),
-    (f"callers: {{type: [mtls, tokens], {TOKENS}}}", "callers.type: mtls has no effect: neither rest.tls"),
-    (
-        f"callers: {{type: tokens, {TOKENS}, header: authorization}}",
-        "callers.header: authorization is passed on to an upstream",
-    ),
-    (f"callers: {{type: tokens, {TOKENS}, header: x-key-bin}}", "callers.header: 'x-key-bin' has another"),
-    (f"callers: {{type: tokens, {TOKENS}, header: idempotency-key}}", "'idempotency-key' has another meaning"),
-    (f"callers: {{type: tokens, {TOKENS}, header: X-Caller}}", "callers.header: 'X-Caller': a name consists"),
-    (
-        f"callers: {{type: tokens, {TOKENS}}}\napi: {{pass_metadata: [x-team, x-gateway-authorization]}}",
-        "api.pass_metadata[1]: 'x-gateway-authorization' is the header of callers' identities",
-    ),
-]  # fmt: skip
+    ("{type: tokens}", "callers.tokens: is required, because callers.type contains tokens"),
+    ("{type: jwt}", "callers.jwt: is required, because callers.type contains jwt"),
+    (f"{{{JWT}}}", "callers.jwt: has no effect: callers.type does not contain jwt"),
+    (f"{{type: jwt, {JWT}, {TOKENS}}}", "callers.tokens: has no effect"),
+    ("{open_methods: [a.B/C]}", "callers.open_methods: has no effect: callers.type is none"),
+    ("{failed_attempts: 1/second}", "callers.failed_attempts: has no effect"),
+    ("{header: x-caller}", "callers.header: has no effect: callers.type contains neither"),
+    (f"{{type: mtls, header: x-caller}}\n{BOTH}", "callers.header: has no effect"),
+    (f"{{type: mtls}}\nrest: {{{TLS}}}", "grpc.tls.client_ca: is required, because callers.type is"),
+    (f"{{type: mtls}}\ngrpc: {{{TLS}}}", "rest.tls.client_ca: is required, because callers.type is"),
+    (f"{{type: [mtls, tokens], {TOKENS}}}", "callers.type: mtls has no effect: neither rest.tls"),
+    (f"{{{WITH_TOKENS}, header: authorization}}", "callers.header: authorization is passed on"),
+    (f"{{{WITH_TOKENS}, header: x-key-bin}}", "callers.header: 'x-key-bin' has another"),
+    (f"{{{WITH_TOKENS}, header: idempotency-key}}", "'idempotency-key' has another meaning"),
+    (f"{{{WITH_TOKENS}, header: X-Caller}}", "callers.header: 'X-Caller': a name consists"),
+    (f"{{{WITH_TOKENS}}}\n{PASSES}", "api.pass_metadata[1]: 'x-gateway-authorization' is the header"),
+]
 
 
 @pytest.mark.parametrize(("text", "fault"), FAULTS, ids=[str(number) for number in range(len(FAULTS))])
 def test_each_fault_names_its_key_and_its_line(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(FaultsError) as caught:
-        _load(tmp_path, text)
+        _load(tmp_path, f"callers: {text}")
     (only,) = caught.value.faults
     assert fault in str(only)
     assert f"{tmp_path}/gateway.yaml:" in str(only)

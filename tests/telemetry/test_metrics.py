@@ -60,6 +60,11 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
     ("mutation", lambda metrics: metrics.record_mutation("p"), 'gateway_mutations_total{policy="p"} 1.0'),
     ("retry", lambda metrics: metrics.record_retry("a"), 'gateway_upstream_retries_total{upstream="a"} 1.0'),
     (
+        "refused caller",
+        lambda metrics: metrics.record_refused_caller("jwt", "EXPIRED"),
+        'gateway_callers_failures_total{kind="jwt",reason="EXPIRED"} 1.0',
+    ),
+    (
         "shadow",
         lambda metrics: metrics.record_shadow("would deny"),
         'gateway_shadow_decisions_total{outcome="would deny"} 1.0',
