@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_HOPS = 64
 """The maximum number of hops in a header."""
 
+_TOO_MANY = "contains too many hops"
 _HIDDEN = re.compile(r"unknown|_[A-Za-z0-9._-]+", re.IGNORECASE)
 _PORT = r"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"
 _NODE = re.compile(rf"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+)){_PORT}")
@@ -25,45 +26,50 @@ _PAIR = re.compile(
 )
 
 
-def parse_forwarded_for(values: Sequence[str]) -> list[str | None]:
-    """Return the hops of X-Forwarded-For headers, the one that is nearest to the gateway last.
+def parse_forwarded_for(values: Sequence[str]) -> Iterator[str | None]:
+    """Yield the hops of X-Forwarded-For headers, the one that is nearest to the gateway first.
 
-    A hop is an IP address; None if the proxy hides it.
+    A hop is an IP address; None if the proxy hides it. Only the hops that are read from the iterator are
+    parsed, because anyone may have written the others.
 
     Raises:
-        ValueError: a value is malformed.
+        ValueError: a hop is malformed, or there are too many.
     """
-    return [_parse_node(node) for node in _bounded(",".join(values).split(","))]
+    for number, node in enumerate(reversed(",".join(values).split(","))):
+        if number >= MAX_HOPS:
+            raise ValueError(_TOO_MANY)
+        yield _parse_node(node)
 
 
-def parse_forwarded(values: Sequence[str]) -> list[str | None]:
-    """Return the hops of Forwarded headers, the one that is nearest to the gateway last.
+def parse_forwarded(values: Sequence[str]) -> Iterator[str | None]:
+    """Return the hops of Forwarded headers, the one that is nearest to the gateway first.
 
-    A hop is an IP address; None if the proxy hides it, or says nothing about it.
+    A hop is an IP address; None if the proxy hides it, or says nothing about it. The whole header has to be
+    well-formed, because a quote in the first hop can make the others a part of it.
 
     Raises:
-        ValueError: a value is malformed.
+        ValueError: a value is malformed, or contains too many hops.
     """
     text, at = ",".join(values), 0
-    hops: list[str | None] = []
+    nodes: list[str | None] = []
     pairs: dict[str, str] = {}
-    while True:
+    end = ","
+    while end:
         match = _PAIR.match(text, at)
         if match is None or match["name"].lower() in pairs:
             raise ValueError("is malformed")
         plain = match["plain"]
         pairs[match["name"].lower()] = re.sub(r"\\(.)", r"\1", match["quoted"]) if plain is None else plain
-        at = match.end()
-        end = text[at : at + 1]
+        end = text[match.end() : match.end() + 1]
+        at = match.end() + 1
         if end not in {"", ",", ";"}:
             raise ValueError("is malformed")
-        at += 1
         if end != ";":
-            hops.append(_parse_node(pairs["for"]) if "for" in pairs else None)
+            nodes.append(pairs.get("for"))
             pairs = {}
-            _bounded(hops)
-        if not end:
-            return hops
+    if len(nodes) > MAX_HOPS:
+        raise ValueError(_TOO_MANY)
+    return (None if node is None else _parse_node(node) for node in reversed(nodes))
 
 
 def _parse_node(text: str) -> str | None:
@@ -76,9 +82,3 @@ def _parse_node(text: str) -> str | None:
         return str(ipaddress.ip_address(address))
     except ValueError:
         raise ValueError("contains a node that is not an IP address") from None
-
-
-def _bounded(hops: list[str] | list[str | None]) -> list[str]:
-    if len(hops) > MAX_HOPS:
-        raise ValueError("contains too many hops")
-    return hops  # type: ignore[return-value]  # the second type is only counted

@@ -11,11 +11,11 @@ from gateway.callers.forwarded import parse_forwarded, parse_forwarded_for
 from gateway.errors import FieldViolation, GatewayError, invalid_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MAX_CACHED = 4096
 
-_PARSERS: dict[str, Callable[[Sequence[str]], list[str | None]]] = {
+_PARSERS: dict[str, Callable[[Sequence[str]], Iterator[str | None]]] = {
     "x-forwarded-for": parse_forwarded_for,
     "forwarded": parse_forwarded,
 }
@@ -64,17 +64,16 @@ class AddressFinder:
 
     def _follow(self, peer: str, name: str, values: Sequence[str]) -> str:
         """Return the last hop that is no trusted proxy; if there is none, the first one that is known."""
+        address = peer
         try:
-            hops = _PARSERS[name](values)
+            for hop in _PARSERS[name](values):
+                if hop is None:
+                    break
+                address, is_trusted = self._look_up(hop)
+                if not is_trusted:
+                    break
         except ValueError as error:
             raise _refuse(name, str(error)) from None
-        address = peer
-        for hop in reversed(hops):
-            if hop is None:
-                break
-            address, is_trusted = self._look_up(hop)
-            if not is_trusted:
-                break
         return address
 
     def _classify(self, host: str) -> tuple[str, bool]:
