@@ -55,8 +55,9 @@ class CertificateVerifier:
         self._now = now
         self._known: BoundedCache[bytes, _Certificate] = BoundedCache(MAX_CERTIFICATES)
 
-    def __len__(self) -> int:
-        """Return the number of certificates whose names are kept."""
+    @property
+    def remembered(self) -> int:
+        """The number of certificates whose names are kept."""
         return len(self._known)
 
     def is_present(self, given: PresentedCredentials) -> bool:

@@ -9,9 +9,9 @@ import hashlib
 import hmac
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from gateway.callers.bounded_cache import BoundedCache
 from gateway.callers.identity import CredentialError, Identity, is_name
@@ -39,8 +39,8 @@ def _check_name(text: str) -> str:
     return text
 
 
-def _check_digest(text: str) -> str:
-    if not _DIGEST.fullmatch(text):  # it may be the token itself
+def _check_digest(text: Any) -> str:
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):  # it may be the token itself
         raise SecretValueError("is not the SHA-256 of a token, which has 64 hexadecimal digits")
     if text.lower() == _EMPTY:
         raise SecretValueError("is the SHA-256 of an empty text")
@@ -54,7 +54,7 @@ class TokenEntry(Section):
     """One token in the file."""
 
     name: Name
-    sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
+    sha256: Annotated[str, BeforeValidator(_check_digest)] = Field(repr=False)
     groups: tuple[Name, ...] = ()
 
 
@@ -81,8 +81,9 @@ class TokenVerifier:
         self._identities: dict[bytes, tuple[bytes, Identity]] = {}
         self._verified: BoundedCache[tuple[str, bytes], bool] = BoundedCache(MAX_VERIFIED)
 
-    def __len__(self) -> int:
-        """Return the number of remembered pairs of an address and a token."""
+    @property
+    def remembered(self) -> int:
+        """The number of remembered pairs of an address and a token."""
         return len(self._verified)
 
     def load(self) -> None:

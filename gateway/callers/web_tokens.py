@@ -89,8 +89,9 @@ class WebTokenVerifier:
         self._now = now
         self._verified: BoundedCache[bytes, _Verified] = BoundedCache(max_verified)
 
-    def __len__(self) -> int:
-        """Return the number of tokens that are remembered."""
+    @property
+    def remembered(self) -> int:
+        """The number of tokens that are remembered."""
         return len(self._verified)
 
     def is_present(self, given: PresentedCredentials) -> bool:
