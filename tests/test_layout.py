@@ -16,6 +16,8 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startsw
 SUBJECTS = {
     "audit/test_records_in_service.py",
     "bench/test_bench.py",
+    "callers/test_hostile_requests.py",
+    "callers/test_token_attacks.py",
     "cli/policy/test_difference.py",
     "cli/policy/test_output.py",
     "expressions/test_odd_values.py",

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.callers.bounded_cache import BoundedCache
-from gateway.callers.identity import CredentialError, Identity, is_claim_text, is_name
+from gateway.callers.identity import CallerIdentity, CredentialError, is_claim_text, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class CertificateVerifier:
         """Return whether the caller has presented a certificate."""
         return given.certificate is not None
 
-    def recall(self, given: PresentedCredentials) -> Identity | None:
+    def recall(self, given: PresentedCredentials) -> CallerIdentity | None:
         """Return the identity of a certificate that was read before and is valid now; otherwise None.
 
         A connection can last longer than its certificate. So the time is checked for each call.
@@ -74,7 +74,7 @@ class CertificateVerifier:
             return None
         return known.identity
 
-    async def verify(self, given: PresentedCredentials) -> Identity:
+    async def verify(self, given: PresentedCredentials) -> CallerIdentity:
         """Return the identity of a certificate.
 
         Raises:
@@ -95,7 +95,7 @@ class CertificateVerifier:
         return known.identity
 
 
-def _identify(certificate: x509.Certificate) -> Identity:
+def _identify(certificate: x509.Certificate) -> CallerIdentity:
     subject = certificate.subject.rfc4514_string()
     name = _find_alternative_name(certificate) or subject
     if not is_name(name):
@@ -106,7 +106,7 @@ def _identify(certificate: x509.Certificate) -> Identity:
         "serial": format(certificate.serial_number, "x"),
         "fingerprint": certificate.fingerprint(SHA256()).hex(),
     }
-    return Identity(
+    return CallerIdentity(
         kind=CertificateVerifier.kind,
         id=name,
         claims={key: text for key, text in claims.items() if text and is_claim_text(text)},

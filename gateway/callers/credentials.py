@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any, Protocol
 
-from gateway.callers.identity import CredentialError, Identity
+from gateway.callers.identity import CallerIdentity, CredentialError
 
 MAX_TOKEN = 8192
 """The maximum length of a token, in characters. Longer ones are refused before they are read."""
@@ -89,7 +89,7 @@ class PresentedCredentials:
         return self._bearer
 
 
-class Verifier(Protocol):
+class CredentialVerifier(Protocol):
     """Verifies credentials of one kind.
 
     Attributes:
@@ -105,10 +105,10 @@ class Verifier(Protocol):
             CredentialError: the header contains no token.
         """
 
-    def recall(self, given: PresentedCredentials) -> Identity | None:
+    def recall(self, given: PresentedCredentials) -> CallerIdentity | None:
         """Return the identity of a credential that was verified before and is still valid; otherwise None."""
 
-    async def verify(self, given: PresentedCredentials) -> Identity:
+    async def verify(self, given: PresentedCredentials) -> CallerIdentity:
         """Verify the credential that is present, and return its identity.
 
         Raises:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.call import RequestHead
-    from gateway.callers.credentials import Verifier
-    from gateway.callers.identity import Identity
+    from gateway.callers.credentials import CredentialVerifier
+    from gateway.callers.identity import CallerIdentity
     from gateway.callers.key_source import KeySource
     from gateway.config import CallerKind, Callers, JwtCallers, TokenCallers
     from gateway.telemetry import Health, Metrics
@@ -85,7 +85,7 @@ class CallerIdentifier:
         self._watches: list[FileWatch] = []
         self._tasks: list[asyncio.Task[Never]] = []
         faults = FaultCollector()
-        verifiers: list[Verifier] = []
+        verifiers: list[CredentialVerifier] = []
         for kind in section.kinds:
             with faults.part():
                 verifiers.append(self._make_verifier(kind))
@@ -145,12 +145,12 @@ class CallerIdentifier:
     def _is_open(self, method: str) -> bool:
         return method in self._open_methods or method.partition("/")[0] in OPEN_SERVICES
 
-    def _check_attempts(self, verifier: Verifier, address: str) -> None:
+    def _check_attempts(self, verifier: CredentialVerifier, address: str) -> None:
         wait_s = self._attempts.wait_s(address_key(address))
         if wait_s:
             raise self._refusals.limit(verifier.kind, wait_s)
 
-    def _make_verifier(self, kind: CallerKind) -> Verifier:
+    def _make_verifier(self, kind: CallerKind) -> CredentialVerifier:
         section = self._section
         shares_header = {"jwt", "tokens"} <= set(section.kinds)
         if kind == "tokens" and section.tokens is not None:
@@ -161,7 +161,7 @@ class CallerIdentifier:
 
         return CertificateVerifier(self._now)
 
-    def _make_token_verifier(self, section: TokenCallers, *, shares_header: bool) -> Verifier:
+    def _make_token_verifier(self, section: TokenCallers, *, shares_header: bool) -> CredentialVerifier:
         from gateway.callers.token_file import TokenVerifier  # noqa: PLC0415 - only if it is used
 
         verifier = TokenVerifier(section.file, shares_header=shares_header)
@@ -169,7 +169,7 @@ class CallerIdentifier:
         verifier.load()
         return verifier
 
-    def _make_web_token_verifier(self, section: JwtCallers, *, shares_header: bool) -> Verifier:
+    def _make_web_token_verifier(self, section: JwtCallers, *, shares_header: bool) -> CredentialVerifier:
         # PLC0415: the library takes 10 MB of memory.
         from gateway.callers.key_source import KeyFile, KeyUrl  # noqa: PLC0415
         from gateway.callers.web_tokens import WebTokenVerifier  # noqa: PLC0415
@@ -183,7 +183,7 @@ class CallerIdentifier:
         return WebTokenVerifier(section, source, shares_header=shares_header, now=self._now)
 
 
-def _to_caller(identity: Identity, address: str) -> Caller:
+def _to_caller(identity: CallerIdentity, address: str) -> Caller:
     return Caller(
         id=identity.id,
         kind=identity.kind,

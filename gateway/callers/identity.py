@@ -16,7 +16,7 @@ MAX_CLAIM = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class CallerIdentity:
     """The facts about a caller that a credential proves.
 
     Attributes:

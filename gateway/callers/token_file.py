@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from gateway.callers.bounded_cache import BoundedCache
-from gateway.callers.identity import CredentialError, Identity, is_name
+from gateway.callers.identity import CallerIdentity, CredentialError, is_name
 from gateway.config.section import Section
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, SecretValueError, key_of, validation_faults
@@ -78,7 +78,7 @@ class TokenVerifier:
         """
         self._path = path
         self._shares_header = shares_header
-        self._identities: dict[bytes, tuple[bytes, Identity]] = {}
+        self._identities: dict[bytes, tuple[bytes, CallerIdentity]] = {}
         self._verified: BoundedCache[tuple[str, bytes], bool] = BoundedCache(MAX_VERIFIED)
 
     @property
@@ -100,7 +100,7 @@ class TokenVerifier:
         """Return whether the header contains a token. If JWTs share the header, a JWS is a JWT."""
         return given.header is not None and not (self._shares_header and given.bearer.jws_header is not None)
 
-    def recall(self, given: PresentedCredentials) -> Identity | None:
+    def recall(self, given: PresentedCredentials) -> CallerIdentity | None:
         """Return the identity of a token that the same address has used before; otherwise None.
 
         The token of another address is not recalled, because an address that has reached the limit of failed
@@ -109,7 +109,7 @@ class TokenVerifier:
         digest = given.bearer.digest
         return self._find(digest) if self._verified.get((given.address, digest)) else None
 
-    async def verify(self, given: PresentedCredentials) -> Identity:
+    async def verify(self, given: PresentedCredentials) -> CallerIdentity:
         """Return the identity of a token.
 
         Raises:
@@ -122,14 +122,14 @@ class TokenVerifier:
         self._verified.put((given.address, digest), True)  # noqa: FBT003 - the value has no meaning
         return identity
 
-    def _find(self, digest: bytes) -> Identity | None:
+    def _find(self, digest: bytes) -> CallerIdentity | None:
         # The hash of a key in a dict depends on a secret of the process. So the time of the lookup shows
         # nothing about the digests, and the last comparison takes constant time.
         known = self._identities.get(digest)
         return known[1] if known is not None and hmac.compare_digest(known[0], digest) else None
 
 
-def _read_identities(path: Path) -> dict[bytes, Identity]:
+def _read_identities(path: Path) -> dict[bytes, CallerIdentity]:
     document = _read_document(path)
     try:
         entries = TokenList.model_validate(document.value).tokens
@@ -140,7 +140,9 @@ def _read_identities(path: Path) -> dict[bytes, Identity]:
     if faults:
         raise _without_lines(faults)
     return {
-        bytes.fromhex(entry.sha256): Identity(kind=TokenVerifier.kind, id=entry.name, groups=entry.groups)
+        bytes.fromhex(entry.sha256): CallerIdentity(
+            kind=TokenVerifier.kind, id=entry.name, groups=entry.groups
+        )
         for entry in entries
     }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from gateway.callers.bounded_cache import BoundedCache
-from gateway.callers.identity import MAX_NAME, CredentialError, Identity, is_claim_text, is_name
+from gateway.callers.identity import MAX_NAME, CallerIdentity, CredentialError, is_claim_text, is_name
 from gateway.errors import Code, GatewayError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _PROBLEMS: tuple[tuple[type[jwt.PyJWTError], str, str], ...] = (
 class _Verified:
     """A token that was verified. The token itself is not kept."""
 
-    identity: Identity
+    identity: CallerIdentity
     expires_at: float
     key: bytes
 
@@ -98,7 +98,7 @@ class WebTokenVerifier:
         """Return whether the header contains a JWT. If tokens share the header, a JWT is a JWS."""
         return given.header is not None and not (self._shares_header and given.bearer.jws_header is None)
 
-    def recall(self, given: PresentedCredentials) -> Identity | None:
+    def recall(self, given: PresentedCredentials) -> CallerIdentity | None:
         """Return the identity of a token that was verified before; otherwise None.
 
         A token is forgotten when it has expired, or when its key is no longer among the keys of the issuer.
@@ -113,7 +113,7 @@ class WebTokenVerifier:
             return None
         return known.identity
 
-    async def verify(self, given: PresentedCredentials) -> Identity:
+    async def verify(self, given: PresentedCredentials) -> CallerIdentity:
         """Verify a token, and return its identity.
 
         Raises:
@@ -192,12 +192,12 @@ def _explain(error: Exception) -> CredentialError:
     return CredentialError("MALFORMED", "is malformed")
 
 
-def _identify(claims: Mapping[str, Any], groups_claim: str) -> Identity:
+def _identify(claims: Mapping[str, Any], groups_claim: str) -> CallerIdentity:
     if not is_name(claims["sub"]):
         raise CredentialError("CLAIMS", f"has a claim sub that is not 1 to {MAX_NAME} printable characters")
     if len(claims) > MAX_CLAIMS:
         raise CredentialError("CLAIMS", f"has more than {MAX_CLAIMS} claims")
-    return Identity(
+    return CallerIdentity(
         kind=WebTokenVerifier.kind,
         id=claims["sub"],
         groups=_read_groups(claims.get(groups_claim)),

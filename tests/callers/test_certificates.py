@@ -12,7 +12,7 @@ from cryptography import x509
 
 from gateway.callers.certificates import MAX_CERTIFICATES, CertificateVerifier
 from gateway.callers.credentials import PresentedCredentials
-from gateway.callers.identity import CredentialError, Identity
+from gateway.callers.identity import CallerIdentity, CredentialError
 from tests.callers.making import make_certificate
 
 SPIFFE = x509.UniformResourceIdentifier("spiffe://example.org/ns/ci/sa/builder")
@@ -21,7 +21,7 @@ DNS = x509.DNSName("builder.example.org")
 MAIL = x509.RFC822Name("builder@example.org")
 
 
-async def _verify(certificate: bytes) -> Identity:
+async def _verify(certificate: bytes) -> CallerIdentity:
     return await CertificateVerifier().verify(PresentedCredentials("192.0.2.1", certificate, None))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.callers.identity import CredentialError, Identity, is_claim_text, is_name
+from gateway.callers.identity import CallerIdentity, CredentialError, is_claim_text, is_name
 
 
 @pytest.mark.parametrize("text", ["ann", "ci-1", "Анна", "a b", "x" * 512])
@@ -24,7 +24,7 @@ def test_a_claim_may_have_lines_but_nothing_that_a_database_refuses() -> None:
 
 
 def test_an_identity_has_no_groups_and_claims_by_default() -> None:
-    identity = Identity(kind="jwt", id="ann")
+    identity = CallerIdentity(kind="jwt", id="ann")
     assert (identity.groups, dict(identity.claims)) == ((), {})
 
 

@@ -38,7 +38,7 @@ def _make(server: JwksServer, health: Health, clock: Clock | None = None, refres
 async def test_keys_are_fetched_at_the_start(server: JwksServer) -> None:
     health = Health()
     keys = _make(server, health)
-    assert keys.keys is None
+    assert not keys.keys
     assert _condition(health) == ("degraded", "the keys are not fetched yet")
     await keys.start()
     assert keys.keys is not None
