@@ -14,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from bench.identify_calls import IdentifyCalls
 from bench.processes import ROOT
 from bench.stubs import Upstream
 from bench.workloads import CREATE, IMAGES, Workload, workloads
@@ -102,6 +103,7 @@ class StageCalls:
         self._tracing = Tracing(Tracer(TracerProvider(shutdown_on_exit=False), self._spans.put))
         self._read_call(config)
         self._make_parts(config)
+        self._identify = IdentifyCalls(self._metrics, list(self._headers.items()), CREATE)
         self._mutated = self._decider.mutate(self._policy_input())
         self._decision = self._decider.evaluate(self._mutated)
         self._recorded = JsonWriter(self._schema.pool, refuses_unknown=True)
@@ -114,7 +116,11 @@ class StageCalls:
 
     def stages(self) -> Mapping[str, Batch]:
         """Return what each stage does for a number of calls, in the order of a call."""
-        return {
+        identify = {
+            name: _repeat_async(partial(self._identify.identify, head))
+            for name, head in self._identify.heads.items()
+        }
+        return identify | {
             "headers and identifiers": _repeat(self._read_headers),
             "route": _repeat(self._route),
             "JSON to message": _repeat(self._bind),

@@ -18,6 +18,9 @@ from bench.stages import measure
 from tests.conftest import ROOT
 
 STAGES = {
+    "identify (token)",
+    "identify (certificate)",
+    "identify (JWT seen before)",
     "headers and identifiers",
     "route",
     "JSON to message",
