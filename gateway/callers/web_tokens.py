@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.callers.key_source import KeySource
     from gateway.config import JwtCallers
 
-MAX_VERIFIED = 10_000
+MAX_VERIFIED = 4096
 """The maximum number of verified tokens that are remembered."""
 
 MAX_CLAIMS = 64

@@ -54,7 +54,7 @@ class ServiceAccountKeyCredentials(Section):
     @classmethod
     def _check_tls(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - the value of the key
         host = str(info.data.get("iam", "")).rpartition(":")[0]
-        if not value and not _is_loopback(host):
+        if not value and not is_loopback(host):
             raise ValueError("the IAM service needs TLS, because its address is not on loopback")
         return value
 
@@ -204,12 +204,7 @@ def _is_endpoint(url: str) -> bool:
         return False
     if not parts.hostname or "@" in parts.netloc or parts.fragment:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
-
-
-def _is_loopback(host: str) -> bool:
-    address = parse_host(host.strip("[]"))
-    return address.is_loopback if address is not None else host.lower() == "localhost"
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
 
 
 Credentials: TypeAlias = Annotated[CredentialsSection, BeforeValidator(parse_credentials)]
