@@ -162,7 +162,7 @@ class KeyUrl:
         self.fetches = 0
         health.set(CONDITION, Status.DEGRADED, "the keys are not fetched yet")
         if self._roots is not None:
-            from gateway.config.certificates import read_certificates  # noqa: PLC0415 - 9 MB of memory
+            from gateway.tls.pem_files import read_certificates  # noqa: PLC0415 - 9 MB of memory
 
             read_certificates(self._roots, "callers.jwt.root_certificates")
 

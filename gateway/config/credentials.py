@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import InitErrorDetails
 
-from gateway.addresses import parse_host
 from gateway.config.section import Section
-from gateway.config.values import TargetAddress
+from gateway.config.values import TargetAddress, is_loopback
 from gateway.faults import SecretValueError, suggest
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.addresses import parse_host
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
 
@@ -52,11 +53,9 @@ def parse_address(text: Any) -> Any:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host, an IP address or a name, is on the loopback interface."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    """Return whether a host is an address of the loopback interface, or `localhost`. Other names are not."""
+    address = parse_host(host.strip("[]"))
+    return address.is_loopback if address is not None else host.lower() == "localhost"
 
 
 def _match_address(text: Any) -> re.Match[str] | None:

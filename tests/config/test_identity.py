@@ -11,7 +11,6 @@ from gateway.config.identity import (
     _USED,
     check_open_methods,
     find_identity_faults,
-    has_own_credentials,
     identity_header,
 )
 from gateway.faults import FaultsError
@@ -76,7 +75,7 @@ def test_settings_that_have_an_effect(tmp_path: Path, text: str) -> None:
 def test_the_header_is_not_the_one_that_upstreams_get(tmp_path: Path) -> None:
     assert identity_header(Config()) is None
     tokens = _load(tmp_path, f"callers: {{type: tokens, {TOKENS}}}")
-    assert not has_own_credentials(tokens, "baremetal")
+    assert not tokens.all_have_own_credentials
     assert identity_header(tokens) == "x-gateway-authorization"
     named = _load(tmp_path, f"callers: {{type: tokens, {TOKENS}, header: x-caller}}")
     assert identity_header(named) == "x-caller"

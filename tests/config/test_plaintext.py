@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from gateway.config import find_plaintext, load_config
-from gateway.config.plaintext import is_loopback
 
 
 def found(**environment: str) -> list[tuple[str, str]]:
@@ -22,9 +21,3 @@ def test_upstreams() -> None:
     plain = found(UPSTREAMS__A="{address: 'api.example:1', tls: false}")
     assert plain == [("upstreams.a.address", "api.example:1")]
     assert found(UPSTREAMS__A="{address: 'api.example:1'}") == []
-
-
-def test_a_name_is_not_resolved() -> None:
-    assert is_loopback("LocalHost")
-    assert not is_loopback("localhost.example")
-    assert not is_loopback("")

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config.api import Api
-from gateway.config.values import parse_address
+from gateway.config.values import is_loopback, parse_address
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,9 @@ def test_metadata_that_cannot_be_passed(name: str) -> None:
 
 def test_metadata_that_can() -> None:
     assert Api(pass_metadata=("x-team", "x-blob-bin")).pass_metadata == ("x-team", "x-blob-bin")
+
+
+def test_a_name_is_not_resolved() -> None:
+    assert is_loopback("LocalHost")
+    assert not is_loopback("localhost.example")
+    assert not is_loopback("")
