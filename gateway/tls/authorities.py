@@ -42,25 +42,25 @@ class Authorities:
         self,
         certificates: Sequence[x509.Certificate],
         crls: Sequence[x509.CertificateRevocationList | None],
-        removed: Iterable[x509.Certificate] = (),
+        before: Iterable[x509.Certificate] = (),
     ) -> None:
         """Initialize the object.
 
         Args:
             certificates: the certificates of the CAs.
             crls: the list of each CA, in the order of the CAs; None for each CA if no lists are used.
-            removed: the certificates of CAs that were trusted before.
+            before: the certificates of CAs that were trusted before.
         """
         self.certificates = tuple(certificates)
         self._crls = dict(zip(self.certificates, crls, strict=True))
         self._uses_crls = any(one is not None for one in crls)
-        self._removed = tuple(one for one in dict.fromkeys(removed) if one not in self._crls)
+        self._before = tuple(dict.fromkeys(before))
 
     def replace(
         self, certificates: Sequence[x509.Certificate], crls: Sequence[x509.CertificateRevocationList | None]
     ) -> Authorities:
         """Return other authorities, which know that those of this object were trusted before."""
-        return Authorities(certificates, crls, (*self._removed, *self.certificates))
+        return Authorities(certificates, crls, (*self._before, *self.certificates))
 
     def examine(self, certificate: bytes) -> Verdict:
         """Return the verdict on the certificate of a caller.
@@ -79,7 +79,7 @@ class Authorities:
         message = f"the client certificate has expired at {_show(end)}; connect with a new one"
         verdict = Verdict(until=end.timestamp(), reason=EXPIRED, message=message)
         issuer = find_issuer(certificate, self.certificates)
-        if issuer is None and find_issuer(certificate, self._removed) is not None:
+        if issuer is None and find_issuer(certificate, self._before) is not None:
             return _refusal(
                 UNTRUSTED, "the CA of the client certificate is not trusted any more; use another one"
             )

@@ -38,6 +38,7 @@ def test_the_stages_of_a_certificate(
         now = start + days * 86400
         for _ in range(2):  # a second look logs nothing
             status, reason = expiry.describe()
+            assert bool(reason) is bool(text)
             assert reason.startswith(f"c.pem: the certificate {text} 20" if text else "")
             assert status is (Status.DEGRADED if "expired" in text else Status.OK)
     shown = [(record.message, record.levelname) for record in logs.records]

@@ -75,11 +75,12 @@ async def test_active_calls_end_on_the_old_channel(served: tuple[Server, str], a
     server, address = served
     old = connect(address)
     channel = UpstreamChannel(old)
-    unary = asyncio.ensure_future(start(channel, all_methods, GET))
+    get = channel.method(all_methods.methods[GET], lambda _: b"")
+    unary = asyncio.ensure_future(get(None, timeout=30, metadata=None))
     stream = asyncio.create_task(read(start(channel, all_methods, WATCH)))
     await wait_for(lambda: len(server.peers) == 2)
     channel.replace(connect(address))
-    later = asyncio.ensure_future(start(channel, all_methods, GET))
+    later = asyncio.ensure_future(get(None, timeout=30, metadata=None))
     await wait_for(lambda: len(server.peers) == 3)
     assert server.peers[0] == server.peers[1] != server.peers[2]
     assert not _is_closed(old)
