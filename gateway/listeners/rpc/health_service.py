@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.telemetry import Health
 
 SERVICE = "grpc.health.v1.Health"
+
+REQUEST_S = 10.0
+"""The maximum time to receive a request message, in seconds."""
 _SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = 1, 2, 3  # the numbers of HealthCheckResponse.ServingStatus
 
 
@@ -88,7 +91,7 @@ class HealthService:
             await changed.wait()
 
     async def _read(self, context: RpcContext, kind: type[Message]) -> Any:
-        request = await read_small_request(context.read, kind)
+        request = await read_small_request(context.read, kind, REQUEST_S)
         if request is None:
             raise GatewayError(Code.INVALID_ARGUMENT, "INVALID_REQUEST", "the call has no request message")
         return request

@@ -21,7 +21,6 @@ from gateway.listeners.response_size import to_trailing_metadata
 from gateway.listeners.rpc import health_service, reflection_service
 from gateway.listeners.rpc.health_service import HealthService
 from gateway.listeners.rpc.reflection_service import ReflectionService
-from gateway.listeners.rpc.requests import SMALL_REQUEST_S
 from gateway.listeners.rpc.stream_limit import StreamLimit
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
 
@@ -57,7 +56,7 @@ class InfrastructureMethods:
         total, per_address = section.max_connections, section.max_connections_per_address
         self._health = HealthService(health, context.active)
         self._reflection = ReflectionService(context.active) if section.reflection else None
-        self.unread = UnreadReplies(3 * total + _REFLECTIONS, SMALL_REQUEST_S + SEND_S)
+        self.unread = UnreadReplies(3 * total + _REFLECTIONS, reflection_service.IDLE_S + SEND_S)
         self._handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
         for name, behavior in self._health.methods.items():
             self._add(f"{health_service.SERVICE}/{name}", behavior, StreamLimit(total, per_address))

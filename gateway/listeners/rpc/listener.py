@@ -22,7 +22,7 @@ from gateway.listeners.rpc.options import server_options
 from gateway.listeners.rpc.peer_certificates import make_credentials
 from gateway.listeners.rpc.peers import PeerConnections
 from gateway.listeners.rpc.requests import read_request
-from gateway.listeners.rpc.rpc_exchange import RpcContext, RpcExchange
+from gateway.listeners.rpc.rpc_exchange import OTHER, RpcContext, RpcExchange
 from gateway.listeners.rpc.server import make_server
 from gateway.listeners.rpc.unknown_methods import UnknownMethods
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
@@ -95,7 +95,7 @@ class RpcListener(grpc.GenericRpcHandler):
         """
         listen = self._section.listen
         options = server_options(self._section, self._context.limits, max_connections)
-        self._server = make_server(self, options, self._unknown.report_undecodable)
+        self._server = make_server(self, options, self._report_undecodable)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
         try:
             if tls:
@@ -148,6 +148,11 @@ class RpcListener(grpc.GenericRpcHandler):
 
     def _active_peers(self) -> set[tuple[str, int]]:
         return set().union(*(one.peers() for one in self._all_unread))
+
+    def _report_undecodable(self) -> None:
+        """Report a call whose path is not UTF-8. The gRPC library has cancelled the call."""
+        self._unknown.report_undecodable()
+        self._context.metrics.record_call(0.0, OTHER, Code.CANCELLED.name)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return the handler that responds to a call. The gRPC library calls this method for each call."""

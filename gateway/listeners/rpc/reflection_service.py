@@ -79,7 +79,7 @@ class ReflectionService:
                 async with asyncio.timeout(IDLE_S) as wait:
                     self._waits.add(wait)
                     try:
-                        return await read_small_request(context.read, self._request)
+                        return await read_small_request(context.read, self._request, None)
                     finally:
                         self._waits.discard(wait)
             except TimeoutError:

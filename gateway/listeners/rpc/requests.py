@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gateway.schema import Method
 
 
-SMALL_REQUEST_S = 10.0
-"""The maximum time to receive a small request, in seconds."""
 _SMALL_BYTES = 4096
 
 
@@ -52,21 +50,25 @@ async def read_request(
     return parse_request(method, bytes(data))
 
 
-async def read_small_request(read: Callable[[], Any], kind: type[Message]) -> Message | None:
+async def read_small_request(
+    read: Callable[[], Any], kind: type[Message], timeout_s: float | None
+) -> Message | None:
     """Return the next request message of a call of an infrastructure method; None after the last message.
 
     Args:
         read: the `read` method of the gRPC context of the call.
         kind: the class of the message.
+        timeout_s: the maximum time to receive the message, in seconds; None if the caller of this function
+            limits the time.
 
     Raises:
         GatewayError: the message is too large, late or malformed.
     """
     try:
-        async with asyncio.timeout(SMALL_REQUEST_S):
+        async with asyncio.timeout(timeout_s):
             data = await read()
     except TimeoutError as error:
-        message = f"the request message did not arrive within {SMALL_REQUEST_S:g} s"
+        message = f"the request message did not arrive within {timeout_s:g} s"
         raise GatewayError(Code.DEADLINE_EXCEEDED, "BODY_TIMEOUT", message) from error
     if data is grpc.aio.EOF:
         return None

@@ -81,7 +81,7 @@ async def test_a_call_without_a_request_is_refused(running: Running, opened: Ope
 async def test_a_request_has_to_arrive_in_time(
     start: Start, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.listeners.rpc.requests.SMALL_REQUEST_S", 0.2)
+    monkeypatch.setattr("gateway.listeners.rpc.health_service.REQUEST_S", 0.2)
     peer = await opened(await start())
     peer.writer.write(http2.head(1, f"/{CHECK}".encode()))
     await peer.wait(peer.statuses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -28,6 +29,7 @@ async def test_a_path_that_is_not_utf_8_ends_only_its_own_call(
         peer.writer.write(http2.head(stream, UNDECODABLE) + http2.message(stream, b""))
     await peer.wait(lambda: len(peer.statuses()) == 3)
     assert set(peer.statuses()) == {"1"}
+    gc.collect()  # calls that the first accept loop has received are still referenced
     await call_list(running)
     await before
     peer.writer.write(http2.head(7) + http2.message(7, b"\x0a\x0ab1gexample"))
@@ -35,6 +37,8 @@ async def test_a_path_that_is_not_utf_8_ends_only_its_own_call(
     assert peer.statuses()[-1] == "0"
     assert [one.levelname for one in logs.records if "not UTF-8" in one.message] == ["WARNING"] * 3
     assert "Traceback" not in logs.text
+    counted = 'rpc_method="_OTHER",rpc_response_status_code="CANCELLED"} 3.0'
+    assert counted in running.metrics.expose().decode()
 
 
 async def test_a_gateway_with_such_calls_stops_as_usual(start: Start, opened: Open) -> None:
