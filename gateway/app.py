@@ -10,6 +10,8 @@ from google.protobuf import descriptor_pool
 
 from gateway import __version__
 from gateway.audit.record_writer import RecordWriter
+from gateway.callers import CallerIdentifier
+from gateway.config import identity_header
 from gateway.config.api import OPERATION_SERVICE
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.ledger.service import LedgerService
@@ -87,6 +89,7 @@ class Gateway:
         self._health.set(CONDITION, Status.FAILED, "starting")
         self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
         self._calls = ActiveCalls()
+        self._is_started = False
         self._open_channels_and_sink()
         self._start_serving()
         self._make_listeners()
@@ -103,6 +106,10 @@ class Gateway:
         self._credentials: OwnCredentials | None = None
         with faults.part():
             self._credentials = _make_credentials(config, self._telemetry, self._health)
+        with faults.part():
+            self._callers = CallerIdentifier(
+                config.callers, identity_header(config), self._health, self._telemetry.metrics
+            )
         with faults.part():
             self._records = _make_record_writer(config, self._telemetry, self._health)
         self._ledger: LedgerService | None = None
@@ -159,17 +166,17 @@ class Gateway:
         header_bytes = config.limits.header_bytes
         context = ListenerContext(
             active=self._active,
-            head=Head(self._concurrency),
-            metadata=MetadataReader(config.api.pass_metadata, header_bytes),
+            head=Head(self._callers, self._concurrency),
+            metadata=MetadataReader(config.api.pass_metadata, header_bytes, identity_header(config)),
             tracing=telemetry.tracing,
             metrics=telemetry.metrics,
             limits=config.limits,
             calls=self._calls,
             own_services=config.services_with_own_credentials,
         )
-        rest = RestListener(context)
-        clients = self._tls["admin"].clients if "admin" in self._tls else None
-        admin = AdminListener(self._health, telemetry.metrics, self._active, clients)
+        clients = {name: one.clients for name, one in self._tls.items()}
+        rest = RestListener(context, clients.get("rest"))
+        admin = AdminListener(self._health, telemetry.metrics, self._active, clients.get("admin"))
         # The servers do not use the JSON writer of a snapshot. If they used this writer, they would keep the
         # descriptors of the snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
@@ -191,6 +198,7 @@ class Gateway:
                 await self._ledger.start()
         if self._credentials is not None:
             await self._credentials.start()
+        await self._callers.start()
         for name, starting in (
             ("admin", self._admin.start(config.admin.listen, self._tls.get("admin"), budget.admin)),
             ("rest", self._rest.start(config.rest.listen, self._tls.get("rest"), budget.rest)),
@@ -207,6 +215,7 @@ class Gateway:
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
         self._watching_files = [asyncio.create_task(one.run()) for one in self._watches]
+        self._is_started = True
         self._health.set(CONDITION, Status.OK)
         return Addresses(**addresses)
 
@@ -237,6 +246,7 @@ class Gateway:
         await self._drain()
         if self._concurrency.forwarding:
             await asyncio.wait(self._concurrency.forwarding)
+        await self._callers.stop()
         if self._ledger is not None:
             await self._ledger.stop_tasks()
         if self._credentials is not None:
@@ -249,7 +259,8 @@ class Gateway:
         await asyncio.to_thread(self._telemetry.shutdown)
 
     async def _drain(self) -> None:
-        await asyncio.sleep(self._config.shutdown.delay_s)
+        if self._is_started:
+            await asyncio.sleep(self._config.shutdown.delay_s)
         grace_s = self._config.shutdown.grace_s
         if grace_s is None:
             grace_s = self._config.limits.deadline_s + LAST_RESPONSES_S

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.call import Caller
-
 if TYPE_CHECKING:
-    from gateway.call import RequestHead
+    from gateway.call import Caller, RequestHead
+    from gateway.callers import CallerIdentifier
     from gateway.config import Limits
     from gateway.limits import ConcurrencyLimit, Slot
     from gateway.listeners.metadata import MetadataReader
@@ -55,16 +54,19 @@ class Head:
     """The first stage of a call. It identifies the caller and acquires a slot for the call.
 
     This stage ends before the request message is received.
-
-    At present, every caller is anonymous.
     """
 
-    def __init__(self, concurrency: ConcurrencyLimit) -> None:
+    def __init__(self, callers: CallerIdentifier, concurrency: ConcurrencyLimit) -> None:
+        self._callers = callers
         self._concurrency = concurrency
 
     async def identify(self, head: RequestHead) -> Caller:
-        """Return the caller of a call."""
-        return Caller(address=head.address)
+        """Return the caller of a call.
+
+        Raises:
+            GatewayError: the caller is refused.
+        """
+        return await self._callers.identify(head)
 
     async def admit(self, caller: Caller, method: str) -> Slot:  # noqa: ARG002
         """Acquire a slot for a call, and return the slot.

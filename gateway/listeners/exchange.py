@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
     from gateway.serving.snapshot import Snapshot
+    from gateway.tls import ClientCertificates
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Exchange:
         address: str,
         headers: Sequence[tuple[str, str | bytes]],
         certificate: bytes | None,
+        clients: ClientCertificates | None,
     ) -> Slot:
         """Identify the caller, and return the slot of the call.
 
@@ -94,12 +96,15 @@ class Exchange:
             address: the IP address of the peer.
             headers: the headers or the metadata, with names in lower case.
             certificate: the verified certificate of the caller in DER form; None if there is none.
+            clients: checks whether certificates have become invalid since the handshake; None without TLS.
 
         Raises:
             GatewayError: the call is refused.
         """
         method = self.method.name if self.method is not None else ""
         self.caller = Caller(address=address)
+        if certificate is not None and clients is not None:
+            clients.check(certificate)
         head = RequestHead(address=address, headers=headers, certificate=certificate, method=method)
         self.caller = await self._head.identify(head)
         return await self._head.admit(self.caller, method)

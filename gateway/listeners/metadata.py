@@ -40,15 +40,17 @@ class MetadataReader:
     with `_` instead of `-`.
     """
 
-    def __init__(self, further: Iterable[str], header_bytes: int) -> None:
+    def __init__(self, further: Iterable[str], header_bytes: int, identity_header: str | None = None) -> None:
         """Initialize the reader.
 
         Args:
             further: the names of metadata that is passed to the upstream, in addition to the names in PASSED.
                 Metadata whose name ends in `-bin` has binary values.
             header_bytes: the maximum total size of the headers of an HTTP request, in bytes.
+            identity_header: the header in which callers identify themselves to the gateway, in lower case. It
+                is never passed to the upstream. None means that no such header is used.
         """
-        self._names = frozenset([*PASSED, *further])
+        self._names = frozenset([*PASSED, *further]) - {identity_header}
         self._header_bytes = header_bytes
 
     def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:

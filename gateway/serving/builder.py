@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.audit.reporter import Reporter
 from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
-from gateway.config import DISCOVERY_SERVICE, WAITING_SERVICE
+from gateway.config import DISCOVERY_SERVICE, WAITING_SERVICE, check_open_methods
 from gateway.discovery import DiscoveryMethods
 from gateway.faults import FaultsError
 from gateway.operations.waiting.methods import WaitingMethods
@@ -98,6 +98,7 @@ class Builder:
         """
         config, telemetry = self.config, self.telemetry
         schema = build_schema(config, sources.descriptor_sets)
+        check_open_methods(config.callers, schema.methods)
         limit = config.limits.elements
         router, validator = build_router(schema, limit), Validator(schema, limit)
         bundle = build_bundle(config, schema, sources.bundle)

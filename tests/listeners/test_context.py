@@ -8,10 +8,12 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Caller, RequestHead
+from gateway.callers import CallerIdentifier
+from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.limits import ConcurrencyLimit
 from gateway.listeners import ActiveCalls, Head
-from gateway.telemetry import Metrics
+from gateway.telemetry import Health, Metrics
 
 
 async def test_active_calls_are_cancelled_when_they_are_cut() -> None:
@@ -41,13 +43,18 @@ async def test_a_call_that_has_left_is_not_cut() -> None:
     await asyncio.sleep(0)
 
 
-async def test_callers_are_anonymous() -> None:
-    head = Head(ConcurrencyLimit(1, Metrics(Resource.create())))
-    caller = await head.identify(RequestHead(address="192.0.2.1", headers=[]))
+def make_head(concurrency: int) -> Head:
+    metrics = Metrics(Resource.create())
+    callers = CallerIdentifier(Config().callers, None, Health(), metrics)
+    return Head(callers, ConcurrencyLimit(concurrency, metrics))
+
+
+async def test_callers_are_identified() -> None:
+    caller = await make_head(1).identify(RequestHead(address="192.0.2.1", headers=[]))
     assert (caller.kind, caller.id, caller.address) == ("none", "", "192.0.2.1")
 
 
 async def test_calls_over_the_limit_are_refused() -> None:
-    head = Head(ConcurrencyLimit(1, Metrics(Resource.create())))
+    head = make_head(1)
     with await head.admit(Caller(), ""), pytest.raises(GatewayError, match="1 calls are under way"):
         await head.admit(Caller(), "")

@@ -31,6 +31,7 @@ from gateway.listeners.http.responses import (
     set_common_headers,
     set_warnings,
 )
+from gateway.listeners.http.server import certificate_of
 from gateway.listeners.http.streams import choose_framing, make_stream, with_heartbeats
 from gateway.listeners.metadata import read_timeout
 from gateway.transcode import Match, UnprintableError, WrongHttpMethod, http_status, parse_target, read_raw
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.listeners.http.streams import Framing
+    from gateway.tls import ClientCertificates
     from gateway.transcode import JsonWriter, RequestTarget, Route
     from gateway.transcode.template import Variable
 
@@ -59,8 +61,15 @@ class _Target:
 class RestListener:
     """Responds to HTTP requests. The pipeline processes the calls."""
 
-    def __init__(self, context: ListenerContext) -> None:
+    def __init__(self, context: ListenerContext, clients: ClientCertificates | None = None) -> None:
+        """Initialize the listener.
+
+        Args:
+            context: the parts that both listeners share.
+            clients: checks the certificates of callers; None without TLS.
+        """
         self._context = context
+        self._clients = clients
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Respond to a request. Only cancellations and lost connections are raised as exceptions."""
@@ -97,7 +106,9 @@ class RestListener:
     async def _respond(self, request: BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
         found = _look_up(request, exchange)
         headers = self._context.metadata.list_headers(request.headers)
-        with await exchange.admit(request.remote or "", headers, None) as slot:
+        with await exchange.admit(
+            request.remote or "", headers, certificate_of(request), self._clients
+        ) as slot:
             if isinstance(found, GatewayError):  # raised only now, because the caller has to be known first
                 raise found
             call = await self._read(request, exchange, found, headers, slot)

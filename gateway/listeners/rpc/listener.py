@@ -19,7 +19,7 @@ from gateway.listeners.listening import cannot_listen, why_not_listening
 from gateway.listeners.response_size import to_warning_metadata
 from gateway.listeners.rpc.infrastructure import InfrastructureMethods
 from gateway.listeners.rpc.options import server_options
-from gateway.listeners.rpc.peer_certificates import make_credentials
+from gateway.listeners.rpc.peer_certificates import certificate_of, make_credentials
 from gateway.listeners.rpc.peers import PeerConnections
 from gateway.listeners.rpc.requests import read_request
 from gateway.listeners.rpc.rpc_exchange import OTHER, RpcContext, RpcExchange
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
     from gateway.telemetry import Health
-    from gateway.tls import ServerTls
+    from gateway.tls import ClientCertificates, ServerTls
 
 
 def _is_useful(record: logging.LogRecord) -> bool:
@@ -77,6 +77,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self._receiving: set[RpcContext] = set()  # the calls whose peers have more to send
         self._infrastructure = InfrastructureMethods(context, section, health)
         self._unknown = UnknownMethods()
+        self._clients: ClientCertificates | None = None
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -94,6 +95,7 @@ class RpcListener(grpc.GenericRpcHandler):
             FaultsError: the address or the certificate cannot be used.
         """
         listen = self._section.listen
+        self._clients = tls.clients if tls else None
         options = server_options(self._section, self._context.limits, max_connections)
         self._server = make_server(self, options, self._report_undecodable)
         target = str(listen) if listen.host else f"[::]:{listen.port}"
@@ -185,7 +187,8 @@ class RpcListener(grpc.GenericRpcHandler):
     ) -> AsyncIterator[Reply | ReplyStream]:
         """Read the request, run the pipeline, send the initial metadata, and yield the reply."""
         method, address = exchange.method, peer_address(rpc_context.peer())[0]
-        with await exchange.admit(address, exchange.metadata, None) as slot:
+        certificate = certificate_of(rpc_context)
+        with await exchange.admit(address, exchange.metadata, certificate, self._clients) as slot:
             if method is None:  # raised only now, because the caller has to be known first
                 raise self._unknown.refuse(exchange.path, address)
             call = await self._read(exchange, method, rpc_context, slot)
