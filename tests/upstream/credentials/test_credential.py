@@ -157,6 +157,24 @@ async def test_a_changed_file_gives_a_new_token_even_during_an_attempt() -> None
     await tried.credential.close()
 
 
+async def test_an_attempt_of_a_call_does_not_replace_that_for_a_changed_file() -> None:
+    tried = Tried()
+    task = asyncio.create_task(tried.credential.run())
+    await wait_for(lambda: tried.credential.valid is not None)
+    tried.source.go.clear()
+    attempt = asyncio.create_task(tried.credential.refresh())
+    await wait_for(lambda: tried.source.fetches == 2)
+    tried.credential.load()
+    await asyncio.sleep(0.02)  # the task sees the change
+    tried.source.go.set()
+    await attempt
+    await wait_for(lambda: tried.source.fetches == 3)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await tried.credential.close()
+
+
 async def test_a_token_that_has_expired_already_is_not_used() -> None:
     tried = Tried()
     tried.source.life_s = -5
