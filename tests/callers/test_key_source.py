@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ async def test_a_redirect_is_not_followed(server: JwksServer) -> None:
 async def test_a_huge_key_set_is_refused(server: JwksServer) -> None:
     server.body = b'{"keys": []' + b" " * MAX_BYTES + b"}"
     await _fail(server, "larger than 262144 bytes")
+
+
+async def test_an_endless_key_set_is_not_read_to_its_end() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" " * 65536)
+                await writer.drain()
+        writer.close()
+
+    endless = await asyncio.start_server(respond, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{endless.sockets[0].getsockname()[1]}/"
+    health = Health()
+    await KeyUrl(url, make_section(jwks_file=None, jwks_url=url), health).start()
+    endless.close()
+    assert "larger than 262144 bytes" in _condition(health)[1]
 
 
 async def test_a_compressed_key_set_is_not_decompressed(server: JwksServer) -> None:

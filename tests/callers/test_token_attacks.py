@@ -26,10 +26,10 @@ from tests.callers.making import (
     to_jwks,
 )
 from tests.callers.web_tokens import (
-    NOW,
     FixedKeys,
     check_refused,
     make_verifier,
+    now,
     present,
     sign_hmac,
     sign_raw,
@@ -38,15 +38,15 @@ from tests.callers.web_tokens import (
 
 
 async def test_an_expired_token_is_refused() -> None:
-    await check_refused(sign(make_claims(exp=NOW - 31)), "EXPIRED")
-    assert (await verify(sign(make_claims(exp=NOW - 20)))).id == "ann"
-    await check_refused(sign(make_claims(exp=NOW - 20)), "EXPIRED", make_verifier(clock_skew_s=0))
+    await check_refused(sign(make_claims(exp=now() - 31)), "EXPIRED")
+    assert (await verify(sign(make_claims(exp=now() - 20)))).id == "ann"
+    await check_refused(sign(make_claims(exp=now() - 20)), "EXPIRED", make_verifier(clock_skew_s=0))
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
 async def test_an_early_token_is_refused(claim: str) -> None:
-    await check_refused(sign(make_claims(**{claim: NOW + 60})), "NOT_YET_VALID")
-    assert (await verify(sign(make_claims(**{claim: NOW + 20})))).id == "ann"
+    await check_refused(sign(make_claims(**{claim: now() + 60})), "NOT_YET_VALID")
+    assert (await verify(sign(make_claims(**{claim: now() + 20})))).id == "ann"
 
 
 async def test_a_forged_token_is_refused() -> None:

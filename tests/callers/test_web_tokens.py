@@ -20,10 +20,10 @@ from tests.callers.making import (
     to_jwks,
 )
 from tests.callers.web_tokens import (
-    NOW,
     FixedKeys,
     check_refused,
     make_verifier,
+    now,
     present,
     sign_raw,
     verify,
@@ -58,14 +58,15 @@ async def test_every_algorithm(algorithm: str) -> None:
 
 
 async def test_a_verified_token_is_recalled_until_it_expires() -> None:
-    times = [float(NOW)]
+    started = now()
+    times = [float(started)]
     verifier = WebTokenVerifier(make_section(clock_skew_s=5), FixedKeys(jwks()), now=lambda: times[0])
-    given = present(sign(make_claims(exp=NOW + 60)))
+    given = present(sign(make_claims(exp=started + 60)))
     assert verifier.recall(given) is None
     identity = await verifier.verify(given)
-    times[0] = NOW + 64.9
+    times[0] = started + 64.9
     assert verifier.recall(present(given.bearer.text)) is identity
-    times[0] = NOW + 65
+    times[0] = started + 65
     assert verifier.recall(given) is None
     assert verifier.remembered == 0
 
