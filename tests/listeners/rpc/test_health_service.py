@@ -89,6 +89,7 @@ async def test_watch_sends_no_status_twice(start: Start, channels: Any) -> None:
     watch = channels(running).Watch(asked())
     assert (await watch.read()).status == SERVING
     running.gateway._health.set("other", Status.DEGRADED, "still serves")  # noqa: SLF001 - as above
+    await call_list(running)  # meanwhile, the watch looks at the change
     set_ready(running, is_ready=True)
     set_ready(running, is_ready=False)
     assert (await watch.read()).status == NOT_SERVING
@@ -115,7 +116,7 @@ async def test_a_stop_sends_not_serving_before_it_ends_the_watch(start: Start, c
     running = await start()
     watch = channels(running).Watch(asked())
     assert (await watch.read()).status == SERVING
-    async with asyncio.timeout(GENEROUS_S):
+    async with asyncio.timeout(15):  # calls that are not ended have their deadline of 30 s
         stopping = asyncio.create_task(running.gateway.stop())
         assert (await watch.read()).status == NOT_SERVING
         with pytest.raises(grpc.aio.AioRpcError) as caught:
