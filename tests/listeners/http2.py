@@ -68,7 +68,9 @@ def message(stream: int, data: bytes, *, end: int = END_STREAM, is_compressed: b
 
 
 class Peer:
-    """A connection that says what it is told to, and keeps what it hears."""
+    """A connection that says what it is told to, and keeps what it hears. It acknowledges pings."""
+
+    acknowledges = True
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
@@ -118,5 +120,7 @@ class Peer:
                 head = await self._reader.readexactly(9)
                 payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
                 self.frames.append((head[3], int.from_bytes(head[5:9], "big"), payload))
+                if head[3] == PING and not head[4] & ACK and self.acknowledges:
+                    self.writer.write(frame(PING, ACK, 0, payload))
         except (asyncio.IncompleteReadError, ConnectionError):
             self.closed.set()

@@ -80,7 +80,7 @@ async def test_a_client_that_sends_too_many_pings_loses_its_connection(
 async def test_pings_within_the_interval_keep_the_connection(start: Start, opened: Open) -> None:
     peer = await opened(await start(grpc__min_ping_interval_s=0.01))
     await ping(peer)
-    await peer.wait(lambda: len(peer.kinds(http2.PING)) == PINGS)
+    await peer.wait(lambda: len(peer.kinds(http2.PING)) >= PINGS)
     assert not peer.closed.is_set()
     assert goaway_codes(peer) == []
 
@@ -89,7 +89,8 @@ async def test_a_peer_that_does_not_respond_to_a_ping_loses_its_connection(
     start: Start, opened: Open
 ) -> None:
     running = await start(grpc__keepalive_s=1, grpc__keepalive_timeout_s=1)
-    peer = await opened(running)  # it sends no acknowledgement of a ping
+    peer = await opened(running)
+    peer.acknowledges = False
     await asyncio.wait_for(peer.closed.wait(), GENEROUS_S)
     assert peer.kinds(http2.PING)
 
@@ -101,8 +102,6 @@ async def test_an_old_connection_is_closed_after_its_calls(start: Start, opened:
     peer.writer.write(http2.head(1) + http2.message(1, b"\x0a\x0ab1gexample"))
     await peer.wait(lambda: peer.kinds(http2.GOAWAY))
     assert peer.statuses() == []
-    for _, payload in peer.kinds(http2.PING):  # a graceful GOAWAY waits for this acknowledgement
-        peer.writer.write(http2.frame(http2.PING, http2.ACK, 0, payload))
     await asyncio.wait_for(peer.closed.wait(), GENEROUS_S)
     assert peer.statuses() == ["0"]
     assert goaway_codes(peer)[0] == 0
