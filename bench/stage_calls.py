@@ -308,5 +308,5 @@ class StageCalls:
         self._log.info("responded", extra=fields)
 
     async def _handle(self, pipeline: Pipeline) -> None:
-        with self._concurrency.acquire() as slot:
+        with await self._concurrency.acquire() as slot:
             await pipeline.handle(self.call, slot)

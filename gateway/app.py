@@ -15,7 +15,7 @@ from gateway.config import identity_header
 from gateway.config.api import OPERATION_SERVICE
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.ledger.service import LedgerService
-from gateway.limits import ConcurrencyLimit
+from gateway.limits import Admission
 from gateway.listeners import (
     ActiveCalls,
     AdminListener,
@@ -87,7 +87,7 @@ class Gateway:
         self._telemetry = telemetry
         self._health = Health(facts={"version": __version__})
         self._health.set(CONDITION, Status.FAILED, "starting")
-        self._concurrency = ConcurrencyLimit(config.limits.concurrency, telemetry.metrics)
+        self._admission = Admission(config.limits, telemetry.metrics, self._health)
         self._calls = ActiveCalls()
         self._is_started = False
         self._open_channels_and_sink()
@@ -166,7 +166,7 @@ class Gateway:
         header_bytes = config.limits.header_bytes
         context = ListenerContext(
             active=self._active,
-            head=Head(self._callers, self._concurrency),
+            head=Head(self._callers, self._admission),
             metadata=MetadataReader(config.api.pass_metadata, header_bytes, identity_header(config)),
             tracing=telemetry.tracing,
             metrics=telemetry.metrics,
@@ -199,6 +199,7 @@ class Gateway:
         if self._credentials is not None:
             await self._credentials.start()
         await self._callers.start()
+        await self._admission.start()
         for name, starting in (
             ("admin", self._admin.start(config.admin.listen, self._tls.get("admin"), budget.admin)),
             ("rest", self._rest.start(config.rest.listen, self._tls.get("rest"), budget.rest)),
@@ -244,14 +245,15 @@ class Gateway:
         if self._watching_files:
             await asyncio.wait(self._watching_files)
         await self._drain()
-        if self._concurrency.forwarding:
-            await asyncio.wait(self._concurrency.forwarding)
+        if self._admission.forwarding:
+            await asyncio.wait(self._admission.forwarding)
         await self._callers.stop()
         if self._ledger is not None:
             await self._ledger.stop_tasks()
         if self._credentials is not None:
             await self._credentials.stop()
         await self._channels.close()
+        await self._admission.close()
         if self._ledger is not None:
             await self._ledger.stop()
         await self._records.close()

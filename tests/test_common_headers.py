@@ -147,7 +147,7 @@ async def start_busy(start: Start, **sections: Any) -> tuple[Running, asyncio.Ta
 async def test_of_calls_that_are_refused(start: Start) -> None:
     running, busy = await start_busy(start, limits__concurrency=1)
     status, headers, body = await exchange(running.addresses.rest, post(BODY))
-    assert (status, json.loads(body)["details"][0]["reason"]) == (429, "TOO_MANY_CALLS")
+    assert (status, json.loads(body)["details"][0]["reason"]) == (429, "OVERLOADED")
     check_common(headers, body)
     assert (await busy)[0] == 200
 

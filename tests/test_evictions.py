@@ -52,19 +52,22 @@ async def create(running: Running, name: str) -> int:
 
 async def test_a_message_that_arrives_with_the_eviction_is_too_late() -> None:
     """The slot belongs to another call already: to go on would be one call more than the limit."""
-    limit = ConcurrencyLimit(1, Metrics(Resource.create()))
+    limit = ConcurrencyLimit(1, Metrics(Resource.create()), grace_s=0)
     loop = asyncio.get_running_loop()
     message = loop.create_future()
 
     async def receive() -> None:
-        with limit.acquire() as slot:
+        with await limit.acquire() as slot:
             async with slot.receiving(loop.time() + GENEROUS_S):
                 await message
 
     waiting = asyncio.create_task(receive())
     await asyncio.sleep(0)
     message.set_result(None)
-    with limit.acquire(), pytest.raises(GatewayError, match="too many calls wait for their request messages"):
+    with (
+        await limit.acquire(),
+        pytest.raises(GatewayError, match="too many calls wait for their request messages"),
+    ):
         await waiting
 
 
@@ -98,7 +101,7 @@ async def test_bodies_that_do_not_arrive_keep_nobody_out(start: Start, tmp_path:
     records = [json.loads(line) for line in path.read_text().splitlines()]
     evicted = [one for one in records if one["kind"] == "call"]
     assert [(one["method"], one["outcome"], one["code"], one["reason"]) for one in evicted] == [
-        (CREATE, "refused", "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+        (CREATE, "refused", "RESOURCE_EXHAUSTED", "OVERLOADED")
     ] * 3
 
 

@@ -148,7 +148,7 @@ class Calls:
             span=self._tracing.start_server("x", {}, {}),
             idempotency_key=choose_idempotency_key(method, metadata),
         )
-        with suppress(GatewayError), self.limit.acquire() as slot:
+        with suppress(GatewayError), await self.limit.acquire() as slot:
             reply = await self._pipeline.handle(call, slot)
             if isinstance(reply, ReplyStream):
                 async with aclosing(reply):

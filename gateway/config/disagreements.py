@@ -25,6 +25,7 @@ def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     yield from _find_in_credentials(config)
     yield from find_tls_faults(config)
     yield from find_identity_faults(config)
+    yield from config.limits.find_ineffective()
 
 
 def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Self
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.errors.field_text import FieldName, field_text, rename_fields
@@ -125,8 +124,8 @@ class GatewayError(Exception):
             errors of upstream calls set this attribute.
         headers: additional headers of the HTTP response. A gRPC response has them as trailing metadata. The
             names are keys as in HTTP, such as `WWW-Authenticate`.
-        retry_after_s: the time after which the caller may repeat the call, in whole seconds; 0 if it is not
-            known. The details of the status contain it, and a header `Retry-After`.
+        retry_after_s: the time after which the caller may repeat the call, in seconds; None if it is not
+            known. The details of the error then include a RetryInfo.
     """
 
     def __init__(
@@ -135,12 +134,12 @@ class GatewayError(Exception):
         reason: str,
         message: str,
         *,
+        retry_after_s: float | None = None,
         violations: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
         warnings: Sequence[str] = (),
         may_have_acted: bool = False,
         headers: Mapping[str, str] | None = None,
-        retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -153,8 +152,6 @@ class GatewayError(Exception):
         self.may_have_acted = may_have_acted
         self.headers = dict(headers or {})
         self.retry_after_s = retry_after_s
-        if retry_after_s:
-            self.headers["Retry-After"] = str(retry_after_s)
 
     def copy(self) -> Self:
         """Return a copy, for another call that ends with the same error."""
@@ -184,9 +181,8 @@ class GatewayError(Exception):
         details = [_pack(info)]
         if self.violations:
             details.append(_pack(_bad_request(self.violations)))
-        if self.retry_after_s:
-            delay = Duration(seconds=self.retry_after_s)
-            details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
+        if self.retry_after_s is not None:
+            details.append(_pack(_retry_info(self.retry_after_s)))
         return details
 
 
@@ -262,6 +258,12 @@ def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadR
             for one in violations
         ]
     )
+
+
+def _retry_info(seconds: float) -> error_details_pb2.RetryInfo:
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromNanoseconds(round(seconds * 1e9))
+    return info
 
 
 def _pack(message: Message) -> AnyMessage:

@@ -1,66 +1,114 @@
-"""The limit on the number of concurrent calls."""
+"""The limit on the number of concurrent calls, and the queue of the calls that wait for a slot."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Self
+import time
+from typing import TYPE_CHECKING, Any
 
-from gateway.errors import Code, GatewayError
+from gateway.limits.call_queue import CallQueue, Waiter
+from gateway.limits.refusals import overloaded
+from gateway.limits.slot import Slot
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Sequence
 
+    from gateway.errors import GatewayError
+    from gateway.limits.call_counts import Claim
+    from gateway.limits.slot import Receiving
     from gateway.telemetry import Metrics
+
+GRACE_S = 0.1
+"""The time in which a call may receive its request message before it can lose its slot, in seconds.
+
+Without this time, each new call of an overload would end the call before it, and no call would be served.
+"""
+SHED_FRACTION = 0.1
+"""The part of the longest wait that is allowed while the queue is standing."""
 
 
 class ConcurrencyLimit:
     """The limit on the number of concurrent calls. Both listeners and all snapshots share the limit.
 
-    A call takes a slot before the gateway receives the call's request message. When the limit is reached, a
-    new call takes over the slot of the call that has waited longest for its request message. This rule
-    prevents clients that never send a request message from blocking all slots.
+    A call takes a slot before the gateway receives the call's request message. When no slot is free, a new
+    call takes over the slot of the call that has waited longest for its request message. This rule prevents
+    clients that never send a request message from blocking all slots. If there is no such call, the new call
+    waits in the queue.
+
+    A queue that is never empty does not absorb a burst, it only delays every call. So if the queue has not
+    been empty for the longest wait, it is standing: a new call may wait only a tenth of this time, and of the
+    calls of one caller the newest one is served first, because the others are about to be refused. This is
+    the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461).
 
     Attributes:
         forwarding: the running tasks that forward calls which change something. Such a task continues even if
             the caller disconnects or the snapshot is replaced.
     """
 
-    def __init__(self, limit: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        limit: int,
+        metrics: Metrics,
+        *,
+        queue: int = 0,
+        queue_s: float = 1.0,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Initialize the limit.
+
+        Args:
+            limit: the maximum number of active calls.
+            metrics: the instruments of the gateway.
+            queue: the maximum number of calls in the queue.
+            queue_s: the longest wait in the queue, in seconds.
+            grace_s: the time in which a call may receive its request message before it can lose its slot, in
+                seconds. It is at most half of the longest wait.
+        """
         self._limit = limit
         self._metrics = metrics
+        self._capacity = queue
+        self._queue_s = queue_s
+        self._grace_s = min(grace_s, queue_s / 2)
         self._active = 0
-        self._receiving: dict[Slot, asyncio.Timeout] = {}  # the call of the first slot has waited longest
+        self._receiving: dict[Slot, Receiving] = {}  # the call of the first slot has waited longest
+        self._queue = CallQueue(queue)
+        self._standing_since = 0.0  # when a call was added to the empty queue
+        self._eviction: asyncio.TimerHandle | None = None
         self.forwarding: set[asyncio.Task[Any]] = set()
 
-    def acquire(self) -> Slot:
-        """Return a slot for a new call.
+    async def acquire(self, caller: str = "", claims: Sequence[Claim] = ()) -> Slot:
+        """Return a slot for a new call. The call may wait in the queue.
 
         The slot is released when the `with` block of the slot ends. If the slot is held for a task, the slot
         is released when both the `with` block and the task have ended.
 
+        Args:
+            caller: the key of the caller.
+            claims: the claims that are released together with the slot.
+
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED. The limit is reached, and no slot can be taken over.
+            GatewayError: RESOURCE_EXHAUSTED. No slot was free in time, and none could be taken over.
         """
-        if self._active >= self._limit and not self._evict():
-            message = f"{self._limit} calls are under way; try again later"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
-        self._active += 1
-        self._metrics.change_active(1)
-        return Slot(self)
+        if not self._queue and (self._active < self._limit or self._evict()):
+            self._queue.note_served(caller)
+            self._change_active(1)
+        elif not self._capacity:
+            raise self._refuse(self._describe(), "concurrency")
+        else:
+            await self._wait(caller)
+        return Slot(self, claims)
 
     def release(self) -> None:
         """Decrease the number of active calls by one. Only the class Slot calls this method."""
-        self._active -= 1
-        self._metrics.change_active(-1)
+        self._change_active(-1)
+        if self._queue:
+            self._serve()
 
-    def add_receiving(self, slot: Slot, timeout: asyncio.Timeout) -> None:
-        """Register a call that waits for its request message. Only the class Receiving calls this method.
-
-        Args:
-            slot: the slot of the waiting call.
-            timeout: the timeout of the waiting call. The call is ended by means of this timeout.
-        """
-        self._receiving[slot] = timeout
+    def add_receiving(self, slot: Slot, receiving: Receiving) -> None:
+        """Register a call that waits for its request message. Only the class Receiving calls this method."""
+        self._receiving[slot] = receiving
+        if self._queue:
+            self._plan_eviction()
 
     def remove_receiving(self, slot: Slot) -> bool:
         """Remove a call that no longer waits for its request message. Return whether it still has its slot.
@@ -69,99 +117,109 @@ class ConcurrencyLimit:
         """
         return self._receiving.pop(slot, None) is not None
 
-    def _evict(self) -> bool:
-        """End the call that has waited longest for its request message, and release the slot of this call.
+    def evicted(self) -> GatewayError:
+        """Count a call whose slot a new call has taken over, and return the error of this call."""
+        message = "too many calls wait for their request messages; send it with the head of the call"
+        return self._refuse(message, "concurrency")
 
-        Return whether a call was ended.
+    def _change_active(self, by: int) -> None:
+        self._active += by
+        self._metrics.change_active(by)
+
+    def _evict(self) -> bool:
+        """End the call that has waited longest for its request message, and free the slot of this call.
+
+        Return whether a call was ended. A call is not ended in the first moments of its wait.
         """
-        for slot, timeout in self._receiving.items():
-            if not timeout.expired():
+        latest = asyncio.get_running_loop().time() - self._grace_s
+        for slot, receiving in self._receiving.items():
+            if receiving.since > latest:
+                return False
+            if not receiving.timeout.expired():
                 del self._receiving[slot]
-                slot.release()
-                timeout.reschedule(0)
+                slot.take_away()
+                self._change_active(-1)
+                receiving.timeout.reschedule(0)
                 return True
         return False
 
-
-class Receiving:
-    """A context manager. In its `with` block, the gateway receives the request message of a call.
-
-    Raises:
-        TimeoutError: at the end of the block, if the request message did not arrive in time.
-        GatewayError: RESOURCE_EXHAUSTED, at the end of the block, if a new call has taken over the slot.
-    """
-
-    __slots__ = ("_limit", "_slot", "_timeout")
-
-    def __init__(self, limit: ConcurrencyLimit, slot: Slot, deadline: float) -> None:
-        self._limit = limit
-        self._slot = slot
-        self._timeout = asyncio.timeout_at(deadline)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._limit.add_receiving(self._slot, self._timeout)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        is_waiting = self._limit.remove_receiving(self._slot)
+    async def _wait(self, caller: str) -> None:
+        """Wait until the call has a slot."""
+        loop, started_ns = asyncio.get_running_loop(), time.perf_counter_ns()
+        waiter, outcome = Waiter(caller, loop.create_future()), "cancelled"
+        longest_s = self._add(waiter, loop.time())
+        timer = loop.call_later(longest_s, self._expire, waiter, longest_s)
+        self._metrics.change_queued(1)
+        self._serve()
         try:
-            await self._timeout.__aexit__(kind, error, traceback)
-        except TimeoutError:
-            if is_waiting:
-                raise
-        else:
-            if kind is not None:
-                return
-        if not is_waiting:  # a new call has the slot, even if the request message arrived
-            message = "too many calls wait for their request messages; send it with the head of the call"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
+            error = await waiter.future
+            outcome = "refused" if error else "admitted"
+        except asyncio.CancelledError:
+            if not self._queue.remove(waiter) and _was_admitted(waiter):
+                self.release()
+            raise
+        finally:
+            timer.cancel()
+            self._metrics.change_queued(-1)
+            self._metrics.record_queue((time.perf_counter_ns() - started_ns) / 1e9, outcome)
+        if error:
+            raise error
+
+    def _add(self, waiter: Waiter, now: float) -> float:
+        """Add a call to the queue, and return how long it may wait, in seconds."""
+        if not self._queue:
+            self._standing_since = now
+        loser = self._queue.add(waiter)
+        if loser is waiter:
+            raise self._refuse(self._describe(), "queue")
+        if loser is not None:
+            cause = f"the queue of {self._capacity} calls (limits.queue) is full, most are of this caller"
+            self._end(loser, cause, "queue")
+        return self._queue_s * SHED_FRACTION if self._is_standing(now) else self._queue_s
+
+    def _expire(self, waiter: Waiter, longest_s: float) -> None:
+        """Refuse a call that has waited too long."""
+        self._queue.remove(waiter)
+        key = "limits.queue_s" if longest_s == self._queue_s else "a tenth of limits.queue_s"
+        cause = f"no slot was free within {longest_s:g} s ({key}); {self._describe()}"
+        self._end(waiter, cause, "queue_s")
+
+    def _end(self, waiter: Waiter, cause: str, limit: str) -> None:
+        """Refuse a call that waits, unless its caller has just gone."""
+        if not waiter.future.done():
+            waiter.end(self._refuse(cause, limit))
+
+    def _serve(self) -> None:
+        """Give the free slots to waiting calls."""
+        newest = self._is_standing(asyncio.get_running_loop().time())
+        while self._queue and (self._active < self._limit or self._evict()):
+            if self._queue.pop(newest=newest).end(None):
+                self._change_active(1)
+        self._plan_eviction()
+
+    def _is_standing(self, now: float) -> bool:
+        return len(self._queue) > 0 and now - self._standing_since >= self._queue_s
+
+    def _plan_eviction(self) -> None:
+        """Set a timer for the next call that can lose its slot to a waiting call."""
+        if self._eviction is None and self._queue and self._receiving:
+            since = next(iter(self._receiving.values())).since
+            loop = asyncio.get_running_loop()
+            self._eviction = loop.call_at(max(since + self._grace_s, loop.time()) + 0.001, self._end_grace)
+
+    def _end_grace(self) -> None:
+        self._eviction = None
+        self._serve()
+
+    def _describe(self) -> str:
+        waiting = f" and {len(self._queue)} wait (limits.queue)" if self._capacity else ""
+        return f"{self._active} calls are active (limits.concurrency){waiting}"
+
+    def _refuse(self, cause: str, limit: str) -> GatewayError:
+        self._metrics.record_refused(limit)
+        return overloaded(cause, f"limits.{limit}")
 
 
-class Slot:
-    """The slot of one active call. A slot is a context manager, which can be used only once."""
-
-    __slots__ = ("_is_released", "_limit", "_task")
-
-    def __init__(self, limit: ConcurrencyLimit) -> None:
-        self._limit = limit
-        self._task: asyncio.Task[Any] | None = None
-        self._is_released = False
-
-    def receiving(self, deadline: float) -> Receiving:
-        """Return a context manager. The request message must be received in its `with` block.
-
-        Args:
-            deadline: the time when the `with` block is cancelled, in seconds of the event loop's clock.
-        """
-        return Receiving(self._limit, self, deadline)
-
-    def hold_for(self, task: asyncio.Task[Any]) -> None:
-        """Keep the slot until a task is done, even if the `with` block of the slot ends earlier."""
-        self._task = task
-        self._limit.forwarding.add(task)
-        task.add_done_callback(self._limit.forwarding.discard)
-
-    def release(self) -> None:
-        """Release the slot. If the slot is already released, do nothing."""
-        if not self._is_released:
-            self._is_released = True
-            self._limit.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._task is None or self._task.done():
-            self.release()
-        else:
-            self._task.add_done_callback(lambda _: self.release())
+def _was_admitted(waiter: Waiter) -> bool:
+    future = waiter.future
+    return future.done() and not future.cancelled() and future.result() is None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gateway.call import Caller, RequestHead
     from gateway.callers import CallerIdentifier
     from gateway.config import Limits
-    from gateway.limits import ConcurrencyLimit, Slot
+    from gateway.limits import Admission, Slot
     from gateway.listeners.metadata import MetadataReader
     from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Metrics, Tracing
@@ -56,9 +56,9 @@ class Head:
     This stage ends before the request message is received.
     """
 
-    def __init__(self, callers: CallerIdentifier, concurrency: ConcurrencyLimit) -> None:
+    def __init__(self, callers: CallerIdentifier, admission: Admission) -> None:
         self._callers = callers
-        self._concurrency = concurrency
+        self._admission = admission
 
     async def identify(self, head: RequestHead) -> Caller:
         """Return the caller of a call.
@@ -68,17 +68,17 @@ class Head:
         """
         return await self._callers.identify(head)
 
-    async def admit(self, caller: Caller, method: str) -> Slot:  # noqa: ARG002
-        """Acquire a slot for a call, and return the slot.
+    async def admit(self, caller: Caller, method: str) -> Slot:
+        """Apply the limits to a call, and return its slot.
 
         Args:
             caller: the caller.
             method: the full name of the method; empty if it is not served.
 
         Raises:
-            GatewayError: RESOURCE_EXHAUSTED if a limit is reached.
+            GatewayError: a limit refuses the call.
         """
-        return self._concurrency.acquire()
+        return await self._admission.admit(caller, method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
 from gateway.config import DISCOVERY_SERVICE, WAITING_SERVICE, check_open_methods
 from gateway.discovery import DiscoveryMethods
-from gateway.faults import FaultsError
+from gateway.faults import FaultCollector, FaultsError
+from gateway.limits import check_methods
 from gateway.operations.waiting.methods import WaitingMethods
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
@@ -101,7 +102,12 @@ class Builder:
         check_open_methods(config.callers, schema.methods)
         limit = config.limits.elements
         router, validator = build_router(schema, limit), Validator(schema, limit)
-        bundle = build_bundle(config, schema, sources.bundle)
+        faults = FaultCollector()
+        with faults.part():
+            check_methods(config.limits, schema)
+        with faults.part():
+            bundle = build_bundle(config, schema, sources.bundle)
+        faults.check()
         shadow, shadow_faults = self._build_shadow(sources, schema)
         recorded = JsonWriter(schema.pool, request_types(schema), refuses_unknown=True)
         reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)

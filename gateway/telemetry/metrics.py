@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
 _DECISION_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1]
 _OPERATION_SECONDS = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]
+_QUEUE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0]
 _RPC = ("rpc.method", "rpc.response.status_code")
 
 
@@ -60,6 +61,7 @@ class Metrics:
         meter = self._provider.get_meter(SCOPE_NAME)
         instruments = SdkInstruments(meter) if by_sdk else own
         self._create_for_calls(instruments)
+        self._create_for_limits(instruments)
         self._create_for_ledger(instruments)
         self._create_for_bundles(meter)
         self._certificates: dict[str, float] = {}  # Unix times, keyed by the section of the configuration
@@ -111,6 +113,16 @@ class Metrics:
         self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
         self._waiters = instruments.create_up_down_counter(
             "gateway.waiters", "Calls that wait for operations."
+        )
+
+    def _create_for_limits(self, instruments: Instruments) -> None:
+        """Create the instruments of the limits on calls."""
+        self._refused = instruments.create_counter(
+            "gateway.limits.refused", "Calls refused by a limit, by the key of the limit.", ("limit",)
+        )
+        self._queued = instruments.create_up_down_counter("gateway.queue.calls", "Calls in the queue.")
+        self._queue_wait = instruments.create_histogram(
+            "gateway.queue.duration", "Time that a call spent in the queue.", ("outcome",), _QUEUE_SECONDS
         )
 
     def _create_for_ledger(self, instruments: Instruments) -> None:
@@ -303,6 +315,23 @@ class Metrics:
     def _observe_certificates(self, _: CallbackOptions) -> list[Observation]:
         now = time.time()
         return [Observation(end - now, {"section": name}) for name, end in self._certificates.copy().items()]
+
+    def record_refused(self, limit: str) -> None:
+        """Count a call that a limit refused. The limit is named by its key within the section `limits`."""
+        self._refused(1, limit)
+
+    def change_queued(self, by: int) -> None:
+        """Add an amount to the number of calls in the queue. The amount may be negative."""
+        self._queued(by)
+
+    def record_queue(self, duration_s: float, outcome: str) -> None:
+        """Record the time that a call spent in the queue.
+
+        Args:
+            duration_s: the time in seconds.
+            outcome: how the wait ended: `admitted`, `refused` or `cancelled`.
+        """
+        self._queue_wait(duration_s, outcome)
 
     def expose(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

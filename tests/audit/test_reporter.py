@@ -117,7 +117,7 @@ async def test_at_the_limit(recorded: Running, path: Path) -> None:
     records = (await read(path, 4))[2:]
     for record in records:
         assert refused([record])["outcome"] == "refused"
-        assert (record["code"], record["reason"]) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+        assert (record["code"], record["reason"]) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
     assert await asyncio.gather(*held) == [200, 200]
 
 

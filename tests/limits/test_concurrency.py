@@ -1,144 +1,407 @@
-"""Slots: how many there are, who gets one, and when it is returned."""
+"""Slots: how many there are, who gets one, who waits, and when a slot is returned. The time is virtual."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.errors import Code, GatewayError
-from gateway.limits import ConcurrencyLimit
+from gateway.limits import ConcurrencyLimit, Slot
 from gateway.telemetry import Metrics
+from tests.virtual_time import run_virtual
 
-SOON_S = 20
-
-
-@pytest.fixture
-def metrics() -> Metrics:
-    return Metrics(Resource.create())
+LONG_S = 1000.0
 
 
-def active(metrics: Metrics) -> float:
-    for line in metrics.expose().decode().splitlines():
-        if line.startswith("gateway_calls_active"):
-            return float(line.rpartition(" ")[2])
-    return 0.0
+def make(limit: int, *, queue: int = 0, queue_s: float = 1.0, grace_s: float = 0.1) -> Limited:
+    return Limited(limit, queue, queue_s, grace_s)
 
 
-def deadline(seconds: float = SOON_S) -> float:
+class Limited:
+    """A limit and its metrics."""
+
+    def __init__(self, limit: int, queue: int, queue_s: float, grace_s: float) -> None:
+        self.metrics = Metrics(Resource.create())
+        self.limit = ConcurrencyLimit(limit, self.metrics, queue=queue, queue_s=queue_s, grace_s=grace_s)
+
+    def value(self, start: str) -> float:
+        lines = self.metrics.expose().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
+
+    @property
+    def active(self) -> float:
+        return self.value("gateway_calls_active")
+
+    @property
+    def queued(self) -> float:
+        return self.value("gateway_queue_calls")
+
+    def refused(self, limit: str) -> float:
+        return self.value(f'gateway_limits_refused_total{{limit="{limit}"}}')
+
+    async def receive(self) -> str:
+        """Wait for a message that does not arrive. Return how the call ended."""
+        try:
+            with await self.limit.acquire() as slot:
+                async with slot.receiving(deadline()):
+                    await asyncio.sleep(LONG_S)
+        except GatewayError as error:
+            return error.message
+        return "served"
+
+    async def call(self, caller: str = "", served_s: float = 0.0, ended: list[str] | None = None) -> str:
+        """Make a call whose message is there. Return how it ended; with `ended`, add its caller in order."""
+        try:
+            with await self.limit.acquire(caller):
+                if ended is not None:
+                    ended.append(caller)
+                await asyncio.sleep(served_s)
+        except GatewayError as error:
+            return error.message
+        return "served"
+
+
+def deadline(seconds: float = LONG_S) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-def test_a_slot_is_returned_at_the_end_of_its_block(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(1, metrics)
+async def test_a_slot_is_returned_at_the_end_of_its_block() -> None:
+    limited = make(1)
     for _ in range(3):
-        with limit.acquire():
-            assert active(metrics) == 1
-    assert active(metrics) == 0
+        with await limited.limit.acquire():
+            assert limited.active == 1
+    assert limited.active == 0
 
 
-def test_at_the_limit_a_call_is_refused(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(2, metrics)
-    with limit.acquire(), limit.acquire():
+async def test_without_a_queue_a_call_over_the_limit_is_refused() -> None:
+    limited = make(2)
+    with await limited.limit.acquire(), await limited.limit.acquire():
         with pytest.raises(GatewayError) as caught:
-            limit.acquire()
-        assert (caught.value.code, caught.value.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
-    limit.acquire()
-    assert active(metrics) == 1
+            await limited.limit.acquire()
+        error = caught.value
+        assert (error.code, error.reason, error.retry_after_s) == (Code.RESOURCE_EXHAUSTED, "OVERLOADED", 1)
+        assert error.message == "2 calls are active (limits.concurrency); try again in 1 s"
+    await limited.limit.acquire()
+    assert (limited.active, limited.refused("concurrency")) == (1, 1)
 
 
-async def test_a_slot_is_kept_for_a_task_that_continues(metrics: Metrics) -> None:
-    limit, end = ConcurrencyLimit(1, metrics), asyncio.Event()
+async def test_a_slot_is_kept_for_a_task_that_continues() -> None:
+    limited, end = make(1), asyncio.Event()
     task = asyncio.ensure_future(end.wait())
-    with limit.acquire() as slot:
+    with await limited.limit.acquire() as slot:
         slot.hold_for(task)
-    assert (active(metrics), limit.forwarding) == (1, {task})
+    assert (limited.active, limited.limit.forwarding) == (1, {task})
     end.set()
     await task
     await asyncio.sleep(0)
-    assert (active(metrics), limit.forwarding) == (0, set())
+    assert (limited.active, limited.limit.forwarding) == (0, set())
 
 
-async def test_a_task_that_has_ended_keeps_no_slot(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(1, metrics)
+async def test_a_task_that_has_ended_keeps_no_slot() -> None:
+    limited = make(1)
     task = asyncio.ensure_future(asyncio.sleep(0))
-    with limit.acquire() as slot:
+    with await limited.limit.acquire() as slot:
         slot.hold_for(task)
         await task
-    assert active(metrics) == 0
+    assert limited.active == 0
 
 
-async def test_a_message_that_does_not_arrive_in_time_is_a_timeout(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(1, metrics)
-    with limit.acquire() as slot, pytest.raises(TimeoutError):
+async def test_a_message_that_does_not_arrive_in_time_is_a_timeout() -> None:
+    limited = make(1)
+    with await limited.limit.acquire() as slot, pytest.raises(TimeoutError):
         async with slot.receiving(deadline(0.01)):
-            await asyncio.sleep(SOON_S)
-    assert active(metrics) == 0
+            await asyncio.sleep(LONG_S)
+    assert limited.active == 0
 
 
-async def test_at_the_limit_the_call_that_waited_longest_for_its_message_ends(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(2, metrics)
-    ended: list[tuple[int, str]] = []
+def test_at_the_limit_the_call_that_waited_longest_for_its_message_ends() -> None:
+    async def test() -> None:
+        limited, tasks = make(2), []
+        for _ in range(4):
+            tasks.append(asyncio.create_task(limited.receive()))
+            await asyncio.sleep(0.2)
+            assert limited.active <= 2
+        assert [task.done() for task in tasks] == [True, True, False, False]
+        assert (await tasks[0]).startswith("too many calls wait for their request messages; send it with")
+        assert limited.refused("concurrency") == 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert limited.active == 0
 
-    async def receive(number: int) -> None:
-        try:
-            with limit.acquire() as slot:
-                async with slot.receiving(deadline()):
-                    await asyncio.sleep(SOON_S)
-        except GatewayError as error:
-            ended.append((number, error.reason))
-
-    tasks = []
-    for number in range(4):
-        tasks.append(asyncio.create_task(receive(number)))
-        await asyncio.sleep(0.01)
-        assert active(metrics) <= 2
-    assert ended == [(0, "TOO_MANY_CALLS"), (1, "TOO_MANY_CALLS")]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert active(metrics) == 0
+    run_virtual(test)
 
 
-async def test_a_call_whose_message_has_arrived_keeps_its_slot(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(1, metrics)
-    with limit.acquire() as slot:
+def test_a_call_that_has_just_begun_to_receive_its_message_keeps_its_slot() -> None:
+    async def test() -> None:
+        limited = make(1)
+        first = asyncio.create_task(limited.receive())
+        await asyncio.sleep(0.09)
+        assert (await limited.call()).startswith("1 calls are active")
+        await asyncio.sleep(0.02)
+        assert await limited.call() == "served"
+        assert (await first).startswith("too many calls wait for their request messages")
+
+    run_virtual(test)
+
+
+def test_a_call_in_the_queue_takes_the_slot_of_a_call_without_a_message() -> None:
+    async def test() -> None:
+        limited, loop = make(1, queue=2), asyncio.get_running_loop()
+        started = loop.time()
+        first = asyncio.create_task(limited.receive())
+        await asyncio.sleep(0)
+        assert await limited.call() == "served"
+        assert loop.time() - started == pytest.approx(0.1, abs=0.01)
+        assert (await first).startswith("too many calls")
+        # A call that waits already does so too when the calls before it begin to receive only then.
+        held = await limited.limit.acquire()
+        waiting = [asyncio.create_task(limited.receive()), asyncio.create_task(limited.call())]
+        await asyncio.sleep(0.5)
+        held.release()
+        assert (await asyncio.gather(*waiting))[1] == "served"
+        assert limited.active == limited.queued == 0
+
+    run_virtual(test)
+
+
+async def test_a_call_whose_message_has_arrived_keeps_its_slot() -> None:
+    limited = make(1, grace_s=0)
+    with await limited.limit.acquire() as slot:
         async with slot.receiving(deadline()):
             pass
         with pytest.raises(GatewayError):
-            limit.acquire()
-        assert active(metrics) == 1
+            await limited.limit.acquire()
+        assert limited.active == 1
 
 
-async def test_an_error_while_receiving_is_passed_on(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(1, metrics)
-    with limit.acquire() as slot, pytest.raises(ValueError, match="broken"):
+async def test_an_error_while_receiving_is_passed_on() -> None:
+    limited = make(1)
+    with await limited.limit.acquire() as slot, pytest.raises(ValueError, match="broken"):
         async with slot.receiving(deadline()):
             raise ValueError("broken")
-    assert active(metrics) == 0
+    assert limited.active == 0
 
 
-async def test_the_count_is_right_after_many_calls_of_any_end(metrics: Metrics) -> None:
-    limit = ConcurrencyLimit(5, metrics)
+def test_a_call_waits_until_a_slot_is_free() -> None:
+    async def test() -> None:
+        limited, ended = make(1, queue=2), list[str]()
+        names = ("first", "second", "third")
+        calls = [asyncio.create_task(limited.call(name, 0.25, ended)) for name in names]
+        await asyncio.sleep(0.1)
+        assert (limited.active, limited.queued) == (1, 2)
+        assert await asyncio.gather(*calls) == ["served"] * 3
+        assert ended == ["first", "second", "third"]
+        assert (limited.active, limited.queued) == (0, 0)
+        assert limited.value('gateway_queue_duration_seconds_count{outcome="admitted"}') == 2
 
-    async def call(number: int) -> None:
-        with suppress(GatewayError, TimeoutError, ConnectionError), limit.acquire() as slot:
+    run_virtual(test)
+
+
+def test_a_call_does_not_wait_longer_than_the_limit_and_not_in_a_full_queue() -> None:
+    async def test() -> None:
+        limited, loop = make(1, queue=1, queue_s=0.5), asyncio.get_running_loop()
+        with await limited.limit.acquire("a"):
+            started = loop.time()
+            waiting = asyncio.create_task(limited.call("a"))
+            await asyncio.sleep(0)
+            assert await limited.call("a") == (
+                "1 calls are active (limits.concurrency) and 1 wait (limits.queue); try again in 1 s"
+            )
+            assert (await waiting).startswith("no slot was free within 0.5 s (limits.queue_s); 1 calls are")
+            assert loop.time() - started == pytest.approx(0.5)
+        assert (limited.refused("queue"), limited.refused("queue_s")) == (1, 1)
+        assert limited.value('gateway_queue_duration_seconds_count{outcome="refused"}') == 1
+        assert await limited.call() == "served"
+
+    run_virtual(test)
+
+
+def test_a_greedy_caller_does_not_harm_another() -> None:
+    async def test() -> None:
+        limited, ended = make(2, queue=1100, queue_s=60), list[str]()
+        greedy = [asyncio.create_task(limited.call("greedy", 1.0, ended)) for _ in range(1002)]
+        await asyncio.sleep(0.5)
+        assert limited.queued == 1000
+        await limited.call("other", 0.0, ended)
+        assert ended.index("other") == 2  # next after the two that were active
+        for task in greedy:
+            task.cancel()
+        await asyncio.gather(*greedy, return_exceptions=True)
+        assert limited.active == limited.queued == 0
+
+    run_virtual(test)
+
+
+def test_in_a_full_queue_the_greedy_caller_loses() -> None:
+    async def test() -> None:
+        limited = make(1, queue=3)
+        with await limited.limit.acquire("greedy"):
+            greedy = [asyncio.create_task(limited.call("greedy")) for _ in range(3)]
+            await asyncio.sleep(0)
+            other = asyncio.create_task(limited.call("other"))
+            await asyncio.sleep(0.01)
+            assert (await greedy[2]).startswith(
+                "the queue of 3 calls (limits.queue) is full, most are of this"
+            )
+        assert await asyncio.gather(other, *greedy[:2]) == ["served"] * 3
+
+    run_virtual(test)
+
+
+def test_a_standing_queue_allows_a_tenth_of_the_wait_and_serves_the_newest_call_first() -> None:
+    async def test() -> None:
+        limited, loop = make(1, queue=50, queue_s=1.0), asyncio.get_running_loop()
+        held = await limited.limit.acquire()
+        before = [asyncio.create_task(limited.call("a")) for _ in range(2)]
+        await asyncio.sleep(0.6)
+        between = asyncio.create_task(limited.call("a"))
+        await asyncio.sleep(0.6)  # now the queue stands for 1.2 s
+        assert [(await one).partition(" (")[0] for one in before] == ["no slot was free within 1 s"] * 2
+        started, order = loop.time(), list[str]()
+        late = [asyncio.create_task(limited.call(name, ended=order)) for name in ("b", "c")]
+        assert "within 0.1 s (a tenth of limits.queue_s)" in await late[0]
+        assert loop.time() - started == pytest.approx(0.1)
+        late = [asyncio.create_task(limited.call("a", 0.01, order)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        order.clear()
+        held.release()
+        assert await asyncio.gather(between, *late) == ["served"] * 3
+        assert not late[1].cancelled()
+        # The queue has been empty: the whole wait is allowed again.
+        held = await limited.limit.acquire()
+        waiting = asyncio.create_task(limited.call())
+        await asyncio.sleep(0.9)
+        held.release()
+        assert await waiting == "served"
+
+    run_virtual(test)
+
+
+def test_under_10_times_the_load_admitted_calls_wait_briefly_and_recovery_is_immediate() -> None:
+    """8 slots and 0.05 s for each call make 160 calls a second; 1,600 arrive."""
+
+    async def test() -> None:
+        limited, loop = make(8, queue=16, queue_s=0.2), asyncio.get_running_loop()
+        waits: list[float] = []
+        refused: list[float] = []
+
+        async def call(caller: str) -> None:
+            started = loop.time()
+            try:
+                with await limited.limit.acquire(caller):
+                    waits.append(loop.time() - started)
+                    await asyncio.sleep(0.05)
+            except GatewayError:
+                refused.append(loop.time() - started)
+
+        chosen, tasks = random.Random(7), []
+        for _ in range(16_000):
+            tasks.append(asyncio.create_task(call(chosen.choice("abcdef"))))
+            await asyncio.sleep(1 / 1600)
+        await asyncio.gather(*tasks)
+        assert 1500 <= len(waits) <= 1700  # no slot was idle
+        assert sorted(waits)[len(waits) * 99 // 100] <= 0.15
+        assert max(refused) <= 0.2 + 1e-6
+        assert sorted(refused)[len(refused) * 99 // 100] <= 0.02 + 1e-6
+        assert limited.active == limited.queued == 0
+        assert await limited.call() == "served"
+
+    run_virtual(test)
+
+
+def test_a_caller_that_leaves_the_queue_leaves_no_trace() -> None:
+    async def test() -> None:
+        limited = make(1, queue=5)
+        held = await limited.limit.acquire()
+        waiting = [asyncio.create_task(limited.call()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        assert limited.queued == 2
+        # The slot is given to a call whose caller leaves in the same moment; it goes on to the next one.
+        held.release()
+        waiting[1].cancel()
+        assert await waiting[2] == "served"
+        assert await asyncio.gather(*waiting[:2], return_exceptions=True) == [CANCELLED, CANCELLED]
+        assert limited.active == limited.queued == 0
+        # A caller that leaves just before a slot is free does not get it.
+        held = await limited.limit.acquire()
+        waiting = [asyncio.create_task(limited.call()) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        held.release()
+        assert await waiting[1] == "served"
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert limited.active == limited.queued == 0
+
+    run_virtual(test)
+
+
+class _Cancelled:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, asyncio.CancelledError)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+CANCELLED = _Cancelled()
+
+
+@pytest.mark.parametrize("queue", [0, 3])
+def test_the_count_is_right_after_many_calls_of_any_end(queue: int) -> None:
+    async def call(limited: Limited, number: int) -> None:
+        with suppress(GatewayError, TimeoutError, ConnectionError), await limited.limit.acquire() as slot:
             async with slot.receiving(deadline(0.002 * (number % 3))):
                 await asyncio.sleep(0.001 * (number % 4))
             slot.hold_for(asyncio.ensure_future(asyncio.sleep(0.001 * (number % 2))))
             if number % 5 == 0:
                 raise ConnectionError
 
-    for _ in range(20):
-        tasks = [asyncio.create_task(call(number)) for number in range(30)]
-        await asyncio.sleep(0.001)
-        for task in tasks[::7]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert 0 <= active(metrics) <= 5
-    while limit.forwarding:
-        await asyncio.wait(limit.forwarding)
-    await asyncio.sleep(0)
-    assert active(metrics) == 0
+    async def test() -> None:
+        limited = make(5, queue=queue, queue_s=0.004, grace_s=0.001)
+        for _ in range(20):
+            tasks = [asyncio.create_task(call(limited, number)) for number in range(30)]
+            await asyncio.sleep(0.001)
+            for task in tasks[::7]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert 0 <= limited.active <= 5
+        while limited.limit.forwarding:
+            await asyncio.wait(limited.limit.forwarding)
+        await asyncio.sleep(0)
+        assert limited.active == limited.queued == 0
+
+    run_virtual(test)
+
+
+def test_claims_are_released_with_the_slot_also_when_it_is_taken_over() -> None:
+    async def test() -> None:
+        limited, released = make(1), list[int]()
+
+        class Noted:
+            def __init__(self, number: int) -> None:
+                self.release = partial(released.append, number)
+
+        first: Slot = await limited.limit.acquire("", [Noted(1)])  # type: ignore[list-item]
+        receiving = first.receiving(deadline())
+        await receiving.__aenter__()
+        await asyncio.sleep(0.2)
+        second = await limited.limit.acquire("", [Noted(2)])  # type: ignore[list-item]
+        assert released == [1]
+        first.release()
+        assert (released, limited.active) == ([1], 1)
+        second.release()
+        second.release()
+        assert (released, limited.active) == ([1, 2], 0)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0.001)  # the timeout that ended the first call
+        with pytest.raises(GatewayError):
+            await receiving.__aexit__(asyncio.CancelledError, asyncio.CancelledError(), None)
+
+    run_virtual(test)

@@ -9,9 +9,8 @@ from opentelemetry.sdk.resources import Resource
 
 from gateway.call import Caller, RequestHead
 from gateway.callers import CallerIdentifier
-from gateway.config import Config
+from gateway.config import Config, Limits
 from gateway.errors import GatewayError
-from gateway.limits import ConcurrencyLimit
 from gateway.listeners import ActiveCalls, Head
 from gateway.telemetry import Health, Metrics
 
@@ -46,7 +45,8 @@ async def test_a_call_that_has_left_is_not_cut() -> None:
 def make_head(concurrency: int) -> Head:
     metrics = Metrics(Resource.create())
     callers = CallerIdentifier(Config().callers, None, Health(), metrics)
-    return Head(callers, ConcurrencyLimit(concurrency, metrics))
+    limits = Limits(concurrency=concurrency, queue=0)
+    return Head(callers, Admission(limits, metrics, Health()))
 
 
 async def test_callers_are_identified() -> None:
@@ -56,5 +56,5 @@ async def test_callers_are_identified() -> None:
 
 async def test_calls_over_the_limit_are_refused() -> None:
     head = make_head(1)
-    with await head.admit(Caller(), ""), pytest.raises(GatewayError, match="1 calls are under way"):
+    with await head.admit(Caller(), ""), pytest.raises(GatewayError, match="1 calls are active"):
         await head.admit(Caller(), "")

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
 
 from gateway.errors import to_status
 from gateway.listeners.errors import HttpError
@@ -15,10 +17,13 @@ from gateway.transcode import JsonWriter, http_status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google.rpc import status_pb2
+
     from gateway.errors import GatewayError
 
 JSON = "application/json"
 _SERVER = "baremetal-gateway"
+_RETRY_INFO = "/google.rpc.RetryInfo"
 
 
 def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, str]) -> None:
@@ -44,11 +49,36 @@ def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> Non
 
 def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> web.Response:
     """Return the response to a call that ended with an error."""
-    body = writer.write_status(to_status(error, request_id))
-    status: int = error.status if isinstance(error, HttpError) else http_status(error.code)
-    response = json_response(body, status, error.headers)
+    found = to_status(error, request_id)
+    body = writer.write_status(found)
+    status: int = http_status(error.code)
+    headers: dict[str, str] = {}
+    if isinstance(error, HttpError):
+        status, headers = error.status, error.headers
+    response = json_response(body, status, headers)
+    retry_after_s = _read_retry_after(found)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     set_warnings(response, error.warnings)
     return response
+
+
+def _read_retry_after(status: status_pb2.Status) -> int | None:
+    """Return the delay of the RetryInfo in a status, in whole seconds; None if there is no valid delay.
+
+    The delay is rounded up, because a caller that repeats the call too early is refused again. The status may
+    be one of an upstream, so its RetryInfo may be malformed.
+    """
+    for detail in status.details:
+        if detail.type_url.endswith(_RETRY_INFO):
+            info = error_details_pb2.RetryInfo()
+            try:
+                info.ParseFromString(detail.value)
+            except DecodeError:
+                return None
+            delay = info.retry_delay
+            return max(delay.seconds + (delay.nanos > 0), 1) if delay.seconds >= 0 else None
+    return None
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

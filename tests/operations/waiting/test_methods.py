@@ -50,9 +50,9 @@ class Waits:
         )
 
     async def handle(self, call: Call) -> Any:
-        with self.slots.acquire() as slot:
+        with await self.slots.acquire() as slot:
             reply = await self.methods.handle(call, slot, permit)
-            self.slots.acquire().release()  # the slot is free
+            (await self.slots.acquire()).release()  # the slot is free
             return reply
 
 
@@ -143,7 +143,7 @@ async def test_the_equal_call_of_get_is_decided_on(waits: Waits) -> None:
         assert (get.method.name, request.operation_id) == (GET, "one")
         raise GatewayError(Code.PERMISSION_DENIED, "POLICY_VIOLATION", "no")
 
-    with waits.slots.acquire() as slot, pytest.raises(GatewayError, match="no"):
+    with await waits.slots.acquire() as slot, pytest.raises(GatewayError, match="no"):
         await waits.methods.handle(waits.make(WAIT), slot, refuse)
     assert waits.hub.waiters == 0
 

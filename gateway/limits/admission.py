@@ -1,0 +1,148 @@
+"""The admission of calls. It applies all limits before the request message of a call is received."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gateway.limits.call_counts import CallCounts
+from gateway.limits.caller_key import caller_key
+from gateway.limits.concurrency import ConcurrencyLimit
+from gateway.limits.rates import RateTable, check_in_process
+from gateway.limits.refusals import concurrency_limited
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from gateway.call import Caller
+    from gateway.config.limits import Limits
+    from gateway.errors import GatewayError
+    from gateway.limits.call_counts import Claim
+    from gateway.limits.rates import RateLimit
+    from gateway.limits.shared_rates import SharedRates
+    from gateway.limits.slot import Slot
+    from gateway.telemetry import Health, Metrics
+
+
+class Admission:
+    """The limits on the calls that the gateway accepts. Both listeners and all snapshots share the limits.
+
+    The limits are checked in this order: the concurrency of the caller and of the method; the rates of the
+    caller, of the method and of all calls; the concurrency of all calls, whose queue is last. So a call that
+    waits in the queue has passed all other limits, and a call that is refused by its own caller's limit does
+    not use up a limit of others.
+    """
+
+    def __init__(
+        self, limits: Limits, metrics: Metrics, health: Health, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Initialize the limits.
+
+        Args:
+            limits: the section of the configuration.
+            metrics: the instruments of the gateway.
+            health: the conditions of the gateway.
+            now: the function that returns the time for rates in this process, in seconds. The time never
+                goes back.
+        """
+        self._metrics = metrics
+        self._now = now
+        self._concurrency = ConcurrencyLimit(
+            limits.concurrency, metrics, queue=limits.queue, queue_s=limits.queue_s
+        )
+        self._per_caller = _make_counts(limits.per_caller.concurrency)
+        self._per_method = {
+            name: CallCounts(section.concurrency)
+            for name, section in limits.per_method.items()
+            if section.concurrency is not None
+        }
+        self._rates = RateTable(limits)
+        self._shared = _make_shared_rates(limits, health, metrics)
+
+    @property
+    def forwarding(self) -> set[asyncio.Task[Any]]:
+        """The running tasks that forward calls which change something."""
+        return self._concurrency.forwarding
+
+    async def start(self) -> None:
+        """Connect to the store of the rates. A store that does not respond does not prevent the start."""
+        if self._shared is not None:
+            await self._shared.start()
+
+    async def close(self) -> None:
+        """Close the connections to the store of the rates."""
+        if self._shared is not None:
+            await self._shared.close()
+
+    async def admit(self, caller: Caller, method: str) -> Slot:
+        """Return the slot of a new call. The call may wait in the queue.
+
+        Args:
+            caller: the caller.
+            method: the full name of the method, as `package.Service/Method`; empty if it is not served.
+
+        Raises:
+            GatewayError: RESOURCE_EXHAUSTED, a limit refuses the call; UNAVAILABLE, a rate cannot be checked.
+        """
+        key = caller_key(caller)
+        claims = self._claim(key, method)
+        try:
+            rates = self._rates.find(method)
+            if rates:
+                await self._check_rates(rates, key)
+            return await self._concurrency.acquire(key, claims)
+        except BaseException:
+            for claim in claims:
+                claim.release()
+            raise
+
+    async def _check_rates(self, rates: Sequence[RateLimit], caller: str) -> None:
+        found = (
+            check_in_process(rates, caller, self._now())
+            if self._shared is None
+            else await self._shared.check(rates, caller)
+        )
+        if found is not None:
+            limit, wait_s = found
+            raise self._count(limit.limit, limit.refuse(wait_s))
+
+    def _claim(self, caller: str, method: str) -> list[Claim]:
+        """Count the call for its caller and its method, and return what has to be released."""
+        claims: list[Claim] = []
+        if self._per_caller is not None:
+            claim = self._per_caller.claim(caller)
+            if claim is None:
+                key, limit = "per_caller.concurrency", self._per_caller.limit
+                error = concurrency_limited("the caller's", limit, f"limits.{key}")
+                raise self._count(key, error)
+            claims.append(claim)
+        counts = self._per_method.get(method)
+        if counts is not None:
+            claim = counts.claim(method)
+            if claim is None:
+                for one in claims:
+                    one.release()
+                key = f"limits.per_method.{method}.concurrency"
+                error = concurrency_limited("the method's", counts.limit, key)
+                raise self._count("per_method.concurrency", error)
+            claims.append(claim)
+        return claims
+
+    def _count(self, limit: str, error: GatewayError) -> GatewayError:
+        """Count a call that a limit refuses, and return its error."""
+        self._metrics.record_refused(limit)
+        return error
+
+
+def _make_counts(limit: int | None) -> CallCounts | None:
+    return None if limit is None else CallCounts(limit)
+
+
+def _make_shared_rates(limits: Limits, health: Health, metrics: Metrics) -> SharedRates | None:
+    if limits.store is None:
+        return None
+    # Imported only here, because the packages for the store need time and memory.
+    from gateway.limits.shared_rates import SharedRates  # noqa: PLC0415
+
+    return SharedRates(limits.store, limits.on_error, health, metrics)
