@@ -13,7 +13,7 @@ import hashlib
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import redis.asyncio
@@ -81,8 +81,9 @@ class SharedRates:
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),  # a connection from before a restart of the store is replaced
         )
+        options: dict[str, Any] = {"connection_pool": self._pool}
         self._storage = RedisStorage(
-            "async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=self._pool
+            "async+redis://", implementation="redispy", key_prefix=_PREFIX, **options
         )
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._refused: dict[str, float] = {}  # until when, in seconds of the monotonic clock
@@ -115,7 +116,8 @@ class SharedRates:
             GatewayError: UNAVAILABLE. The store does not respond, and calls are refused then.
         """
         if self._recovering is not None:
-            return self._decide_without_store()
+            self._decide_without_store()
+            return None
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 for one in rates:
@@ -124,7 +126,7 @@ class SharedRates:
                         return one, wait_s
         except _FAILURES as error:
             self._fail(error)
-            return self._decide_without_store()
+            self._decide_without_store()
         return None
 
     async def _hit(self, one: RateLimit, key: str) -> float:
@@ -146,6 +148,7 @@ class SharedRates:
         return wait_s
 
     def _decide_without_store(self) -> None:
+        """Refuse the call if the configuration says so."""
         if self._on_error == "refuse":
             self._metrics.record_refused("store")
             raise limits_unavailable()

@@ -1,4 +1,4 @@
-"""Slots: how many there are, who gets one, who waits, and when a slot is returned. The time is virtual."""
+"""Slots: how many there are, who gets one, and who waits. The time is virtual."""
 
 from __future__ import annotations
 
@@ -8,74 +8,10 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from opentelemetry.sdk.resources import Resource
 
 from gateway.errors import Code, GatewayError
-from gateway.limits import ConcurrencyLimit, Slot
-from gateway.telemetry import Metrics
+from tests.limits.limited import Limited, deadline, make
 from tests.virtual_time import run_virtual
-
-LONG_S = 1000.0
-
-
-def make(limit: int, *, queue: int = 0, queue_s: float = 1.0, grace_s: float = 0.1) -> Limited:
-    return Limited(limit, queue, queue_s, grace_s)
-
-
-class Limited:
-    """A limit and its metrics."""
-
-    def __init__(self, limit: int, queue: int, queue_s: float, grace_s: float) -> None:
-        self.metrics = Metrics(Resource.create())
-        self.limit = ConcurrencyLimit(limit, self.metrics, queue=queue, queue_s=queue_s, grace_s=grace_s)
-
-    def value(self, start: str) -> float:
-        lines = self.metrics.expose().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
-
-    @property
-    def active(self) -> float:
-        return self.value("gateway_calls_active")
-
-    @property
-    def queued(self) -> float:
-        return self.value("gateway_queue_calls")
-
-    def refused(self, limit: str) -> float:
-        return self.value(f'gateway_limits_refused_total{{limit="{limit}"}}')
-
-    async def receive(self) -> str:
-        """Wait for a message that does not arrive. Return how the call ended."""
-        try:
-            with await self.limit.acquire() as slot:
-                async with slot.receiving(deadline()):
-                    await asyncio.sleep(LONG_S)
-        except GatewayError as error:
-            return error.message
-        return "served"
-
-    async def call(self, caller: str = "", served_s: float = 0.0, ended: list[str] | None = None) -> str:
-        """Make a call whose message is there. Return how it ended; with `ended`, add its caller in order."""
-        try:
-            with await self.limit.acquire(caller):
-                if ended is not None:
-                    ended.append(caller)
-                await asyncio.sleep(served_s)
-        except GatewayError as error:
-            return error.message
-        return "served"
-
-
-def deadline(seconds: float = LONG_S) -> float:
-    return asyncio.get_running_loop().time() + seconds
-
-
-async def test_a_slot_is_returned_at_the_end_of_its_block() -> None:
-    limited = make(1)
-    for _ in range(3):
-        with await limited.limit.acquire():
-            assert limited.active == 1
-    assert limited.active == 0
 
 
 async def test_without_a_queue_a_call_over_the_limit_is_refused() -> None:
@@ -88,35 +24,6 @@ async def test_without_a_queue_a_call_over_the_limit_is_refused() -> None:
         assert error.message == "2 calls are active (limits.concurrency); try again in 1 s"
     await limited.limit.acquire()
     assert (limited.active, limited.refused("concurrency")) == (1, 1)
-
-
-async def test_a_slot_is_kept_for_a_task_that_continues() -> None:
-    limited, end = make(1), asyncio.Event()
-    task = asyncio.ensure_future(end.wait())
-    with await limited.limit.acquire() as slot:
-        slot.hold_for(task)
-    assert (limited.active, limited.limit.forwarding) == (1, {task})
-    end.set()
-    await task
-    await asyncio.sleep(0)
-    assert (limited.active, limited.limit.forwarding) == (0, set())
-
-
-async def test_a_task_that_has_ended_keeps_no_slot() -> None:
-    limited = make(1)
-    task = asyncio.ensure_future(asyncio.sleep(0))
-    with await limited.limit.acquire() as slot:
-        slot.hold_for(task)
-        await task
-    assert limited.active == 0
-
-
-async def test_a_message_that_does_not_arrive_in_time_is_a_timeout() -> None:
-    limited = make(1)
-    with await limited.limit.acquire() as slot, pytest.raises(TimeoutError):
-        async with slot.receiving(deadline(0.01)):
-            await asyncio.sleep(LONG_S)
-    assert limited.active == 0
 
 
 def test_at_the_limit_the_call_that_waited_longest_for_its_message_ends() -> None:
@@ -178,14 +85,6 @@ async def test_a_call_whose_message_has_arrived_keeps_its_slot() -> None:
         with pytest.raises(GatewayError):
             await limited.limit.acquire()
         assert limited.active == 1
-
-
-async def test_an_error_while_receiving_is_passed_on() -> None:
-    limited = make(1)
-    with await limited.limit.acquire() as slot, pytest.raises(ValueError, match="broken"):
-        async with slot.receiving(deadline()):
-            raise ValueError("broken")
-    assert limited.active == 0
 
 
 def test_a_call_waits_until_a_slot_is_free() -> None:
@@ -263,16 +162,17 @@ def test_a_standing_queue_allows_a_tenth_of_the_wait_and_serves_the_newest_call_
         between = asyncio.create_task(limited.call("a"))
         await asyncio.sleep(0.6)  # now the queue stands for 1.2 s
         assert [(await one).partition(" (")[0] for one in before] == ["no slot was free within 1 s"] * 2
-        started, order = loop.time(), list[str]()
-        late = [asyncio.create_task(limited.call(name, ended=order)) for name in ("b", "c")]
-        assert "within 0.1 s (a tenth of limits.queue_s)" in await late[0]
+        started = loop.time()
+        assert "within 0.1 s (a tenth of limits.queue_s)" in await limited.call("b")
         assert loop.time() - started == pytest.approx(0.1)
-        late = [asyncio.create_task(limited.call("a", 0.01, order)) for _ in range(2)]
+        late = [asyncio.create_task(limited.call("a", 0.01)) for _ in range(2)]
         await asyncio.sleep(0.01)
-        order.clear()
+        tasks, order = [between, *late], list[int]()
+        for number, task in enumerate(tasks):
+            task.add_done_callback(partial(lambda done, _: order.append(done), number))
         held.release()
-        assert await asyncio.gather(between, *late) == ["served"] * 3
-        assert not late[1].cancelled()
+        assert await asyncio.gather(*tasks) == ["served"] * 3
+        assert order == [2, 1, 0]
         # The queue has been empty: the whole wait is allowed again.
         held = await limited.limit.acquire()
         waiting = asyncio.create_task(limited.call())
@@ -300,7 +200,7 @@ def test_under_10_times_the_load_admitted_calls_wait_briefly_and_recovery_is_imm
             except GatewayError:
                 refused.append(loop.time() - started)
 
-        chosen, tasks = random.Random(7), []
+        chosen, tasks = random.Random(7), []  # noqa: S311 - the choice of a caller
         for _ in range(16_000):
             tasks.append(asyncio.create_task(call(chosen.choice("abcdef"))))
             await asyncio.sleep(1 / 1600)
@@ -376,32 +276,5 @@ def test_the_count_is_right_after_many_calls_of_any_end(queue: int) -> None:
             await asyncio.wait(limited.limit.forwarding)
         await asyncio.sleep(0)
         assert limited.active == limited.queued == 0
-
-    run_virtual(test)
-
-
-def test_claims_are_released_with_the_slot_also_when_it_is_taken_over() -> None:
-    async def test() -> None:
-        limited, released = make(1), list[int]()
-
-        class Noted:
-            def __init__(self, number: int) -> None:
-                self.release = partial(released.append, number)
-
-        first: Slot = await limited.limit.acquire("", [Noted(1)])  # type: ignore[list-item]
-        receiving = first.receiving(deadline())
-        await receiving.__aenter__()
-        await asyncio.sleep(0.2)
-        second = await limited.limit.acquire("", [Noted(2)])  # type: ignore[list-item]
-        assert released == [1]
-        first.release()
-        assert (released, limited.active) == ([1], 1)
-        second.release()
-        second.release()
-        assert (released, limited.active) == ([1, 2], 0)
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.sleep(0.001)  # the timeout that ended the first call
-        with pytest.raises(GatewayError):
-            await receiving.__aexit__(asyncio.CancelledError, asyncio.CancelledError(), None)
 
     run_virtual(test)

@@ -34,8 +34,10 @@ def retry_s(error: GatewayError) -> float:
         (
             concurrency_limited("the caller's", 8, "limits.per_caller.concurrency"),
             "CONCURRENCY_LIMITED",
-            "the caller's limit of 8 concurrent calls (limits.per_caller.concurrency) is reached; "
-            "try again in 1 s",
+            (
+                "the caller's limit of 8 concurrent calls (limits.per_caller.concurrency) is reached; "
+                "try again in 1 s"
+            ),
             1.0,
         ),
         (
