@@ -136,7 +136,8 @@ policys: {}
     integer = "input should be a valid integer, unable to parse string as an integer"
     limits = (
         "did you mean body_bytes? accepted here: attempts, body_bytes, concurrency, deadline_s, "
-        "elements, header_bytes, policy_elements, policy_text, wait_s, waiters"
+        "elements, header_bytes, on_error, per_caller, per_method, policy_elements, policy_text, queue, "
+        "queue_s, rate, store, wait_s, waiters"
     )
     assert faults(tmp_path, text, LIMITS__CONCURRENCY="none", GRPC__LISTEN="x", NO__SUCH="1") == [
         f"gateway.yaml:6:3: rest.listen: 'nowhere': {address}",

@@ -144,10 +144,12 @@ def test_a_copy_is_changed_alone() -> None:
         assert [one.field for one in error.violations] == ["f0"][: len(error.violations)]
 
 
-def test_an_error_that_says_when_to_retry_says_it_to_every_client() -> None:
-    error = GatewayError(Code.RESOURCE_EXHAUSTED, "R", "text", headers={"X-A": "b"}, retry_after_s=7)
-    assert error.headers == {"X-A": "b", "Retry-After": "7"}
-    retry = error_details_pb2.RetryInfo()
-    assert [detail.Unpack(retry) for detail in error.details()] == [False, True]
-    assert retry.retry_delay.seconds == 7
-    assert GatewayError(Code.INTERNAL, "R", "text").headers == {}
+def test_a_time_to_try_again_is_a_detail() -> None:
+    error = GatewayError(Code.RESOURCE_EXHAUSTED, "R", "m", retry_after_s=1.25)
+    info, retry = error.details()
+    assert info.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
+    found = error_details_pb2.RetryInfo()
+    assert retry.Unpack(found)
+    assert (found.retry_delay.seconds, found.retry_delay.nanos) == (1, 250_000_000)
+    assert len(GatewayError(Code.RESOURCE_EXHAUSTED, "R", "m").details()) == 1
+    assert error.copy().retry_after_s == 1.25

@@ -103,6 +103,17 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
         'gateway_bundle_removals_total{kind="rule"} 1.0',
     ),
     ("active", lambda metrics: metrics.change_active(2), "gateway_calls_active 2.0"),
+    (
+        "refused by a limit",
+        lambda metrics: metrics.record_refused("per_caller.rate"),
+        'gateway_limits_refused_total{limit="per_caller.rate"} 1.0',
+    ),
+    ("queued", lambda metrics: metrics.change_queued(2), "gateway_queue_calls 2.0"),
+    (
+        "queue",
+        lambda metrics: metrics.record_queue(0.02, "admitted"),
+        'gateway_queue_duration_seconds_count{outcome="admitted"} 1.0',
+    ),
     ("waiters", lambda metrics: metrics.change_waiters(2), "gateway_waiters 2.0"),
     ("dropped lines", lambda _: None, "gateway_log_dropped_total 0.0"),
 ]

@@ -10,9 +10,10 @@ from aiohttp import web
 from google.protobuf import descriptor_pool
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 
 from gateway.emulator import InjectedFault
-from gateway.errors import Code, GatewayError
+from gateway.errors import Code, GatewayError, UpstreamError
 from gateway.listeners.errors import HttpError
 from gateway.listeners.http.responses import (
     error_response,
@@ -138,3 +139,26 @@ async def test_an_upstream_error_without_a_json_form_has_its_own_response(
     assert body["details"][0]["@type"] == detail.type_url
     assert [one.message for one in logs.records if one.message == "responded"] == ["responded"]
     assert "gateway_calls_active 0.0" in running.metrics.expose().decode()
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "header"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.001, "2"), (90.5, "91")]
+)
+def test_a_time_to_try_again_is_a_header_in_whole_seconds(delay_s: float, header: str) -> None:
+    error = GatewayError(Code.RESOURCE_EXHAUSTED, "R", "m", retry_after_s=delay_s)
+    assert error_response(error, WRITER, "1").headers["Retry-After"] == header
+
+
+def test_the_upstream_s_time_to_try_again_is_a_header_too() -> None:
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(2500)
+    packed = AnyMessage()
+    packed.Pack(info)
+    for details, header in (
+        ([packed], "3"),
+        ([], None),
+        ([AnyMessage(type_url=packed.type_url, value=b"\xff")], None),
+        ([AnyMessage(type_url=packed.type_url, value=b"\x0a\x0b\x08" + b"\xff" * 9 + b"\x01")], None),
+    ):
+        error = UpstreamError(Code.UNAVAILABLE, "m", details)
+        assert error_response(error, WRITER, "1").headers.get("Retry-After") == header
