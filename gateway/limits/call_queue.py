@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Waiter:
+class QueuedCall:
     """A call that waits for a slot.
 
     Attributes:
@@ -49,7 +49,7 @@ class CallQueue:
             capacity: the maximum number of waiting calls.
         """
         self._capacity = capacity
-        self._callers: OrderedDict[str, OrderedDict[Waiter, None]] = OrderedDict()
+        self._callers: OrderedDict[str, OrderedDict[QueuedCall, None]] = OrderedDict()
         self._length = 0
         self._last = ""
 
@@ -60,7 +60,7 @@ class CallQueue:
         """Note that a caller has had its turn."""
         self._last = caller
 
-    def add(self, waiter: Waiter) -> Waiter | None:
+    def add(self, waiter: QueuedCall) -> QueuedCall | None:
         """Add a waiter. Return the waiter that loses its place; None if there was a free place.
 
         The waiter that loses its place may be the added one.
@@ -76,7 +76,7 @@ class CallQueue:
         self._length += 1
         return loser
 
-    def pop(self, *, newest: bool) -> Waiter:
+    def pop(self, *, newest: bool) -> QueuedCall:
         """Remove and return a waiter of the caller whose turn it is.
 
         Args:
@@ -97,7 +97,7 @@ class CallQueue:
         self._last = caller
         return waiter
 
-    def remove(self, waiter: Waiter) -> bool:
+    def remove(self, waiter: QueuedCall) -> bool:
         """Remove a waiter. Return whether the waiter was in the queue."""
         waiters = self._callers.get(waiter.caller)
         if waiters is None or waiter not in waiters:
@@ -108,7 +108,7 @@ class CallQueue:
         self._length -= 1
         return True
 
-    def _choose_loser(self, waiter: Waiter) -> Waiter:
+    def _choose_loser(self, waiter: QueuedCall) -> QueuedCall:
         if not self._callers:
             return waiter
         longest = max(self._callers.values(), key=len)

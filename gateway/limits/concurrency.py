@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.limits.call_queue import CallQueue, Waiter
+from gateway.limits.call_queue import CallQueue, QueuedCall
 from gateway.limits.refusals import overloaded
 from gateway.limits.slot import Slot
 
@@ -146,7 +146,7 @@ class ConcurrencyLimit:
     async def _wait(self, caller: str) -> None:
         """Wait until the call has a slot."""
         loop, started_ns = asyncio.get_running_loop(), time.perf_counter_ns()
-        waiter, outcome = Waiter(caller, loop.create_future()), "cancelled"
+        waiter, outcome = QueuedCall(caller, loop.create_future()), "cancelled"
         longest_s = self._add(waiter, loop.time())
         timer = loop.call_later(longest_s, self._expire, waiter, longest_s)
         self._metrics.change_queued(1)
@@ -165,7 +165,7 @@ class ConcurrencyLimit:
         if error:
             raise error
 
-    def _add(self, waiter: Waiter, now: float) -> float:
+    def _add(self, waiter: QueuedCall, now: float) -> float:
         """Add a call to the queue, and return how long it may wait, in seconds."""
         if not self._queue:
             self._standing_since = now
@@ -177,14 +177,14 @@ class ConcurrencyLimit:
             self._end(loser, cause, "queue")
         return self._queue_s * SHED_FRACTION if self._is_standing(now) else self._queue_s
 
-    def _expire(self, waiter: Waiter, longest_s: float) -> None:
+    def _expire(self, waiter: QueuedCall, longest_s: float) -> None:
         """Refuse a call that has waited too long."""
         self._queue.remove(waiter)
         key = "limits.queue_s" if longest_s == self._queue_s else "a tenth of limits.queue_s"
         cause = f"no slot was free within {longest_s:g} s ({key}); {self._describe()}"
         self._end(waiter, cause, "queue_s")
 
-    def _end(self, waiter: Waiter, cause: str, limit: str) -> None:
+    def _end(self, waiter: QueuedCall, cause: str, limit: str) -> None:
         """Refuse a call that waits, unless its caller has just gone."""
         if not waiter.future.done():
             waiter.end(self._refuse(cause, limit))
@@ -220,6 +220,6 @@ class ConcurrencyLimit:
         return overloaded(cause, f"limits.{limit}")
 
 
-def _was_admitted(waiter: Waiter) -> bool:
+def _was_admitted(waiter: QueuedCall) -> bool:
     future = waiter.future
     return future.done() and not future.cancelled() and future.result() is None

@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 _FIRST_PROBE_S, _LONGEST_PROBE_S = 0.1, 1.0
 _MAX_REFUSED = 10_000
 _PREFIX = "baremetal-gateway"
-_PROBE = RateLimitItemPerSecond(1, 1, _PREFIX)
+_PROBE = RateLimitItemPerSecond(1_000_000, 1, "probe")  # never used up, so that each probe writes
 
 
 class SharedRates:
@@ -91,12 +91,12 @@ class SharedRates:
 
     async def start(self) -> None:
         """Ask the store for the first time. A store that does not respond does not prevent the start."""
-        try:
-            await self._probe()
-        except _FAILURES as error:
-            self._fail(error)
-        else:
+        error = await self._try_probe()
+        if error is None:
             self._health.set(CONDITION, Status.OK)
+        else:
+            self._report(error)
+            self._recovering = asyncio.create_task(self._recover(is_reported=True))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -124,8 +124,8 @@ class SharedRates:
                     wait_s = await self._hit(one, _to_key(one.counted_key(caller)))
                     if wait_s:
                         return one, wait_s
-        except _FAILURES as error:
-            self._fail(error)
+        except _FAILURES:
+            self._fail()
             self._decide_without_store()
         return None
 
@@ -153,9 +153,33 @@ class SharedRates:
             self._metrics.record_refused("store")
             raise limits_unavailable()
 
-    def _fail(self, error: Exception) -> None:
-        if self._recovering is not None:
-            return
+    def _fail(self) -> None:
+        """Stop asking the store, and begin to probe it."""
+        if self._recovering is None:
+            self._recovering = asyncio.create_task(self._recover())
+
+    async def _recover(self, *, is_reported: bool = False) -> None:
+        """Wait until the store can be used again.
+
+        The first probe is made at once, and only its failure is reported. So a single late response, which a
+        busy process may have caused itself, has almost no effect.
+
+        Args:
+            is_reported: whether the failure of the store is reported already.
+        """
+        pause_s = _FIRST_PROBE_S
+        while (error := await self._try_probe()) is not None:
+            if not is_reported:
+                self._report(error)
+                is_reported = True
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PROBE_S)
+        self._recovering = None
+        self._health.set(CONDITION, Status.OK)
+        if is_reported:
+            _log.warning("the store of the limits can be used again", extra={"store": self._address})
+
+    def _report(self, error: Exception) -> None:
         reason = _describe(error)
         effect = "calls are refused" if self._on_error == "refuse" else "rates are not checked"
         self._health.set(CONDITION, Status.DEGRADED, f"{self._address}: {reason}; {effect}")
@@ -163,27 +187,18 @@ class SharedRates:
             "the store of the limits cannot be used",
             extra={"store": self._address, "reason": reason, "effect": effect},
         )
-        self._recovering = asyncio.create_task(self._recover())
 
-    async def _recover(self) -> None:
-        """Wait until the store can be used again."""
-        pause_s = _FIRST_PROBE_S
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                await self._probe()
-            except _FAILURES:
-                pause_s = min(2 * pause_s, _LONGEST_PROBE_S)
-            else:
-                break
-        self._recovering = None
-        self._health.set(CONDITION, Status.OK)
-        _log.warning("the store of the limits can be used again", extra={"store": self._address})
+    async def _try_probe(self) -> Exception | None:
+        """Count a call that does not exist, because a store that can only be read is of no use.
 
-    async def _probe(self) -> None:
-        """Count a call that does not exist, because a store that can only be read is of no use."""
-        async with asyncio.timeout(TIMEOUT_S):
-            await self._limiter.hit(_PROBE, "probe")
+        Return the error; None if the store can be used.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._limiter.hit(_PROBE)
+        except _FAILURES as error:
+            return error
+        return None
 
 
 _FAILURES = (redis.RedisError, OSError, TimeoutError)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.limits.call_queue import CallQueue, Waiter
+from gateway.limits.call_queue import CallQueue, QueuedCall
 
 
 class Calls:
@@ -14,12 +14,12 @@ class Calls:
 
     def __init__(self, queue: CallQueue) -> None:
         self.queue = queue
-        self.names: dict[Waiter, str] = {}
+        self.names: dict[QueuedCall, str] = {}
         self._loop = asyncio.new_event_loop()
 
-    def add(self, caller: str) -> tuple[Waiter, str | None]:
+    def add(self, caller: str) -> tuple[QueuedCall, str | None]:
         """Add a call of a caller. Return it, and the name of the call that lost its place."""
-        waiter = Waiter(caller, self._loop.create_future())
+        waiter = QueuedCall(caller, self._loop.create_future())
         self.names[waiter] = f"{caller}{sum(one.caller == caller for one in self.names) + 1}"
         loser = self.queue.add(waiter)
         return waiter, self.names[loser] if loser else None
@@ -108,7 +108,7 @@ def test_a_waiter_is_removed_once(calls: Calls) -> None:
 
 
 async def test_a_wait_ends_once() -> None:
-    waiter = Waiter("a", asyncio.get_running_loop().create_future())
+    waiter = QueuedCall("a", asyncio.get_running_loop().create_future())
     assert waiter.end(None)
     assert not waiter.end(None)
     assert await waiter.future is None

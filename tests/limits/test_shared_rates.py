@@ -118,7 +118,7 @@ async def test_the_store_has_neither_names_of_callers_nor_keys_for_ever(redis_se
     limit = rate(5, 60)
     async with start(redis_server.url) as replica, redis.asyncio.Redis.from_url(redis_server.url) as client:
         await replica.check(limit, "token:alice@example.com")
-        keys = [key async for key in client.scan_iter("baremetal-gateway*")]
+        keys = [key async for key in client.scan_iter(f"baremetal-gateway*{limit.key}*")]
         assert keys
         assert not any(b"alice" in key for key in keys)
         assert all([0 < await client.ttl(key) <= 86400 * 2 for key in keys])
@@ -139,33 +139,32 @@ async def test_a_store_that_ends_and_starts_under_load(
                 results.append(error.reason)
             await asyncio.sleep(0.001)
 
+    def last(count: int = 200) -> set[str]:
+        return set(results[-count:]) if len(results) > count else set()
+
     async with start(server.url, on_error) as replica:
         load = [asyncio.create_task(call_often(replica)) for _ in range(20)]
-        await wait_for(lambda: len(results) > 200)
-        assert set(results) == {"allowed"}
+        await wait_for(lambda: last() == {"allowed"})
         server.kill()
         await wait_for(lambda: replica.condition[0] is Status.DEGRADED)
         effect = "calls are refused" if on_error == "refuse" else "rates are not checked"
-        assert replica.condition[1] == f"127.0.0.1:{server.port}: it cannot be reached; {effect}"
+        assert replica.condition[1].startswith(f"127.0.0.1:{server.port}: ")
+        assert replica.condition[1].endswith(f"; {effect}")
         results.clear()
         await wait_for(lambda: len(results) > 200)
-        expected = "LIMITS_UNAVAILABLE" if on_error == "refuse" else "allowed"
-        assert set(results) == {expected}
+        assert set(results) == {"LIMITS_UNAVAILABLE" if on_error == "refuse" else "allowed"}
         server.start()
         await wait_for(lambda: replica.condition == (Status.OK, ""))
-        results.clear()
-        await wait_for(lambda: len(results) > 200)
-        assert set(results) == {"allowed"}
+        await wait_for(lambda: last() == {"allowed"})
         is_over.set()
         await asyncio.gather(*load)
         refused = 'gateway_limits_refused_total{limit="store"}' in replica.metrics.expose().decode()
         assert refused is (on_error == "refuse")
     server.stop()
     assert PASSWORD not in caplog.text
-    assert [one.message for one in caplog.records if one.name.startswith("gateway.limits")] == [
-        "the store of the limits cannot be used",
-        "the store of the limits can be used again",
-    ]
+    messages = [one.message for one in caplog.records if one.name.startswith("gateway.limits")]
+    assert messages[0] == "the store of the limits cannot be used"
+    assert messages[-1] == "the store of the limits can be used again"
 
 
 async def test_a_store_that_does_not_respond_delays_only_the_first_calls(redis_server: RedisServer) -> None:
@@ -176,7 +175,7 @@ async def test_a_store_that_does_not_respond_delays_only_the_first_calls(redis_s
         try:
             first_s = await timed(lambda: asyncio.gather(*[replica.check(limit) for _ in range(100)]))
             assert TIMEOUT_S * 0.9 < first_s < TIMEOUT_S + 2
-            assert replica.condition[0] is Status.DEGRADED
+            await wait_for(lambda: replica.condition[0] is Status.DEGRADED)
             assert "no response within 100 ms; rates are not checked" in replica.condition[1]
             further = [await timed(lambda: replica.check(limit)) for _ in range(500)]
             assert sorted(further)[490] < TIMEOUT_S / 10
@@ -203,6 +202,7 @@ async def test_a_start_without_the_store_is_a_start_with_a_degraded_condition() 
     server.kill()
     async with start(server.url, "refuse") as replica:
         assert replica.condition[0] is Status.DEGRADED
+        assert replica.condition[1].endswith(": it cannot be reached; calls are refused")
         with pytest.raises(GatewayError) as caught:
             await replica.check(limit)
         assert (caught.value.code, caught.value.retry_after_s) == (Code.UNAVAILABLE, 1)
@@ -227,7 +227,7 @@ async def test_a_store_that_cannot_be_written_is_not_used() -> None:
     async with start(server.url) as replica, redis.asyncio.Redis.from_url(server.url) as client:
         await client.replicaof("127.0.0.1", 1)  # now it is a replica, which can only be read
         assert await replica.check(rate(1, 1)) == 0
-        assert replica.condition[0] is Status.DEGRADED
+        await wait_for(lambda: replica.condition[0] is Status.DEGRADED)
         assert "it refused a command (ReadOnlyError)" in replica.condition[1]
         await client.replicaof("NO", "ONE")
         await wait_for(lambda: replica.condition[0] is Status.OK)
@@ -235,7 +235,7 @@ async def test_a_store_that_cannot_be_written_is_not_used() -> None:
 
 
 async def test_a_caller_that_leaves_during_a_check_harms_nobody(redis_server: RedisServer) -> None:
-    limit = rate(1000, 3600)
+    limit = rate(1_000_000, 3600)
     async with start(redis_server.url) as replica:
         for _ in range(30):
             tasks = [asyncio.create_task(replica.check(limit)) for _ in range(40)]
@@ -243,5 +243,5 @@ async def test_a_caller_that_leaves_during_a_check_harms_nobody(redis_server: Re
             for task in tasks[::2]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await wait_for(lambda: replica.condition == (Status.OK, ""))
         assert [await replica.check(limit) for _ in range(50)] == [0] * 50
-        assert replica.condition == (Status.OK, "")
