@@ -23,8 +23,10 @@ from gateway.audit.record_writer import RecordWriter
 from gateway.audit.reporter import Reporter
 from gateway.bundles import read_bundle
 from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
-from gateway.config import Config
-from gateway.limits import ConcurrencyLimit
+from gateway.config import Config, Limits
+from gateway.config.limits import CallLimits
+from gateway.config.rates import Rate
+from gateway.limits import Admission, ConcurrencyLimit
 from gateway.listeners.metadata import MetadataReader, read_timeout, request_id
 from gateway.object_storage import DEFAULT_HOSTS
 from gateway.pipeline import Pipeline
@@ -55,6 +57,13 @@ _CAPACITY = 1_000_000  # records of a batch wait until the event loop has its tu
 _SPANS = 512  # of an export
 _DEADLINE_S = 3600.0
 _TEMPLATE = f"POST {IMAGES}"
+_CALLER = Caller(address="127.0.0.1")
+_RATE = Rate(100_000_000, 1)
+_LIMITS = Limits(
+    rate=_RATE,
+    per_caller=CallLimits(rate=_RATE, concurrency=100),
+    per_method={CREATE: CallLimits(rate=_RATE, concurrency=100)},
+)
 
 
 def _drop(_spans: object) -> None:
@@ -121,6 +130,10 @@ class StageCalls:
             for name, head in self._identify.heads.items()
         }
         return identify | {
+            "limits: none but the concurrency": _repeat_async(partial(self._admit, self._admission)),
+            "limits: rates and concurrency of caller and method": _repeat_async(
+                partial(self._admit, self._limited)
+            ),
             "headers and identifiers": _repeat(self._read_headers),
             "route": _repeat(self._route),
             "JSON to message": _repeat(self._bind),
@@ -174,6 +187,9 @@ class StageCalls:
             StdoutSink(self._null), self._metrics, Health(), capacity=_CAPACITY, when_full="refuse"
         )
         self._deadline = asyncio.get_running_loop().time() + _DEADLINE_S
+        self._admission, self._limited = (
+            Admission(limits, self._metrics, Health()) for limits in (config.limits, _LIMITS)
+        )
 
     def _make_log(self) -> None:
         self._handler = LogHandler(self._null)
@@ -207,6 +223,10 @@ class StageCalls:
         )
 
     # --- the stages
+
+    async def _admit(self, admission: Admission) -> None:
+        with await admission.admit(_CALLER, CREATE):
+            pass
 
     def _read_headers(self) -> object:
         metadata = self._metadata.read(self._metadata.list_headers(self._headers))

@@ -106,7 +106,7 @@ async def test_bodies_that_do_not_arrive_keep_nobody_out(start: Start, tmp_path:
 
 
 async def test_calls_that_have_their_messages_are_never_evicted(start: Start) -> None:
-    running = await start(limits__concurrency=2, limits__deadline_s=GENEROUS_S)
+    running = await start(limits__concurrency=2, limits__queue=0, limits__deadline_s=GENEROUS_S)
     running.emulator.inject(InjectedFault(method=CREATE, delay_s=0.4, times=None))
     forwarded = [asyncio.create_task(create(running, f"image-{number}")) for number in range(2)]
     async with asyncio.timeout(GENEROUS_S):

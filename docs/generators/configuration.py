@@ -39,7 +39,7 @@ limits: {concurrency: 512}
 
 - The file is YAML 1.2, so `no` is a string, not a boolean.
 - A duration is a number with a unit, as `90s`, `15m`, `24h` or `400d`. Without a unit it is in seconds.
-- A rate is a number and a period, as `20/second`, `60/minute` or `1000/hour`.
+- A rate is a number and a unit, as `20/second`, `600/minute`, `1000/hour` or `5000/day`.
 - Relative paths start at the working directory.
 - The names of upstreams and services in the file or the environment are added to the default ones.
 - All faults are reported at once, with file, line, column, key and the accepted values. The exit code is
@@ -149,6 +149,8 @@ def _default(field: FieldInfo) -> str:
         return "null"
     if _is_duration(field):
         return _show_duration(value)
+    if isinstance(value, Rate):
+        return value.text()
     if isinstance(value, (bool, int, float, dict, tuple)):
         return json.dumps(value)
     return str(value)

@@ -21,6 +21,8 @@ STAGES = {
     "identify (token)",
     "identify (certificate)",
     "identify (JWT seen before)",
+    "limits: none but the concurrency",
+    "limits: rates and concurrency of caller and method",
     "headers and identifiers",
     "route",
     "JSON to message",
