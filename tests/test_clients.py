@@ -83,7 +83,7 @@ async def serve(
     (folder / "ca.pem").write_bytes(authority.pem)
     digest = sha256(GATEWAY_TOKEN.encode()).hexdigest()
     tokens = folder / "tokens.yaml"
-    tokens.write_text(f"tokens: [{{name: ci, sha256: {digest}, groups: [builders]}}]")
+    tokens.write_text(f"tokens: [{{name: ci, sha256: {digest}}}]")
     tls, port = f"{{certificate: {certificate}, key: {key}}}", free_port()
     running = await start(
         rest__tls=tls,
@@ -107,7 +107,7 @@ async def served(start: Start, tmp_path: Path) -> Served:
 
 @pytest.fixture
 async def passing(start: Start, tmp_path: Path) -> Served:
-    """A gateway that passes the callers' own credentials through, and identifies callers by another header."""
+    """A gateway that passes the credentials of callers through. Their tokens are in another header."""
     return await serve(start, tmp_path, Authority())
 
 

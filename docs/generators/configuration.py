@@ -150,7 +150,7 @@ def _default(field: FieldInfo) -> str:
     if _is_duration(field):
         return _show_duration(value)
     if isinstance(value, Rate):
-        return value.text()
+        return str(value)
     if isinstance(value, (bool, int, float, dict, tuple)):
         return json.dumps(value)
     return str(value)

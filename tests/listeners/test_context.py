@@ -11,6 +11,7 @@ from gateway.call import Caller, RequestHead
 from gateway.callers import CallerIdentifier
 from gateway.config import Config, Limits
 from gateway.errors import GatewayError
+from gateway.limits import Admission
 from gateway.listeners import ActiveCalls, Head
 from gateway.telemetry import Health, Metrics
 

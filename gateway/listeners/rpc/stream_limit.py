@@ -34,7 +34,7 @@ class StreamLimit:
         key = address_key(address)
         if self._active.total() >= self._total or self._active[key] >= self._per_address:
             message = "too many calls of this method are active; end some of them, or retry later"
-            raise GatewayError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", message)
+            raise GatewayError(Code.RESOURCE_EXHAUSTED, "OVERLOADED", message)
         self._active[key] += 1
         try:
             yield

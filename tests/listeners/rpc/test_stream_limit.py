@@ -21,7 +21,7 @@ def is_admitted(limit: StreamLimit, address: str) -> bool:
 def test_a_call_above_the_limit_gets_an_error() -> None:
     with pytest.raises(GatewayError) as caught, StreamLimit(total=0, per_address=1).admit("192.0.2.1"):
         pass
-    assert (caught.value.code, caught.value.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+    assert (caught.value.code, caught.value.reason) == (Code.RESOURCE_EXHAUSTED, "OVERLOADED")
 
 
 def test_calls_of_one_address_and_of_all_are_limited() -> None:
