@@ -9,6 +9,7 @@ from gateway.config.credentials import is_own
 from gateway.config.discovery import CLOUD_ENDPOINTS
 from gateway.config.identity import find_identity_faults
 from gateway.config.tls_checks import find_tls_faults
+from gateway.config.values import is_loopback
 from gateway.faults import suggest
 
 if TYPE_CHECKING:
@@ -58,7 +59,15 @@ def _find_in_discovery(config: Config) -> Iterator[tuple[Path, str]]:
 
 
 def _find_in_credentials(config: Config) -> Iterator[tuple[Path, str]]:
-    """Yield a fault if no upstream uses the credentials for all upstreams."""
+    """Yield credentials that no upstream uses, and upstreams to which they would be sent in plaintext."""
     if is_own(config.credentials) and all(one.credentials is not None for one in config.upstreams.values()):
         message = "has no effect, because each upstream has credentials of its own; remove one of them"
         yield ("credentials",), message
+    for name, upstream in config.upstreams.items():
+        host = upstream.address.rpartition(":")[0]
+        if config.has_own_credentials(name) and not upstream.tls and not is_loopback(host):
+            message = (
+                "the gateway's own credentials are sent to this upstream, and plaintext over a network would "
+                "reveal them; remove `tls: false`"
+            )
+            yield ("upstreams", name, "tls"), message

@@ -7,7 +7,7 @@ overrides the default value and the value in the file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
@@ -83,8 +83,14 @@ def _put_metadata_address(environment: Mapping[str, str], values: dict[str, Any]
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
-    """Return the faults of keys that are valid alone, but not together with other keys."""
-    return [Fault(place(path), key_of(path), message) for path, message in find_disagreements(config)]
+    """Return the faults of keys that are valid alone, but not together with other keys.
+
+    The line of the file is not shown, because it may contain a secret.
+    """
+    return [
+        Fault(replace(place(path), source=""), key_of(path), message)
+        for path, message in find_disagreements(config)
+    ]
 
 
 def _read_file(file: pathlib.Path) -> Document | None:

@@ -85,9 +85,7 @@ def test_the_header_is_not_the_one_that_upstreams_get(tmp_path: Path) -> None:
 
 def test_the_header_is_authorization_if_no_upstream_gets_it(tmp_path: Path) -> None:
     text = f"callers: {{type: tokens, {TOKENS}}}\napi: {{services: {{"
-    text += (
-        "yandex.cloud.baremetal.v1alpha.ImageService: null, yandex.cloud.operation.OperationService: null}}"
-    )
+    text += ", ".join(f"{service}: null" for service in Config().services) + "}}"
     assert identity_header(_load(tmp_path, text)) == "authorization"
 
 

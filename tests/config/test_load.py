@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _IMAGES = "yandex.cloud.baremetal.v1alpha.ImageService"
+_BOOT_IMAGES = "yandex.cloud.baremetal.v2.BootImageService"
 _OPERATIONS = "yandex.cloud.operation.OperationService"
 
 
@@ -80,7 +81,7 @@ def test_upstreams_and_services_add_to_the_defaults(tmp_path: Path) -> None:
     assert config.upstreams["baremetal"].address == defaults["baremetal"].address
     assert config.upstreams["baremetal"].tls is False
     assert config.upstreams["operation"] == defaults["operation"]
-    assert config.services == {_IMAGES: "baremetal", "my.Service": "mine"}
+    assert config.services == {_IMAGES: "baremetal", _BOOT_IMAGES: "baremetal", "my.Service": "mine"}
 
 
 def test_names_of_the_file_and_of_the_defaults_are_found_whatever_their_case(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_names_of_the_file_and_of_the_defaults_are_found_whatever_their_case(tmp
     config = load(tmp_path, 'upstreams: {Mine: {address: "c:3", tls: false}}', **environment)
     assert config.upstreams["baremetal"].address == "a:1"
     assert (config.upstreams["Mine"].address, config.upstreams["Mine"].tls) == ("b:2", False)
-    assert config.services == {_IMAGES: "baremetal", _OPERATIONS: "Mine"}
+    assert config.services == {_IMAGES: "baremetal", _BOOT_IMAGES: "baremetal", _OPERATIONS: "Mine"}
 
 
 @pytest.mark.parametrize(
@@ -321,21 +322,6 @@ def test_bad_databases_of_the_ledger_are_not_shown(tmp_path: Path, url: str) -> 
         (fault,) = caught.value.faults
         assert str(fault).startswith(f"{position}: {reason}")
         assert "hunter2" not in f"{fault}{fault.position.source}"
-
-
-def test_a_service_needs_an_upstream_that_there_is(tmp_path: Path) -> None:
-    text = "api:\n  services:\n    my.Service: mine\n    your.Service: yours\n"
-    known = "upstreams: baremetal, operation"
-    assert faults(tmp_path, text) == [
-        f"gateway.yaml:3:5: api.services.my.Service: there is no upstream 'mine'; {known}",
-        f"gateway.yaml:4:5: api.services.your.Service: there is no upstream 'yours'; {known}",
-    ]
-
-
-def test_the_gateway_s_own_services_have_no_upstream(tmp_path: Path) -> None:
-    text = "api: {services: {baremetal_gateway.v1.Operations: operation}}\n"
-    place = "gateway.yaml:1:18: api.services.baremetal_gateway.v1.Operations"
-    assert faults(tmp_path, text) == [f"{place}: is served by the gateway itself"]
 
 
 @pytest.mark.parametrize(

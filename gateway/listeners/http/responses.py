@@ -51,11 +51,8 @@ def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> 
     """Return the response to a call that ended with an error."""
     found = to_status(error, request_id)
     body = writer.write_status(found)
-    status: int = http_status(error.code)
-    headers: dict[str, str] = {}
-    if isinstance(error, HttpError):
-        status, headers = error.status, error.headers
-    response = json_response(body, status, headers)
+    status: int = error.status if isinstance(error, HttpError) else http_status(error.code)
+    response = json_response(body, status, error.headers)
     retry_after_s = _read_retry_after(found)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
