@@ -58,6 +58,9 @@ def accepts(document: Any, schema: Any, value: Any) -> bool:
     return jsonschema_rs.Draft202012Validator(whole).is_valid(value)
 
 
+BOOT_IMAGES = "/baremetal/v2/clouds/{cloudId}/folders/{folderId}/bootImages"
+
+
 def test_operations(document: Any) -> None:
     found = {(http_method, path): one["operationId"] for path, http_method, one in operations(document)}
     assert found == {
@@ -67,6 +70,12 @@ def test_operations(document: Any) -> None:
         ("patch", f"{IMAGES}/{{imageId}}"): "ImageService_Update",
         ("delete", f"{IMAGES}/{{imageId}}"): "ImageService_Delete",
         ("get", f"{IMAGES}/{{imageId}}/operations"): "ImageService_ListOperations",
+        ("get", BOOT_IMAGES): "BootImageService_ListBootImages",
+        ("post", BOOT_IMAGES): "BootImageService_CreateBootImage",
+        ("get", f"{BOOT_IMAGES}/{{bootImageId}}"): "BootImageService_GetBootImage",
+        ("patch", f"{BOOT_IMAGES}/{{bootImageId}}"): "BootImageService_UpdateBootImage",
+        ("delete", f"{BOOT_IMAGES}/{{bootImageId}}"): "BootImageService_DeleteBootImage",
+        ("get", f"{BOOT_IMAGES}/{{bootImageId}}/operations"): "BootImageService_ListBootImageOperations",
         ("get", "/operations/{operationId}"): "OperationService_Get",
         ("get", "/operations/{operationId}:cancel"): "OperationService_Cancel",
         ("post", "/operations/{operationId}:cancel"): "OperationService_Cancel_2",

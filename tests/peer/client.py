@@ -21,6 +21,8 @@ from google.protobuf import (
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2, status_pb2  # noqa: F401 - so may the details
 from yandex.cloud.baremetal.v1alpha import image_service_pb2, image_service_pb2_grpc
+from yandex.cloud.baremetal.v2 import boot_image_service_pb2, boot_image_service_pb2_grpc
+from yandex.cloud.endpoint import api_endpoint_service_pb2, api_endpoint_service_pb2_grpc
 from yandex.cloud.operation import operation_service_pb2, operation_service_pb2_grpc
 
 TIMEOUT_S = 20
@@ -32,6 +34,14 @@ class Caller:
     def __init__(self, channel: grpc.Channel) -> None:
         self._stubs = {
             "ImageService": (image_service_pb2, image_service_pb2_grpc.ImageServiceStub(channel)),
+            "BootImageService": (
+                boot_image_service_pb2,
+                boot_image_service_pb2_grpc.BootImageServiceStub(channel),
+            ),
+            "ApiEndpointService": (
+                api_endpoint_service_pb2,
+                api_endpoint_service_pb2_grpc.ApiEndpointServiceStub(channel),
+            ),
             "OperationService": (
                 operation_service_pb2,
                 operation_service_pb2_grpc.OperationServiceStub(channel),
