@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.audit.reporter import report_abandoned
 from gateway.call import Reply
-from gateway.errors import MAX_VIOLATIONS, GatewayError, invalid_request
+from gateway.errors import MAX_VIOLATIONS, Code, GatewayError, invalid_request
 from gateway.policy import PolicyInput
 from gateway.upstream import DetachedCall
 from gateway.validation import REQUIRED
@@ -63,6 +63,7 @@ class Pipeline:
         observe: Callable[[Message], None] | None = None,
         note_reply: Callable[[Call, Message], None] | None = None,
         own: Mapping[str, OwnMethods] | None = None,
+        uncovered: Mapping[str, str] | None = None,
     ) -> None:
         """Initialize the pipeline.
 
@@ -76,6 +77,8 @@ class Pipeline:
             observe: a function that gets each response message.
             note_reply: a function that gets each unary call with its response message.
             own: what serves the gateway's own methods. The keys are the full names of the methods.
+            uncovered: the methods that are refused, because no rule is enforced on them, but on a method that
+                does the same in another version of the API. The values are the full names of these methods.
         """
         self._decider = decider
         self._validator = validator
@@ -86,6 +89,7 @@ class Pipeline:
         self._observe = observe
         self._note_reply = note_reply
         self._own = own or {}
+        self._uncovered = uncovered or {}
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -134,6 +138,8 @@ class Pipeline:
         Mutations may set missing required fields. Rules are evaluated only on valid requests.
         """
         method, request = call.method.name, call.request
+        if method in self._uncovered:
+            raise _not_covered(method, self._uncovered[method])
         violations = self._find_violations(method, request)
         if not _are_only_missing_fields(violations):
             raise invalid_request("the request is not valid", violations)
@@ -195,6 +201,14 @@ class Pipeline:
         detached = DetachedCall(forwarding, partial(report_abandoned, call), intent.end if intent else None)
         slot.hold_for(detached.task)
         return await detached.reply()
+
+
+def _not_covered(method: str, other: str) -> GatewayError:
+    message = (
+        f"the policies of the gateway apply to {other}, but not to {method}, which does the same; call {other}, "
+        "or name both methods in the policies"
+    )
+    return GatewayError(Code.PERMISSION_DENIED, "NOT_COVERED", message)
 
 
 def _with_request(call: Call, request: Message) -> Call:

@@ -160,3 +160,22 @@ async def test_rules_that_leave_out_a_version_are_logged_at_the_start(
     (record,) = [one for one in logs.records if "leave out another one" in one.message]
     faults: Any = record.__dict__["faults"]
     assert [one.partition(": no")[0] for one in faults] == [f"bundle: {CREATE_V2}"]
+
+
+async def test_a_version_without_rules_is_no_way_around_those_of_another_one(
+    start: Start, tmp_path: Path, schema: Schema
+) -> None:
+    (tmp_path / "policy.yaml").write_text(policy_text("request.name != 'forbidden'") + binding_text())
+    running = await start(policies__path=tmp_path)
+    name = {"folderId": FOLDER, "name": "allowed", "uri": GOOD_IMAGE["uri"]}
+    assert (await over_rest(running, IMAGES, name))[0] == "0"
+    image = {"name": "forbidden", "uri": GOOD_IMAGE["uri"]}
+    async with running.client.post(running.url(BOOT_IMAGES), json=image) as response:
+        shown = await response.json()
+        assert (response.status, shown["details"][0]["reason"]) == (403, "NOT_COVERED")
+        assert CREATE in shown["message"]
+    body = {"cloudId": CLOUD, "folderId": FOLDER, "bootImage": image}
+    assert (await over_grpc(running, schema, CREATE_V2, body))[0] == "7"
+    assert len(running.emulator.calls) == 1
+    async with running.client.get(running.url(BOOT_IMAGES)) as response:
+        assert response.status == 200  # reads are forwarded

@@ -15,7 +15,7 @@ from gateway.policy_tools.lint import find_weaknesses
 from gateway.policy_tools.question import Question, read_question_or_record
 from gateway.policy_tools.replay import Replay, replay
 from gateway.policy_tools.suite import CaseResult, Coverage, measure_coverage, run_suites
-from gateway.policy_tools.versions import find_uncovered_versions
+from gateway.policy_tools.versions import find_uncovered_methods, find_uncovered_versions
 
 __all__ = [
     "CaseResult",
@@ -32,6 +32,7 @@ __all__ = [
     "explanation_to_json",
     "explanation_to_text",
     "find_absent_caller_fields",
+    "find_uncovered_methods",
     "find_uncovered_versions",
     "find_weaknesses",
     "format_schema",

@@ -45,19 +45,43 @@ def find_uncovered_versions(bundle: Bundle, schema: Schema) -> list[Finding]:
     If no rule is enforced on a method, there is one finding about the method. If other rules are enforced on
     it, there is a finding for each policy about an older version that leaves it out.
     """
-    changes = [one for one in schema.methods.values() if not one.is_read]
-    enforced = {method.name: _find_policies(bundle, method) for method in changes}
+    uncovered = find_uncovered_methods(bundle, schema)
     found: list[Finding] = []
+    for name, twin in uncovered.items():
+        message = (
+            f"no enforced rule applies to it, but {twin} does the same and has rules; its calls are refused"
+        )
+        found.append(Finding("warning", Fault(Position("bundle"), name, message)))
+    changes, enforced = _find_changes(bundle, schema)
     for method in changes:
-        twins = [one for one in changes if enforced[one.name] and _are_twins(method, one)]
-        if twins and not enforced[method.name]:
-            message = f"no enforced rule applies to it, but {twins[0].name} does the same and has rules"
-            found.append(Finding("warning", Fault(Position("bundle"), method.name, message)))
+        if method.name in uncovered:
             continue
+        twins = [one for one in changes if enforced[one.name] and _are_twins(method, one)]
         older = [one for one in twins if _is_older(one, method)]
         left_out = {name: one for one in older for name in sorted(enforced[one.name] - enforced[method.name])}
         found += _describe(bundle, method, left_out)
     return found
+
+
+def find_uncovered_methods(bundle: Bundle, schema: Schema) -> dict[str, str]:
+    """Return the served changes on which no rule is enforced, although one does the same in another version.
+
+    The keys are the full names of these methods. The values are the full names of the methods that do the
+    same and have rules.
+    """
+    changes, enforced = _find_changes(bundle, schema)
+    found: dict[str, str] = {}
+    for method in changes:
+        twins = [one for one in changes if enforced[one.name] and _are_twins(method, one)]
+        if twins and not enforced[method.name]:
+            found[method.name] = twins[0].name
+    return found
+
+
+def _find_changes(bundle: Bundle, schema: Schema) -> tuple[list[Method], dict[str, frozenset[str]]]:
+    """Return the served changes, and the names of the policies that are enforced on each of them."""
+    changes = [one for one in schema.methods.values() if not one.is_read]
+    return changes, {method.name: _find_policies(bundle, method) for method in changes}
 
 
 def _describe(bundle: Bundle, method: Method, left_out: dict[str, Method]) -> Iterator[Finding]:

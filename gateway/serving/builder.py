@@ -16,7 +16,7 @@ from gateway.limits import check_methods
 from gateway.operations.waiting.methods import WaitingMethods
 from gateway.pipeline import Pipeline
 from gateway.policy import Decider, describe_enforcement
-from gateway.policy_tools import find_absent_caller_fields, find_uncovered_versions
+from gateway.policy_tools import find_absent_caller_fields, find_uncovered_methods, find_uncovered_versions
 from gateway.serving.snapshot import Snapshot
 from gateway.serving.sources import (
     Sources,
@@ -124,6 +124,7 @@ class Builder:
             self.observe,
             note_reply=waiting.note_reply if waiting else None,
             own=self._find_own_methods(schema, waiting),
+            uncovered=find_uncovered_methods(bundle, schema),
         )
         return Snapshot(
             router=router,

@@ -44,8 +44,8 @@ credentials: {type: static, token: secret}
 """
     (fault,) = faults(tmp_path, text)
     assert fault == (
-        "gateway.yaml:2:48: upstreams.baremetal.tls: the gateway's own credentials are sent to this upstream, "
-        "and plaintext over a network would reveal them; remove `tls: false`"
+        "gateway.yaml:2:48: upstreams.baremetal.tls: the gateway's own credentials are sent to this "
+        "upstream, and plaintext over a network would reveal them; remove `tls: false`"
     )
 
 

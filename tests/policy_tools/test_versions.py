@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 V2 = "yandex.cloud.baremetal.v2.BootImageService"
 CREATE_V2 = f"{V2}/CreateBootImage"
-FORGOTTEN = ("warning: bundle: {}: no enforced rule applies to it, but {} does the same and has rules").format
+FORGOTTEN = (
+    "warning: bundle: {}: no enforced rule applies to it, but {} does the same and has rules; "
+    "its calls are refused"
+).format
 LEFT_OUT = (
     "warning: a.yaml:{}: spec.methods: applies to {}, but not to {}, which does the same; name it too"
 ).format
