@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never
 
 from google.protobuf import descriptor_pool
+from opentelemetry.sdk.resources import Resource
 
 from gateway import __version__
 from gateway.audit.record_writer import RecordWriter
@@ -14,6 +15,7 @@ from gateway.callers import CallerIdentifier
 from gateway.config import identity_header
 from gateway.config.api import OPERATION_SERVICE
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
+from gateway.ledger.places import find_unusable_files
 from gateway.ledger.service import LedgerService
 from gateway.limits import Admission
 from gateway.listeners import (
@@ -34,17 +36,16 @@ from gateway.serving.builder import Builder
 from gateway.serving.reloader import Reloader
 from gateway.serving.snapshot import ActiveSnapshot
 from gateway.serving.sources import build_bundle, build_schema, read_sources
-from gateway.sinks import SinkError, open_sink
-from gateway.telemetry import Health, Status
+from gateway.sinks import SinkError, SinkName, check_sink, open_sink
+from gateway.telemetry import Health, Metrics, Status, Telemetry, Tracing
 from gateway.tls import ServerTls
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gateway.config import Address, Config
-    from gateway.telemetry import Telemetry
     from gateway.upstream.credentials.own_credentials import OwnCredentials
 
 LAST_RESPONSES_S = 2.0
@@ -220,6 +221,16 @@ class Gateway:
         self._health.set(CONDITION, Status.OK)
         return Addresses(**addresses)
 
+    async def discard(self) -> None:
+        """Release the parts of a gateway that was not started."""
+        await self._channels.close()
+        await self._records.close()
+
+    @property
+    def shadow_faults(self) -> tuple[Fault, ...]:
+        """The faults that prevent the evaluation of the shadow bundle."""
+        return self._active.snapshot.shadow_faults
+
     async def reload(self) -> None:
         """Reload policies and descriptors if their files have changed.
 
@@ -284,13 +295,55 @@ def _make_credentials(config: Config, telemetry: Telemetry, health: Health) -> O
     return OwnCredentials(config, health, telemetry.metrics)
 
 
+async def check(config: Config) -> None:
+    """Check a configuration, and everything that it names, as far as this is possible without a start.
+
+    The parts of a gateway are made as for a start. So the check finds what a start finds, except for
+    addresses and databases that cannot be used. No file is created or changed, and nothing is connected.
+
+    Args:
+        config: the configuration.
+
+    Raises:
+        FaultsError: there are faults. The error contains all faults that were found.
+    """
+    faults = FaultCollector()
+    for fault in _find_faults_of_places(config):
+        faults.add(fault)
+    # The sink would create its file. With the last good bundle, the faults of the bundle would not be raised.
+    unwritten = {
+        "decision_log": config.decision_log.model_copy(update={"type": SinkName.NONE}),
+        "policies": config.policies.model_copy(update={"on_error": "refuse"}),
+    }
+    with faults.part():
+        telemetry = Telemetry(Tracing(), Metrics(Resource.get_empty()))
+        gateway = Gateway(config.model_copy(update=unwritten), telemetry)
+        await gateway.discard()
+        for fault in gateway.shadow_faults:
+            faults.add(fault)
+    faults.check()
+
+
+def _find_faults_of_places(config: Config) -> Iterator[Fault]:
+    """Yield the faults of the places that a gateway writes to: the sink and the ledger."""
+    try:
+        check_sink(config.sink, config.decision_log)
+    except SinkError as error:
+        yield _to_fault(error)
+    if config.ledger.enabled:
+        yield from find_unusable_files(config.ledger)
+
+
+def _to_fault(error: SinkError) -> Fault:
+    return Fault(Position(error.place), f"decision_log.{error.key}", error.reason)
+
+
 def _make_record_writer(config: Config, telemetry: Telemetry, health: Health) -> RecordWriter:
     section = config.decision_log
     try:
         sink = open_sink(config.sink, section)
     except SinkError as error:
-        fault = Fault(Position(error.place), f"decision_log.{error.key}", error.reason)
-        raise FaultsError([fault]) from error
+        raise FaultsError([_to_fault(error)]) from error
     return RecordWriter(
         sink, telemetry.metrics, health, capacity=section.capacity, when_full=section.when_full
     )

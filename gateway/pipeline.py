@@ -205,8 +205,8 @@ class Pipeline:
 
 def _not_covered(method: str, other: str) -> GatewayError:
     message = (
-        f"the policies of the gateway apply to {other}, but not to {method}, which does the same; call {other}, "
-        "or name both methods in the policies"
+        f"the policies of the gateway apply to {other}, but not to {method}, which does the same; "
+        f"call {other}, or name both methods in the policies"
     )
     return GatewayError(Code.PERMISSION_DENIED, "NOT_COVERED", message)
 

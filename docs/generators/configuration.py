@@ -8,13 +8,13 @@ from enum import EnumType
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import SecretStr
 
 from gateway.config.credentials import TYPES
 from gateway.config.rates import Rate
 from gateway.config.section import Section
 from gateway.config.sections import Config
-from gateway.config.values import Address, parse_duration
+from gateway.config.values import Address, is_duration, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tupl
             yield from _describe_credentials(path, field, meaning)
             continue
         if inner is None:
-            kind = "duration" if _is_duration(field) else _type_name(field.annotation)
+            kind = "duration" if is_duration(field.metadata) else _type_name(field.annotation)
             yield path, kind, _default(field), meaning
             continue
         if get_origin(field.annotation) is dict:
@@ -113,10 +113,6 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _is_duration(field: FieldInfo) -> bool:
-    return any(isinstance(one, BeforeValidator) and one.func is parse_duration for one in field.metadata)
-
-
 def _section_within(annotation: Any) -> type[Section] | None:
     if _is_section(annotation):
         section: type[Section] = annotation
@@ -147,20 +143,13 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "null"
-    if _is_duration(field):
-        return _show_duration(value)
+    if is_duration(field.metadata):
+        return str(show_duration(value))
     if isinstance(value, Rate):
         return str(value)
     if isinstance(value, (bool, int, float, dict, tuple)):
         return json.dumps(value)
     return str(value)
-
-
-def _show_duration(seconds: int) -> str:
-    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % length_s == 0:
-            return f"{seconds // length_s}{unit}"
-    return f"{seconds}s"
 
 
 if __name__ == "__main__":

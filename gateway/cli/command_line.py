@@ -15,10 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.fault_excerpt import make_excerpt
-from gateway.faults import FaultsError
-from gateway.quoting import escape_json
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sized
 
@@ -95,6 +91,8 @@ class Commands(click.Group):
 @contextmanager
 def exit_on_faults(code: int) -> Iterator[None]:
     """If a FaultsError is raised, print its faults and end the process with an exit code."""
+    from gateway.faults import FaultsError
+
     try:
         yield
     except FaultsError as error:
@@ -118,6 +116,8 @@ def show_fault(fault: Fault, level: str = "", *, is_error: bool = True) -> None:
 
 
 def _fault_lines(fault: Fault, level: str) -> Iterator[str]:
+    from gateway.cli.fault_excerpt import make_excerpt
+
     color = _COLORS.get(level, "red")
     head = [click.style(level, fg=color, bold=True)] if level else []
     head += [click.style(str(fault.position), bold=True)]
@@ -142,6 +142,20 @@ def fault_to_json(fault: Fault) -> dict[str, Any]:
         "key": fault.key,
         "message": fault.message,
     }
+
+
+def import_telemetry() -> None:
+    """Import the OpenTelemetry API without a traceback in the log if OTEL_PYTHON_CONTEXT is invalid.
+
+    The gateway reports the variable as a fault later, so this log line is not needed.
+    """
+    import logging
+
+    api_log = logging.getLogger("opentelemetry.context")
+    api_log.disabled = True
+    import gateway.telemetry  # noqa: F401 - as said
+
+    api_log.disabled = False
 
 
 def load_configuration(file: Path | None) -> Config:
@@ -199,6 +213,8 @@ def write_file(path: Path, text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
+    from gateway.quoting import escape_json
+
     click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gateway.cli.command_line import WrongUsageError, config_option, load_configuration
-from gateway.quoting import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -65,6 +63,8 @@ def open_configuration(url: str | None, file: Path | None) -> tuple[str, Config 
 
 def read_ledger(url: str, read: Callable[[LedgerReader], Coroutine[Any, Any, _Result]]) -> _Result:
     """Open a ledger, and return what a function reads. If the ledger cannot be read, end the command."""
+    import asyncio
+
     from gateway.ledger.reader import LedgerReadError, open_reader
 
     async def run() -> _Result:
@@ -79,6 +79,8 @@ def read_ledger(url: str, read: Callable[[LedgerReader], Coroutine[Any, Any, _Re
 
 def print_line(value: Any) -> None:
     """Print a JSON value on one line."""
+    from gateway.quoting import encode_json
+
     click.echo(encode_json(value).decode())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,10 @@ from gateway.cli.command_line import (
     Commands,
     config_option,
     exit_on_faults,
+    import_telemetry,
     load_configuration,
 )
+from gateway.cli.configuration import config
 from gateway.cli.policy.group import policy
 from gateway.standard_streams import reserve_closed_streams
 
@@ -38,6 +39,7 @@ class _Program(Commands):
 
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s", help="Print the version and exit.")
 def main() -> None:
     """Policy-enforcing, traced gateway for BareMetal images in Yandex Cloud."""
 
@@ -101,17 +103,14 @@ def version() -> None:
 
 
 main.add_command(audit)
+main.add_command(config)
 main.add_command(policy)
 
 
 def _start_logs(level: str) -> None:
-    # If OTEL_PYTHON_CONTEXT is invalid, the OpenTelemetry API logs a traceback when the API is imported. The
-    # gateway reports the variable as a fault later, so this log line is not needed.
-    api_log = logging.getLogger("opentelemetry.context")
-    api_log.disabled = True
+    import_telemetry()
     from gateway.telemetry import capture_other_output, configure_logs
 
-    api_log.disabled = False
     configure_logs(level)
     capture_other_output()
 

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from gateway.config.credentials import METADATA_ADDRESS_VARIABLE
 from gateway.config.disagreements import find_disagreements
+from gateway.config.origins import Origins
 from gateway.config.sections import Config
 from gateway.documents import Document, load_documents
-from gateway.faults import Fault, FaultsError, Path, Position, key_of, validation_faults
+from gateway.faults import Fault, FaultCollector, FaultsError, Path, Position, key_of, validation_faults
 
 if TYPE_CHECKING:
     import pathlib
@@ -48,38 +49,49 @@ def load_config(file: pathlib.Path | None, environment: Mapping[str, str]) -> Co
     Raises:
         FaultsError: the configuration is invalid. The error contains all faults that were found.
     """
-    document = _read_file(file) if file else None
+    return load_with_origins(file, environment)[0]
+
+
+def load_with_origins(file: pathlib.Path | None, environment: Mapping[str, str]) -> tuple[Config, Origins]:
+    """Return the configuration, and the origins of its values.
+
+    Raises:
+        FaultsError: the configuration is invalid. The error contains all faults that were found.
+    """
+    reading = FaultCollector()
+    document: Document | None = None
+    with reading.part():
+        document = _read_file(file) if file else None
     values: dict[str, Any] = dict(document.value) if document else {}
-    overrides = _read_environment(environment, values)
-    place = _places(document, overrides)
-    faults = [fault for override in overrides if (fault := _put(values, override, place))]
-    overrides += _put_metadata_address(environment, values)
+    overrides: list[_Override] = []
+    with reading.part():
+        overrides = _read_environment(environment, values)
+    reading.check()
+    origins = Origins(document)
+    faults = [fault for override in overrides if (fault := _put(values, override, origins))]
+    _put_metadata_address(environment, values, origins)
     try:
         config = Config.model_validate(_with_defaults(values))
     except ValidationError as error:
-        raise FaultsError([*faults, *validation_faults(error, Config, place)]) from error
-    if faults := [*faults, *_disagreements(config, place)]:
+        raise FaultsError([*faults, *validation_faults(error, Config, origins.position)]) from error
+    if faults := [*faults, *_disagreements(config, origins.position)]:
         raise FaultsError(faults)
-    return config
+    return config, origins
 
 
-def _put_metadata_address(environment: Mapping[str, str], values: dict[str, Any]) -> list[_Override]:
+def _put_metadata_address(environment: Mapping[str, str], values: dict[str, Any], origins: Origins) -> None:
     """Set the address of the metadata service to that of the SDKs' variable, where no key sets it."""
     address = environment.get(METADATA_ADDRESS_VARIABLE)
     if not address:
-        return []
+        return
     upstreams = values.get("upstreams")
     names = upstreams if isinstance(upstreams, dict) else {}
-    overrides = []
     for path in [("credentials",), *(("upstreams", name, "credentials") for name in names)]:
         section: Any = values
         for key in path:
             section = section.get(key) if isinstance(section, dict) else None
         if isinstance(section, dict) and section.get("type") == "metadata" and "address" not in section:
-            override = _Override(METADATA_ADDRESS_VARIABLE, (*path, "address"), address)
-            _put(values, override, lambda _: Position(METADATA_ADDRESS_VARIABLE))
-            overrides.append(override)
-    return overrides
+            _put(values, _Override(METADATA_ADDRESS_VARIABLE, (*path, "address"), address), origins)
 
 
 def _disagreements(config: Config, place: _Place) -> list[Fault]:
@@ -154,18 +166,19 @@ def _path_of(variable: str, values: dict[str, Any], defaults: dict[str, Any]) ->
     return tuple(path)
 
 
-def _put(values: dict[str, Any], override: _Override, place: _Place) -> Fault | None:
+def _put(values: dict[str, Any], override: _Override, origins: Origins) -> Fault | None:
     """Set a key to the value of an override. Return a fault if a parent of the key is not a section."""
     here = values
     for depth, key in enumerate(override.path[:-1], 1):
         inner = here.get(key)
         if inner is not None and not isinstance(inner, dict):
             outer = override.path[:depth]
-            message = f"has no effect: {key_of(outer)} is a value and no section ({place(outer)})"
+            message = f"has no effect: {key_of(outer)} is a value and no section ({origins.position(outer)})"
             return Fault(Position(override.variable), key_of(override.path), message)
         here[key] = dict(inner or {})
         here = here[key]
     here[override.path[-1]] = override.value
+    origins.override(override.path, override.value, override.variable)
     return None
 
 
@@ -188,20 +201,3 @@ def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(api, dict) and isinstance(api.get("services"), dict):
         values["api"] = api | {"services": defaults.api.services | api["services"]}
     return values
-
-
-def _places(document: Document | None, overrides: list[_Override]) -> _Place:
-    def place(path: Path) -> Position:
-        for override in reversed(overrides):
-            if path[: len(override.path)] == override.path:
-                return Position(override.variable)
-        # A missing or unknown key has no position of its own. Therefore the position of its section is used.
-        for depth in range(len(path), 0, -1):
-            if document and document.has(path[:depth]):
-                break
-            for override in overrides:
-                if override.path[:depth] == path[:depth]:
-                    return Position(override.variable)
-        return document.position(path) if document else Position("configuration")
-
-    return place

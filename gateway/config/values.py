@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.addresses import parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]*):(?P<port>[0-9]{1,5})")
 
@@ -101,6 +104,19 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise ValueError("a duration is a number with a unit, as 90s, 15m, 24h or 30d")
     return value
+
+
+def show_duration(seconds: float) -> str | float:
+    """Return a duration as a text with the largest unit that fits, or the number if there is no such unit."""
+    for unit in reversed("smhd"):
+        if seconds and seconds % _UNITS_S[unit] == 0:
+            return f"{int(seconds) // _UNITS_S[unit]}{unit}"
+    return seconds or "0s"
+
+
+def is_duration(metadata: Iterable[Any]) -> bool:
+    """Return whether the metadata of a field are those of a duration."""
+    return any(isinstance(one, BeforeValidator) and one.func is parse_duration for one in metadata)
 
 
 _MAX_DURATION_S = 36500 * 86400  # in microseconds, a duration has to fit in a database column

@@ -10,7 +10,7 @@ from gateway.documents.scalar_places import find_place
 from gateway.faults import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.documents.scalar_places import Scalar
     from gateway.faults import Path
@@ -58,9 +58,10 @@ class Document:
     _positions: dict[Path, Position] = field(repr=False)
     _texts: dict[Path, Scalar] = field(repr=False)
 
-    def has(self, path: Path) -> bool:
-        """Return whether the document contains a value at a path."""
-        return path in self._positions
+    @property
+    def positions(self) -> Mapping[Path, Position]:
+        """The positions of all values, by their paths. A value that has a key has the position of the key."""
+        return self._positions
 
     def position(self, path: Path) -> Position:
         """Return the position of the key at a path.

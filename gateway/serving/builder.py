@@ -173,7 +173,7 @@ class Builder:
         )
         return RetryingForwarder(forwarder, services, self.channels, metrics, self.config.limits.attempts)
 
-    def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[str, ...]]:
+    def _build_shadow(self, sources: Sources, schema: Schema) -> tuple[Shadow | None, tuple[Fault, ...]]:
         """Return the shadow, and the faults of the shadow bundle.
 
         The shadow is None if no shadow bundle is configured, or if the shadow bundle has faults. These faults
@@ -185,7 +185,7 @@ class Builder:
             check_sums(sources.shadow)
             bundle = compile_bundle(self.config, schema, sources.shadow)
         except FaultsError as error:
-            return None, tuple(map(str, error.faults))
+            return None, error.faults
         return Shadow(self._make_decider(bundle, schema), self.telemetry.metrics), ()
 
     def _warn_of_uncovered_versions(self, bundle: Bundle, schema: Schema) -> None:

@@ -188,7 +188,7 @@ class Reloader:
             "bundle": snapshot.bundle_hash,
             "removed": removed,
             "shadow": snapshot.shadow_hash,
-            "shadow_faults": list(snapshot.shadow_faults),
+            "shadow_faults": list(map(str, snapshot.shadow_faults)),
         }
         for name, value in shown.items():
             facts.pop(name, None)
@@ -203,4 +203,4 @@ class Reloader:
             extra = {"removed": removed, "bundle": snapshot.bundle_hash}
             _log.warning("the bundle enforces less than the one before it", extra=extra)
         if snapshot.shadow_faults:
-            _log.error("shadow bundle refused", extra={"faults": snapshot.shadow_faults})
+            _log.error("shadow bundle refused", extra={"faults": list(map(str, snapshot.shadow_faults))})

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.audit.reporter import Reporter
+    from gateway.faults import Fault
     from gateway.pipeline import Pipeline
     from gateway.policy import Enforcement
     from gateway.schema import Method
@@ -43,7 +44,7 @@ class Snapshot:
     bundle_hash: str
     enforcement: Enforcement
     shadow_hash: str | None
-    shadow_faults: tuple[str, ...]
+    shadow_faults: tuple[Fault, ...]
     openapi: bytes
 
 

@@ -51,7 +51,7 @@ class Sources:
     bundle: BundleFiles
     public_key: bytes | None = None
     shadow: BundleFiles | None = None
-    shadow_faults: tuple[str, ...] = ()
+    shadow_faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,12 @@ def read_sources(config: Config, bundle: BundleFiles | None = None) -> Sources:
     with faults.part():
         bundle = bundle or _read_served_bundle(config.policies.path)
     faults.check()
-    shadow, shadow_faults = None, tuple[str, ...]()
+    shadow, shadow_faults = None, tuple[Fault, ...]()
     if config.policies.shadow is not None:
         try:
             shadow = read_bundle(config.policies.shadow)
         except FaultsError as error:
-            shadow_faults = tuple(map(str, error.faults))
+            shadow_faults = error.faults
     return Sources(
         descriptor_sets=descriptor_sets,
         bundle=bundle,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from gateway.sinks.file import FileSection, open_file
+from gateway.sinks.file import FileSection, check_file, open_file
 from gateway.sinks.sink import Sink, SinkError
 from gateway.sinks.stdout import open_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["SINKS", "FileSection", "Sink", "SinkError", "SinkName", "open_sink"]
+__all__ = ["CHECKS", "SINKS", "FileSection", "Sink", "SinkError", "SinkName", "check_sink", "open_sink"]
 
 
 class SinkName(StrEnum):
@@ -35,6 +35,27 @@ SINKS: Mapping[SinkName, Callable[[Any], Sink | None]] = {
 
 The argument of the function is the section of the configuration that has the keys of all sinks.
 """
+
+CHECKS: Mapping[SinkName, Callable[[Any], None]] = {SinkName.FILE: check_file}
+"""A mapping from the name of a sink to the function that checks whether the sink can be opened.
+
+Standard output is not checked, because another process has another standard output.
+"""
+
+
+def check_sink(name: SinkName, section: object) -> None:
+    """Check whether a sink can be opened. Nothing is created or changed.
+
+    Args:
+        name: the name of the sink.
+        section: the section of the configuration that has the keys of all sinks.
+
+    Raises:
+        SinkError: the sink cannot be opened.
+    """
+    check = CHECKS.get(name)
+    if check is not None:
+        check(section)
 
 
 def open_sink(name: SinkName, section: object) -> Sink | None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from gateway.sinks.sink import SinkError
 
 _MODE = 0o640
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _NO_FILE = "neither a regular file nor a character device; to write to a pipe, use decision_log.type: stdout"
 
 
@@ -36,7 +37,29 @@ def open_file(section: FileSection) -> FileSink:
     try:
         return FileSink(section.path, survives_power_loss=section.durability == "power")
     except OSError as error:
-        raise SinkError(str(section.path), "path", f"cannot be opened: {error.strerror}") from error
+        raise _cannot_open(section, error) from error
+
+
+def check_file(section: FileSection) -> None:
+    """Check whether the configured file can be opened or created. Nothing is created or changed.
+
+    Raises:
+        SinkError: the file cannot be opened.
+    """
+    folder = section.path.parent
+    try:
+        os.close(_open_to_append(section.path))
+    except FileNotFoundError as error:
+        if not folder.is_dir():
+            raise _cannot_open(section, error) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _cannot_open(section, OSError(errno.EACCES, os.strerror(errno.EACCES))) from error
+    except OSError as error:
+        raise _cannot_open(section, error) from error
+
+
+def _cannot_open(section: FileSection, error: OSError) -> SinkError:
+    return SinkError(str(section.path), "path", f"cannot be opened: {error.strerror}")
 
 
 class FileSink:
@@ -82,23 +105,10 @@ class FileSink:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        """Open the file, and return the file descriptor.
-
-        Without the flag O_NONBLOCK, opening a FIFO would block until a process reads the FIFO.
-        """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        try:
-            descriptor = os.open(self._path, flags, _MODE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a FIFO without a reader, or a socket
-                raise OSError(error.errno, _NO_FILE) from error
-            raise
-        mode = os.fstat(descriptor).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
-            os.close(descriptor)
-            raise OSError(errno.ENXIO, _NO_FILE)
+        """Open the file, which is created if necessary, and return the file descriptor."""
+        descriptor = _open_to_append(self._path, os.O_CREAT)
         os.set_blocking(descriptor, True)
-        if stat.S_ISREG(mode) and _is_torn(self._path):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and _is_torn(self._path):
             os.write(descriptor, b"\n")
         return descriptor
 
@@ -112,6 +122,27 @@ class FileSink:
         if not is_own:
             former, self._descriptor = self._descriptor, self._open()
             os.close(former)
+
+
+def _open_to_append(path: Path, further_flags: int = 0) -> int:
+    """Open a file for appending, and return the file descriptor. It does not block.
+
+    Without the flag O_NONBLOCK, opening a FIFO would block until a process reads the FIFO.
+
+    Raises:
+        OSError: the file cannot be opened, or is neither a regular file nor a character device.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | further_flags, _MODE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a FIFO without a reader, or a socket
+            raise OSError(error.errno, _NO_FILE) from error
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, _NO_FILE)
+    return descriptor
 
 
 def _is_torn(path: Path) -> bool:

@@ -7,7 +7,7 @@ https://opentelemetry.io/docs/specs/semconv/.
 from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.setup import Telemetry, start_telemetry
+from gateway.telemetry.setup import Telemetry, find_variable_faults, start_telemetry
 from gateway.telemetry.tracing import Span, Tracer, Tracing, to_headers, trace_id_of, without_sampling
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Tracing",
     "capture_other_output",
     "configure_logs",
+    "find_variable_faults",
     "start_telemetry",
     "to_headers",
     "trace_id_of",

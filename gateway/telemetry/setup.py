@@ -85,7 +85,7 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
     """
     if _is_disabled(environment):
         return Telemetry(Tracing(None), Metrics(Resource({"service.name": _SERVICE})))
-    if faults := find_faults(environment):
+    if faults := find_variable_faults(environment):
         raise FaultsError(faults)
     try:
         return _start(environment, version)
@@ -94,6 +94,11 @@ def start_telemetry(environment: Mapping[str, str], version: str) -> Telemetry:
         # exceptions of any type.
         text = f"telemetry cannot be set up: {redact_text(str(error)) or type(error).__name__}"
         raise FaultsError([Fault(Position("environment"), "OTEL_*", text)]) from error
+
+
+def find_variable_faults(environment: Mapping[str, str]) -> list[Fault]:
+    """Return a fault for each variable with an invalid value; none if telemetry is disabled."""
+    return [] if _is_disabled(environment) else find_faults(environment)
 
 
 def _is_disabled(environment: Mapping[str, str]) -> bool:

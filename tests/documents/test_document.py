@@ -56,8 +56,8 @@ def test_a_place_within_a_text(
 
 def test_keys_that_a_document_has() -> None:
     (document,) = load_documents(_TEXT, "f.yaml")
-    assert document.has(("a", "b", 1, "c"))
-    assert not document.has(("a", "nome"))
+    assert ("a", "b", 1, "c") in document.positions
+    assert ("a", "nome") not in document.positions
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\rb", "a\x85b", "a\u2028b", "a\u2029b"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import sys
@@ -100,6 +99,8 @@ def _is_settled(call: dict[str, Any], request: dict[str, str]) -> bool:
 
 
 def _settle_directly(address: str, config: Config | None, request: dict[str, str]) -> None:
+    import asyncio
+
     from pydantic import ValidationError
 
     from gateway.config.ledger import LedgerSection

@@ -27,7 +27,6 @@ from gateway.cli.command_line import (
     show_fault,
 )
 from gateway.cli.policy import COMMANDS
-from gateway.faults import FaultsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +46,7 @@ def check(path: Path | None, file: Path | None, *, is_json: bool) -> None:
     """Check the bundle at PATH: form, types, cost, methods without a policy."""
     from datetime import UTC, datetime
 
+    from gateway.faults import FaultsError
     from gateway.policy_tools import find_absent_caller_fields, find_weaknesses
     from gateway.serving import sources
 

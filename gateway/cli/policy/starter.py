@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,8 @@ def init(folder: Path) -> None:
 
     No file is overwritten: when one of the files already exists, nothing is written.
     """
+    from importlib import resources
+
     files = dict(_files(resources.files("gateway.cli.policy") / "starter_bundle"))
     taken = [str(path) for name in files if (path := folder / name).exists() or path.is_symlink()]
     if taken:
