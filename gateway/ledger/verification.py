@@ -32,6 +32,8 @@ _UPDATED = CallUpdate._fields[1:8]
 _COMPARED = tuple(name for name in (*CallRow._fields, *_UPDATED) if name not in {"owner", "due_us"})
 _PROJECTED = tuple(dict.fromkeys(_COMPARED))
 _MAX_FINDINGS = 20
+PROGRESS_EVENTS = 1000
+"""The number of events after which progress is reported."""
 # What reading a body raises that the gateway has not written.
 _NO_EVENT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -86,7 +88,7 @@ async def verify(
     reader: LedgerReader,
     verifiers: Sequence[Verifier],
     outside: Iterable[str],
-    on_progress: Callable[[int], None] = lambda count: None,  # noqa: ARG005 - nothing is shown
+    on_progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - nothing is shown
 ) -> Verification:
     """Verify a ledger.
 
@@ -95,7 +97,8 @@ async def verify(
         verifiers: the public keys of the checkpoints; empty if their signatures are not checked. A key that
             was replaced by another one is needed too, because older checkpoints are signed with it.
         outside: the checkpoints that were kept outside of the database.
-        on_progress: a function that is called from time to time with the number of events that were read.
+        on_progress: a function that is called from time to time with the number of events that were read, and
+            the number of all events.
     """
     result = Verification()
     marks = await _read_checkpoints(reader, verifiers, outside, result)
@@ -113,8 +116,8 @@ async def verify(
         )
     ):
         check.add(*row)
-        if result.events % 10_000 == 0:
-            on_progress(result.events)
+        if result.events % PROGRESS_EVENTS == 0:
+            on_progress(result.events, count)
     check.finish(next_seq or 0, size or 0)
     await _compare_projection(reader, check.rows, result)
     return result

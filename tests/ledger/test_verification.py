@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.ledger import verification
 from gateway.ledger.reader import open_reader
 from gateway.ledger.tree import Tree
 from gateway.ledger.verification import Verification, verify
@@ -97,11 +98,15 @@ async def test_the_number_of_findings_is_bounded(filled: Database) -> None:
     assert len((await run(filled)).findings) == 20
 
 
-async def test_progress_is_shown(filled: Database) -> None:
-    shown: list[int] = []
+async def test_progress_is_reported(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[tuple[int, int]] = []
     async with open_reader(filled.url) as reader:
-        await verify(reader, (), (), shown.append)
-    assert shown == []  # only from 10,000 events on
+        result = await verify(reader, (), (), lambda done, total: reported.append((done, total)))
+        assert reported == []
+        monkeypatch.setattr(verification, "PROGRESS_EVENTS", 2)
+        await verify(reader, (), (), lambda done, total: reported.append((done, total)))
+    assert reported == [(done, result.events) for done in range(2, result.events + 1, 2)]
+    assert len(reported) > 1
 
 
 async def test_after_a_new_signing_key_both_keys_are_needed(database: Database) -> None:

@@ -16,6 +16,7 @@ from gateway.cli.ledger_access import (
     print_line,
     read_ledger,
 )
+from gateway.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +54,9 @@ def verify(
     address, config = open_configuration(url, file)
     notes = [note for path in _checkpoint_files(paths, config) for note in read_checkpoints(_read(path))]
     verifiers = _load_verifiers(keys, config, origin)
-    result = read_ledger(
-        address, partial(verification.verify, verifiers=verifiers, outside=notes, on_progress=_show_progress)
-    )
+    with ProgressBar("verifying events") as bar:
+        verify_all = partial(verification.verify, verifiers=verifiers, outside=notes, on_progress=bar.set)
+        result = read_ledger(address, verify_all)
     if is_json:
         print_line(_to_json(result, is_signed=bool(verifiers)))
     else:
@@ -96,11 +97,6 @@ def _load(key: Path, load: Callable[[bytes], Verifier]) -> Verifier:
         return load(_read(key).encode())
     except ValueError as error:
         raise WrongUsageError(f"{key}: {error}") from error
-
-
-def _show_progress(count: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{count} events", nl=False, err=True)
 
 
 def _to_json(result: Verification, *, is_signed: bool) -> dict[str, object]:

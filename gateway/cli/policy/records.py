@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,11 @@ from gateway.cli.command_line import (
     open_bundle,
     print_json,
 )
+from gateway.cli.ledger_access import open_configuration, read_ledger
+from gateway.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gateway.policy_tools import Replay
@@ -46,7 +51,10 @@ def replay(
     from gateway.policy_tools import replay
 
     bundle, schema = open_bundle(path, file)
-    result = replay(records or _read_decisions(url, file), bundle, schema)
+    address = None if records else open_configuration(url, file)[0]
+    with ProgressBar("evaluating decisions") as bar:
+        lines = _count_bytes(records, bar) if address is None else _count_lines(_read_decisions(address), bar)
+        result = replay(lines, bundle, schema)
     if is_json:
         print_json({"bundle": bundle.hash, "changed": len(result.changes), **asdict(result)})
     else:
@@ -58,13 +66,35 @@ def replay(
         sys.exit(FOUND_FAULTS)
 
 
-def _read_decisions(url: str | None, file: Path | None) -> list[str]:
+def _read_decisions(address: str) -> list[str]:
     """Return the records of all decisions in a ledger."""
-    from gateway.cli.ledger_access import open_configuration, read_ledger
     from gateway.ledger.queries import list_decisions
 
-    address, _ = open_configuration(url, file)
     return read_ledger(address, list_decisions)
+
+
+def _count_lines(lines: list[str], bar: ProgressBar) -> Iterator[str]:
+    bar.total = len(lines)
+    return bar.count(lines)
+
+
+def _count_bytes(file: Any, bar: ProgressBar) -> Iterator[str]:
+    """Yield the lines of a file. The total is the size of the file, if it has one."""
+    if not bar.is_shown:
+        yield from file
+        return
+    bar.total = _size_of(file)
+    for line in file:
+        yield line
+        bar.done += len(line.encode(errors="replace"))
+
+
+def _size_of(file: Any) -> int | None:
+    try:
+        found = os.fstat(file.fileno())
+    except OSError:  # not a file of the system
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _show_replay(result: Replay, examples: int) -> None:
