@@ -29,10 +29,10 @@ LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
 # `a/b.md` or `a/`: a file or a folder, not the name of a method or a media type.
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+\.[a-z]{1,5})?)`")
 
-# A command of `baremetal-gateway`, or in prose `policy …` or `audit …`: its words, and the rest up to the
-# next command.
+# A command of `baremetal-gateway`, or in prose `policy …`, `audit …` or `config …`: its words, and the rest
+# up to the next command.
 COMMAND = re.compile(
-    r"(?:baremetal-gateway |`(?=(?:policy|audit) ))((?:(?:policy|audit) )?[a-z]+)([^`|;\n]*)"
+    r"(?:baremetal-gateway |`(?=(?:policy|audit|config) ))((?:(?:policy|audit|config) )?[a-z]+)([^`|;\n]*)"
 )
 
 
