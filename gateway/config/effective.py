@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Secret, SecretBytes, SecretStr
-from pydantic.fields import FieldInfo
 
 from gateway.config.section import Section
 from gateway.config.values import is_duration, show_duration
@@ -65,7 +64,7 @@ def _list_section(
     section: Section, path: Path, origins: Origins, *, is_secret: bool
 ) -> Iterator[EffectiveValue]:
     for name, field in type(section).model_fields.items():
-        kind = _Kind(is_secret or _is_secret(field), is_duration(field.metadata))
+        kind = _Kind(is_secret or not field.repr, is_duration(field.metadata))
         yield from _list_value(getattr(section, name), kind, (*path, field.alias or name), origins)
 
 
@@ -80,22 +79,6 @@ def _list_value(value: Any, kind: _Kind, path: Path, origins: Origins) -> Iterat
             yield from _list_value(inner, kind, (*path, index), origins)
     else:
         yield EffectiveValue(key_of(path), _show(value, kind), origins.source(path))
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return not field.repr or _has_secret_part(field.annotation)
-
-
-def _has_secret_part(annotation: Any) -> bool:
-    """Return whether a part of a type, such as the elements of a list, has `repr=False`."""
-    parts = get_args(annotation)
-    if get_origin(annotation) is Annotated and any(_is_hidden(one) for one in parts[1:]):
-        return True
-    return any(_has_secret_part(part) for part in parts)
-
-
-def _is_hidden(metadata: Any) -> bool:
-    return isinstance(metadata, FieldInfo) and not metadata.repr
 
 
 def _show(value: Any, kind: _Kind) -> Any:
