@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.commands import run_command
 from tests.conftest import IMAGES, ROOT
 from tests.policy.making import binding_text, policy_text
 from tests.policy.test_variables import BOTH
-from tests.processes import COMMAND, process_environment, serving
+from tests.processes import COMMAND, process_environment, serving, without_coverage
 
 
 def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,9 +36,27 @@ def test_version() -> None:
     assert run("version").stdout == f"{__version__}\n"
 
 
+def test_version_is_an_option_too() -> None:
+    assert run_command("--version").stdout == f"{__version__}\n"
+
+
+def test_completion_imports_only_what_it_needs() -> None:
+    heavy = "aiohttp asyncio cel_expr_python cryptography grpc logging orjson pydantic rich sqlalchemy"
+    script = f"import sys, gateway.cli.program as _; print([m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=without_coverage(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_help_lists_the_commands() -> None:
     text = run("--help").stdout
-    for command in ("serve", "demo", "routes", "policy", "version"):
+    for command in ("serve", "demo", "routes", "policy", "config", "version"):
         assert command in text
 
 

@@ -337,6 +337,13 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, expected: st
     assert faults(tmp_path, text) == [expected]
 
 
+def test_faults_of_the_file_s_form_and_of_variables_are_told_at_once(tmp_path: Path) -> None:
+    assert faults(tmp_path, "a: 1\na: 2", REST="[") == [
+        "gateway.yaml:2:1: a: is given twice; keep one",
+        "GATEWAY__REST: not valid YAML: did not find expected node content",
+    ]
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name, reason in (("none.yaml", "No such file or directory"), (".", "Is a directory")):
         with pytest.raises(FaultsError, match=rf"cannot be read: {reason}$"):

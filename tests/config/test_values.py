@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config.api import Api
-from gateway.config.values import is_loopback, parse_address
+from gateway.config.values import is_loopback, parse_address, parse_duration, show_duration
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,21 @@ def test_a_name_is_not_resolved() -> None:
     assert is_loopback("LocalHost")
     assert not is_loopback("localhost.example")
     assert not is_loopback("")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0s"),
+        (90, "90s"),
+        (60, "1m"),
+        (3600, "1h"),
+        (86400, "1d"),
+        (34560000.0, "400d"),
+        (5400.0, "90m"),
+        (1.5, 1.5),
+    ],
+)
+def test_durations_are_shown_as_they_can_be_written(seconds: float, shown: object) -> None:
+    assert show_duration(seconds) == shown
+    assert parse_duration(shown) == seconds
