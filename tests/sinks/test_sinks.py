@@ -63,7 +63,7 @@ def test_a_check_finds_what_opening_finds_and_changes_nothing(tmp_path: Path) ->
         assert checked is not None
         assert (checked.place, checked.key, checked.reason) == (opened.place, opened.key, opened.reason)
     for kind in (SinkName.STDOUT, SinkName.NONE):
-        check_sink(kind, section)
+        check_sink(kind, load_config(None, {}).decision_log)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write every file")
