@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from gateway.bundles import LastGood, read_bundle
 from tests.cli.test_program import run as run_process
 from tests.commands import Finished, run_command
 from tests.conftest import ROOT
@@ -92,6 +93,7 @@ def test_faults_of_everything_that_is_named_are_reported_at_once(folder: Path) -
 
 
 def test_faults_of_the_bundle_and_its_shadow_are_reported(folder: Path) -> None:
+    LastGood(folder / "last-good-bundle.json").save(read_bundle(folder / "policies"))
     (folder / "policies/p.yaml").write_text(policy_text("request.nome != ''") + binding_text())
     done = check(folder, "policies: {on_error: last_good}\n")
     assert done.returncode == 1
