@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.ledger.records import begun
 from tests.processes import command_with, process_environment
 from tests.screens import Screen
+from tests.waiting import GENEROUS_S
 
 TERMINAL = {"TERM": "xterm", "NO_COLOR": ""}
 # rich hides the cursor while a bar is shown, and shows it again after it has removed the bar.
@@ -118,9 +119,10 @@ def test_without_a_terminal_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_terminal_without_cursor_movement_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch, "dumb") as screen:
         with ProgressBar("counting"):
-            thread = next(one for one in threading.enumerate() if one.name == "progress")
-            thread.join(60)
-            assert not thread.is_alive()
+            for thread in threading.enumerate():  # it ends when it has seen the kind of the terminal
+                if thread.name == "progress":
+                    thread.join(GENEROUS_S)
+                    assert not thread.is_alive()
         assert screen.read_all() == ""
 
 
