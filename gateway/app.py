@@ -21,6 +21,7 @@ from gateway.limits import Admission
 from gateway.listeners import (
     ActiveCalls,
     AdminListener,
+    ApiPage,
     Head,
     HttpServer,
     ListenerContext,
@@ -91,6 +92,7 @@ class Gateway:
         self._admission = Admission(config.limits, telemetry.metrics, self._health)
         self._calls = ActiveCalls()
         self._is_started = False
+        self._rest_address: Address | None = None
         self._open_channels_and_sink()
         self._start_serving()
         self._make_listeners()
@@ -177,7 +179,8 @@ class Gateway:
         )
         clients = {name: one.clients for name, one in self._tls.items()}
         rest = RestListener(context, clients.get("rest"))
-        admin = AdminListener(self._health, telemetry.metrics, self._active, clients.get("admin"))
+        api_page = ApiPage(config, lambda: self._rest_address)
+        admin = AdminListener(self._health, telemetry.metrics, self._active, api_page, clients.get("admin"))
         # The servers do not use the JSON writer of a snapshot. If they used this writer, they would keep the
         # descriptors of the snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())
@@ -211,6 +214,7 @@ class Gateway:
         if faults:
             await self.stop()
         faults.check()
+        self._rest_address = addresses["rest"]
         if self._operations is not None:
             self._operations.start()
         await self._reloader.start(self._sources, self._start_faults)

@@ -88,12 +88,18 @@ def routes(file: Path | None) -> None:
 
 @main.command()
 @config_option
-def openapi(file: Path | None) -> None:
+@click.option(
+    "--policies/--no-policies",
+    "has_policies",
+    default=None,
+    help="Show the policies of each method. By default, they are shown if there is a bundle.",
+)
+def openapi(file: Path | None, *, has_policies: bool | None) -> None:
     """Print the OpenAPI document of the served methods."""
     from gateway.serving.sources import describe_api
 
     with exit_on_faults(WRONG_CONFIGURATION):
-        click.echo(describe_api(load_configuration(file)), nl=False)
+        click.echo(describe_api(load_configuration(file), has_policies=has_policies), nl=False)
 
 
 @main.command()

@@ -87,3 +87,5 @@ class Admin(Section):
     """Serve TLS; plaintext when not set."""
     allow_plaintext: bool = False
     """Accept plaintext on an address that is not on loopback; otherwise such an address needs `tls`."""
+    try_calls: Literal["local", "always", "never"] = "local"
+    """Who may try calls on the page `/docs`: people on the host of the gateway, everybody, or nobody."""

@@ -28,7 +28,7 @@ from gateway.expressions.functions import OWN_NAMES, PATTERN_KINDS, declare_func
 from gateway.expressions.libraries import AUTHORS, COMPOSED, find_refused
 from gateway.expressions.linker import Linker
 from gateway.expressions.patterns import PatternError
-from gateway.expressions.syntax import walk
+from gateway.expressions.syntax import names_in, walk
 from gateway.schema import descriptor_of
 
 if TYPE_CHECKING:
@@ -137,6 +137,15 @@ class Environment:
         The executable reads the policy's variables from the activation.
         """
         return self._link(self._alone, part_of(expression.checked, node))[0]
+
+    def constant_part(self, expression: Expression, node: Node) -> Any:
+        """Return the value of a part of an expression.
+
+        The result is None if the part depends on the request, or if the part cannot be evaluated.
+        """
+        if names_in(node) - self._constants.keys():
+            return None
+        return self._evaluate_constant(expression.checked, node)
 
     def compile(self, text: str, returns: cel.Type | None = None) -> Expression:
         """Compile and type-check an expression.

@@ -3,6 +3,7 @@
 from gateway.listeners.context import ActiveCalls, Head, ListenerContext
 from gateway.listeners.file_descriptors import make_budget
 from gateway.listeners.http.admin import AdminListener
+from gateway.listeners.http.api_page import ApiPage
 from gateway.listeners.http.rest import RestListener
 from gateway.listeners.http.server import HttpServer
 from gateway.listeners.metadata import MetadataReader
@@ -11,6 +12,7 @@ from gateway.listeners.rpc.listener import RpcListener
 __all__ = [
     "ActiveCalls",
     "AdminListener",
+    "ApiPage",
     "Head",
     "HttpServer",
     "ListenerContext",

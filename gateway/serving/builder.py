@@ -137,7 +137,7 @@ class Builder:
             enforcement=describe_enforcement(bundle),
             shadow_hash=shadow.bundle_hash if shadow else None,
             shadow_faults=shadow_faults,
-            openapi=describe(config, schema, sources.descriptor_sets),
+            openapi=describe(config, schema, sources.descriptor_sets, bundle),
         )
 
     def keep(self, sources: Sources) -> None:

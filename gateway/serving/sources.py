@@ -16,7 +16,7 @@ from gateway.bundles import (
 from gateway.expressions import InputLimits
 from gateway.faults import Fault, FaultCollector, FaultsError, Position
 from gateway.object_storage import Hosts
-from gateway.openapi import build_document, limit_timeout, read_comments, to_json
+from gateway.openapi import add_policies, build_document, limit_timeout, read_comments, to_json
 from gateway.policy import load_bundle
 from gateway.schema import Schema, builtin_descriptors, load_schema
 from gateway.transcode import build_router
@@ -211,26 +211,39 @@ def build_bundle(config: Config, schema: Schema, files: BundleFiles, name: str =
     return compile_bundle(config, schema, files)
 
 
-def describe_api(config: Config) -> bytes:
+def describe_api(config: Config, *, has_policies: bool | None = None) -> bytes:
     """Return the OpenAPI document of the API that a configuration serves, as JSON.
 
+    Args:
+        config: the configuration.
+        has_policies: whether the document shows the policies of the configured bundle. None means that it
+            shows them if there is a bundle.
+
     Raises:
-        FaultsError: a descriptor set cannot be read, or the descriptors cannot be served.
+        FaultsError: a descriptor set cannot be read, the descriptors cannot be served, or the bundle is
+            needed and has faults.
     """
     descriptor_sets = _read_descriptor_sets(config)
     schema = build_schema(config, descriptor_sets)
     build_router(schema)  # raises the faults of HTTP rules that cannot be served
-    return describe(config, schema, descriptor_sets)
+    if has_policies is None:
+        has_policies = _is_there(config.policies.path)
+    bundle = open_bundle(config, schema, is_trusted=True) if has_policies else None
+    return describe(config, schema, descriptor_sets, bundle)
 
 
-def describe(config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes]) -> bytes:
-    """Return the OpenAPI document of a schema, as JSON."""
+def describe(
+    config: Config, schema: Schema, descriptor_sets: Mapping[str, bytes], bundle: Bundle | None
+) -> bytes:
+    """Return the OpenAPI document of a schema, as JSON. If a bundle is given, its policies are shown."""
     comments = read_comments([builtin_descriptors(), *descriptor_sets.values()])
     scheme = "https" if config.rest.tls else "http"
     document = build_document(
         schema, comments, version=__version__, server=f"{scheme}://{config.rest.listen}"
     )
     limit_timeout(document, config.limits.wait_s)
+    if bundle is not None:
+        add_policies(document, bundle, schema)
     return to_json(document)
 
 

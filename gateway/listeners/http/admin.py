@@ -1,4 +1,4 @@
-"""The admin listener: liveness, readiness, metrics and the OpenAPI document."""
+"""The admin listener: liveness, readiness, metrics, the OpenAPI document and the API page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway.errors import GatewayError
+from gateway.listeners.http.api_page.page import PATH
 from gateway.listeners.http.responses import json_response, set_common_headers, tree_response
 from gateway.listeners.http.server import certificate_of
 from gateway.listeners.metadata import new_identifiers
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from aiohttp.web_request import BaseRequest
 
+    from gateway.listeners.http.api_page import ApiPage
     from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Health, Metrics
     from gateway.tls import ClientCertificates
@@ -32,6 +34,7 @@ class AdminListener:
         health: Health,
         metrics: Metrics,
         active: ActiveSnapshot,
+        api_page: ApiPage,
         clients: ClientCertificates | None = None,
     ) -> None:
         """Initialize the listener.
@@ -43,11 +46,13 @@ class AdminListener:
             active: the holder of the active snapshot. /openapi.json shows the OpenAPI document of the active
                 snapshot.
             clients: checks the certificates of clients; None if clients present no certificate.
+            api_page: the page that shows the OpenAPI document to people.
         """
         self._health = health
         self._metrics = metrics
         self._active = active
         self._clients = clients
+        self._api_page = api_page
         self._pages: dict[str, Callable[[str], web.Response]] = {
             "/livez": lambda _query: tree_response({"status": "alive"}),
             "/readyz": self._show_readiness,
@@ -57,21 +62,27 @@ class AdminListener:
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Respond to a request."""
-        response = self._respond(request)
+        response: web.StreamResponse | None = self._refuse(request)
+        if response is None:
+            response = await self._api_page.respond(request) or self._respond(request)
         set_common_headers(response, new_identifiers())
         return response
 
-    def _respond(self, request: BaseRequest) -> web.Response:
-        path, _, query = request.raw_path.partition("?")
+    def _refuse(self, request: BaseRequest) -> web.Response | None:
+        """Return the response to a request whose client certificate has become invalid, otherwise None."""
         certificate = certificate_of(request)
         if self._clients is not None and certificate is not None:
             try:
                 self._clients.check(certificate)
             except GatewayError as error:
                 return tree_response({"error": error.message, "reason": error.reason}, 401)
+        return None
+
+    def _respond(self, request: BaseRequest) -> web.Response:
+        path, _, query = request.raw_path.partition("?")
         page = self._pages.get(path)
         if page is None:
-            return tree_response({"error": "no such page", "pages": list(self._pages)}, 404)
+            return tree_response({"error": "no such page", "pages": [*self._pages, PATH]}, 404)
         if request.method not in {"GET", "HEAD"}:
             response = tree_response({"error": "pages are read with GET"}, 405)
             response.headers["Allow"] = "GET, HEAD"

@@ -36,7 +36,7 @@ _METHOD_BITS, _DEFLATED = 0x0F, 8  # the compression method in the first byte of
 async def read_body(
     request: BaseRequest,
     limit_bytes: int,
-    receiving: Callable[[], AbstractAsyncContextManager[None]],
+    receiving: Callable[[], AbstractAsyncContextManager[object]],
     *,
     is_json: bool = True,
 ) -> bytes:
@@ -83,7 +83,7 @@ def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
 
 
 async def _receive(
-    request: BaseRequest, limit_bytes: int, receiving: Callable[[], AbstractAsyncContextManager[None]]
+    request: BaseRequest, limit_bytes: int, receiving: Callable[[], AbstractAsyncContextManager[object]]
 ) -> bytes:
     """Wait until the whole body of a request has arrived, and return the body."""
     try:
