@@ -22,6 +22,7 @@ SUBJECTS = {
     "cli/policy/test_output.py",
     "expressions/test_odd_values.py",
     "ledger/test_uncertain_commits.py",
+    "listeners/http/api_page/test_in_browser.py",
     "object_storage/test_differential.py",
     "object_storage/test_table.py",
     "openapi/test_served.py",

@@ -27,6 +27,7 @@ def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     yield from find_tls_faults(config)
     yield from find_identity_faults(config)
     yield from config.limits.find_ineffective()
+    yield from _find_in_try_calls(config)
 
 
 def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:
@@ -71,3 +72,13 @@ def _find_in_credentials(config: Config) -> Iterator[tuple[Path, str]]:
                 "reveal them; remove `tls: false`"
             )
             yield ("upstreams", name, "tls"), message
+
+
+def _find_in_try_calls(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield a fault if calls cannot be tried although the configuration allows them for everybody."""
+    tls = config.rest.tls
+    if config.admin.try_calls == "always" and tls is not None and tls.client_ca is not None:
+        message = (
+            "has no effect: the gateway has no client certificate, which rest.tls.client_ca requires; use never"
+        )
+        yield ("admin", "try_calls"), message

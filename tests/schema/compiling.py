@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def compile_protos(folder: Path, target: Path, *, imports: bool = True, files: Sequence[str] = ()) -> bytes:
+def compile_protos(
+    folder: Path,
+    target: Path,
+    *,
+    imports: bool = True,
+    comments: bool = False,
+    files: Sequence[str] = (),
+) -> bytes:
     """Return the serialized FileDescriptorSet of files in a folder: those named, or all .proto files."""
     annotations = next(
         one for one in distribution_files("googleapis-common-protos") or () if one.name == "annotations.proto"
@@ -30,6 +37,7 @@ def compile_protos(folder: Path, target: Path, *, imports: bool = True, files: S
         "protoc",
         *(f"--proto_path={root}" for root in roots),
         *(["--include_imports"] if imports else []),
+        *(["--include_source_info"] if comments else []),
         f"--descriptor_set_out={target}",
         *(files or sorted(path.name for path in folder.glob("*.proto"))),
     ]
