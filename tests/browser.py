@@ -42,5 +42,9 @@ def open_browser() -> Iterator[webdriver.Chrome]:
 
 
 def problems(browser: webdriver.Chrome) -> list[Any]:
-    """Return what the console of the browser reports: errors and violations of the security policy."""
-    return [entry for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+    """Return what the console of the browser reports since the last call of this function.
+
+    These are errors, warnings and violations of the security policy.
+    """
+    entries: list[Any] = browser.get_log("browser")  # type: ignore[no-untyped-call]
+    return [entry for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]

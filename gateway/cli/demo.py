@@ -24,7 +24,7 @@ The gateway is ready. It forwards to an emulated cloud.
 
   REST   http://{rest}
   gRPC   {grpc}
-  admin  http://{admin}/readyz  /metrics
+  admin  http://{admin}/readyz  /metrics  /docs
 
 Create an image:
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from contextlib import closing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,8 @@ class TryOut:
                     data=None if call.body is None else call.body.encode(),
                     allow_redirects=False,
                 )
-            body, is_cut = await _read(response, timeout.when())
+            with closing(response):  # ends the call, if the response is cut
+                body, is_cut = await _read(response, timeout.when())
         return {
             "status": response.status,
             "reason": response.reason or "",

@@ -63,7 +63,7 @@ class Page:
 
     def open(self, operation: str = "") -> None:
         self.browser.get("about:blank")
-        self.browser.get_log("browser")
+        problems(self.browser)
         self.browser.get(f"{self.url}/docs{f'/#/{operation}' if operation else ''}")
         self.wait(lambda: self.all("nav a[data-id]"))
 

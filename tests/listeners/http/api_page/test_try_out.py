@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ async def call(running: Running, tried: Any, **changes: str) -> tuple[int, Any]:
 @asynccontextmanager
 async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
     """Serve HTTP on loopback."""
-    runner = web.ServerRunner(web.Server(handler, access_log=None))
+    server = web.Server(handler, handler_cancellation=True, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
@@ -59,7 +60,7 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIte
 @asynccontextmanager
 async def page_for(
     rest: Address | None, config: Config | None = None
-) -> AsyncIterator[Callable[..., Awaitable[tuple[int, Any]]]]:
+) -> AsyncIterator[Callable[..., Coroutine[Any, Any, tuple[int, Any]]]]:
     """Yield a function that tries calls, with another server in the place of the REST listener."""
     tries = TryOut(config or Config(), lambda: rest)
     async with serve(tries.call) as admin, aiohttp.ClientSession() as client:
