@@ -14,7 +14,7 @@ from contextlib import closing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from yarl import URL
 
 from gateway.errors import GatewayError
@@ -109,7 +109,6 @@ class TryOut:
         started = time.perf_counter_ns()
         session = ClientSession(
             connector=TCPConnector(ssl=self._make_tls(), force_close=True),
-            cookie_jar=DummyCookieJar(),
             timeout=ClientTimeout(total=None, connect=SPARE_S),
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             max_line_size=self._config.limits.header_bytes,
