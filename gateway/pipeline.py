@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.audit.reporter import report_abandoned
 from gateway.call import Reply
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.ledger import CallRecord, Intent, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
+    from gateway.schema import Method
     from gateway.upstream import RetryingForwarder
     from gateway.validation import Validator
 
@@ -64,6 +65,7 @@ class Pipeline:
         note_reply: Callable[[Call, Message], None] | None = None,
         own: Mapping[str, OwnMethods] | None = None,
         uncovered: Mapping[str, str] | None = None,
+        get_operation: Method | None = None,
     ) -> None:
         """Initialize the pipeline.
 
@@ -79,6 +81,7 @@ class Pipeline:
             own: what serves the gateway's own methods. The keys are the full names of the methods.
             uncovered: the methods that are refused, because no rule is enforced on them, but on a method that
                 does the same in another version of the API. The values are the full names of these methods.
+            get_operation: the method that reads an operation; None if it is not served.
         """
         self._decider = decider
         self._validator = validator
@@ -90,6 +93,7 @@ class Pipeline:
         self._note_reply = note_reply
         self._own = own or {}
         self._uncovered = uncovered or {}
+        self._get_operation = get_operation
 
     async def handle(self, call: Call, slot: Slot) -> Reply | ReplyStream:
         """Process a call, and return the upstream's response.
@@ -190,7 +194,8 @@ class Pipeline:
         """Commit the intent of a change, and forward it. It continues even if the caller disconnects."""
         intent: Intent | None = None
         if self._ledger is not None and record is not None:
-            found = await self._ledger.begin(call, record, decision.request)
+            read = self._read_operation if self._get_operation is not None else None
+            found = await self._ledger.begin(call, record, decision.request, read)
             if isinstance(found, Reply):  # an earlier call with the same idempotency key made the change
                 return found
             intent = found
@@ -201,6 +206,13 @@ class Pipeline:
         detached = DetachedCall(forwarding, partial(report_abandoned, call), intent.end if intent else None)
         slot.hold_for(detached.task)
         return await detached.reply()
+
+    async def _read_operation(self, call: Call, operation_id: str) -> Reply:
+        """Read an operation that an earlier call of the caller has started, with the caller's credentials."""
+        method = cast("Method", self._get_operation)
+        request = method.request(operation_id=operation_id)
+        get = replace(call, method=method, request=request, idempotency_key="")
+        return cast("Reply", await self._forwarder.forward(get))
 
 
 def _not_covered(method: str, other: str) -> GatewayError:

@@ -256,3 +256,18 @@ async def test_a_caller_that_leaves_does_not_end_the_change_of_its_key(kept: Run
 async def test_an_odd_key_is_refused_as_invalid(kept: Running) -> None:
     assert (await post(kept, idempotency_key="é"))[0] == 400
     assert creates(kept) == 0
+
+
+async def test_an_operation_whose_reply_was_not_kept_is_read_again(kept: Running, schema: Schema) -> None:
+    _, made = await post(kept, GOOD_IMAGE | {"name": "other"})
+    operation: Any = schema.methods[CREATE].reply(id=made["id"])
+    operation.description = f"https://storage.yandexcloud.net/b/k?X-Amz-Signature={'a' * 64}"
+    kept.emulator.inject(InjectedFault(method=CREATE, reply=operation.SerializeToString(), times=1))
+    assert (await post(kept, idempotency_key=KEY, authorization="Bearer a"))[0] == 200
+    count = creates(kept)
+    status, again = await post(kept, idempotency_key=KEY, authorization="Bearer a")
+    assert (status, again["id"], again["description"]) == (200, made["id"], "Create image")
+    assert creates(kept) == count
+    sent = kept.emulator.calls[-1]
+    assert sent.method.endswith("OperationService/Get")
+    assert dict(sent.metadata)["authorization"] == "Bearer a"

@@ -79,7 +79,7 @@ def _find_in_try_calls(config: Config) -> Iterator[tuple[Path, str]]:
     tls = config.rest.tls
     if config.admin.try_calls == "always" and tls is not None and tls.client_ca is not None:
         message = (
-            "has no effect: rest.tls.client_ca requires a client certificate, which the gateway does not have; "
-            "use never"
+            "has no effect: rest.tls.client_ca requires a client certificate, which the gateway does not "
+            "have; use never"
         )
         yield ("admin", "try_calls"), message

@@ -22,7 +22,7 @@ IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 """The reason of the error for a key that another request has used."""
 
 _FIND = (
-    "SELECT k.request, c.id, c.outcome, c.resource_id, c.owner IS NOT NULL AND "
+    "SELECT k.request, c.id, c.outcome, c.resource_id, c.operation_id, c.owner IS NOT NULL AND "
     + IS_LIVE.format(owner="c.owner")
     + ", e.body FROM ledger_keys k JOIN ledger_calls c ON c.id = k.call "
     "JOIN ledger_events e ON e.seq = c.seq WHERE k.key = ?"
@@ -42,6 +42,7 @@ class EarlierCall:
         forwarded: the SHA-256 of the request that was forwarded; None if it is not known.
         outcome: the outcome of the call.
         resource_id: the ID of the resource that the call has changed, if it is known.
+        operation_id: the ID of the operation that the call has started, if it is known.
         is_under_way: whether a live replica carries out the call.
         idempotency_key: the key that the upstream received, as it is recorded.
         reply: the serialized reply of the call; None if the call has no reply, or the reply was not kept.
@@ -52,6 +53,7 @@ class EarlierCall:
     forwarded: str | None
     outcome: str
     resource_id: str | None
+    operation_id: str | None
     is_under_way: bool
     idempotency_key: str
     reply: bytes | None
@@ -95,7 +97,7 @@ async def find_earlier_call(store: Store, key: str) -> EarlierCall | None:
         rows = await session.fetch(_FIND.replace("{now}", store.now_us), key)
         if not rows:
             return None
-        request, call, outcome, resource_id, is_under_way, body = rows[0]
+        request, call, outcome, resource_id, operation_id, is_under_way, body = rows[0]
         replies = await session.fetch(_FIND_REPLY, call) if outcome == "ok" else []
     record = json.loads(body)
     return EarlierCall(
@@ -105,6 +107,7 @@ async def find_earlier_call(store: Store, key: str) -> EarlierCall | None:
         idempotency_key=record.get("idempotency_key", ""),
         outcome=outcome,
         resource_id=resource_id,
+        operation_id=operation_id,
         is_under_way=bool(is_under_way),
         reply=_find_reply([body for (body,) in replies]),
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gateway.call import HARMLESS_METADATA, Reply
 from gateway.errors import Code, GatewayError
@@ -23,6 +23,7 @@ from gateway.ledger.events import (
     to_us,
 )
 from gateway.ledger.idempotency import (
+    EarlierCall,
     already_made,
     find_earlier_call,
     has_own_key,
@@ -38,17 +39,18 @@ from gateway.redaction import REDACTED, redact_text
 from gateway.telemetry import to_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from google.protobuf.message import Message
 
     from gateway.call import Call
     from gateway.ledger.batch import Store
-    from gateway.ledger.idempotency import EarlierCall
     from gateway.ledger.leases import Leases
     from gateway.ledger.writer import LedgerWriter
 
 _Result = TypeVar("_Result")
+ReadOperation: TypeAlias = "Callable[[Call, str], Awaitable[Reply]]"
+"""A function that reads an operation by its ID, with the credentials of a call."""
 
 # What an upstream that receives the gateway's own credentials does not need from the caller.
 _REPLACED_METADATA = HARMLESS_METADATA | {"authorization"}
@@ -152,7 +154,13 @@ class Ledger:
         entry = Entry(event=make_first_event(facts), row=to_call_row(facts))
         self._writer.offer(entry, is_admitted=is_admitted)
 
-    async def begin(self, call: Call, record: CallRecord, request: Message) -> Intent | Reply:
+    async def begin(
+        self,
+        call: Call,
+        record: CallRecord,
+        request: Message,
+        read_operation: ReadOperation | None = None,
+    ) -> Intent | Reply:
         """Commit the intent of a change. The change may be forwarded when this method has returned an intent.
 
         If an earlier call with the same idempotency key has made the change, its reply is returned.
@@ -161,6 +169,7 @@ class Ledger:
             call: the call with the request as the caller sent it.
             record: the record of the call.
             request: the request that is to be forwarded.
+            read_operation: a function that is used if the reply of the earlier call was not kept.
 
         Raises:
             GatewayError: nothing may be forwarded: the ledger cannot be written, the key belongs to another
@@ -175,7 +184,7 @@ class Ledger:
         while True:
             active = self._active.get(key)
             if active is None:
-                return await self._begin_with_key(call, facts, key, digest)
+                return await self._begin_with_key(call, facts, key, digest, read_operation)
             if active.request != digest:
                 raise self._refuse(facts, key_reused())
             reply = await self._wait(call, facts, asyncio.shield(active.ended))
@@ -183,20 +192,29 @@ class Ledger:
                 return self._repeat(facts, active.call, reply)
 
     async def _begin_with_key(
-        self, call: Call, facts: dict[str, Any], key: str, digest: str
+        self,
+        call: Call,
+        facts: dict[str, Any],
+        key: str,
+        digest: str,
+        read_operation: ReadOperation | None,
     ) -> Intent | Reply:
         ended = asyncio.get_running_loop().create_future()
         active = self._active[key] = _ActiveKey(facts["id"], digest, ended)
         found: Intent | Reply | None = None
         try:
-            found = await self._claim(call, facts, key, digest)
+            claimed = await self._claim(call, facts, key, digest)
+            if isinstance(claimed, Intent):
+                found = claimed
+            else:
+                found = await self._repeat_earlier(call, facts, claimed, read_operation)
         finally:
             if not isinstance(found, Intent):
                 self._release(key, active, found)
         return found
 
-    async def _claim(self, call: Call, facts: dict[str, Any], key: str, digest: str) -> Intent | Reply:
-        """Acquire the key for a call, or return the reply of the earlier call to which the key belongs."""
+    async def _claim(self, call: Call, facts: dict[str, Any], key: str, digest: str) -> Intent | EarlierCall:
+        """Acquire the key for a call. If it belongs to an earlier call, return it when it is settled."""
         active, wait_s = self._active[key], _FIRST_WAIT_S
         while True:
             time_us = to_us(now())
@@ -211,7 +229,7 @@ class Ledger:
             if earlier.request != digest:
                 raise self._refuse(facts, key_reused())
             if earlier.is_settled:
-                return self._repeat_earlier(call, facts, earlier)
+                return earlier
             if not earlier.is_under_way:
                 epoch = await self._wait(call, facts, self._leases.take_over(earlier.id))
                 if epoch is not None:
@@ -299,10 +317,23 @@ class Ledger:
                 intent["request"] = b64encode(request.SerializeToString(deterministic=True)).decode()
         return intent
 
-    def _repeat_earlier(self, call: Call, facts: dict[str, Any], earlier: EarlierCall) -> Reply:
-        if earlier.reply is None:
+    async def _repeat_earlier(
+        self,
+        call: Call,
+        facts: dict[str, Any],
+        earlier: EarlierCall,
+        read_operation: ReadOperation | None,
+    ) -> Reply:
+        """Return the reply of an earlier call. If it was not kept, its operation is read again."""
+        if earlier.reply is not None:
+            reply = Reply(message=call.method.reply.FromString(earlier.reply), metadata={})
+        elif earlier.operation_id is not None and read_operation is not None:
+            try:
+                reply = await self._wait(call, facts, read_operation(call, earlier.operation_id))
+            except GatewayError as error:
+                raise self._refuse(facts, error) from error
+        else:
             raise self._refuse(facts, already_made(earlier.resource_id))
-        reply = Reply(message=call.method.reply.FromString(earlier.reply), metadata={})
         return self._repeat(facts, earlier.id, reply)
 
     def _repeat(self, facts: dict[str, Any], earlier: str, reply: Reply) -> Reply:

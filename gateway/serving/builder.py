@@ -10,6 +10,7 @@ from gateway.audit.reporter import Reporter
 from gateway.audit.shadow import Shadow
 from gateway.bundles import LastGood, check_sums
 from gateway.config import DISCOVERY_SERVICE, WAITING_SERVICE, check_open_methods
+from gateway.config.api import OPERATION_SERVICE
 from gateway.discovery import DiscoveryMethods
 from gateway.faults import FaultCollector, FaultsError
 from gateway.limits import check_methods
@@ -125,6 +126,7 @@ class Builder:
             note_reply=waiting.note_reply if waiting else None,
             own=self._find_own_methods(schema, waiting),
             uncovered=find_uncovered_methods(bundle, schema),
+            get_operation=schema.methods.get(f"{OPERATION_SERVICE}/Get"),
         )
         return Snapshot(
             router=router,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from gateway.call import Reply
+from gateway.call import Call, Reply
 from gateway.config.ledger import LedgerSection
 from gateway.errors import Code, GatewayError
 from gateway.ledger import Intent, Ledger
@@ -113,6 +113,36 @@ async def test_a_repetition_in_the_same_process(service: LedgerService, schema: 
     for found in (await waiting, await begin(service.ledger, schema)):
         assert isinstance(found, Reply)
         assert found.message == reply_of(schema).message
+
+
+async def test_the_operation_is_read_again_if_the_reply_was_not_kept(
+    service: LedgerService, schema: Schema
+) -> None:
+    intent = await begin_intent(service.ledger, schema)
+    secret = reply_of(schema)
+    operation = cast("Any", secret.message)
+    operation.description = "https://storage.yandexcloud.net/b/k?X-Amz-Signature=" + "a" * 64
+    intent.end(secret, None)
+    call = make_call(schema, key="k", name="n")
+    read: list[str] = []
+
+    async def read_operation(given: Call, operation_id: str) -> Reply:
+        assert given is call
+        read.append(operation_id)
+        return reply_of(schema)
+
+    found = await service.ledger.begin(call, make_record(call), call.request, read_operation)
+    assert isinstance(found, Reply)
+    assert read == [operation.id]
+
+    async def refuse(_: Call, __: str) -> Reply:
+        raise GatewayError(Code.NOT_FOUND, "", "no such operation")
+
+    with pytest.raises(GatewayError, match="no such operation"):
+        await service.ledger.begin(call, make_record(call), call.request, refuse)
+    with pytest.raises(GatewayError) as caught:
+        await service.ledger.begin(call, make_record(call), call.request)
+    assert caught.value.reason == "CHANGE_ALREADY_MADE"
 
 
 async def test_another_request(service: LedgerService, schema: Schema) -> None:
