@@ -19,6 +19,7 @@ from tests.conformance.peers.cases import Case, load_cases, read_table
 from tests.conformance.peers.raw_clients import Connection, Http2, ask, fields_of, has_code, request_bytes
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 from tests.listeners.http.test_server import REFUSED
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,12 +206,15 @@ async def test_nothing_forges_a_log_line(start: Start, schema: Schema, read_log:
     await connection.receive(connection.call(CREATE, denied(schema), metadata))
     await connection.receive(connection.call(b"/x\nforged", b""))
     await connection.close()
+    await wait_for(lambda: "_OTHER" in running.metrics.expose().decode())  # the last call is logged
     records = [json.loads(line) for line in read_log().splitlines()]
     responded = [record for record in records if record["message"] == "responded"]
     assert len(responded) == 11
     assert {record["level"] for record in records} <= {"DEBUG", "INFO", "WARNING"}
     assert not [record for record in records if record["message"].startswith("forged")]
-    # Only an upstream that fails is quoted, on one line.
+    # Only an upstream that fails and an unknown method are quoted, on one line.
     (failed,) = [record for record in records if record["message"] == "upstream failed"]
     assert failed.pop("peer_message").isprintable()
+    (unknown,) = [record for record in records if record["message"] == "unknown method"]
+    assert unknown.pop("path") == '"/x\\nforged"'
     assert "forged" not in json.dumps(records)
