@@ -79,7 +79,7 @@ class SharedRates:
             max_connections=CONNECTIONS,
             timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),  # a connection from before a restart of the store is replaced
+            retry=Retry(NoBackoff(), 0),  # a further attempt could count the call twice
         )
         options: dict[str, Any] = {"connection_pool": self._pool}
         self._storage = RedisStorage(

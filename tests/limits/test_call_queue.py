@@ -86,6 +86,7 @@ def test_a_full_queue_refuses_the_caller_with_the_most_calls(calls: Calls) -> No
     assert calls.add("b")[1] == "a3"
     assert calls.add("b")[1] == "b3"  # nobody has more calls
     assert calls.add("d")[1] == "a2"
+    assert calls.add("a")[1] == "a7"  # it would have as many as b
     assert len(calls.queue) == 6
     assert calls.pop(6) == "a1 b1 c1 d1 b2 c2"
 
