@@ -35,6 +35,7 @@ _OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # without it, the keepalive timeout has no effect
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )

@@ -13,18 +13,19 @@ from gateway.bundles import LastGood, read_bundle
 from tests.cli.test_program import run as run_process
 from tests.commands import Finished, run_command
 from tests.conftest import ROOT
-from tests.policy.making import binding_text, policy_text
+from tests.policy.making import CREATE, binding_text, policy_text
 from tests.processes import COMMAND, process_environment
 from tests.screens import Screen
 
 CANARY = "hunter2"
+CREATES = [CREATE, "yandex.cloud.baremetal.v2.BootImageService/CreateBootImage"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a bundle."""
     (tmp_path / "policies").mkdir()
-    (tmp_path / "policies/p.yaml").write_text(policy_text("request.name != ''") + binding_text())
+    (tmp_path / "policies/p.yaml").write_text(policy_text("method != ''", methods=CREATES) + binding_text())
     return tmp_path
 
 
@@ -83,10 +84,10 @@ def test_faults_of_everything_that_is_named_are_reported_at_once(folder: Path) -
     assert keys == [
         "no/decisions.jsonl: decision_log.path",
         "sqlite:///no/ledger.db: ledger.url",
+        "ca.pem: upstreams.baremetal.root_certificates",
         "none.pem: rest.tls.key",
         "key.pem: grpc.tls.key",
         "ca.pem: grpc.tls.client_ca",
-        "ca.pem: upstreams.baremetal.root_certificates",
         "key.pem: ledger.signing_key",
         "key.pem: policies.public_key",
     ]
@@ -118,12 +119,14 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_wrong_usage_is_2(folder: Path
 
 
 def test_what_a_start_would_warn_of_is_shown(folder: Path) -> None:
-    (folder / "policies/p.yaml").write_text(policy_text("'admins' in caller.groups") + binding_text())
+    (folder / "policies/p.yaml").write_text(
+        policy_text("'admins' in caller.groups", methods=CREATES) + binding_text()
+    )
     done = check(folder, "")
     assert (done.returncode, done.stdout) == (0, "gateway.yaml: no faults\n")
     warning, fault = done.stderr.splitlines()
     assert warning == "warning: policies read facts about callers that the configured callers do not have"
-    assert "p.yaml:11:" in fault
+    assert "p.yaml:12:" in fault
 
 
 def test_a_check_beside_a_gateway_does_not_touch_its_files(folder: Path) -> None:

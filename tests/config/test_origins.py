@@ -11,7 +11,7 @@ from gateway.faults import Position
 
 TEXT = """\
 rest:
-  listen: ':80'
+  listen: '[::1]:80'
 limits: {body_bytes: 7,
   concurrency: 8}
 api:
