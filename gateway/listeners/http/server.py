@@ -10,7 +10,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Address
@@ -118,9 +118,22 @@ class HttpServer:
     def _dispatch(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
         # The public property `version` would cache the refused version. Then the response would also have the
         # refused version.
-        if request._version in _VERSIONS:  # noqa: SLF001 - as said
-            return self._handler(request)
-        return self._refuse_version(request)
+        if request._version not in _VERSIONS:  # noqa: SLF001 - as said
+            return self._refuse_version(request)
+        if hdrs.TRANSFER_ENCODING in request.headers:
+            return self._handle_last(request)
+        return self._handler(request)
+
+    async def _handle_last(self, request: BaseRequest) -> web.StreamResponse:
+        """Respond to a request with a chunked body, and close the connection.
+
+        aiohttp (3.14) adds the last trailer of a chunked body to the headers of the next request on the
+        connection. A proxy may send the requests of several callers on one connection. So a caller could add
+        a header, such as its credential, to the request of another caller.
+        """
+        response = await self._handler(request)
+        response.force_close()
+        return response
 
     async def _refuse_version(self, request: BaseRequest) -> web.Response:
         request._version = HttpVersion11  # noqa: SLF001 - no public setter

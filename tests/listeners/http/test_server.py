@@ -136,6 +136,16 @@ async def test_the_rest_of_a_refused_request_is_not_a_second_one(running: Runnin
     assert not running.emulator.calls
 
 
+async def test_a_trailer_is_no_header_of_the_next_request(running: Running) -> None:
+    """aiohttp adds it to them, so a caller could send a header for another caller of the same proxy."""
+    trailer = b"X-Request-Id: from-a-trailer\r\n\r\n"
+    following = b"GET " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\n\r\n"
+    received = await exchange(running, HEAD + CHUNKED + b"\r\n" + CHUNKS[:-2] + trailer + following)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"from-a-trailer" not in received
+    assert b"\r\nConnection: close\r\n" in received
+
+
 async def test_absolute_form_is_routed_by_its_path(running: Running) -> None:
     request = b"GET http://other.example" + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\n\r\n"
     ((status, _),) = answers_in(await exchange(running, request))
