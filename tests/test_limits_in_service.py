@@ -91,6 +91,19 @@ async def test_a_method_has_limits_of_its_own(start: Start) -> None:
         held.cancel()
 
 
+@pytest.mark.usefixtures("quick_polls")
+async def test_a_watch_over_rest_has_the_limits_of_the_watch(start: Start) -> None:
+    """The request is a GET of the operation. By its header, it calls another method."""
+    running = await start(limits__per_method="{baremetal_gateway.v1.Operations/Watch: {rate: 1/hour}}")
+    path, headers = await begin(running), {"Accept": "text/event-stream"}
+    statuses = []
+    for _ in range(2):
+        async with running.client.get(running.url(path), headers=headers) as response:
+            statuses.append(response.status)
+    assert statuses == [200, 429]
+    assert (await get(running, path))[0] == 200
+
+
 async def test_an_unknown_method_in_the_configuration_is_a_fault(start: Start) -> None:
     with pytest.raises(
         FaultsError, match=f"limits.per_method.{SERVICE}/Creat: no method of this name is served"

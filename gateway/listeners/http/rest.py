@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
     from gateway.listeners.http.streams import Framing
+    from gateway.schema import Method
     from gateway.tls import ClientCertificates
     from gateway.transcode import JsonWriter, RequestTarget, Route
     from gateway.transcode.template import Variable
@@ -51,9 +52,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The route of a request, the captures of its path, and its query."""
+    """The route of a request, the called method, the captures of the path, and the query."""
 
     route: Route
+    method: Method
     captures: tuple[tuple[Variable, str], ...]
     query: tuple[tuple[str, str], ...]
 
@@ -143,13 +145,9 @@ class RestListener:
             is_json=not route.takes_raw_body,
         )
         message = route.binder.bind(target.captures, target.query, body, _content_type(request))
-        method = find_watch(request, exchange, route.method)
-        if method is not None:
-            message = to_watch_request(method, message)
-            exchange.set_method(method)
-        return exchange.make_call(
-            method or route.method, message, metadata, deadline, exchange.started + caller_s
-        )
+        if target.method is not route.method:
+            message = to_watch_request(target.method, message)
+        return exchange.make_call(target.method, message, metadata, deadline, exchange.started + caller_s)
 
     async def _stream(
         self, request: BaseRequest, exchange: HttpExchange, replies: ReplyStream, framing: Framing
@@ -207,7 +205,11 @@ def _look_up(request: BaseRequest, exchange: HttpExchange) -> _Target | GatewayE
     except GatewayError as error:
         return error
     exchange.enter(match.route)
-    return _Target(match.route, match.captures, target.query)
+    method = match.route.method
+    watch = find_watch(request, exchange, method)
+    if watch is not None:
+        exchange.set_method(watch)
+    return _Target(match.route, watch or method, match.captures, target.query)
 
 
 def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response:
