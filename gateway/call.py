@@ -62,12 +62,15 @@ class RequestHead:
         certificate: the certificate of the caller in DER form, which the listener has verified; None if the
             caller presented none.
         method: the full name of the called method, as `package.Service/Method`; empty if it is not served.
+        certificate_error: the error of a certificate that has become invalid since the TLS handshake; None if
+            it is valid.
     """
 
     address: str
     headers: Sequence[tuple[str, str | bytes]] = field(repr=False)  # holds the caller's credentials
     certificate: bytes | None = None
     method: str = ""
+    certificate_error: GatewayError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

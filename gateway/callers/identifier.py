@@ -11,7 +11,7 @@ from gateway.addresses import address_key
 from gateway.call import Caller
 from gateway.callers.credentials import PresentedCredentials
 from gateway.callers.failed_attempts import FailedAttempts
-from gateway.callers.identity import CredentialError
+from gateway.callers.identity import CERTIFICATE, CredentialError
 from gateway.callers.identity_header import IdentityHeader
 from gateway.callers.proxy_addresses import AddressFinder
 from gateway.callers.refusals import Refusals
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.callers.identity import CallerIdentity
     from gateway.callers.key_source import KeySource
     from gateway.config import CallerKind, Callers, JwtCallers, TokenCallers
+    from gateway.errors import GatewayError
     from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class CallerIdentifier:
                 verified now.
         """
         address = self._addresses.find(head.address, head.headers)
+        if head.certificate_error is not None:
+            raise self._refuse_certificate(head.certificate_error, address)
         header = self._header.read(head.headers) if self._header is not None else None
         given = PresentedCredentials(address, head.certificate, header)
         for verifier in self._verifiers:
@@ -108,11 +111,11 @@ class CallerIdentifier:
                 if verifier.is_present(given):
                     identity = verifier.recall(given)
                     if identity is None:
-                        self._check_attempts(verifier, address)
+                        self._check_attempts(verifier.kind, address)
                         identity = await verifier.verify(given)
                     return _to_caller(identity, address)
             except CredentialError as error:
-                self._check_attempts(verifier, address)
+                self._check_attempts(verifier.kind, address)
                 self._attempts.add(address_key(address))
                 raise self._refusals.refuse(verifier.kind, address, error) from None
         if self._verifiers and not self._is_open(head.method):
@@ -145,10 +148,17 @@ class CallerIdentifier:
     def _is_open(self, method: str) -> bool:
         return method in self._open_methods or method.partition("/")[0] in OPEN_SERVICES
 
-    def _check_attempts(self, verifier: CredentialVerifier, address: str) -> None:
+    def _refuse_certificate(self, error: GatewayError, address: str) -> GatewayError:
+        """Count a certificate that has become invalid as a failed attempt, and return its error."""
+        self._check_attempts(CERTIFICATE, address)
+        self._attempts.add(address_key(address))
+        self._refusals.report(CERTIFICATE, address, error.reason.removeprefix("CERTIFICATE_"))
+        return error
+
+    def _check_attempts(self, kind: str, address: str) -> None:
         wait_s = self._attempts.wait_s(address_key(address))
         if wait_s:
-            raise self._refusals.limit(verifier.kind, wait_s)
+            raise self._refusals.limit(kind, wait_s)
 
     def _make_verifier(self, kind: CallerKind) -> CredentialVerifier:
         section = self._section

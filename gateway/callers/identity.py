@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CERTIFICATE = "mtls"
+"""The kind of callers that client certificates identify."""
+
 MAX_NAME = 512
 """The maximum length of the name of a caller or a group, in characters."""
 

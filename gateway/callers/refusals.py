@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.callers.failed_attempts import FailedAttempts
 from gateway.config import Rate
 from gateway.errors import Code, GatewayError
+from gateway.tls.client_certificates import CHALLENGE as _CERTIFICATE_CHALLENGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,9 +24,6 @@ LOG_RATE = Rate(count=60, seconds=60)
 
 _CHALLENGE = 'Bearer realm="baremetal-gateway"'
 _INVALID = f'{_CHALLENGE}, error="invalid_token"'  # https://www.rfc-editor.org/rfc/rfc6750#section-3.1
-# No scheme is registered for certificates, but HTTP requires a challenge. The name is the one of
-# https://datatracker.ietf.org/doc/html/draft-thomson-httpbis-cant-01.
-_CERTIFICATE_CHALLENGE = 'ClientCertificate realm="baremetal-gateway"'
 
 
 class Refusals:
@@ -76,8 +74,7 @@ class Refusals:
             address: the address of the caller.
             error: the problem of the credential.
         """
-        self._metrics.record_refused_caller(kind, error.problem)
-        self._report(kind, address, error.problem)
+        self.report(kind, address, error.problem)
         return GatewayError(
             Code.UNAUTHENTICATED,
             "CREDENTIALS_INVALID",
@@ -101,7 +98,15 @@ class Refusals:
             retry_after_s=wait_s,
         )
 
-    def _report(self, kind: str, address: str, problem: str) -> None:
+    def report(self, kind: str, address: str, problem: str) -> None:
+        """Count and log a wrong credential.
+
+        Args:
+            kind: the kind of the caller that the credential would identify.
+            address: the address of the caller.
+            problem: the problem in UPPER_SNAKE_CASE. The number of different problems is small.
+        """
+        self._metrics.record_refused_caller(kind, problem)
         if self._lines.wait_s(""):
             self._omitted += 1
             return
@@ -119,4 +124,4 @@ def _describe_missing(kinds: Sequence[CallerKind], header: str | None) -> str:
         ways.append(f"send the header {header} with `Bearer` and {' or '.join(tokens)}")
     if "mtls" in kinds:
         ways.append("connect with a client certificate")
-    return f"the request has no credentials: {', or '.join(ways)}"
+    return f"the request has no credentials; {', or '.join(ways)}"

@@ -43,9 +43,14 @@ def find_identity_faults(config: Config) -> Iterator[tuple[Path, str]]:
         if section is not None and not is_used:
             yield ("callers", kind), f"has no effect: callers.type does not contain {kind}"
     if not callers.kinds:
-        for key in ("open_methods", "failed_attempts"):
-            if key in callers.model_fields_set:
-                yield ("callers", key), "has no effect: callers.type is none"
+        given = callers.model_fields_set
+        if "open_methods" in given:
+            yield ("callers", "open_methods"), "has no effect: callers.type is none"
+        if "failed_attempts" in given and not _checks_certificates(config):
+            yield (
+                ("callers", "failed_attempts"),
+                "has no effect: callers.type is none, and neither rest.tls nor grpc.tls has client_ca",
+            )
     yield from _find_header_faults(config)
     yield from _find_certificate_faults(config)
 
@@ -96,6 +101,10 @@ def _find_header_faults(config: Config) -> Iterator[tuple[Path, str]]:
                 ("api", "pass_metadata", index),
                 f"{name!r} is the header of callers' identities (callers.header), which is never forwarded",
             )
+
+
+def _checks_certificates(config: Config) -> bool:
+    return any(tls is not None and tls.client_ca is not None for tls in (config.rest.tls, config.grpc.tls))
 
 
 def _find_certificate_faults(config: Config) -> Iterator[tuple[Path, str]]:

@@ -6,6 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gateway.callers.failed_attempts import FailedAttempts
+from gateway.config import Rate
+
 if TYPE_CHECKING:
     from gateway.call import Caller, RequestHead
     from gateway.callers import CallerIdentifier
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from gateway.listeners.metadata import MetadataReader
     from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Metrics, Tracing
+
+
+RECORD_RATE = Rate(count=60, seconds=60)
+"""The maximum rate of records about calls whose callers were not identified. Metrics count all of them."""
 
 
 class ActiveCalls:
@@ -59,6 +66,7 @@ class Head:
     def __init__(self, callers: CallerIdentifier, admission: Admission) -> None:
         self._callers = callers
         self._admission = admission
+        self._records = FailedAttempts(RECORD_RATE, max_keys=1)
 
     async def identify(self, head: RequestHead) -> Caller:
         """Return the caller of a call.
@@ -67,6 +75,13 @@ class Head:
             GatewayError: the caller is refused.
         """
         return await self._callers.identify(head)
+
+    def may_record(self) -> bool:
+        """Return whether one more call whose caller was not identified may be recorded."""
+        if self._records.wait_s(""):
+            return False
+        self._records.add("")
+        return True
 
     async def admit(self, caller: Caller, method: str) -> Slot:
         """Apply the limits to a call, and return its slot.

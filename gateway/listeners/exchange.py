@@ -74,7 +74,7 @@ class Exchange:
         self.facts: dict[str, str] = {}
         self.caller = _UNKNOWN
         self.method: Method | None = None
-        self._is_read = False
+        self._is_read = self._is_identified = False
         self._own_services = context.own_services
         self._head = context.head
         self._calls = context.calls
@@ -103,10 +103,15 @@ class Exchange:
         """
         method = self.method.name if self.method is not None else ""
         self.caller = Caller(address=address)
-        if certificate is not None and clients is not None:
-            clients.check(certificate)
-        head = RequestHead(address=address, headers=headers, certificate=certificate, method=method)
+        head = RequestHead(
+            address=address,
+            headers=headers,
+            certificate=certificate,
+            method=method,
+            certificate_error=_check(certificate, clients),
+        )
         self.caller = await self._head.identify(head)
+        self._is_identified = True
         return await self._head.admit(self.caller, method)
 
     def make_call(
@@ -136,10 +141,15 @@ class Exchange:
     def record_refusal(self, error: GatewayError) -> GatewayError:
         """Record the refused call if its request was not read. Calls of unknown methods are not recorded.
 
+        The number of recorded calls whose callers were not identified is limited. Otherwise anyone who can
+        reach a listener could fill the disk or the database of the records.
+
         Return the error for the response. It is another one if the record cannot be kept, and the
         configuration refuses the call then.
         """
         if self._is_read or self.method is None:
+            return error
+        if not self._is_identified and not self._head.may_record():
             return error
         refusal = Refusal(
             call_id=self.id,
@@ -175,3 +185,13 @@ class Exchange:
 
     def _fields(self) -> dict[str, Any]:
         return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}
+
+
+def _check(certificate: bytes | None, clients: ClientCertificates | None) -> GatewayError | None:
+    """Return the error of a certificate that has become invalid since the handshake; None if it is valid."""
+    if certificate is not None and clients is not None:
+        try:
+            clients.check(certificate)
+        except GatewayError as error:
+            return error
+    return None

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 MAX_CACHED = 4096
 """The maximum number of certificates whose verdict is kept."""
 
+# No scheme is registered for certificates, but HTTP requires a challenge. The name is the one of
+# https://datatracker.ietf.org/doc/html/draft-thomson-httpbis-cant-01.
+CHALLENGE = 'ClientCertificate realm="baremetal-gateway"'
+"""The value of `WWW-Authenticate` for a caller that has to present another certificate."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -66,7 +71,8 @@ class ClientCertificates:
         """
         verdict = self._known.get(certificate) or self._learn(certificate)
         if self._now() >= verdict.until:
-            raise GatewayError(Code.UNAUTHENTICATED, verdict.reason, verdict.message)
+            headers = {"WWW-Authenticate": CHALLENGE}
+            raise GatewayError(Code.UNAUTHENTICATED, verdict.reason, verdict.message, headers=headers)
 
     def _learn(self, certificate: bytes) -> Verdict:
         if len(self._known) >= MAX_CACHED:

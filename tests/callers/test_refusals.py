@@ -40,7 +40,7 @@ def test_a_missing_credential(kinds: list[CallerKind], message: str, challenge: 
     refusals, metrics = _refusals(kinds)
     error = refusals.miss()
     assert (error.code, error.reason) == (Code.UNAUTHENTICATED, "CREDENTIALS_MISSING")
-    assert error.message == f"the request has no credentials: {message}"
+    assert error.message == f"the request has no credentials; {message}"
     assert error.headers == {"WWW-Authenticate": f'{challenge} realm="baremetal-gateway"'}
     assert 'gateway_callers_failures_total{kind="none",reason="MISSING"} 1.0' in metrics.expose().decode()
 

@@ -66,6 +66,7 @@ def test_each_fault_names_its_key_and_its_line(tmp_path: Path, text: str, fault:
         f"callers: {{type: [mtls, jwt, tokens], {TOKENS}, {JWT}}}\nrest: {{{TLS}}}",
         f"callers: {{type: mtls}}\nrest: {{{TLS}}}\ngrpc: {{{TLS}}}",
         "callers: {trusted_proxies: [10.0.0.0/8]}",
+        f"callers: {{failed_attempts: 1/second}}\nrest: {{{TLS}}}",
     ],
 )
 def test_settings_that_have_an_effect(tmp_path: Path, text: str) -> None:

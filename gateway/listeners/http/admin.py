@@ -75,7 +75,9 @@ class AdminListener:
             try:
                 self._clients.check(certificate)
             except GatewayError as error:
-                return tree_response({"error": error.message, "reason": error.reason}, 401)
+                response = tree_response({"error": error.message, "reason": error.reason}, 401)
+                response.headers.update(error.headers)
+                return response
         return None
 
     def _respond(self, request: BaseRequest) -> web.Response:
