@@ -18,6 +18,7 @@ from gateway.callers.identity import CallerIdentity, CredentialError, is_name
 from gateway.config.section import Section
 from gateway.documents import load_documents
 from gateway.faults import Fault, FaultsError, Position, SecretValueError, key_of, validation_faults
+from gateway.redaction import REDACTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ MAX_VERIFIED = 10_000
 
 _KEY = "callers.tokens.file"
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_LONG_KEY = re.compile(r"[^.\[\]]{17,}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -47,6 +49,12 @@ def _check_digest(text: Any) -> str:
     return text.lower()
 
 
+def _check_entries(value: Any) -> Any:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise SecretValueError("is not a list of mappings with the keys name, sha256 and groups")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 
 
@@ -61,7 +69,7 @@ class TokenEntry(Section):
 class TokenList(Section):
     """The content of the file."""
 
-    tokens: tuple[TokenEntry, ...]
+    tokens: Annotated[tuple[TokenEntry, ...], BeforeValidator(_check_entries)]
 
 
 class TokenVerifier:
@@ -174,5 +182,10 @@ def _find_duplicates(document: Document, entries: tuple[TokenEntry, ...], key: s
 
 
 def _without_lines(faults: list[Fault]) -> FaultsError:
-    """Return the error for faults. A line of the file is not shown, because it may contain a token."""
-    return FaultsError([replace(one, position=replace(one.position, source="")) for one in faults])
+    """Return the error for faults. It shows no line of the file and no long key: they may contain a token."""
+    return FaultsError(
+        [
+            replace(one, position=replace(one.position, source=""), key=_LONG_KEY.sub(REDACTED, one.key))
+            for one in faults
+        ]
+    )

@@ -101,6 +101,13 @@ async def test_a_broken_file_keeps_the_last_good_tokens(tmp_path: Path) -> None:
             f"tokens: [{{name: a, sha256: {hashlib.sha256(b'').hexdigest()}}}]",
             ["tokens[0].sha256: is the SHA-256 of an empty text"],
         ),
+        ("tokens: [secret-token]", ["1:1: tokens: is not a list of mappings"]),
+        ("tokens: secret-token", ["tokens: is not a list of mappings with the keys name"]),
+        (
+            "tokens: []\nsecret-token-of-ci: {a: b}",
+            ["tokens.yaml:2:1: …: unknown key"],
+        ),
+        ("secret-token-of-ci", ["tokens.yaml: is not one mapping with the key `tokens`"]),
         ("tokens: [{name: a, sha256: 123456}]", ["tokens[0].sha256: is not the SHA-256 of a token"]),
         (f"tokens: [{{name: a, sha256: {A}, groups: ['']}}]", ["tokens[0].groups[0]: '': a name has 1 to"]),
     ],
