@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.callers.bounded_cache import BoundedCache
-from gateway.callers.identity import CallerIdentity, CredentialError, is_claim_text, is_name
+from gateway.callers.identity import CERTIFICATE, CallerIdentity, CredentialError, is_claim_text, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,11 @@ MAX_CERTIFICATES = 1024
 _SPIFFE = "spiffe://"
 # https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md
 _SPIFFE_ID = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)*")
+# No name has the form of another type or of a subject, as `CN=ci`. Otherwise a caller whose authority lets it
+# choose, for example, its mail address could get the name of a caller that is named by a URI.
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+_DNS_NAME = re.compile(r"[A-Za-z0-9*._-]+")
+_MAIL_ADDRESS = re.compile(r"[^@:=]+@[A-Za-z0-9._-]+")
 
 
 class _Certificate:
@@ -44,7 +49,7 @@ class _Certificate:
 class CertificateVerifier:
     """Identifies callers by their client certificates."""
 
-    kind = "mtls"
+    kind = CERTIFICATE
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         """Initialize the verifier.
@@ -125,7 +130,13 @@ def _find_alternative_name(certificate: x509.Certificate) -> str:
         if len(uris) > 1 or not _SPIFFE_ID.fullmatch(uris[0]):
             raise CredentialError("NO_NAME", "contains a SPIFFE ID that is malformed or not the only URI")
         return uris[0]
-    for found in (uris, names.get_values_for_type(x509.DNSName), names.get_values_for_type(x509.RFC822Name)):
+    for form, found in (
+        (_URI, uris),
+        (_DNS_NAME, names.get_values_for_type(x509.DNSName)),
+        (_MAIL_ADDRESS, names.get_values_for_type(x509.RFC822Name)),
+    ):
+        if found and not form.fullmatch(found[0]):
+            raise CredentialError("NO_NAME", "contains a subject alternative name that is malformed")
         if found:
             return found[0]
     return ""

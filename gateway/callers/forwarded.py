@@ -79,6 +79,7 @@ def _parse_node(text: str) -> str | None:
     match = _NODE.fullmatch(node)
     address = node if match is None else match["v6"] or match["v4"]
     try:
-        return str(ipaddress.ip_address(address))
+        # The zone of an IPv6 address may be any text, and has a meaning only at the proxy.
+        return str(ipaddress.ip_address(address.replace("%", "/")))
     except ValueError:
         raise ValueError("contains a node that is not an IP address") from None

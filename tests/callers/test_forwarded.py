@@ -25,7 +25,17 @@ def test_x_forwarded_for(values: list[str], hops: list[str | None]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "a", "192.0.2.1,", ",192.0.2.1", "192.0.2.256", "192.0.2.1 198.51.100.1", "[::1", "1.2.3.4:x"],
+    [
+        "",
+        "a",
+        "192.0.2.1,",
+        ",192.0.2.1",
+        "192.0.2.256",
+        "192.0.2.1 198.51.100.1",
+        "[::1",
+        "1.2.3.4:x",
+        "fe80::1%a",
+    ],
 )
 def test_x_forwarded_for_that_is_malformed(value: str) -> None:
     with pytest.raises(ValueError, match="not an IP address"):
