@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.limits.slot import Receiving
     from gateway.telemetry import Metrics
 
-GRACE_S = 0.1
+GRACE_S = 0.05
 """The time in which a call may receive its request message before it can lose its slot, in seconds.
 
 Without this time, each new call of an overload would end the call before it, and no call would be served.
@@ -62,13 +62,13 @@ class ConcurrencyLimit:
             queue: the maximum number of calls in the queue.
             queue_s: the longest wait in the queue, in seconds.
             grace_s: the time in which a call may receive its request message before it can lose its slot, in
-                seconds. It is at most half of the longest wait.
+                seconds. It is at most a quarter of the longest wait.
         """
         self._limit = limit
         self._metrics = metrics
         self._capacity = queue
         self._queue_s = queue_s
-        self._grace_s = min(grace_s, queue_s / 2)
+        self._grace_s = min(grace_s, queue_s / 4)
         self._active = 0
         self._receiving: dict[Slot, Receiving] = {}  # the call of the first slot has waited longest
         self._queue = CallQueue(queue)

@@ -220,7 +220,7 @@ CALLERS = 30
 
 
 async def test_a_storm_of_callers_that_leave(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    wired = await wire(delay_s=30, limits__concurrency=2 * CALLERS)
+    wired = await wire(delay_s=30, limits__concurrency=2 * CALLERS, limits__queue_s=LIMIT_S)
     count = Count(wired.upstream, monkeypatch)
     tasks = len(asyncio.all_tasks())
     for _ in range(2):  # a second time, so that a place that was not given back is missed
