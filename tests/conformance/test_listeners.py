@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +14,14 @@ import grpc.aio
 import pytest
 import yaml
 from google.protobuf import json_format
+from google.protobuf.empty_pb2 import Empty
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.errors import Code
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
+from tests.identified import bearer, identifying, token_of
+from tests.served_bundle import metric
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -30,11 +35,12 @@ VOLATILE = {
     "call_id",
     "decision_id",
     "duration_us",
-    "id",
     "idempotency_key",
+    "retryDelay",
     "time",
     "trace_id",
 }
+UNKNOWN = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class _Result:
 
     Attributes:
         details: the details of the error, without the request ID.
+        challenge: the value of `WWW-Authenticate`.
     """
 
     code: str
@@ -50,6 +57,7 @@ class _Result:
     details: tuple[str, ...]
     reason: str
     fields: tuple[str, ...]
+    challenge: str
     record: dict[str, Any]
 
 
@@ -58,28 +66,55 @@ async def test_both_listeners_agree(
     case: dict[str, Any], start: Start, schema: Schema, tmp_path: Path
 ) -> None:
     path = tmp_path / "records.jsonl"
-    running = await start(decision_log__type="file", decision_log__path=path)
-    rest = await _call_by_rest(running, schema, case)
-    over_rest = _to_result(rest, await _take_record(path, case))
-    running.emulator.reset()
-    rpc = await _call_by_grpc(running, schema, case)
-    over_grpc = _to_result(rpc, await _take_record(path, case))
+    options = identifying(tmp_path, "jwt", "tokens") if "identifies" in case else {}
+    options |= case.get("options", {})
+    running = await start(decision_log__type="file", decision_log__path=path, **options)
+    for _ in range(case.get("before", 0)):
+        await _call_by_rest(running, schema, case)
+    await _forget_records(path, case)
+    results = []
+    async with _held_calls(running, case.get("held", 0)):
+        for make_call in (_call_by_rest, _call_by_grpc):
+            running.emulator.reset()
+            status, challenge = await make_call(running, schema, case)
+            results.append(_to_result(status, challenge, await _take_record(path, case)))
+    over_rest, over_grpc = results
     assert over_rest == over_grpc
+    assert bool(over_rest.challenge) == (case["code"] == "UNAUTHENTICATED")
     assert over_rest.code == case["code"]
     assert over_rest.reason == case.get("reason", over_rest.reason)
     assert sorted(over_rest.fields) == case.get("fields", [])
     for key in ("decision", "outcome"):
         if key in case:
             assert over_rest.record[key] == case[key]
+    if "caller" in case:
+        caller = over_rest.record["caller"]
+        assert [caller["kind"], caller["id"]] == case["caller"]
 
 
 def _to_message(schema: Schema, case: dict[str, Any]) -> Message:
+    if case["method"] == UNKNOWN:
+        return Empty()
     image = {"folder_id": "b1gexample"} | {name: GOOD_IMAGE[name] for name in ("name", "uri", "labels")}
     fields = (image if case["method"] == "Create" else {}) | case["request"]
     return schema.methods[f"{SERVICE}/{case['method']}"].request(**fields)
 
 
-async def _call_by_rest(running: Running, schema: Schema, case: dict[str, Any]) -> status_pb2.Status:
+@asynccontextmanager
+async def _held_calls(running: Running, count: int) -> AsyncIterator[None]:
+    """A context manager in which ann has active calls, whose messages do not arrive."""
+    async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
+        method: Any = channel.stream_unary(f"/{SERVICE}/List")
+        calls = [method(metadata=tuple(bearer(token_of("ann")).items())) for _ in range(count)]
+        await wait_for(lambda: not count or metric(running, "gateway_calls_active") == f"{count}.0")
+        yield
+        for one in calls:
+            one.cancel()
+
+
+async def _call_by_rest(
+    running: Running, schema: Schema, case: dict[str, Any]
+) -> tuple[status_pb2.Status, str]:
     body = json_format.MessageToDict(_to_message(schema, case))
     headers = case.get("metadata", [])
     if case["method"] == "Create":
@@ -87,15 +122,18 @@ async def _call_by_rest(running: Running, schema: Schema, case: dict[str, Any]) 
     elif case["method"] == "Get":
         sent = running.client.get(running.url(f"{IMAGES}/{body['imageId']}"), headers=headers)
     else:
-        sent = running.client.get(running.url(IMAGES), params=body, headers=headers)
+        path = "/unknown" if case["method"] == UNKNOWN else IMAGES
+        sent = running.client.get(running.url(path), params=body, headers=headers)
     async with sent as response:
-        tree = await response.json()
+        tree, challenge = await response.json(), response.headers.get("www-authenticate", "")
         if response.status == 200:
-            return status_pb2.Status()
-    return json_format.ParseDict(tree, status_pb2.Status())
+            return status_pb2.Status(), ""
+    return json_format.ParseDict(tree, status_pb2.Status()), challenge
 
 
-async def _call_by_grpc(running: Running, schema: Schema, case: dict[str, Any]) -> status_pb2.Status:
+async def _call_by_grpc(
+    running: Running, schema: Schema, case: dict[str, Any]
+) -> tuple[status_pb2.Status, str]:
     async with grpc.aio.insecure_channel(str(running.addresses.grpc)) as channel:
         call: Any = channel.unary_unary(f"/{SERVICE}/{case['method']}")
         metadata = tuple((name, value) for name, value in case.get("metadata", []))
@@ -106,9 +144,17 @@ async def _call_by_grpc(running: Running, schema: Schema, case: dict[str, Any]) 
             status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
             shown = error.code().value[0], error.details()
         else:
-            return status_pb2.Status()
+            return status_pb2.Status(), ""
     assert (status.code, status.message) == shown
-    return status
+    return status, trailing.get("www-authenticate", "")
+
+
+async def _forget_records(path: Path, case: dict[str, Any]) -> None:
+    """Forget the records of the calls that were made first. Reads that are allowed have none."""
+    count = case.get("before", 0) if case.get("caller") == ["none", ""] else 0
+    if count:
+        await wait_for(lambda: path.exists() and path.read_text().count("\n") == count)
+        path.write_text("")
 
 
 async def _take_record(path: Path, case: dict[str, Any]) -> dict[str, Any]:
@@ -117,10 +163,11 @@ async def _take_record(path: Path, case: dict[str, Any]) -> dict[str, Any]:
     await wait_for(lambda: path.exists() and path.read_text().count("\n") == 1)
     record: dict[str, Any] = json.loads(path.read_text())
     path.write_text("")
+    del record["id"]  # differs; the ID of the caller does not
     return record
 
 
-def _to_result(status: status_pb2.Status, record: dict[str, Any]) -> _Result:
+def _to_result(status: status_pb2.Status, challenge: str, record: dict[str, Any]) -> _Result:
     details, reason, fields = [], "", []
     for detail in status.details:
         if detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR):
@@ -135,6 +182,7 @@ def _to_result(status: status_pb2.Status, record: dict[str, Any]) -> _Result:
         details=tuple(details),
         reason=reason,
         fields=tuple(map(_steady, fields)),
+        challenge=challenge,
         record=_steady(record),
     )
 
@@ -142,6 +190,7 @@ def _to_result(status: status_pb2.Status, record: dict[str, Any]) -> _Result:
 def _steady(value: Any) -> Any:
     """Remove what differs between any two calls, and write the names of fields as in JSON."""
     if isinstance(value, str):
+        value = re.sub(r"\btry again in [0-9.]+ s\b", "try again in … s", value)
         return re.sub(r"\b(folder|image)_id\b", r"\1Id", value)
     if isinstance(value, list):
         return [_steady(one) for one in value]
