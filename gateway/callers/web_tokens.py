@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 MAX_VERIFIED = 4096
 """The maximum number of verified tokens that are remembered."""
 
+MAX_WAITING = 100
+"""The maximum number of requests that wait for a fetch of keys. They are not identified yet, so no limit on
+calls applies to them."""
+
 MAX_CLAIMS = 64
 """The maximum number of claims of a token."""
 
@@ -88,6 +92,7 @@ class WebTokenVerifier:
         self._shares_header = shares_header
         self._now = now
         self._verified: BoundedCache[bytes, _Verified] = BoundedCache(max_verified)
+        self._waiting = 0
 
     @property
     def remembered(self) -> int:
@@ -149,21 +154,26 @@ class WebTokenVerifier:
 
     async def _find_key(self, key_id: object) -> Key:
         if self._source.keys is None:
-            raise GatewayError(
-                Code.UNAVAILABLE,
-                "KEYS_UNAVAILABLE",
-                "JWTs cannot be verified now, because the keys of their issuer cannot be fetched; try again",
-            )
+            raise _keys_unavailable()
         if key_id is not None and not isinstance(key_id, str):
             raise CredentialError("HEADER", "has a key ID (kid) that is not a text")
         key = self._source.keys.find(key_id)
         if key is None:
-            await self._source.refetch()
+            await self._refetch()
             key = self._source.keys.find(key_id)
         if key is None:
             text = "names no key (kid)" if key_id is None else "is signed with a key that is unknown"
             raise CredentialError("UNKNOWN_KEY", text)
         return key
+
+    async def _refetch(self) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise _keys_unavailable()
+        self._waiting += 1
+        try:
+            await self._source.refetch()
+        finally:
+            self._waiting -= 1
 
     def _decode(self, text: str, key: Key, algorithm: str) -> dict[str, Any]:
         """Verify the signature and the claims of a token, and return the claims."""
@@ -181,6 +191,14 @@ class WebTokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             refused = _explain(error)
         raise refused  # without its cause, which may contain a part of the token
+
+
+def _keys_unavailable() -> GatewayError:
+    return GatewayError(
+        Code.UNAVAILABLE,
+        "KEYS_UNAVAILABLE",
+        "JWTs cannot be verified now, because the keys of their issuer cannot be fetched; try again",
+    )
 
 
 def _explain(error: Exception) -> CredentialError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.callers.key_source import KeyUrl
-from gateway.callers.web_tokens import WebTokenVerifier
+from gateway.callers.web_tokens import MAX_WAITING, WebTokenVerifier
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import Health
 from tests.callers.making import (
@@ -187,6 +188,30 @@ async def test_a_flood_of_unknown_keys_causes_one_fetch(server: JwksServer) -> N
     for number in range(200):
         await check_refused(sign(kid=f"unknown-{number}"), "UNKNOWN_KEY", verifier)
     assert server.requests == 2
+
+
+async def test_few_requests_wait_for_a_fetch_of_unknown_keys() -> None:
+    """They are not identified, so any number of them could come from anywhere."""
+
+    class SlowKeys(FixedKeys):
+        async def refetch(self) -> None:
+            await asyncio.Event().wait()
+
+    verifier = make_verifier(SlowKeys(jwks()))
+    unknown = present(sign(kid="unknown"))
+    waiting = [asyncio.create_task(verifier.verify(unknown)) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(GatewayError) as caught:
+        await verifier.verify(unknown)
+    assert (caught.value.code, caught.value.reason) == (Code.UNAVAILABLE, "KEYS_UNAVAILABLE")
+    assert (await verifier.verify(present(sign()))).id == "ann"
+    for one in waiting:
+        one.cancel()
+    await asyncio.wait(waiting)
+    last = asyncio.create_task(verifier.verify(unknown))
+    await asyncio.sleep(0)
+    assert not last.done()
+    last.cancel()
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(server: JwksServer) -> None:
