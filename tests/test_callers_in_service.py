@@ -100,9 +100,21 @@ async def test_calls_of_strangers_do_not_fill_the_records(start: Start, tmp_path
         assert (await get(running, bearer("wrong") if number % 2 else {})).code == 16
         assert (await call(running)).code == 16
     assert (await get(running, ANN)).code == 0
-    await wait_for(lambda: events(ledger)[-1]["caller"]["id"] == "ann")
+    await wait_for(lambda: [one["caller"]["id"] for one in events(ledger)].count("ann") == 1)
     assert len(events(ledger)) == 61
     await wait_for(lambda: log.read_text().count("\n") == 60)
+
+
+async def test_refused_calls_of_a_caller_do_not_fill_the_records(start: Start, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    running = await start(
+        limits__per_caller__rate="1/hour", **options(ledger), **identifying(tmp_path, "tokens")
+    )
+    codes = [(await get(running, ANN)).code for _ in range(70)]
+    assert codes == [0, *[8] * 69]
+    assert [(await get(running, BOB)).code for _ in range(2)] == [0, 8]
+    await wait_for(lambda: [one["caller"]["id"] for one in events(ledger)].count("bob") == 2)
+    assert [one["caller"]["id"] for one in events(ledger)].count("ann") == 61
 
 
 # --- as someone else
@@ -259,7 +271,7 @@ async def test_a_file_of_tokens_that_becomes_garbage_under_load_changes_nothing(
 async def test_canaries_are_in_no_sink(
     start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="gateway")
     store, folder = RedisServer(), tmp_path / "records"
     folder.mkdir()
     running = await start(

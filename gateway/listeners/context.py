@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.callers.failed_attempts import FailedAttempts
 from gateway.config import Rate
+from gateway.limits.caller_key import caller_key
 
 if TYPE_CHECKING:
     from gateway.call import Caller, RequestHead
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 
 RECORD_RATE = Rate(count=60, seconds=60)
-"""The maximum rate of records about calls whose callers were not identified. Metrics count all of them."""
+"""The maximum rate of records about calls that are refused at their heads.
+
+It applies to each caller, and to all callers together that were not identified. Metrics count all of these
+calls.
+"""
 
 
 class ActiveCalls:
@@ -66,7 +71,7 @@ class Head:
     def __init__(self, callers: CallerIdentifier, admission: Admission) -> None:
         self._callers = callers
         self._admission = admission
-        self._records = FailedAttempts(RECORD_RATE, max_keys=1)
+        self._records = FailedAttempts(RECORD_RATE)
 
     async def identify(self, head: RequestHead) -> Caller:
         """Return the caller of a call.
@@ -76,11 +81,19 @@ class Head:
         """
         return await self._callers.identify(head)
 
-    def may_record(self) -> bool:
-        """Return whether one more call whose caller was not identified may be recorded."""
-        if self._records.wait_s(""):
+    def may_record(self, caller: Caller | None) -> bool:
+        """Return whether one more call that was refused at its head may be recorded.
+
+        Otherwise a refused call would cost the caller nothing, and fill the disk or the database of the
+        records.
+
+        Args:
+            caller: the caller; None if it was not identified.
+        """
+        key = "" if caller is None else caller_key(caller)
+        if self._records.wait_s(key):
             return False
-        self._records.add("")
+        self._records.add(key)
         return True
 
     async def admit(self, caller: Caller, method: str) -> Slot:

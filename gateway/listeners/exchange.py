@@ -74,7 +74,7 @@ class Exchange:
         self.facts: dict[str, str] = {}
         self.caller = _UNKNOWN
         self.method: Method | None = None
-        self._is_read = self._is_identified = False
+        self._is_identified = self._is_admitted = self._is_read = False
         self._own_services = context.own_services
         self._head = context.head
         self._calls = context.calls
@@ -112,7 +112,9 @@ class Exchange:
         )
         self.caller = await self._head.identify(head)
         self._is_identified = True
-        return await self._head.admit(self.caller, method)
+        slot = await self._head.admit(self.caller, method)
+        self._is_admitted = True
+        return slot
 
     def make_call(
         self,
@@ -141,15 +143,15 @@ class Exchange:
     def record_refusal(self, error: GatewayError) -> GatewayError:
         """Record the refused call if its request was not read. Calls of unknown methods are not recorded.
 
-        The number of recorded calls whose callers were not identified is limited. Otherwise anyone who can
-        reach a listener could fill the disk or the database of the records.
+        The number of records about calls that were refused at their heads is limited.
 
         Return the error for the response. It is another one if the record cannot be kept, and the
         configuration refuses the call then.
         """
         if self._is_read or self.method is None:
             return error
-        if not self._is_identified and not self._head.may_record():
+        caller = self.caller if self._is_identified else None
+        if not self._is_admitted and not self._head.may_record(caller):
             return error
         refusal = Refusal(
             call_id=self.id,
