@@ -34,9 +34,10 @@ from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import load_schema
 from gateway.sinks.stdout import StdoutSink
 from gateway.telemetry import Health, Metrics, Tracing, to_headers, trace_id_of
+from gateway.telemetry.batch_processor import BatchSettings
 from gateway.telemetry.logs import LogHandler
 from gateway.telemetry.span_encoder import RequestEncoder, encode_span
-from gateway.telemetry.span_processor import BatchSettings, SpanProcessor
+from gateway.telemetry.span_processor import SpanProcessor
 from gateway.telemetry.tracing import Tracer
 from gateway.transcode import JsonWriter, Match, build_router, parse_target
 from gateway.upstream import DetachedCall

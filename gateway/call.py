@@ -25,7 +25,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 If several requests with the same key arrive, the upstream carries out the change only once.
 """
 
-HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client-trace-id"})
+HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client-trace-id", "baggage"})
 """The metadata that holds no credentials. A call with other metadata cannot be sent again by the gateway."""
 
 _KEY_NAMESPACE = UUID("7b3c5a0e-52a7-5d1c-9c56-1d5f0e8a4b62")
@@ -88,6 +88,7 @@ class Call:
         idempotency_key: the key that is sent to the upstream; empty for a read whose caller sent no key.
         caller_deadline: the time at which the caller stops waiting; infinite if the caller set no time. A
             wait for an operation may last longer than `deadline`, but not longer than this time.
+        facts: the facts that are added to the log line about the call. The stages of the call add facts.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Call:
     span: Span
     idempotency_key: str = field(default="", repr=False)
     caller_deadline: float = math.inf
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

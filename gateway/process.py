@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gateway import __version__
 from gateway.app import Gateway
 from gateway.config import find_plaintext
-from gateway.telemetry import start_telemetry
+from gateway.telemetry import Reason, TraceSettings, start_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,8 @@ async def serve(
     # The signal handlers are set before policies and descriptors are read. So a SIGHUP during the start
     # causes a reload after the start.
     with _signals(stopping, reload_requested):
-        gateway = Gateway(config, start_telemetry(environment, __version__), freeze_objects)
+        telemetry = start_telemetry(environment, __version__, _trace_settings(config))
+        gateway = Gateway(config, telemetry, freeze_objects)
         addresses = await gateway.start()
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
         report_start(config, addresses)
@@ -58,6 +59,15 @@ async def serve(
         reloading.cancel()
         await asyncio.wait([reloading])
         await gateway.stop()
+
+
+def _trace_settings(config: Config) -> TraceSettings:
+    section = config.telemetry
+    return TraceSettings(
+        trusts_remote=section.trust_remote_context,
+        keep=tuple(map(Reason, section.keep)),
+        slow_s=section.slow_s,
+    )
 
 
 def freeze_objects() -> None:

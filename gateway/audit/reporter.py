@@ -10,7 +10,7 @@ from gateway.audit.record import Refusal, redact_request, to_record, to_refusal_
 from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.ledger import CallRecord
-from gateway.telemetry import trace_id_of
+from gateway.telemetry import Reason, keep, trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -149,6 +149,9 @@ class Reporter:
         if decision.mutations:
             attributes["decision.mutations"] = [one.field for one in decision.mutations if one.is_made]
         call.span.add_event("decision", attributes)
+        call.facts["decision"] = decision.outcome
+        if not decision.is_allowed:
+            keep(call.span, Reason.DENIED)
 
     def _count(self, decision: Decision) -> None:
         metrics = self._metrics

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from gateway.config import LogSection
+
 
 class _Program(Commands):
     """The command `baremetal-gateway`.
@@ -44,16 +46,25 @@ def main() -> None:
     """Policy-enforcing, traced gateway for BareMetal images in Yandex Cloud."""
 
 
+_log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    help="Lowest level that is logged; log.level without this option.",
+)
+
+
 @main.command()
 @config_option
-@click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
-def serve(file: Path | None, log_level: str) -> None:
+@_log_level_option
+def serve(file: Path | None, log_level: str | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     _start_logs(log_level)  # before gRPC is imported
     from gateway import process
 
     with exit_on_faults(WRONG_CONFIGURATION):
-        _run(process.serve(load_configuration(file), os.environ))
+        config = load_configuration(file)
+        _configure_logs(config.log, log_level)
+        _run(process.serve(config, os.environ))
 
 
 @main.command()
@@ -61,14 +72,16 @@ def serve(file: Path | None, log_level: str) -> None:
 @click.option(
     "--delay", "delay_s", default=1.0, show_default=True, help="Duration of an operation, in seconds."
 )
-@click.option("--log-level", default="INFO", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
-def demo(file: Path | None, delay_s: float, log_level: str) -> None:
+@_log_level_option
+def demo(file: Path | None, delay_s: float, log_level: str | None) -> None:
     """Serve with a built-in emulator of the cloud as the upstream."""
     _start_logs(log_level)
     from gateway.cli.demo import run_demo
 
     with exit_on_faults(WRONG_CONFIGURATION):
-        _run(run_demo(load_configuration(file), os.environ, delay_s, click.echo))
+        config = load_configuration(file)
+        _configure_logs(config.log, log_level)
+        _run(run_demo(config, os.environ, delay_s, click.echo))
 
 
 @main.command()
@@ -113,12 +126,19 @@ main.add_command(config)
 main.add_command(policy)
 
 
-def _start_logs(level: str) -> None:
+def _start_logs(level: str | None) -> None:
+    """Start the log with the default format, before the configuration is loaded."""
     import_telemetry()
     from gateway.telemetry import capture_other_output, configure_logs
 
-    configure_logs(level)
+    configure_logs(level or "INFO", line_format="auto")
     capture_other_output()
+
+
+def _configure_logs(section: LogSection, level: str | None) -> None:
+    from gateway.telemetry import configure_logs
+
+    configure_logs(level or section.level, line_format=section.format)
 
 
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:

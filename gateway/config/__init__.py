@@ -6,10 +6,12 @@ from gateway.config.identity import check_open_methods, identity_header
 from gateway.config.limits import Limits
 from gateway.config.listeners import Grpc, ListenerTls
 from gateway.config.load import load_config
+from gateway.config.log import LogSection
 from gateway.config.plaintext import find_plaintext
 from gateway.config.policies import Policies
 from gateway.config.rates import Rate
 from gateway.config.sections import Config
+from gateway.config.telemetry import TelemetrySection
 from gateway.config.upstreams import Upstream
 from gateway.config.values import Address
 
@@ -25,8 +27,10 @@ __all__ = [
     "JwtCallers",
     "Limits",
     "ListenerTls",
+    "LogSection",
     "Policies",
     "Rate",
+    "TelemetrySection",
     "TokenCallers",
     "Upstream",
     "check_open_methods",

@@ -28,6 +28,7 @@ def find_disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     yield from find_identity_faults(config)
     yield from config.limits.find_ineffective()
     yield from _find_in_try_calls(config)
+    yield from config.telemetry.find_ineffective()
 
 
 def _find_in_services(config: Config) -> Iterator[tuple[Path, str]]:

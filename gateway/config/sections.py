@@ -14,9 +14,11 @@ from gateway.config.discovery import OWN_ID, Discovery
 from gateway.config.ledger import LedgerSection
 from gateway.config.limits import Limits
 from gateway.config.listeners import Admin, Grpc, Rest
+from gateway.config.log import LogSection
 from gateway.config.policies import DecisionLog, Policies, Source
 from gateway.config.section import Section
 from gateway.config.shutdown import Shutdown
+from gateway.config.telemetry import TelemetrySection
 from gateway.config.upstreams import Upstream
 from gateway.sinks import SinkName
 
@@ -41,6 +43,8 @@ class Config(Section):
     callers: Callers = Callers()
     ledger: LedgerSection = LedgerSection()
     limits: Limits = Limits()
+    log: LogSection = LogSection()
+    telemetry: TelemetrySection = TelemetrySection()
     shutdown: Shutdown = Shutdown()
     workers: Literal[1] = 1
     """Number of processes."""

@@ -30,6 +30,8 @@ A search for violations stops when it has found more than this number of violati
 """
 INVALID_REQUEST = "INVALID_REQUEST"
 """The reason of the error for a request that is malformed or not valid."""
+POLICY_VIOLATION = "POLICY_VIOLATION"
+"""The reason of the error for a request that a policy denies."""
 MORE = "MORE"
 """The reason of the last violation if a request has more violations than an error lists."""
 

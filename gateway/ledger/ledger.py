@@ -242,7 +242,10 @@ class Ledger:
     async def _write(self, call: Call, facts: dict[str, Any], claim: KeyClaim | None = None) -> bool:
         row = to_call_row(facts, owner=self._leases.replica, due_us=to_us(now()))
         entry = Entry(event=make_first_event(facts), row=row, claim=claim)
-        return await self._writer.write(entry, call.deadline)
+        is_written = await self._writer.write(entry, call.deadline)
+        if is_written:
+            call.span.add_event("intent committed")
+        return is_written
 
     async def _wait(self, call: Call, facts: dict[str, Any], waiting: Awaitable[_Result]) -> _Result:
         """Wait for something other than a commit. If this fails, the call is recorded as refused."""

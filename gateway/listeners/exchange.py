@@ -12,8 +12,10 @@ from opentelemetry.trace import Status, StatusCode
 
 from gateway.audit.record import Refusal
 from gateway.call import Call, Caller, RequestHead, choose_idempotency_key
-from gateway.errors import GatewayError
+from gateway.config import WAITING_SERVICE
+from gateway.errors import INVALID_REQUEST, POLICY_VIOLATION, Code, GatewayError, UpstreamError
 from gateway.listeners.metadata import request_id
+from gateway.redaction import redact_text
 from gateway.telemetry import trace_id_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _UNKNOWN = Caller()
+_ERROR = Status(StatusCode.ERROR)
+_MAX_SHOWN = 256  # maximum number of characters of a caller's text in a span or a log line
+
+FAILURES = frozenset({Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS})
+"""The status codes of calls that have failed. Their spans are always exported."""
+SERVER_ERRORS = FAILURES | {Code.UNIMPLEMENTED}
+"""The status codes that are errors of a SERVER span, as the semantic conventions define."""
 
 
 class Exchange:
@@ -44,6 +53,7 @@ class Exchange:
         facts: the facts that are added to every log line about the call.
         caller: the caller; its attributes are empty until the call is admitted.
         method: the called method; None until the method is known.
+        error: the error of the response; None if there is none.
     """
 
     def __init__(
@@ -72,6 +82,8 @@ class Exchange:
         self.span = context.tracing.start_server(name, headers, attributes)
         self.trace_id = trace_id_of(self.span)
         self.facts: dict[str, str] = {}
+        self.error: GatewayError | None = None
+        self._tracing = context.tracing
         self.caller = _UNKNOWN
         self.method: Method | None = None
         self._is_identified = self._is_admitted = self._is_read = False
@@ -138,7 +150,13 @@ class Exchange:
                 method, metadata, self.caller if method.service in self._own_services else None
             ),
             caller_deadline=caller_deadline,
+            facts=self.facts,
         )
+
+    def note(self, error: GatewayError) -> GatewayError:
+        """Note the error of the response, and return it."""
+        self.error = error
+        return error
 
     def record_refusal(self, error: GatewayError) -> GatewayError:
         """Record the refused call if its request was not read. Calls of unknown methods are not recorded.
@@ -148,6 +166,7 @@ class Exchange:
         Return the error for the response. It is another one if the record cannot be kept, and the
         configuration refuses the call then.
         """
+        self.note(error)
         if self._is_read or self.method is None:
             return error
         caller = self.caller if self._is_identified else None
@@ -163,7 +182,7 @@ class Exchange:
         try:
             self.snapshot.reporter.report_refusal(refusal)
         except GatewayError as unavailable:
-            return unavailable
+            return self.note(unavailable)
         return error
 
     def headers(self) -> dict[str, str]:
@@ -174,16 +193,64 @@ class Exchange:
         """Log the exception that is being handled. The exception is a failure of the gateway itself."""
         _log.exception("call failed", extra=self._fields())
 
-    def end(self, status: int | str, *, is_failure: bool) -> float:
-        """End the span, log the response, and return the duration of the exchange in seconds."""
+    def end(self, status: int | str, code: Code) -> float:
+        """End the span, log the response, and return the duration of the exchange in seconds.
+
+        Args:
+            status: the status of the response, as the protocol of the listener shows it.
+            code: the status code of the response.
+        """
         self._calls.leave(self._task)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
-        if is_failure:
-            self.span.set_status(Status(StatusCode.ERROR))
+        is_wait = self.method is not None and (
+            self.method.server_streaming or self.method.service == WAITING_SERVICE
+        )
+        if self._tracing.is_exported(
+            self.span, is_failure=code in FAILURES, duration_s=None if is_wait else duration_s
+        ):
+            self.span.set_attributes(self._describe_caller())
+            self.describe(status, code)
         self.span.end()
-        fields = {"status": status, "duration_ms": round(duration_s * 1e3, 3)}
-        _log.info("responded", extra=self._fields() | fields)
+        fields = {"status": status, "code": code.name, "duration_ms": round(duration_s * 1e3, 3)}
+        if code is not Code.OK:
+            fields |= self._describe_error(code)
+        else:
+            fields["outcome"] = "ok"
+        _log.info("responded", extra=self._fields() | self._caller_fields() | fields)
         return duration_s
+
+    def describe(self, status: int | str, code: Code) -> None:
+        """Set the name, the attributes and the status of the span. It is called for exported spans only."""
+
+    def set_error(self, kind: str) -> None:
+        """Set the status of the span to ERROR.
+
+        Args:
+            kind: the value of the attribute `error.type`.
+        """
+        self.span.set_attribute("error.type", kind)
+        self.span.set_status(_ERROR)
+
+    def _describe_caller(self) -> dict[str, str]:
+        caller = self.caller
+        if not caller.id:
+            return {"client.address": caller.address} if caller.address else {}
+        return {
+            "client.address": caller.address,
+            "gateway.caller.kind": caller.kind,
+            "gateway.caller.id": shorten(caller.id),
+        }
+
+    def _caller_fields(self) -> dict[str, Any]:
+        caller = self.caller
+        return {"caller_kind": caller.kind, "caller_id": caller.id, "caller_address": caller.address}
+
+    def _describe_error(self, code: Code) -> dict[str, str]:
+        error = self.error
+        fields = {"outcome": _outcome_of(error, code)}
+        if error is not None:
+            fields |= {"reason": error.reason, "error": shorten(error.message)}
+        return fields
 
     def _fields(self) -> dict[str, Any]:
         return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}
@@ -197,3 +264,19 @@ def _check(certificate: bytes | None, clients: ClientCertificates | None) -> Gat
         except GatewayError as error:
             return error
     return None
+
+
+def shorten(text: str) -> str:
+    """Return the redacted form of a caller's text, cut to a readable length."""
+    return redact_text(text, _MAX_SHOWN)
+
+
+def _outcome_of(error: GatewayError | None, code: Code) -> str:
+    """Return the outcome of a call that has not succeeded, with the words of the ledger."""
+    if code is Code.CANCELLED:
+        return "cancelled"
+    if error is None or isinstance(error, UpstreamError) or code in FAILURES:
+        return "error"
+    if error.reason == POLICY_VIOLATION:
+        return "denied"
+    return "invalid" if error.reason == INVALID_REQUEST else "refused"

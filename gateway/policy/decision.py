@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.errors import Code, FieldName, FieldViolation, GatewayError, field_text, summarize
+from gateway.errors import (
+    POLICY_VIOLATION,
+    Code,
+    FieldName,
+    FieldViolation,
+    GatewayError,
+    field_text,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +210,7 @@ class Decision:
         ]
         return GatewayError(
             Code.PERMISSION_DENIED,
-            "POLICY_VIOLATION",
+            POLICY_VIOLATION,
             summarize("denied by policy", broken),
             violations=broken,
             metadata={"decision_id": self.id, "bundle_hash": self.bundle},

@@ -7,21 +7,26 @@ https://opentelemetry.io/docs/specs/semconv/.
 from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.setup import Telemetry, find_variable_faults, start_telemetry
-from gateway.telemetry.tracing import Span, Tracer, Tracing, to_headers, trace_id_of, without_sampling
+from gateway.telemetry.setup import Telemetry, TraceSettings, find_variable_faults, start_telemetry
+from gateway.telemetry.tail import Reason, Tail
+from gateway.telemetry.tracing import Span, Tracer, Tracing, keep, to_headers, trace_id_of, without_sampling
 
 __all__ = [
     "Condition",
     "Health",
     "Metrics",
+    "Reason",
     "Span",
     "Status",
+    "Tail",
     "Telemetry",
+    "TraceSettings",
     "Tracer",
     "Tracing",
     "capture_other_output",
     "configure_logs",
     "find_variable_faults",
+    "keep",
     "start_telemetry",
     "to_headers",
     "trace_id_of",

@@ -31,7 +31,8 @@ _LIMITS = (
     "OTEL_SPAN_EVENT_COUNT_LIMIT",
     "OTEL_SPAN_LINK_COUNT_LIMIT",
 )
-_QUEUE, _BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+_BATCHES = {"OTEL_BSP": "spans", "OTEL_BLRP": "log records"}
+_SIGNALS = ("", "TRACES_", "METRICS_", "LOGS_")
 _DEFAULT_QUEUE, _DEFAULT_BATCH = 2048, 512
 _PROTOCOLS = ("grpc", "http/protobuf")
 _GRPC = "grpc"
@@ -58,11 +59,7 @@ def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
     The value of such a variable is invalid only in combination with the value of the other variable.
     """
-    queue = _number(environment.get(_QUEUE, ""), _DEFAULT_QUEUE)
-    batch = _number(environment.get(_BATCH, ""), _DEFAULT_BATCH)
-    if batch > queue > 0:
-        name = _BATCH if _BATCH in environment else _QUEUE
-        yield name, f"a batch of {batch} spans does not fit in a queue of {queue}; set {_BATCH} and {_QUEUE}"
+    yield from _find_large_batches(environment)
     sampler = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     ratio = environment.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     if ratio and sampler.endswith("traceidratio"):
@@ -70,7 +67,7 @@ def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             _read_ratio(ratio)
         except ValueError as error:
             yield "OTEL_TRACES_SAMPLER_ARG", str(error)
-    for signal in ("", "TRACES_", "METRICS_"):
+    for signal in _SIGNALS:
         variable = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
         protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}PROTOCOL") or environment.get(
             "OTEL_EXPORTER_OTLP_PROTOCOL", ""
@@ -80,6 +77,19 @@ def _disagreements(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
                 _check_endpoint(endpoint, has_scheme=protocol != _GRPC)
             except ValueError as error:
                 yield variable, str(error)
+
+
+def _find_large_batches(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for prefix, noun in _BATCHES.items():
+        of_queue, of_batch = f"{prefix}_MAX_QUEUE_SIZE", f"{prefix}_MAX_EXPORT_BATCH_SIZE"
+        queue = _number(environment.get(of_queue, ""), _DEFAULT_QUEUE)
+        batch = _number(environment.get(of_batch, ""), _DEFAULT_BATCH)
+        if batch > queue > 0:
+            name = of_batch if of_batch in environment else of_queue
+            text = (
+                f"a batch of {batch} {noun} does not fit in a queue of {queue}; set {of_batch} and {of_queue}"
+            )
+            yield name, text
 
 
 def _number(text: str, default: int) -> int:
@@ -168,7 +178,7 @@ def _file(text: str) -> None:
 
 
 def _each_signal(suffix: str, check: Callable[[str], None]) -> dict[str, Callable[[str], None]]:
-    return {f"OTEL_EXPORTER_OTLP_{signal}{suffix}": check for signal in ("", "TRACES_", "METRICS_")}
+    return {f"OTEL_EXPORTER_OTLP_{signal}{suffix}": check for signal in _SIGNALS}
 
 
 _CHECKS: dict[str, Callable[[str], None]] = {
@@ -176,12 +186,14 @@ _CHECKS: dict[str, Callable[[str], None]] = {
     "OTEL_PYTHON_CONTEXT": _context,
     "OTEL_TRACES_EXPORTER": _one_of("otlp", "console", "none"),
     "OTEL_METRICS_EXPORTER": _one_of("otlp", "console", "none"),
+    "OTEL_LOGS_EXPORTER": _one_of("otlp", "none"),  # records of decisions are on standard output
     "OTEL_RESOURCE_ATTRIBUTES": _pairs,
     "OTEL_TRACES_SAMPLER": _sampler,
-    _QUEUE: _positive,
-    _BATCH: _positive,
-    "OTEL_BSP_SCHEDULE_DELAY": _positive,
-    "OTEL_BSP_EXPORT_TIMEOUT": _positive,
+    **{
+        f"{prefix}_{name}": _positive
+        for prefix in _BATCHES
+        for name in ("MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE", "SCHEDULE_DELAY", "EXPORT_TIMEOUT")
+    },
     "OTEL_METRIC_EXPORT_INTERVAL": _duration,
     "OTEL_METRIC_EXPORT_TIMEOUT": _duration,
     "OTEL_METRICS_EXEMPLAR_FILTER": _one_of("always_on", "always_off", "trace_based"),

@@ -1,4 +1,4 @@
-"""Structured logs. Each line is one JSON object, in which secrets are redacted.
+"""Structured logs. Each line is one JSON object, or a readable text on a terminal. Secrets are redacted.
 
 A line about a call contains the fields `call_id`, `trace_id` and `method`. Callers of
 `logging` pass these and all other fields as `extra`. The thread that logs a line also
@@ -9,18 +9,16 @@ not be faster, because of the interpreter lock. Only the thread of LogWriter wri
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.quoting import encode_json
-from gateway.redaction import redact_text, redact_value
+from gateway.telemetry.log_formats import JsonFormatter, LineFormatter, TextFormatter
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 # The loggers of aiohttp whose lines are not written. The lines would repeat the gateway's own lines, or would
@@ -28,68 +26,36 @@ if TYPE_CHECKING:
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
 _STANDARD_ERROR = 2
-# The attributes of every record. All other attributes of a record were passed as `extra`.
-_OWN = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
 
 _log = logging.getLogger(__name__)
-
-
-class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON. All texts, including the texts of exceptions, are redacted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._second = -1
-        self._stamp = ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the log line for a record, without a line break at the end."""
-        return self.encode(record).decode()
-
-    def encode(self, record: logging.LogRecord) -> bytes:
-        """Return the log line for a record in UTF-8, without a line break at the end."""
-        fields: dict[str, Any] = {
-            "time": self._time(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": redact_text(record.getMessage()),
-        }
-        for name, value in vars(record).items():
-            if name not in _OWN:
-                fields[name] = redact_value(_to_json(value), name)
-        if record.exc_info:
-            fields["exc_info"] = redact_text(self.formatException(record.exc_info))
-        if record.stack_info:
-            fields["stack_info"] = redact_text(record.stack_info)
-        return encode_json(fields, in_ascii=True)
-
-    def _time(self, created: float) -> str:
-        second = int(created)
-        if second != self._second:
-            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z"
 
 
 class LogHandler(logging.Handler):
     """Formats records and adds the lines to the queue of a LogWriter."""
 
-    def __init__(self, descriptor: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        capacity_bytes: int = CAPACITY_BYTES,
+        lines: LineFormatter | None = None,
+    ) -> None:
         """Create the handler, and start the LogWriter of the handler.
 
         Args:
             descriptor: the file descriptor that lines are written to.
             capacity_bytes: the maximum size of the queue, in bytes.
+            lines: formats the lines; None for JSON.
         """
         super().__init__()
-        self.formatter: JsonFormatter = JsonFormatter()
+        self._lines = lines or JsonFormatter()
         self.writer = LogWriter(descriptor, self._notice, capacity_bytes)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add the line of a record to the queue. The method neither blocks nor raises an exception."""
         try:
-            line = self.formatter.encode(record)
+            line = self._lines.encode(record)
         except Exception as error:  # noqa: BLE001 - an incorrect call of the logger must not end a call
-            line = self.formatter.encode(_unformatted(record, error))
+            line = self._lines.encode(_unformatted(record, error))
         self.writer.put(line + b"\n")
 
     def close(self) -> None:
@@ -99,17 +65,45 @@ class LogHandler(logging.Handler):
 
     def _notice(self, count: int) -> bytes:
         record = _record("log lines dropped", {"count": count})
-        return JsonFormatter().encode(record) + b"\n"
+        return self._lines.encode(record) + b"\n"
 
 
-def configure_logs(level: str = "INFO", descriptor: int = _STANDARD_ERROR) -> LogHandler:
+def choose_format(name: str, descriptor: int, environment: Mapping[str, str]) -> LineFormatter:
+    """Return the formatter of log lines.
+
+    Args:
+        name: `json`, `text`, or `auto` for a text on a terminal and JSON elsewhere.
+        descriptor: the file descriptor that lines are written to.
+        environment: the environment variables. NO_COLOR (https://no-color.org) and `TERM=dumb` turn off
+            colors.
+    """
+    is_terminal = _is_terminal(descriptor)
+    if name == "json" or (name == "auto" and not is_terminal):
+        return JsonFormatter()
+    has_no_color = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+    return TextFormatter(has_colors=is_terminal and not has_no_color)
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def configure_logs(
+    level: str = "INFO", descriptor: int = _STANDARD_ERROR, *, line_format: str = "json"
+) -> LogHandler:
     """Configure `logging` to write all lines to a file descriptor, and return the handler.
+
+    The function can be called again, to change the level and the format. It first writes the queued lines.
 
     Args:
         level: the name of the lowest level that is written.
         descriptor: the file descriptor that lines are written to.
+        line_format: `json`, `text` or `auto`.
     """
-    handler = LogHandler(descriptor)
+    handler = LogHandler(descriptor, lines=choose_format(line_format, descriptor, os.environ))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # No log line contains these values, and `logging` would look up each of them for every record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -160,16 +154,3 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
     """Return the record that is logged instead of a record that cannot be formatted."""
     place = f"{record.pathname}:{record.lineno}"
     return _record("log line cannot be formatted", {"place": place, "error": type(error).__name__})
-
-
-def _to_json(value: Any) -> Any:
-    """Return a copy of a field's value that JSON can represent."""
-    if value is None or isinstance(value, (str, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {str(name): _to_json(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_to_json(one) for one in value]
-    return str(value)

@@ -18,7 +18,8 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import Link, Status, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, SpanKind
     from opentelemetry.util.types import Attributes, AttributeValue
 
+    from gateway.telemetry.tail import KeptSpans
+
 _log = logging.getLogger(__name__)
 
-SCOPE = InstrumentationScope("baremetal-gateway", "")
-"""The instrumentation scope of every span."""
+SCOPE = InstrumentationScope("baremetal-gateway", "", Schemas.V1_44_0.value)
+"""The instrumentation scope of every span. The schema is the version of the semantic conventions."""
+LOG_SCOPE = InstrumentationScope("baremetal-gateway", "")
+"""The instrumentation scope of every log record. Its attributes are names of the gateway."""
 
 _SCALARS = (str, bool, int, float)
 _LISTS = (list, tuple)
@@ -66,14 +71,17 @@ class RecordedSpan(trace.Span):
         events: the latest events. Each event is a tuple of its time in nanoseconds, its name and its
             attributes. The limits define how many events are kept.
         dropped_events: the number of events that were dropped because of the limits.
+        links: the contexts of spans of other traces that have caused this span.
         status: the status of the span.
+        kept: the place where the span waits for the end of its call, if the sampler has not selected it; None
+            if it has.
         start_time: the start time, in nanoseconds since the epoch.
         end_time: the end time, in nanoseconds since the epoch; None before the end.
     """
 
     __slots__ = (
-        "_settings", "attributes", "context", "dropped_events", "end_time", "events", "kind", "name",
-        "parent", "start_time", "status",
+        "_settings", "attributes", "context", "dropped_events", "end_time", "events", "kept", "kind", "links",
+        "name", "parent", "start_time", "status",
     )  # fmt: skip
 
     def __init__(
@@ -84,12 +92,17 @@ class RecordedSpan(trace.Span):
         parent: SpanContext | None,
         kind: SpanKind,
         attributes: Attributes,
+        *,
+        links: tuple[SpanContext, ...] = (),
+        kept: KeptSpans | None = None,
     ) -> None:
         self._settings = settings
         self.name = name
         self.context = context
         self.parent = parent
         self.kind = kind
+        self.links = links
+        self.kept = kept
         limits = settings.limits
         self.attributes = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
         self.events: list[tuple[int, str, Mapping[str, Any]]] = []
@@ -173,12 +186,15 @@ class RecordedSpan(trace.Span):
             self.status = new
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span and call `on_end` with the span."""
+        """End the span and call `on_end` with the span, or keep the span until the end of its call."""
         if self.end_time is not None:
             self._warn()
             return
         self.end_time = time_ns() if end_time is None else end_time
-        self._settings.on_end(self)
+        if self.kept is None:
+            self._settings.on_end(self)
+        else:
+            self.kept.add(self)
 
     def to_readable(self) -> ReadableSpan:
         """Return the span as a ReadableSpan for the exporters of the SDK."""
@@ -192,6 +208,7 @@ class RecordedSpan(trace.Span):
             resource=self._settings.resource,
             attributes=self.attributes,
             events=events,
+            links=[Link(context) for context in self.links],
             kind=self.kind,
             status=self.status,
             start_time=self.start_time,

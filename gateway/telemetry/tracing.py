@@ -3,6 +3,9 @@
 The policy decision is an event of the SERVER span. A separate span would contain the same
 data, but would cost ten times as much. Spans are passed as arguments. The gateway never
 makes a span the current span, because this step would cause most of the cost of a span.
+
+A call that the sampler does not select is recorded too, because its end decides whether its spans
+are exported (see tail.py).
 """
 
 from __future__ import annotations
@@ -16,16 +19,27 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.telemetry.span import RecordedSpan, SpanSettings
+from gateway.telemetry.tail import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.util.types import Attributes
+
+    from gateway.telemetry.tail import KeptSpans, Tail
 
 Span: TypeAlias = trace.Span
 
@@ -38,6 +52,9 @@ _FOLLOWS_PARENT = re.compile(
 
 _W3C = TraceContextTextMapPropagator()
 _IDS = RandomIdGenerator()
+
+SLOW_S = 1.0
+"""The duration over which a call is slow, in seconds, if the configuration sets no other."""
 _FLAGS = {
     (is_sampled, is_random): TraceFlags(
         is_sampled * TraceFlags.SAMPLED | is_random * TraceFlags.RANDOM_TRACE_ID
@@ -50,22 +67,46 @@ _FLAGS = {
 class Tracer:
     """Creates spans like the SDK's tracer, and uses the sampler, ID generator and resource of a provider."""
 
-    def __init__(self, provider: TracerProvider, on_end: Callable[[RecordedSpan], None]) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        on_end: Callable[[RecordedSpan], None],
+        tail: Tail | None = None,
+    ) -> None:
         """Create the tracer.
 
         Args:
             provider: the tracer provider of the SDK. Its span processors are not called.
             on_end: the function that is called with each span that has ended.
+            tail: what is done with calls that the sampler does not select; None means that they are not
+                recorded.
         """
+        self.tail = tail
         self._sampler = provider.sampler
         self._ids = provider.id_generator
         self._settings = SpanSettings(provider.resource, SpanLimits(), on_end)
         self._follows_parent = _FOLLOWS_PARENT.fullmatch(provider.sampler.get_description()) is not None
 
     def start_span(
-        self, name: str, parent: SpanContext | None, kind: SpanKind, attributes: Attributes
+        self,
+        name: str,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Attributes,
+        *,
+        links: tuple[SpanContext, ...] = (),
+        kept: KeptSpans | None = None,
     ) -> Span:
-        """Start a span. The sampler decides whether the span is recorded."""
+        """Start a span. The sampler decides whether the span is recorded.
+
+        Args:
+            name: the name of the span.
+            parent: the context of the parent span; None for the first span of a trace.
+            kind: the kind of the span.
+            attributes: the attributes of the span.
+            links: the contexts of spans of other traces that have caused this span.
+            kept: the place where the span waits for the end of its call if the sampler does not select it.
+        """
         if parent is None:
             trace_id, is_random, context = (
                 self._ids.generate_trace_id(),
@@ -75,7 +116,8 @@ class Tracer:
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags.random_trace_id
             context = trace.set_span_in_context(NonRecordingSpan(parent), Context())
-        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, ())
+        given = tuple(Link(one) for one in links) if links else ()
+        result = self._sampler.should_sample(context, trace_id, name, kind, attributes, given)
         is_sampled = result.decision is Decision.RECORD_AND_SAMPLE
         own = SpanContext(
             trace_id,
@@ -84,9 +126,13 @@ class Tracer:
             trace_flags=_FLAGS[is_sampled, is_random],
             trace_state=result.trace_state,
         )
+        if is_sampled:
+            return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links=links)
+        if kept is not None:
+            return RecordedSpan(self._settings, name, own, parent, kind, attributes, links=links, kept=kept)
         if result.decision is Decision.DROP:
             return NonRecordingSpan(own)
-        return RecordedSpan(self._settings, name, own, parent, kind, result.attributes)
+        return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links=links)
 
     def start_child(self, name: str, parent: Span, kind: SpanKind, attributes: Attributes) -> Span:
         """Start a child of a span of this process.
@@ -94,8 +140,9 @@ class Tracer:
         The sampler is called only if its decision could differ from its decision on the parent span.
         """
         context = parent.get_span_context()
+        kept = parent.kept if isinstance(parent, RecordedSpan) else None
         if not self._follows_parent:
-            return self.start_span(name, context, kind, attributes)
+            return self.start_span(name, context, kind, attributes, kept=kept)
         own = SpanContext(
             context.trace_id,
             self._ids.generate_span_id(),
@@ -103,23 +150,62 @@ class Tracer:
             trace_flags=context.trace_flags,
             trace_state=context.trace_state,
         )
-        if not context.trace_flags.sampled:
+        if kept is None and not context.trace_flags.sampled:
             return NonRecordingSpan(own)
-        return RecordedSpan(self._settings, name, own, context, kind, attributes)
+        return RecordedSpan(self._settings, name, own, context, kind, attributes, kept=kept)
 
 
 class Tracing:
     """Starts spans. Without a tracer, the spans are not recorded, but still have a trace ID."""
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, tracer: Tracer | None = None, *, trusts_remote: bool = True, slow_s: float = SLOW_S
+    ) -> None:
+        """Initialize the tracing.
+
+        Args:
+            tracer: the tracer that starts spans; None if tracing is off.
+            trusts_remote: whether the trace context of a caller is the parent of the call's span. If not, the
+                call starts a new trace, with a link to the span of the caller.
+            slow_s: the duration over which a call is slow, in seconds.
+        """
         self._tracer = tracer
+        self._trusts_remote = trusts_remote
+        self._slow_s = slow_s
 
     def start_server(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Span:
         """Start the SERVER span of a call. The headers may contain the parent of this span."""
         known = _remote_parent(headers) if "traceparent" in headers else None
+        links: tuple[SpanContext, ...] = ()
+        if known is not None and not self._trusts_remote:
+            links = (known,)
+            known = None
         if self._tracer is None:
             return NonRecordingSpan(known or _fresh_context())
-        return self._tracer.start_span(name, known, SpanKind.SERVER, attributes)
+        tail = self._tracer.tail
+        kept = None if tail is None else tail.open()
+        return self._tracer.start_span(name, known, SpanKind.SERVER, attributes, links=links, kept=kept)
+
+    def is_exported(self, span: Span, *, is_failure: bool, duration_s: float | None) -> bool:
+        """Return whether the SERVER span of a call will be exported. Only then its attributes are needed.
+
+        This method is called once, immediately before the span ends.
+
+        Args:
+            span: the SERVER span.
+            is_failure: whether the call has failed.
+            duration_s: the duration of the call, in seconds; None for a call that may take any time.
+        """
+        if not isinstance(span, RecordedSpan):
+            return False
+        kept = span.kept
+        if kept is None:
+            return True
+        if is_failure:
+            kept.keep(Reason.FAILED)
+        elif duration_s is not None and duration_s > self._slow_s:
+            kept.keep(Reason.SLOW)
+        return kept.reason is not None
 
     def start_internal(self, name: str, parent: Mapping[str, str], attributes: Attributes) -> Span:
         """Start a span of work that the gateway does itself. The headers contain the parent of this span."""
@@ -142,7 +228,9 @@ class Tracing:
         """
         if self._tracer is None or "traceparent" not in parent:
             return
-        span = self.start_internal(name, parent, attributes)
+        tail = self._tracer.tail if is_failure else None
+        kept = None if tail is None else tail.open(Reason.FAILED)
+        span = self._tracer.start_span(name, _remote_parent(parent), SpanKind.INTERNAL, attributes, kept=kept)
         if isinstance(span, RecordedSpan):
             span.start_time = min(start_ns, time.time_ns())  # the clock may have been set back
         if is_failure:
@@ -154,6 +242,17 @@ class Tracing:
         if self._tracer is None:
             return parent
         return self._tracer.start_child(name, parent, SpanKind.CLIENT, attributes)
+
+
+def keep(span: Span, reason: Reason) -> None:
+    """Export the spans of a call when it ends, even if the sampler has not selected the call.
+
+    Args:
+        span: the SERVER span of the call.
+        reason: the reason. It has no effect if the configuration does not list it.
+    """
+    if isinstance(span, RecordedSpan) and span.kept is not None:
+        span.kept.keep(reason)
 
 
 def to_headers(span: Span) -> dict[str, str]:

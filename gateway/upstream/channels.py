@@ -46,6 +46,7 @@ class Channels:
 
     Attributes:
         failures: the log of upstream failures. A reload keeps the log and the channels.
+        addresses: the addresses of the upstreams, keyed by the name of the upstream.
         retry_budgets: the retry budgets, keyed by the name of the upstream. A reload keeps them too.
         watches: the watches of the TLS files. When files of an upstream change, its channel is replaced.
 
@@ -54,6 +55,7 @@ class Channels:
     """
 
     def __init__(self, upstreams: Mapping[str, Upstream], health: Health, metrics: Metrics) -> None:
+        self.addresses = {name: upstream.address for name, upstream in upstreams.items()}
         self.failures = FailureLog(upstreams, health)
         self.retry_budgets = {name: RetryBudget() for name in upstreams}
         self.watches: list[FileWatch] = []

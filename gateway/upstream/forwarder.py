@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
+_ERROR = Status(StatusCode.ERROR)
 _MAX_REPLY_METADATA = 128  # in characters, because a longer value could make the response too large
 
 
@@ -72,6 +73,11 @@ class Forwarder:
             method.name: channels[services[method.service]].method(method, _serialize)
             for method in schema.methods.values()
             if method.service in services  # not the gateway's own
+        }
+        self._attributes = {
+            name: describe_call(name, upstream, channels.addresses[upstream])
+            for name in self._callables
+            if (upstream := services[name.rpartition("/")[0]])
         }
 
     async def forward(self, call: Call, attempt: int = 1) -> Reply | ReplyStream:
@@ -158,14 +164,9 @@ class Forwarder:
 
     def start_span(self, call: Call, attempt: int) -> Span:
         """Start the span of an upstream call. The number of a further attempt is an attribute."""
-        upstream = self._upstreams[call.method.service]
-        attributes: dict[str, str | int] = {
-            "rpc.system.name": "grpc",
-            "rpc.method": call.method.name,
-            "gateway.upstream": upstream,
-        }
+        attributes = self._attributes[call.method.name]
         if attempt > 1:
-            attributes["gateway.attempt"] = attempt
+            attributes = attributes | {"gateway.attempt": attempt}
         return self._tracing.start_client(call.method.name, call.span, attributes)
 
     def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
@@ -252,6 +253,21 @@ def outgoing_metadata(call: Call, span: Span, token: AccessToken | None = None) 
     return metadata | to_headers(span)
 
 
+def describe_call(method: str, upstream: str, address: str) -> dict[str, str | int]:
+    """Return the attributes of the CLIENT spans of a method.
+
+    https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+    """
+    host, _, port = address.rpartition(":")
+    return {
+        "rpc.system.name": "grpc",
+        "rpc.method": method,
+        "server.address": host.strip("[]"),
+        "server.port": int(port),
+        "gateway.upstream": upstream,
+    }
+
+
 def _serialize(message: Message) -> bytes:
     """Return the deterministic encoding of a message, in which map entries have a fixed order."""
     return message.SerializeToString(deterministic=True)
@@ -271,5 +287,6 @@ def _end(span: Span, parent: Span, code: Code) -> None:
         return
     span.set_attribute("rpc.response.status_code", code.name)
     if code is not Code.OK:
-        span.set_status(Status(StatusCode.ERROR, code.name))
+        span.set_attribute("error.type", code.name)
+        span.set_status(_ERROR)
     span.end()

@@ -18,7 +18,8 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from gateway.telemetry import Metrics, configure_logs
-from gateway.telemetry.logs import JsonFormatter, LogHandler
+from gateway.telemetry.log_formats import JsonFormatter
+from gateway.telemetry.logs import LogHandler
 from tests.conftest import ROOT
 
 Lines = Callable[[], list[dict[str, Any]]]

@@ -121,7 +121,9 @@ def test_every_span_is_what_the_sdk_records_and_encodes(
     provider = TracerProvider(ALWAYS_ON, RESOURCE, span_limits=limits, shutdown_on_exit=False)
     provider.add_span_processor(kept)
     context = Context() if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
-    expected = provider.get_tracer(SCOPE.name).start_span(name, context, kind, initial, start_time=start)
+    expected = provider.get_tracer(SCOPE.name, schema_url=SCOPE.schema_url).start_span(
+        name, context, kind, initial, start_time=start
+    )
     ended: list[RecordedSpan] = []
     settings = SpanSettings(RESOURCE, limits, ended.append)
     span = RecordedSpan(settings, name, expected.get_span_context(), parent, kind, initial)

@@ -25,7 +25,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.telemetry import Tracer, Tracing, to_headers, trace_id_of
-from gateway.telemetry.span import RecordedSpan
+from gateway.telemetry.span import SCOPE, RecordedSpan
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -77,7 +77,7 @@ def test_spans_start_as_those_of_the_sdk(
     monkeypatch.setattr(provider.id_generator, "generate_span_id", lambda: numbers.getrandbits(64))
     attributes = {"http.request.method": "GET"}
     parent = TraceContextTextMapPropagator().extract(headers, Context())
-    sdk = provider.get_tracer("baremetal-gateway")
+    sdk = provider.get_tracer(SCOPE.name, schema_url=SCOPE.schema_url)
     expected = sdk.start_span("server", parent, SpanKind.SERVER, attributes)
     below = sdk.start_span(
         "client", trace.set_span_in_context(expected, Context()), SpanKind.CLIENT, attributes

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gateway.errors import rename_fields
-from gateway.listeners.exchange import Exchange
+from gateway.errors import Code, rename_fields
+from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
+from gateway.redaction import redact_value
 from gateway.schema import descriptor_of
 from gateway.transcode import to_json_path
 
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 # callers cannot create an unlimited number of time series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _SERVER_ERROR = 500
+_CLIENT_ERROR = 400
+_OTHER = "_OTHER"
+_CACHED = 256  # maximum number of entries in each cache
+_MAX_HOST = 256  # maximum number of characters of a host
+_MAX_PATH = 512  # maximum number of characters of a path in a span
 
 
 class HttpExchange(Exchange):
@@ -32,27 +40,26 @@ class HttpExchange(Exchange):
 
     def __init__(self, request: BaseRequest, context: ListenerContext) -> None:
         self.http_method = request.method
-        self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else "_OTHER"
+        self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else _OTHER
         attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
-        super().__init__(context, context.active.snapshot, self._shown_method, request.headers, attributes)
+        self._span_method = "HTTP" if self._shown_method == _OTHER else self._shown_method
+        super().__init__(context, context.active.snapshot, self._span_method, request.headers, attributes)
+        self._request = request
         self.has_started = False
         self._metrics = context.metrics
         self._template = ""
         self.facts = {"http_method": self._shown_method}
 
     def enter(self, route: Route) -> None:
-        """Set the route of the request, and show the route in the span and in log lines."""
+        """Set the route of the request, and show the route in log lines."""
         self._template = route.rule.template
         self.facts |= {"route": self._template}
-        self.span.update_name(f"{self._shown_method} {self._template}")
-        self.span.set_attribute("http.route", self._template)
         self.set_method(route.method)
 
     def set_method(self, method: Method) -> None:
-        """Set the method that is called, and show it in the span and in log lines."""
+        """Set the method that is called, and show it in log lines."""
         self.method = method
         self.facts |= {"method": method.name}
-        self.span.set_attribute("rpc.method", method.name)
 
     def json_path(self, path: str) -> str:
         """Return a field path of the request with JSON names. HTTP responses use JSON names for fields."""
@@ -64,6 +71,53 @@ class HttpExchange(Exchange):
 
     def finish(self, status: int) -> None:
         """Report the response in the trace, the metrics and the log."""
-        self.span.set_attribute("http.response.status_code", status)
-        duration_s = self.end(status, is_failure=status >= _SERVER_ERROR)
+        if self.error is not None:
+            code = self.error.code
+        else:  # without an error, the caller has left before the response was complete
+            code = Code.OK if status < _CLIENT_ERROR else Code.CANCELLED
+        duration_s = self.end(status, code)
         self._metrics.record_request(duration_s, self._shown_method, self._template, status)
+
+    def describe(self, status: int | str, code: Code) -> None:
+        """Set the name, the attributes and the status of the span.
+
+        https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+        The query is left out, because it may contain secrets.
+        """
+        span, request = self.span, self._request
+        path = request.raw_path.partition("?")[0][:_MAX_PATH]
+        span.set_attributes(
+            {
+                "url.path": redact_value(path),
+                "network.protocol.version": f"{request.version.major}.{request.version.minor}",
+                "http.response.status_code": status,
+            }
+        )
+        if self._template:
+            span.update_name(f"{self._span_method} {self._template}")
+            span.set_attribute("http.route", self._template)
+        if self.method is not None:
+            span.set_attribute("rpc.method", self.method.name)
+        if self._shown_method == _OTHER:
+            span.set_attribute("http.request.method_original", shorten(self.http_method))
+        span.set_attributes(_server_of(request.headers.get("Host", "")[:_MAX_HOST]))
+        if agent := request.headers.get("User-Agent"):
+            span.set_attribute("user_agent.original", shorten(agent))
+        if isinstance(status, int) and status >= _SERVER_ERROR:
+            self.set_error(str(status))
+        elif status == HTTPStatus.OK and code in SERVER_ERRORS:  # the error is the last element of a stream
+            self.set_error(code.name)
+
+
+@lru_cache(_CACHED)
+def _server_of(host: str) -> dict[str, str | int]:
+    """Return the attributes of the server that a request names in its header Host."""
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdecimal():
+        name, port = host, ""
+    if not name:
+        return {}
+    attributes: dict[str, str | int] = {"server.address": shorten(name.strip("[]"))}
+    if port:
+        attributes["server.port"] = int(port)
+    return attributes

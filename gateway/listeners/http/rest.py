@@ -93,12 +93,13 @@ class RestListener:
         except (asyncio.CancelledError, ConnectionError) as error:
             if isinstance(error, ConnectionError) or not self._context.calls.is_cut:  # the caller has left
                 raise
-            response = _error_response(stopping_error(), exchange)
+            response = _error_response(exchange.note(stopping_error()), exchange)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             exchange.log_failure()
+            failure = exchange.note(internal_error(exchange.trace_id))
             if exchange.has_started:  # a response must not have two heads
                 raise ConnectionError("the response has been started") from None
-            response = _error_response(internal_error(exchange.trace_id), exchange)
+            response = _error_response(failure, exchange)
         if not response.prepared:
             set_common_headers(response, exchange.headers())
         if self._context.calls.is_stopping:
@@ -219,7 +220,7 @@ def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response
 
 def _last(error: GatewayError, framing: Framing, exchange: HttpExchange) -> bytes:
     """Return the last element of a failed stream. This element reports the error."""
-    error.rename_fields(exchange.json_path)
+    exchange.note(error).rename_fields(exchange.json_path)
     status = exchange.snapshot.writer.write_status(to_status(error, exchange.id))
     return framing.frame_error(error, status)
 

@@ -52,6 +52,20 @@ def _is_useful(record: logging.LogRecord) -> bool:
 
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_useful)
 
+
+def _describe(address: Address) -> dict[str, str | int]:
+    """Return the attributes of spans that describe the listener.
+
+    The gRPC library does not show the name by which the caller has reached the listener.
+    """
+    described: dict[str, str | int] = {"network.protocol.name": "http", "network.protocol.version": "2"}
+    if address.host not in _EVERY_INTERFACE:
+        described["server.address"] = address.host
+    described["server.port"] = address.port
+    return described
+
+
+_EVERY_INTERFACE = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 _SETTLE_S = 0.03
 """The number of seconds in which received calls reach their handlers."""
 _LOOK_S = 0.1
@@ -78,6 +92,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self._infrastructure = InfrastructureMethods(context, section, health)
         self._unknown = UnknownMethods()
         self._clients: ClientCertificates | None = None
+        self._described: dict[str, str | int] = {}
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -109,6 +124,7 @@ class RpcListener(grpc.GenericRpcHandler):
         await self._server.start()
         self._infrastructure.start()
         address = Address(host=listen.host, port=port)
+        self._described = _describe(address)
         self._peers = PeerConnections(address, self._section.max_connections_per_address)
         for unread in self._all_unread:
             unread.close = self._peers.close
@@ -164,13 +180,13 @@ class RpcListener(grpc.GenericRpcHandler):
             return handler
 
         async def respond(_: object, rpc_context: RpcContext) -> bytes:
-            exchange = RpcExchange(self._context, snapshot, path, rpc_context)
+            exchange = RpcExchange(self._context, snapshot, path, rpc_context, self._described)
             async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
                 return cast("Reply", reply).message.SerializeToString()
             raise AssertionError("a call that failed was aborted")
 
         async def respond_in_stream(_: object, rpc_context: RpcContext) -> AsyncIterator[bytes]:
-            exchange = RpcExchange(self._context, snapshot, path, rpc_context)
+            exchange = RpcExchange(self._context, snapshot, path, rpc_context, self._described)
             async with self._reporting(exchange, rpc_context), self._replying(exchange, rpc_context) as reply:
                 async for message in cast("ReplyStream", reply):
                     with self._sending(method, rpc_context):
@@ -254,11 +270,11 @@ class RpcListener(grpc.GenericRpcHandler):
             if not self._context.calls.is_cut:
                 raise
             code = Code.UNAVAILABLE
-            await exchange.abort(stopping_error())
+            await exchange.abort(exchange.note(stopping_error()))
         except Exception:  # noqa: BLE001 - the last line: whatever it is, no traceback reaches a caller
             code = Code.INTERNAL
             exchange.log_failure()
-            await exchange.abort(internal_error(exchange.trace_id))
+            await exchange.abort(exchange.note(internal_error(exchange.trace_id)))
         finally:
             self._receiving.discard(rpc_context)
             exchange.finish(code)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import grpc.aio
 
-from gateway.listeners.exchange import Exchange
+from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
 from gateway.listeners.response_size import to_trailing_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.errors import Code, GatewayError
     from gateway.listeners.context import ListenerContext
     from gateway.serving.snapshot import Snapshot
@@ -38,7 +40,17 @@ class RpcExchange(Exchange):
         snapshot: Snapshot,
         path: str,
         rpc_context: RpcContext,
+        server: Mapping[str, str | int],
     ) -> None:
+        """Start the exchange.
+
+        Args:
+            context: the context of the listener.
+            snapshot: the snapshot that serves the call.
+            path: the path of the call.
+            rpc_context: the call's context of the gRPC library.
+            server: the attributes of spans that describe the listener.
+        """
         method = snapshot.methods.get(path)
         self.path = path
         self._name = OTHER if method is None else method.name
@@ -46,6 +58,8 @@ class RpcExchange(Exchange):
         self.metadata: list[tuple[str, str | bytes]] = list(rpc_context.invocation_metadata() or ())
         headers = {name: value for name, value in self.metadata if isinstance(value, str)}
         attributes = {"rpc.system.name": "grpc", "rpc.method": self._name}
+        self._server = server
+        self._agent = headers.get("user-agent", "")
         super().__init__(context, snapshot, self._name, headers, attributes)
         self.method = method
         self._metrics = context.metrics
@@ -59,6 +73,19 @@ class RpcExchange(Exchange):
 
     def finish(self, code: Code) -> None:
         """Report the response in the trace, the metrics and the log."""
-        self.span.set_attribute("rpc.response.status_code", code.name)
-        duration_s = self.end(code.name, is_failure=bool(code))
+        duration_s = self.end(code.name, code)
         self._metrics.record_call(duration_s, self._name, code.name)
+
+    def describe(self, status: int | str, code: Code) -> None:
+        """Set the attributes and the status of the span.
+
+        https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+        """
+        span = self.span
+        span.set_attributes({"rpc.response.status_code": status, **self._server})
+        if self.method is None:
+            span.set_attribute("rpc.method_original", shorten(self.path.removeprefix("/")))
+        if self._agent:
+            span.set_attribute("user_agent.original", shorten(self._agent))
+        if code in SERVER_ERRORS:
+            self.set_error(code.name)

@@ -1,0 +1,34 @@
+"""The official OTLP exporter over gRPC, changed so that it exports log records that are already encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+if TYPE_CHECKING:
+    from gateway.telemetry.span_encoder import RequestEncoder
+
+
+class GrpcLogExporter(OTLPLogExporter):
+    """Exports encoded log records.
+
+    The OpenTelemetry library handles the endpoint, headers, TLS, compression, retries and timeouts.
+    """
+
+    def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
+        """Create the exporter. OpenTelemetry reads the other settings from the standard variables.
+
+        Args:
+            requests: the encoder that creates a request from encoded log records.
+            timeout_s: the timeout of an export, in seconds. If it is None, the OpenTelemetry library reads
+                the timeout from the standard variables.
+        """
+        super().__init__(timeout=timeout_s)
+        self._requests = requests
+
+    def _translate_data(self, data: Any) -> ExportLogsServiceRequest:
+        # The OpenTelemetry library calls this method for each attempt. The library's stub accepts only
+        # protobuf messages.
+        return ExportLogsServiceRequest.FromString(self._requests.encode(data))

@@ -1,0 +1,139 @@
+"""Encodes values for OTLP, in the wire format of protobuf.
+
+For speed, the module creates no protobuf messages, and caches the encoding of attributes that many spans or
+log records have in common. In the Python code, the bytes of each field start with its tag. A tag is the bytes
+that encode the number and the wire type of a field.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+CACHED = 1024
+"""The maximum number of entries in each cache."""
+
+_MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
+_DOUBLE = struct.Struct("<Bd")
+_INT64 = range(-(1 << 63), 1 << 63)
+_UINT64 = 1 << 64
+_GROUP = 0x7F
+
+
+def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any]) -> None:
+    """Append the encoding of attributes, each as a KeyValue message in a field."""
+    for key, value in attributes.items():
+        try:
+            if isinstance(value, int) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH):
+                parts += tag, _kept_pair(key, value)
+            else:
+                parts += tag, _pair(key, value)
+        except (ValueError, TypeError) as error:
+            _log.warning("attribute cannot be sent", extra={"key": key, "error": str(error)})
+
+
+def _pair(key: str, value: Any) -> bytes:
+    """Return the length of an encoded KeyValue message, followed by the message."""
+    return _delimited(field(b"\x0a", key.encode()) + field(b"\x12", encode_value(value)))
+
+
+@lru_cache(CACHED, typed=True)
+def _kept_pair(key: str, value: str | int) -> bytes:
+    return _pair(key, value)
+
+
+def encode_value(value: Any) -> bytes:
+    """Return the encoding of a value as an AnyValue message."""
+    if value is None:
+        return b""
+    encode = _ENCODERS.get(type(value)) or _find_encoder(value)
+    return encode(value)
+
+
+def _find_encoder(value: Any) -> Callable[[Any], bytes]:
+    """Return the encoder of a value whose type is a subclass of a type in _ENCODERS."""
+    for kind, encode in _ENCODERS.items():
+        if isinstance(value, kind):
+            return encode
+    raise TypeError(f"a value of {type(value).__name__} cannot be sent")
+
+
+def _encode_text(value: str) -> bytes:
+    return field(b"\x0a", value.encode())
+
+
+def _encode_bool(value: bool) -> bytes:  # noqa: FBT001 - a value to encode
+    return b"\x10\x01" if value else b"\x10\x00"
+
+
+def _encode_int(value: int) -> bytes:
+    if value not in _INT64:
+        raise ValueError("the number does not fit in 64 bits")
+    return b"\x18" + varint(value % _UINT64)
+
+
+def _encode_float(value: float) -> bytes:
+    return _DOUBLE.pack(0x21, value)
+
+
+def _encode_bytes(value: bytes) -> bytes:
+    return field(b"\x3a", value)
+
+
+def _encode_sequence(values: Sequence[Any]) -> bytes:
+    return field(b"\x2a", b"".join(field(b"\x0a", encode_value(one)) for one in values))
+
+
+def _encode_mapping(values: Mapping[str, Any]) -> bytes:
+    return field(b"\x32", b"".join(b"\x0a" + _pair(key, one) for key, one in values.items()))
+
+
+# The order is important: a bool is also an int, and str and bytes are also sequences.
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    str: _encode_text,
+    bool: _encode_bool,
+    int: _encode_int,
+    float: _encode_float,
+    bytes: _encode_bytes,
+    tuple: _encode_sequence,
+    Sequence: _encode_sequence,
+    Mapping: _encode_mapping,
+}
+
+
+def add_count(parts: list[bytes], tag: bytes, count: int) -> None:
+    """Append the encoding of a number, unless it is 0."""
+    if count:
+        parts += tag, varint(count)
+
+
+def field(tag: bytes, data: bytes) -> bytes:
+    """Return the encoding of a field whose value has a length: a text, bytes or a message."""
+    return tag + _delimited(data)
+
+
+def _delimited(data: bytes) -> bytes:
+    return varint(len(data)) + data
+
+
+@lru_cache(CACHED)
+def varint(number: int) -> bytes:
+    """Return the encoding of a number as a protobuf varint.
+
+    Each byte contains seven bits of the number, the lowest bits first. The eighth bit of a byte means that
+    another byte follows.
+    """
+    groups = bytearray()
+    while number > _GROUP:
+        groups.append(number & _GROUP | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
