@@ -268,9 +268,6 @@ class StageCalls:
         server = tracing.start_server(
             "POST", self._headers, {"http.request.method": "POST", "url.scheme": "http"}
         )
-        server.update_name(_TEMPLATE)
-        server.set_attribute("http.route", IMAGES)
-        server.set_attribute("rpc.method", CREATE)
         decision = self._decision
         server.add_event(
             "decision",

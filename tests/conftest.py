@@ -85,20 +85,25 @@ def plain_telemetry() -> Telemetry:
 
 
 async def start_gateway(
-    stack: AsyncExitStack, *, is_traced: bool = False, delay_s: float = 0.0, **sections: Any
+    stack: AsyncExitStack,
+    *,
+    is_traced: bool = False,
+    delay_s: float = 0.0,
+    telemetry: Telemetry | None = None,
+    **sections: Any,
 ) -> Running:
     """Start an emulator, a gateway and a client; the stack stops them."""
     emulator = await stack.enter_async_context(Emulator(delay_s=delay_s))
     exporter = InMemorySpanExporter()
     processor = SimpleSpanProcessor(exporter)
     tracer = Tracer(TracerProvider(shutdown_on_exit=False), lambda span: processor.on_end(span.to_readable()))
-    metrics = Metrics(Resource.create())
-    telemetry = Telemetry(Tracing(tracer if is_traced else None), metrics)
+    if telemetry is None:
+        telemetry = Telemetry(Tracing(tracer if is_traced else None), Metrics(Resource.create()))
     gateway = Gateway(make_config(emulator.address, **sections), telemetry)
     addresses = await gateway.start()
     stack.push_async_callback(gateway.stop)
     client = await stack.enter_async_context(aiohttp.ClientSession())
-    return Running(gateway, addresses, emulator, client, exporter, metrics)
+    return Running(gateway, addresses, emulator, client, exporter, telemetry.metrics)
 
 
 @pytest.fixture

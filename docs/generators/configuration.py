@@ -55,8 +55,8 @@ GATEWAY__REST__LISTEN=127.0.0.1:8000
 GATEWAY__API__SERVICES='{a.B: baremetal}'
 ```
 
-Traces and metrics have no keys. The standard `OTEL_*` variables configure them, see
-[operations.md](operations.md#traces).
+The standard `OTEL_*` variables configure traces, metrics and the export of logs, see
+[operations.md](operations.md#traces). The section `telemetry` sets only what they do not.
 
 ## Keys
 

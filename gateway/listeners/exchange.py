@@ -233,13 +233,10 @@ class Exchange:
 
     def _describe_caller(self) -> dict[str, str]:
         caller = self.caller
-        if not caller.id:
-            return {"client.address": caller.address} if caller.address else {}
-        return {
-            "client.address": caller.address,
-            "gateway.caller.kind": caller.kind,
-            "gateway.caller.id": shorten(caller.id),
-        }
+        attributes = {"client.address": caller.address} if caller.address else {}
+        if caller.id:
+            attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
+        return attributes
 
     def _caller_fields(self) -> dict[str, Any]:
         caller = self.caller

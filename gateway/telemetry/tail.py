@@ -67,7 +67,7 @@ class KeptSpans:
         reason: the reason for which the spans are exported; None if there is none yet.
     """
 
-    __slots__ = ("_is_over", "_spans", "_tail", "reason")
+    __slots__ = ("__weakref__", "_is_over", "_spans", "_tail", "reason")
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail

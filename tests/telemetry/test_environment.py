@@ -14,6 +14,12 @@ from gateway.telemetry.environment import find_faults
 
 BAD = [
     "OTEL_BSP_MAX_QUEUE_SIZE=-5",
+    "OTEL_BLRP_MAX_QUEUE_SIZE=-5",
+    "OTEL_BLRP_MAX_QUEUE_SIZE=100",
+    "OTEL_BLRP_SCHEDULE_DELAY=soon",
+    "OTEL_LOGS_EXPORTER=console",
+    "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=-1",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=collector",
     "OTEL_BSP_MAX_QUEUE_SIZE=abc",
     "OTEL_BSP_MAX_QUEUE_SIZE=0",
     "OTEL_BSP_MAX_QUEUE_SIZE=100",

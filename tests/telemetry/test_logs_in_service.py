@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import http.client
 import json
+import os
+import pty
 import signal
 import socket
 import subprocess
@@ -17,8 +19,15 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.conftest import GOOD_IMAGE, IMAGES
-from tests.processes import command_with, free_ports, serving
+from tests.conftest import GOOD_IMAGE, IMAGES, ROOT
+from tests.processes import (
+    COMMAND,
+    command_with,
+    free_ports,
+    process_environment,
+    serving,
+    wait_until_ready,
+)
 
 NO_RECORDS = {"GATEWAY__DECISION_LOG__TYPE": "none"}
 
@@ -86,6 +95,65 @@ def test_durations_are_finer_than_milliseconds() -> None:
     sums = [float(line.rpartition(" ")[2]) for line in metrics if "_duration_seconds_sum{" in line]
     assert len(sums) == 3  # of requests, of calls of the upstream, of decisions
     assert all(abs(one * 1e3 - round(one * 1e3)) > 1e-6 for one in sums)
+
+
+def read_terminal(words: tuple[str, ...], **environment: str) -> list[str]:
+    """Run a gateway whose standard error is a terminal, make one call, and return the terminal's lines."""
+    ours, theirs = pty.openpty()
+    ports = free_ports()
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs, text=True,
+        env=process_environment(ports, NO_RECORDS, {"TERM": "xterm", "NO_COLOR": ""}, environment),
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        wait_until_ready(f"http://{ports['GATEWAY__ADMIN__LISTEN']}/readyz", process)
+        connection = http.client.HTTPConnection(ports["GATEWAY__REST__LISTEN"], timeout=30)
+        assert create(connection, 1) == 200
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        text = b""
+        with suppress(OSError):  # the terminal has been closed by the process
+            while data := os.read(ours, 65536):
+                text += data
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return text.decode().splitlines()
+
+
+def test_a_terminal_shows_readable_lines_in_color() -> None:
+    started, responded, stopping = read_terminal(("demo", "--delay", "0"))
+    assert "\x1b[32mINFO    \x1b[0m\x1b[1mstarted\x1b[0m" in started
+    assert "\x1b[2moutcome=\x1b[0m\x1b[32mok\x1b[0m" in responded
+    assert "\x1b[1mstopping\x1b[0m" in stopping
+
+
+def test_colors_can_be_turned_off() -> None:
+    _, responded, _ = read_terminal(("demo", "--delay", "0"), NO_COLOR="1")
+    assert "\x1b" not in responded
+    assert "INFO    responded call_id=" in responded
+
+
+def test_a_terminal_shows_json_if_the_configuration_says_so() -> None:
+    lines = read_terminal(("demo", "--delay", "0"), GATEWAY__LOG__FORMAT="json")
+    assert [json.loads(line)["message"] for line in lines] == ["started", "responded", "stopping"]
+
+
+def test_text_is_written_to_a_file_without_colors() -> None:
+    with serving("demo", "--delay", "0", **NO_RECORDS, GATEWAY__LOG__FORMAT="text") as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert [line.split()[2] for line in err.splitlines()] == ["started", "stopping"]
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(("words", "count"), [((), 0), (("--log-level", "INFO"), 2)])
+def test_the_option_overrides_the_level_of_the_configuration(words: tuple[str, ...], count: int) -> None:
+    with serving("demo", *words, **NO_RECORDS, GATEWAY__LOG__LEVEL="ERROR") as (process, _, _):
+        assert len(stop(process)) == count
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from gateway.faults import FaultsError
 from gateway.telemetry import Telemetry, start_telemetry, trace_id_of
 from gateway.telemetry.tracing import to_headers
+from tests.collectors import collecting
 
 WAIT_S = 20
 
@@ -88,6 +90,31 @@ def test_spans_arrive_at_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exported.scope_spans[0].spans[0].name == "POST /x"
     resource = {one.key: one.value.string_value for one in exported.resource.attributes}
     assert resource["service.name"] == "my-gateway"
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_sent"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "{base}"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "{base}", "OTEL_LOGS_EXPORTER": "otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "{base}/v1/logs"}, True),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "{base}/v1/logs", "OTEL_LOGS_EXPORTER": "none"}, False),
+    ],
+)
+def test_log_records_are_sent_only_if_variables_of_logs_ask_for_it(
+    monkeypatch: pytest.MonkeyPatch, *, variables: dict[str, str], is_sent: bool
+) -> None:
+    with collecting("http/protobuf") as (received, found):
+        base = found["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"].removesuffix("/v1/logs")
+        environment = {name: value.format(base=base) for name, value in variables.items()}
+        environment |= {"OTEL_METRICS_EXPORTER": "none"}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        telemetry = start_telemetry(environment, "1")
+        logging.getLogger("gateway.x").warning("sent", extra={"status": 1})
+        telemetry.shutdown()
+        logging.getLogger("gateway.x").warning("late")
+    assert [one.body.string_value for one in received.log_records] == (["sent"] if is_sent else [])
 
 
 def test_without_tracing_calls_still_have_trace_ids() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, TraceState
 
-from gateway.telemetry.span import RecordedSpan
+from gateway.telemetry.span import SCOPE, RecordedSpan, SpanSettings
 from gateway.telemetry.span_encoder import RequestEncoder, encode_span
 from gateway.telemetry.tracing import Tracer, Tracing
 
@@ -42,6 +44,23 @@ def test_a_request_holds_every_span(count: int) -> None:
     assert scope_spans.scope.name == "scope"
     assert [span.name for span in scope_spans.spans] == [f"span {number}" for number in range(count)]
     assert resource_spans.resource.attributes[0].value.string_value == "x"
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+@pytest.mark.parametrize("state", [None, TraceState([("vendor", "1")])], ids=["no state", "state"])
+def test_links_are_those_of_the_official_encoder(*, is_remote: bool, state: TraceState | None) -> None:
+    link = SpanContext(7, 8, is_remote=is_remote, trace_state=state)
+    settings = SpanSettings(Resource({}), SpanLimits(), lambda _: None)
+    context = SpanContext(1, 2, is_remote=False)
+    span = RecordedSpan(settings, "linked", context, None, SpanKind.SERVER, {}, links=(link,))
+    span.end()
+    own = ExportTraceServiceRequest.FromString(
+        RequestEncoder(Resource({}), SCOPE).encode([encode_span(span)])
+    )
+    expected = encode_spans([span.to_readable()])
+    if state is not None:  # which the official encoder leaves out
+        expected.resource_spans[0].scope_spans[0].spans[0].links[0].trace_state = "vendor=1"
+    assert own == expected
 
 
 def test_values_keep_their_types() -> None:
