@@ -66,9 +66,10 @@ fmt: $(VENV)/.package ## format the code and apply the fixes of ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.package ## write the generated references: configuration, functions of policies
+docs: $(VENV)/.package ## write the generated references: configuration, functions of policies, metrics; and the dashboards
 	$(BIN)/python -m docs.generators.configuration > docs/.generated && mv docs/.generated docs/configuration.md
 	$(BIN)/python -m docs.generators.policy_functions > docs/.generated && mv docs/.generated docs/policy-functions.md
+	$(BIN)/python -m docs.generators.metrics > docs/.generated && mv docs/.generated docs/metrics.md
 
 bench: $(VENV)/.package $(BENCH)/.dependencies ## measure decisions, reloads and calls, compared with Envoy; write docs/performance.md
 	$(BIN)/python -m bench.decision

@@ -111,6 +111,7 @@ class StageCalls:
         self._metrics = Metrics(Resource({"service.name": "bench"}))
         self._spans = SpanProcessor(encode_span, _drop, lambda: None, BatchSettings.of({}))
         self._tracing = Tracing(Tracer(TracerProvider(shutdown_on_exit=False), self._spans.put))
+        self._sampled = self._tracing.start_server("sampled", {}, {})
         self._read_call(config)
         self._make_parts(config)
         self._identify = IdentifyCalls(self._metrics, list(self._headers.items()), CREATE)
@@ -308,9 +309,9 @@ class StageCalls:
         metrics.change_active(1)
         metrics.record_decision(0.0001, CREATE, is_allowed=True)
         for one in decision.violations:
-            metrics.record_violation(one.reason, one.action)
-        metrics.record_upstream(0.001, CREATE, "OK")
-        metrics.record_request(0.002, "POST", IMAGES, 200)
+            metrics.record_violation(one.policy, one.reason, one.action, is_allowed=True)
+        metrics.record_upstream(0.001, CREATE, "OK", "baremetal", self._sampled)
+        metrics.record_request(0.002, "POST", IMAGES, 200, self._sampled)
         metrics.change_active(-1)
 
     def _log_line(self) -> None:

@@ -38,7 +38,16 @@ from gateway.serving.reloader import Reloader
 from gateway.serving.snapshot import ActiveSnapshot
 from gateway.serving.sources import build_bundle, build_schema, read_sources
 from gateway.sinks import SinkError, SinkName, check_sink, open_sink
-from gateway.telemetry import Health, Metrics, Status, Telemetry, Tracing
+from gateway.telemetry import (
+    EventLoopLag,
+    ExportCondition,
+    GcPauses,
+    Health,
+    Metrics,
+    Status,
+    Telemetry,
+    Tracing,
+)
 from gateway.tls import ServerTls
 from gateway.transcode import JsonWriter
 from gateway.upstream import Channels
@@ -89,6 +98,10 @@ class Gateway:
         self._telemetry = telemetry
         self._health = Health(facts={"version": __version__})
         self._health.set(CONDITION, Status.FAILED, "starting")
+        metrics = telemetry.metrics
+        metrics.watch_health(self._health)
+        self._exports = ExportCondition(metrics.results, self._health)
+        self._monitors = (EventLoopLag(metrics.record_lag), GcPauses(metrics.record_gc_pause))
         self._admission = Admission(config.limits, telemetry.metrics, self._health)
         self._calls = ActiveCalls()
         self._is_started = False
@@ -221,6 +234,9 @@ class Gateway:
         if config.policies.reload:
             self._watching = asyncio.create_task(self._reloader.watch())
         self._watching_files = [asyncio.create_task(one.run()) for one in self._watches]
+        self._watching_files.append(asyncio.create_task(self._exports.run()))
+        for monitor in self._monitors:
+            monitor.start()
         self._is_started = True
         self._health.set(CONDITION, Status.OK)
         return Addresses(**addresses)
@@ -252,6 +268,8 @@ class Gateway:
         the outcome of each change is logged.
         """
         self._health.set(CONDITION, Status.FAILED, "stopping")
+        for monitor in self._monitors:
+            monitor.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])

@@ -48,7 +48,16 @@ async def test_each_part_has_a_condition(start: Start, tmp_path: Path) -> None:
     running = await start(decision_log__type="file", decision_log__path=tmp_path / "records.jsonl")
     found = await conditions(running)
     assert {name: one["status"] for name, one in found.items()} == dict.fromkeys(
-        ("listeners", "upstream/baremetal", "upstream/operation", "decision_log", "reload"), "ok"
+        (
+            "listeners",
+            "upstream/baremetal",
+            "upstream/operation",
+            "decision_log",
+            "reload",
+            "load",
+            "telemetry",
+        ),
+        "ok",
     )
     async with running.client.get(running.admin("/readyz")) as response:
         assert "conditions" not in await response.json()

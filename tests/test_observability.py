@@ -69,5 +69,6 @@ async def test_a_call_is_counted_and_logged(
     assert (decided["kind"], decided["decision"], decided["call_id"]) == ("decision", "deny", "one")
     assert decided["trace_id"] == responded.__dict__["trace_id"]
     text = running.metrics.expose().decode()
-    assert 'gateway_violations_total{action="deny",rule="required-labels/env"} 1.0' in text
+    labels = 'action="deny",decision="deny",policy="required-labels",rule="required-labels/env"'
+    assert f"gateway_violations_total{{{labels}}} 1.0" in text
     assert f'http_route="{IMAGES}"' in text

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import Code, GatewayError
 from gateway.quoting import encode_json
-from gateway.telemetry import Status
+from gateway.telemetry import Status, definitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +96,7 @@ class RecordWriter:
         self._write_started: float | None = None
         if sink is not None:
             health.set(CONDITION, Status.OK)
+            metrics.watch_queue(definitions.QUEUED_RECORDS, lambda: self._waiting)
 
     @property
     def is_kept(self) -> bool:

@@ -158,7 +158,7 @@ class Reporter:
         duration_s = decision.duration_ns / _NS_PER_S
         metrics.record_decision(duration_s, decision.method, is_allowed=decision.is_allowed)
         for one in decision.violations:
-            metrics.record_violation(one.reason, one.action)
+            metrics.record_violation(one.policy, one.reason, one.action, is_allowed=decision.is_allowed)
         for one in decision.waived:
             metrics.record_waiver(one.waiver)
         for mutation in decision.mutations:

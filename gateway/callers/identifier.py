@@ -81,7 +81,7 @@ class CallerIdentifier:
         self._attempts = FailedAttempts(section.failed_attempts, clock=clock)
         self._refusals = Refusals(section.kinds, header if section.uses_header else None, metrics, clock)
         self._open_methods = frozenset(section.open_methods)
-        self._health, self._clock, self._now = health, clock, now
+        self._health, self._metrics, self._clock, self._now = health, metrics, clock, now
         self._sources: list[KeySource] = []
         self._watches: list[FileWatch] = []
         self._tasks: list[asyncio.Task[Never]] = []
@@ -188,7 +188,7 @@ class CallerIdentifier:
         if section.jwks_file is not None:
             source = KeyFile(section.jwks_file, section, self._health)
         else:
-            source = KeyUrl(section.jwks_url or "", section, self._health, self._clock)
+            source = KeyUrl(section.jwks_url or "", section, self._health, self._metrics, self._clock)
         self._sources.append(source)
         return WebTokenVerifier(section, source, shares_header=shares_header, now=self._now)
 

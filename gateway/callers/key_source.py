@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.config import JwtCallers
-    from gateway.telemetry import Health
+    from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +130,7 @@ class KeyUrl:
         url: str,
         section: JwtCallers,
         health: Health,
+        metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         pause_s: float = PAUSE_S,
     ) -> None:
@@ -139,6 +140,7 @@ class KeyUrl:
             url: the URL of the keys.
             section: the section of the configuration.
             health: the health to which the condition of the keys belongs.
+            metrics: the metrics that count fetches.
             clock: a function that returns the time in seconds.
             pause_s: the minimum time between two fetches because of unknown keys, in seconds.
 
@@ -152,6 +154,7 @@ class KeyUrl:
         self._refresh_s = section.refresh_s
         self._timeout_s = min(_MAX_TIMEOUT_S, section.refresh_s * _TIMEOUT)
         self._health = health
+        self._metrics = metrics
         self._clock = clock
         self._pause_s = pause_s
         self._keys: KeySet | None = None
@@ -218,6 +221,7 @@ class KeyUrl:
             self._fetching = None
 
     def _use(self, keys: KeySet) -> None:
+        self._metrics.record_key_fetch(is_good=True)
         self._failures = 0
         self._due_at = self._fetched_at + self._refresh_s * random.uniform(*_REFRESH)  # noqa: S311 - no secret
         _report(keys, self._keys)
@@ -229,6 +233,7 @@ class KeyUrl:
             self._health.set(CONDITION, Status.DEGRADED, reason)
 
     def _fail(self, reason: str) -> None:
+        self._metrics.record_key_fetch(is_good=False)
         delay_s = min(_FIRST_RETRY_S * 2 ** min(self._failures, 20), self._refresh_s * _REFRESH[0])
         self._due_at = self._clock() + delay_s
         text = f"{self._shown}: {reason}; " + (

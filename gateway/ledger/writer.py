@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, WithdrawnError
-from gateway.telemetry import Status
+from gateway.telemetry import Status, definitions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -75,6 +75,7 @@ class LedgerWriter:
         self._is_open = False
         self._failure: str | None = _NOT_OPEN
         self._task: asyncio.Task[None] | None = None
+        metrics.watch_queue(definitions.QUEUED_EVENTS, lambda: len(self._queue))
         self.on_open: Callable[[], Awaitable[object]] | None = None
         """The function that is called each time the database was opened, before entries are committed."""
         self.on_refused: Callable[[Entry, bool], None] = lambda entry, is_uncertain: None  # noqa: ARG005
@@ -338,6 +339,7 @@ class LedgerWriter:
         if self._failure != reason:
             _log.error("ledger cannot be written, changes are refused", extra={"reason": reason})
         self._failure = reason
+        self._metrics.record_ledger_failure()
         status = Status.DEGRADED if self._is_open else Status.FAILED  # reads can still be handled
         self._health.set(CONDITION, status, f"changes are refused: {reason}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.limits.call_counts import CallCounts
 from gateway.limits.caller_key import caller_key
 from gateway.limits.concurrency import ConcurrencyLimit
+from gateway.limits.overload_report import OverloadReport
 from gateway.limits.rates import RateTable, check_in_process
 from gateway.limits.refusals import concurrency_limited
 
@@ -48,8 +49,9 @@ class Admission:
         """
         self._metrics = metrics
         self._now = now
+        self._report = OverloadReport(health)
         self._concurrency = ConcurrencyLimit(
-            limits.concurrency, metrics, queue=limits.queue, queue_s=limits.queue_s
+            limits.concurrency, metrics, self._report, queue=limits.queue, queue_s=limits.queue_s
         )
         self._per_caller = _make_counts(limits.per_caller.concurrency)
         self._per_method = {
@@ -72,6 +74,7 @@ class Admission:
 
     async def close(self) -> None:
         """Close the connections to the store of the rates."""
+        self._report.close()
         if self._shared is not None:
             await self._shared.close()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.errors import GatewayError
     from gateway.limits.call_counts import Claim
+    from gateway.limits.overload_report import OverloadReport
     from gateway.limits.slot import Receiving
     from gateway.telemetry import Metrics
 
@@ -49,6 +50,7 @@ class ConcurrencyLimit:
         self,
         limit: int,
         metrics: Metrics,
+        report: OverloadReport | None = None,
         *,
         queue: int = 0,
         queue_s: float = 1.0,
@@ -59,6 +61,7 @@ class ConcurrencyLimit:
         Args:
             limit: the maximum number of active calls.
             metrics: the instruments of the gateway.
+            report: reports that calls are refused; None if nothing is reported.
             queue: the maximum number of calls in the queue.
             queue_s: the longest wait in the queue, in seconds.
             grace_s: the time in which a call may receive its request message before it can lose its slot, in
@@ -66,6 +69,7 @@ class ConcurrencyLimit:
         """
         self._limit = limit
         self._metrics = metrics
+        self._report = report
         self._capacity = queue
         self._queue_s = queue_s
         self._grace_s = min(grace_s, queue_s / 4)
@@ -217,6 +221,8 @@ class ConcurrencyLimit:
 
     def _refuse(self, cause: str, limit: str) -> GatewayError:
         self._metrics.record_refused(limit)
+        if self._report is not None:
+            self._report.note(f"{cause} (limits.{limit})")
         return overloaded(cause, f"limits.{limit}")
 
 

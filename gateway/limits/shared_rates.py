@@ -152,6 +152,7 @@ class SharedRates:
         if self._on_error == "refuse":
             self._metrics.record_refused("store")
             raise limits_unavailable()
+        self._metrics.record_unchecked()
 
     def _fail(self) -> None:
         """Stop asking the store, and begin to probe it."""

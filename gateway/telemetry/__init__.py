@@ -4,15 +4,21 @@ If the semantic conventions of OpenTelemetry define a name, the gateway uses thi
 https://opentelemetry.io/docs/specs/semconv/.
 """
 
+from gateway.telemetry.event_loop_lag import EventLoopLag
+from gateway.telemetry.export_condition import ExportCondition
 from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.process_metrics import GcPauses
 from gateway.telemetry.setup import Telemetry, TraceSettings, find_variable_faults, start_telemetry
 from gateway.telemetry.tail import Reason, Tail
 from gateway.telemetry.tracing import Span, Tracer, Tracing, keep, to_headers, trace_id_of, without_sampling
 
 __all__ = [
     "Condition",
+    "EventLoopLag",
+    "ExportCondition",
+    "GcPauses",
     "Health",
     "Metrics",
     "Reason",

@@ -5,6 +5,8 @@ point of the label values and changes the point. The aggregate uses no lock and 
 may record values. Another thread may collect the points at the same time. In this case, the collected count
 of a point can include a value that the collected sum does not include yet. The next collection includes the
 value in both the count and the sum.
+
+A histogram can keep exemplars: for each bucket, the last value of a call whose trace is sampled.
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from opentelemetry.sdk.metrics import export
+from opentelemetry.sdk.metrics import Exemplar, export
+
+from gateway.telemetry.definition import Definition, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
+    from opentelemetry.trace import Span
 
 MAX_POINTS = 2000
 """The maximum number of points of an instrument.
@@ -34,23 +39,6 @@ _OVERFLOW = ("otel.metric.overflow",)
 _CUMULATIVE = export.AggregationTemporality.CUMULATIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The name and description of an instrument.
-
-    Attributes:
-        name: the name of the instrument, which follows OpenTelemetry's conventions.
-        description: the human-readable description of the instrument.
-        unit: the unit of the values; empty for counts.
-        keys: the keys of the labels of each recorded value.
-    """
-
-    name: str
-    description: str
-    unit: str
-    keys: tuple[str, ...]
-
-
 class _SumPoint:
     __slots__ = ("started_ns", "value")
 
@@ -60,11 +48,13 @@ class _SumPoint:
 
 
 class _HistogramPoint:
-    __slots__ = ("counts", "max", "min", "started_ns", "sum")
+    __slots__ = ("counts", "exemplars", "max", "min", "started_ns", "sum")
 
     def __init__(self, buckets: int) -> None:
         self.started_ns = time_ns()
         self.counts = [0] * buckets
+        # Keyed by the index of the bucket: value, time in nanoseconds, trace ID and span ID.
+        self.exemplars: dict[int, tuple[float, int, int, int]] = {}
         self.sum = 0.0
         self.min, self.max = math.inf, -math.inf
 
@@ -75,22 +65,29 @@ P = TypeVar("P", _SumPoint, _HistogramPoint)
 class Aggregate(ABC, Generic[P]):
     """The points of one instrument. Each point belongs to one combination of label values."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._keys = definition.keys
         self._points: dict[tuple[str | int, ...], P] = {}
 
-    def collect(self, now_ns: int) -> Metric | None:
-        """Return all points in the SDK's format, or None if nothing was recorded yet."""
+    def collect(self, now_ns: int, exemplars_since_ns: int = 0) -> Metric | None:
+        """Return all points in the SDK's format, or None if nothing was recorded yet.
+
+        Args:
+            now_ns: the present time, in nanoseconds since the epoch.
+            exemplars_since_ns: the earliest time of the exemplars, in nanoseconds since the epoch.
+        """
         points = list(self._points.items())
         if not points:
             return None
-        data = self._to_data([(self._attributes(labels), point) for labels, point in points], now_ns)
-        identity = self._identity
-        return export.Metric(identity.name, identity.description, identity.unit, data)
+        attributed = [(self._attributes(labels), point) for labels, point in points]
+        data = self._to_data(attributed, now_ns, exemplars_since_ns)
+        definition = self._definition
+        return export.Metric(definition.name, definition.meaning, definition.unit, data)
 
     @abstractmethod
     def _to_data(
-        self, points: Sequence[tuple[Mapping[str, str | int], P]], now_ns: int
+        self, points: Sequence[tuple[Mapping[str, str | int], P]], now_ns: int, exemplars_since_ns: int
     ) -> export.Sum | export.Histogram: ...
 
     @abstractmethod
@@ -108,15 +105,15 @@ class Aggregate(ABC, Generic[P]):
     def _attributes(self, labels: tuple[str | int, ...]) -> dict[str, str | int]:
         if labels is _OVERFLOW:
             return {_OVERFLOW[0]: True}
-        return dict(zip(self._identity.keys, labels, strict=True))
+        return dict(zip(self._keys, labels, strict=True))
 
 
 class SumAggregate(Aggregate[_SumPoint]):
     """A sum for each combination of label values."""
 
-    def __init__(self, identity: Identity, *, is_monotonic: bool) -> None:
-        super().__init__(identity)
-        self._is_monotonic = is_monotonic
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(definition)
+        self._is_monotonic = definition.kind is Kind.COUNTER
 
     def add(self, amount: int, *labels: str | int) -> None:
         """Add an amount to the sum that belongs to the label values."""
@@ -127,7 +124,10 @@ class SumAggregate(Aggregate[_SumPoint]):
         return _SumPoint()
 
     def _to_data(
-        self, points: Sequence[tuple[Mapping[str, str | int], _SumPoint]], now_ns: int
+        self,
+        points: Sequence[tuple[Mapping[str, str | int], _SumPoint]],
+        now_ns: int,
+        exemplars_since_ns: int,  # noqa: ARG002 - sums have none
     ) -> export.Sum:
         numbers = [
             export.NumberDataPoint(attributes, point.started_ns, now_ns, point.value)
@@ -139,30 +139,56 @@ class SumAggregate(Aggregate[_SumPoint]):
 class HistogramAggregate(Aggregate[_HistogramPoint]):
     """A histogram for each combination of label values."""
 
-    def __init__(self, identity: Identity, bounds: Sequence[float]) -> None:
-        super().__init__(identity)
-        self._bounds = tuple(bounds)
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(definition)
+        self._bounds = definition.bounds
 
     def record(self, value: float, *labels: str | int) -> None:
         """Record a value in the histogram that belongs to the label values."""
+        self._record(value, labels)
+
+    def record_untraced(self, value: float, span: Span | None, *labels: str | int) -> None:  # noqa: ARG002
+        """Record a value without an exemplar."""
+        self._record(value, labels)
+
+    def record_traced(self, value: float, span: Span | None, *labels: str | int) -> None:
+        """Record a value. If the span is sampled, the value is the new exemplar of its bucket."""
+        point, index = self._record(value, labels)
+        if span is not None:
+            context = span.get_span_context()
+            if context.trace_flags.sampled:
+                point.exemplars[index] = value, time_ns(), context.trace_id, context.span_id
+
+    def _record(self, value: float, labels: tuple[str | int, ...]) -> tuple[_HistogramPoint, int]:
+        """Record a value, and return its point and the index of its bucket."""
         point = self._points.get(labels) or self._add_point(labels)
-        point.counts[bisect_left(self._bounds, value)] += 1
+        index = bisect_left(self._bounds, value)
+        point.counts[index] += 1
         point.sum += value
         point.min = min(point.min, value)
         point.max = max(point.max, value)
+        return point, index
 
     def _make_point(self) -> _HistogramPoint:
         return _HistogramPoint(len(self._bounds) + 1)
 
     def _to_data(
-        self, points: Sequence[tuple[Mapping[str, str | int], _HistogramPoint]], now_ns: int
+        self,
+        points: Sequence[tuple[Mapping[str, str | int], _HistogramPoint]],
+        now_ns: int,
+        exemplars_since_ns: int,
     ) -> export.Histogram:
         return export.Histogram(
-            [self._to_point(attributes, point, now_ns) for attributes, point in points], _CUMULATIVE
+            [self._to_point(attributes, point, now_ns, exemplars_since_ns) for attributes, point in points],
+            _CUMULATIVE,
         )
 
     def _to_point(
-        self, attributes: Mapping[str, str | int], point: _HistogramPoint, now_ns: int
+        self,
+        attributes: Mapping[str, str | int],
+        point: _HistogramPoint,
+        now_ns: int,
+        exemplars_since_ns: int,
     ) -> export.HistogramDataPoint:
         counts = tuple(point.counts)
         return export.HistogramDataPoint(
@@ -175,19 +201,28 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
             explicit_bounds=self._bounds,
             min=point.min,
             max=point.max,
+            exemplars=[
+                Exemplar({}, value, time_of, span_id, trace_id)
+                for value, time_of, trace_id, span_id in list(point.exemplars.values())
+                if time_of >= exemplars_since_ns
+            ],
         )
 
 
-def add_metrics(data: MetricsData, scope: str, aggregates: Sequence[Aggregate[Any]]) -> MetricsData:
+def add_metrics(
+    data: MetricsData, scope: str, aggregates: Sequence[Aggregate[Any]], *, exemplars_since_ns: int = 0
+) -> MetricsData:
     """Return the metrics of the SDK together with the metrics of aggregates.
 
     Args:
         data: the metrics of the SDK.
         scope: the name of a scope of the SDK. The metrics of the aggregates are added to this scope.
         aggregates: the aggregates whose metrics are added.
+        exemplars_since_ns: the earliest time of the exemplars, in nanoseconds since the epoch.
     """
     now_ns = time_ns()
-    metrics = [metric for one in aggregates if (metric := one.collect(now_ns)) is not None]
+    found = (one.collect(now_ns, exemplars_since_ns) for one in aggregates)
+    metrics = [metric for metric in found if metric is not None]
     (resource_metrics,) = data.resource_metrics
     scopes = [
         replace(one, metrics=[*metrics, *one.metrics]) if one.scope.name == scope else one

@@ -74,6 +74,7 @@ class BatchProcessor(Generic[Item, Encoded]):
         close: Callable[[], None],
         settings: BatchSettings,
         noun: str = "spans",
+        note_export: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """Create the queue and start the thread.
 
@@ -84,7 +85,9 @@ class BatchProcessor(Generic[Item, Encoded]):
             close: the function that ends the exporter, even during an export.
             settings: the sizes of the queue and of a batch, and the delay.
             noun: the word for the items in log lines.
+            note_export: the function that is called after each export, with whether it has succeeded.
         """
+        self._note_export = note_export
         self._encode = encode
         self._export = export
         self._close = close
@@ -94,7 +97,7 @@ class BatchProcessor(Generic[Item, Encoded]):
         self._batch: list[Encoded] = []
         self._due = 0.0  # the time at which the batch is exported even if the batch is not full
         # Each counter is changed only by callers of put(), or only by the thread. No counter needs a lock.
-        self._overflowed = self._failed = self._reported = 0
+        self._overflowed = self._failed = self._unsent = self._reported = 0
         self._wake = threading.Event()
         self._is_closing = False
         # The process can end even if a daemon thread is blocked in an export.
@@ -104,7 +107,11 @@ class BatchProcessor(Generic[Item, Encoded]):
     @property
     def dropped(self) -> int:
         """The number of items that were dropped: the queue was full, or encoding or sending failed."""
-        return self._overflowed + self._failed
+        return self._overflowed + self._failed + self._unsent
+
+    def observe_dropped(self) -> list[tuple[int, tuple[str]]]:
+        """Return the numbers of items that were not sent, with the reason."""
+        return [(self._overflowed + self._failed, ("queue",)), (self._unsent, ("export",))]
 
     def put(self, item: Item) -> None:
         """Add an item to the queue. If the queue is full, drop the item."""
@@ -160,7 +167,8 @@ class BatchProcessor(Generic[Item, Encoded]):
             _log.exception("%s cannot be exported", self._noun)
             is_lost = True
         if is_lost:
-            self._failed += len(batch)
+            self._unsent += len(batch)
+        self._note_export(not is_lost)
         if (dropped := self.dropped) > self._reported:
             _log.warning("%s dropped", self._noun, extra={"count": dropped - self._reported})
             self._reported = dropped

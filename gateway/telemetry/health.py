@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Status(StrEnum):
@@ -83,6 +83,12 @@ class Health:
         if known is None or known.status is not status:
             for notify in tuple(self._observers.values()):
                 notify()
+
+    def observe_conditions(self) -> Iterator[tuple[int, tuple[str, str]]]:
+        """Yield 1 for the status of each part and 0 for all other statuses, with name and status."""
+        for condition in self.conditions:
+            for status in Status:
+                yield int(status is condition.status), (condition.name, status.value)
 
     def observe(self, observer: object, notify: Callable[[], None]) -> None:
         """Call a function each time the status of a part has changed.

@@ -1,7 +1,7 @@
 """The instruments in which each call records values. The gateway itself or the SDK aggregates the values.
 
-The gateway's instruments and the SDK's instruments produce the same metrics. Only the SDK's
-instruments support other temporalities, exponential histograms and exemplars.
+The gateway's instruments and the SDK's instruments produce the same metrics. Only the SDK's instruments
+support other temporalities, exponential histograms, and exemplars of calls that are not sampled.
 """
 
 from __future__ import annotations
@@ -9,33 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.context import Context
+from opentelemetry.trace import set_span_in_context
 
-from gateway.telemetry.aggregation import Aggregate, HistogramAggregate, Identity, SumAggregate, add_metrics
+from gateway.telemetry.aggregation import Aggregate, HistogramAggregate, SumAggregate
+from gateway.telemetry.definition import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from opentelemetry.metrics import Meter
-    from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
-    from opentelemetry.util.types import Attributes
-    from prometheus_client import CollectorRegistry
+    from opentelemetry.trace import Span
+
+    from gateway.telemetry.definition import Definition
 
 Record: TypeAlias = Callable[..., None]
 """A function that records a value. The arguments are the value and the values of its labels."""
 
-Keys: TypeAlias = tuple[str, ...]
+TracedRecord: TypeAlias = Callable[..., None]
+"""A function that records a value of a call. The arguments are the value, the span, and the label values."""
 
 SCOPE_NAME = "baremetal-gateway"
 """The instrumentation scope of every metric."""
 
-_SECONDS = "s"
+EXEMPLAR_FILTER = "OTEL_METRICS_EXEMPLAR_FILTER"
+"""The standard variable that selects the values that become exemplars."""
+
 _DEFAULTS = {
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": ("", "cumulative"),
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ("", "explicit_bucket_histogram"),
-    # The gateway has no current span. Therefore the filter `trace_based` selects no exemplars.
-    "OTEL_METRICS_EXEMPLAR_FILTER": ("", "trace_based", "always_off"),
+    EXEMPLAR_FILTER: ("", "trace_based", "always_off"),
 }
 
 
@@ -47,14 +50,11 @@ def need_sdk(environment: Mapping[str, str]) -> bool:
 class Instruments(Protocol):
     """Creates instruments. An instrument is a function that records a value."""
 
-    def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount to the counter."""
+    def create(self, definition: Definition) -> Record:
+        """Create an instrument, and return a function that records a value."""
 
-    def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount. The amount may be negative."""
-
-    def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Create a histogram, and return a function that records a duration in seconds."""
+    def create_traced(self, definition: Definition) -> TracedRecord:
+        """Create a histogram with exemplars, and return a function that records a value of a call."""
 
 
 class SdkInstruments:
@@ -63,20 +63,43 @@ class SdkInstruments:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
-    def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount to the counter."""
-        return _with_keys(self._meter.create_counter(name, "", description).add, keys)
+    def create(self, definition: Definition) -> Record:
+        """Create an instrument, and return a function that records a value."""
+        keys, function = definition.keys, self._create(definition)
 
-    def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount. The amount may be negative."""
-        return _with_keys(self._meter.create_up_down_counter(name, "", description).add, keys)
+        def record(value: float, *labels: str | int) -> None:
+            function(value, dict(zip(keys, labels, strict=True)))
 
-    def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Create a histogram, and return a function that records a duration in seconds."""
-        histogram = self._meter.create_histogram(
-            name, _SECONDS, description, explicit_bucket_boundaries_advisory=bounds
-        )
-        return _with_keys(histogram.record, keys)
+        for labels in definition.starts:
+            record(0, *labels)
+        return record
+
+    def create_traced(self, definition: Definition) -> TracedRecord:
+        """Create a histogram with exemplars, and return a function that records a value of a call."""
+        keys, function = definition.keys, self._create(definition)
+
+        def record(value: float, span: Span | None, *labels: str | int) -> None:
+            context = set_span_in_context(span, Context()) if span is not None else Context()
+            function(value, dict(zip(keys, labels, strict=True)), context)
+
+        return record
+
+    def _create(self, definition: Definition) -> Callable[..., None]:
+        name, unit, text = definition.name, definition.unit, definition.meaning
+        match definition.kind:
+            case Kind.COUNTER:
+                return self._meter.create_counter(name, unit, text).add
+            case Kind.UP_DOWN:
+                return self._meter.create_up_down_counter(name, unit, text).add
+            case Kind.GAUGE:
+                return self._meter.create_gauge(name, unit, text).set
+            case Kind.HISTOGRAM:
+                bounds = definition.bounds
+                return self._meter.create_histogram(
+                    name, unit, text, explicit_bucket_boundaries_advisory=bounds
+                ).record
+            case _:
+                raise ValueError(f"{name} is observed, and nothing is recorded in it")
 
 
 class OwnInstruments:
@@ -86,56 +109,29 @@ class OwnInstruments:
         aggregates: the aggregates of the instruments, in the order of creation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_exemplars: bool = True) -> None:
+        """Initialize the collection.
+
+        Args:
+            has_exemplars: whether histograms keep exemplars of sampled calls.
+        """
         self.aggregates: list[Aggregate[Any]] = []
+        self._has_exemplars = has_exemplars
 
-    def create_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount to the counter."""
-        return self._create_sum(Identity(name, description, "", keys), is_monotonic=True)
-
-    def create_up_down_counter(self, name: str, description: str, keys: Keys = ()) -> Record:
-        """Create a counter, and return a function that adds an amount. The amount may be negative."""
-        return self._create_sum(Identity(name, description, "", keys), is_monotonic=False)
-
-    def create_histogram(self, name: str, description: str, keys: Keys, bounds: Sequence[float]) -> Record:
-        """Create a histogram, and return a function that records a duration in seconds."""
-        aggregate = HistogramAggregate(Identity(name, description, _SECONDS, keys), bounds)
+    def create(self, definition: Definition) -> Record:
+        """Create an instrument, and return a function that records a value."""
+        if definition.kind is Kind.HISTOGRAM:
+            histogram = HistogramAggregate(definition)
+            self.aggregates.append(histogram)
+            return histogram.record
+        aggregate = SumAggregate(definition)
         self.aggregates.append(aggregate)
-        return aggregate.record
-
-    def _create_sum(self, identity: Identity, *, is_monotonic: bool) -> Record:
-        aggregate = SumAggregate(identity, is_monotonic=is_monotonic)
-        self.aggregates.append(aggregate)
+        for labels in definition.starts:
+            aggregate.add(0, *labels)
         return aggregate.add
 
-
-class PrometheusReader(PrometheusMetricReader):
-    """Exports all metrics to Prometheus: the SDK's metrics, and the metrics that the gateway aggregates."""
-
-    def __init__(self, own: OwnInstruments, registry: CollectorRegistry) -> None:
-        super().__init__(registry=registry, scope_info_enabled=False)
-        self._own = own
-
-    def _receive_metrics(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: Any
-    ) -> None:
-        data = add_metrics(metrics_data, SCOPE_NAME, self._own.aggregates)
-        super()._receive_metrics(data, timeout_millis, **options)
-
-
-class ExportingReader(PeriodicExportingMetricReader):
-    """Exports all metrics periodically: the SDK's metrics, and the metrics that the gateway aggregates."""
-
-    def __init__(self, own: OwnInstruments, exporter: MetricExporter) -> None:
-        self._own = own  # set first, because the constructor starts a thread that reads this attribute
-        super().__init__(exporter)
-
-    def _receive_metrics(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: Any
-    ) -> None:
-        data = add_metrics(metrics_data, SCOPE_NAME, self._own.aggregates)
-        super()._receive_metrics(data, timeout_millis, **options)
-
-
-def _with_keys(record: Callable[[Any, Attributes], None], keys: Keys) -> Record:
-    return lambda value, *labels: record(value, dict(zip(keys, labels, strict=True)))
+    def create_traced(self, definition: Definition) -> TracedRecord:
+        """Create a histogram with exemplars, and return a function that records a value of a call."""
+        histogram = HistogramAggregate(definition)
+        self.aggregates.append(histogram)
+        return histogram.record_traced if self._has_exemplars else histogram.record_untraced

@@ -1,209 +1,176 @@
-"""The instruments of the gateway, and their export to Prometheus.
+"""The instruments of the gateway, and their export.
 
-The attributes of metrics contain only names that the gateway defines, and no text of a
-caller. Therefore callers cannot increase the number of attribute sets without limit.
+The definitions of all metrics are in the module definitions.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 
-from gateway.telemetry.instruments import (
-    SCOPE_NAME,
-    ExportingReader,
-    OwnInstruments,
-    PrometheusReader,
-    SdkInstruments,
-)
+from gateway.telemetry import definitions
+from gateway.telemetry.definition import Kind
+from gateway.telemetry.export_results import ExportResults
+from gateway.telemetry.exposition import PROMETHEUS
+from gateway.telemetry.instruments import SCOPE_NAME, OwnInstruments, SdkInstruments
 from gateway.telemetry.logs import dropped_lines
+from gateway.telemetry.process_metrics import observe_process
+from gateway.telemetry.readers import ExportingReader, TextReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from opentelemetry.metrics import CallbackOptions, Meter
+    from opentelemetry.metrics import CallbackOptions
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.resources import Resource
 
+    from gateway.telemetry.definition import Definition
+    from gateway.telemetry.health import Health
     from gateway.telemetry.instruments import Instruments
+    from gateway.telemetry.span_processor import SpanProcessor
+    from gateway.telemetry.tracing import Span
 
-_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
-_DECISION_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1]
-_OPERATION_SECONDS = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]
-_QUEUE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0]
-_RPC = ("rpc.method", "rpc.response.status_code")
+    Read: TypeAlias = Callable[[], Iterable[tuple[float, tuple[str, ...]]]]
 
 
 class Metrics:
     """The gateway's instruments.
 
-    Args:
-        resource: the resource that describes this process.
-        exporter: the exporter of the metrics; None if the metrics are only available at `/metrics`.
-        by_sdk: whether the SDK aggregates all metrics. If the value is false, the gateway itself aggregates
-            the metrics that every call records.
+    Attributes:
+        results: the results of exports.
     """
 
     def __init__(
-        self, resource: Resource, exporter: MetricExporter | None = None, *, by_sdk: bool = False
+        self,
+        resource: Resource,
+        exporter: MetricExporter | None = None,
+        *,
+        by_sdk: bool = False,
+        has_exemplars: bool = True,
     ) -> None:
-        self._registry = CollectorRegistry()
-        own = OwnInstruments()
-        readers: list[MetricReader] = [PrometheusReader(own, self._registry)]
+        """Create the instruments.
+
+        Args:
+            resource: the resource that describes this process.
+            exporter: the exporter of the metrics; None if the metrics are only available at `/metrics`.
+            by_sdk: whether the SDK aggregates all metrics. If the value is false, the gateway itself
+                aggregates the metrics that every call records.
+            has_exemplars: whether histograms of durations have exemplars.
+        """
+        own = OwnInstruments(has_exemplars=has_exemplars)
+        self.results = ExportResults()
+        self._text = TextReader(own)
+        readers: list[MetricReader] = [self._text]
         if exporter is not None:
-            readers.append(ExportingReader(own, exporter))
+            readers.append(ExportingReader(own, exporter, self.results))
         self._provider = MeterProvider(readers, resource, shutdown_on_exit=False)
-        meter = self._provider.get_meter(SCOPE_NAME)
-        instruments = SdkInstruments(meter) if by_sdk else own
-        self._create_for_calls(instruments)
-        self._create_for_limits(instruments)
-        self._create_for_ledger(instruments)
-        self._create_for_bundles(meter)
+        self._meter = self._provider.get_meter(SCOPE_NAME)
+        self._reads: dict[str, list[Read]] = {}  # keyed by the name of the metric
+        sdk = SdkInstruments(self._meter)
+        self._create_for_calls(sdk if by_sdk else own)
+        self._create_for_ledger(sdk if by_sdk else own)
+        self._create_rare(sdk)
+        # A collection can start while the SDK holds a lock, so the SDK must not record its pause.
+        self._gc_pauses = own.create(definitions.GC_PAUSES)
+        observe_process(self)
         self._certificates: dict[str, float] = {}  # Unix times, keyed by the section of the configuration
-        meter.create_observable_gauge(
-            "gateway.tls.certificate.time_left",
-            callbacks=[self._observe_certificates],
-            unit="s",
-            description="Time until a certificate of the gateway expires; negative when it has expired.",
-        )
-        self._create_for_credentials(meter)
+        self.observe(definitions.CERTIFICATES, self._read_certificates)
+        self.observe(definitions.DROPPED_LINES, lambda: [(dropped_lines(), ())])
+        self.observe(definitions.EXPORTS, self.results.observe)
 
     def _create_for_calls(self, instruments: Instruments) -> None:
         """Create the instruments that calls record in."""
-        self._requests = instruments.create_histogram(
-            "http.server.request.duration",
-            "Time from the request's head to the end of its response.",
-            ("http.request.method", "http.route", "http.response.status_code"),
-            _SECONDS,
-        )
-        self._calls = instruments.create_histogram(
-            "rpc.server.call.duration", "Time from a gRPC call's arrival to its response.", _RPC, _SECONDS
-        )
-        self._upstream = instruments.create_histogram(
-            "rpc.client.call.duration", "Time that an upstream took to respond.", _RPC, _SECONDS
-        )
-        self._decisions = instruments.create_histogram(
-            "gateway.decision.duration",
-            "Time that a decision took.",
-            ("rpc.method", "decision"),
-            _DECISION_SECONDS,
-        )
-        self._violations = instruments.create_counter(
-            "gateway.violations", "Rules broken, by the action of their binding.", ("rule", "action")
-        )
-        self._waivers = instruments.create_counter(
-            "gateway.waivers", "Broken rules that a waiver allowed.", ("waiver",)
-        )
-        self._mutations = instruments.create_counter(
-            "gateway.mutations", "Fields that policies set.", ("policy",)
-        )
-        self._retries = instruments.create_counter(
-            "gateway.upstream.retries", "Further attempts of calls to an upstream.", ("upstream",)
-        )
-        self._refused_callers = instruments.create_counter(
-            "gateway.callers.failures",
-            "Requests whose caller was not identified, by the kind and the problem of the credential.",
-            ("kind", "reason"),
-        )
-        self._active = instruments.create_up_down_counter("gateway.calls.active", "Calls under way.")
-        self._waiters = instruments.create_up_down_counter(
-            "gateway.waiters", "Calls that wait for operations."
-        )
-
-    def _create_for_limits(self, instruments: Instruments) -> None:
-        """Create the instruments of the limits on calls."""
-        self._refused = instruments.create_counter(
-            "gateway.limits.refused", "Calls refused by a limit, by the key of the limit.", ("limit",)
-        )
-        self._queued = instruments.create_up_down_counter("gateway.queue.calls", "Calls in the queue.")
-        self._queue_wait = instruments.create_histogram(
-            "gateway.queue.duration", "Time that a call spent in the queue.", ("outcome",), _QUEUE_SECONDS
-        )
+        self._requests = instruments.create_traced(definitions.REQUESTS)
+        self._calls = instruments.create_traced(definitions.RPC_CALLS)
+        self._upstream = instruments.create_traced(definitions.UPSTREAM_CALLS)
+        self._retries = instruments.create(definitions.RETRIES)
+        self._active = instruments.create(definitions.ACTIVE_CALLS)
+        self._waiters = instruments.create(definitions.WAITERS)
+        self._refused_callers = instruments.create(definitions.REFUSED_CALLERS)
+        self._refused = instruments.create(definitions.LIMITED_CALLS)
+        self._unchecked = instruments.create(definitions.UNCHECKED_CALLS)
+        self._queued = instruments.create(definitions.QUEUED_CALLS)
+        self._queue_wait = instruments.create(definitions.QUEUE_WAITS)
+        self._decisions = instruments.create(definitions.DECISIONS)
+        self._violations = instruments.create(definitions.VIOLATIONS)
+        self._waivers = instruments.create(definitions.WAIVERS)
+        self._mutations = instruments.create(definitions.MUTATIONS)
+        self._lag = instruments.create(definitions.EVENT_LOOP_LAG)
 
     def _create_for_ledger(self, instruments: Instruments) -> None:
         """Create the instruments of the ledger, and of the work on calls after their responses."""
-        self._commits = instruments.create_histogram(
-            "gateway.ledger.commit.duration", "Time that a commit of the ledger took.", (), _SECONDS
-        )
-        self._committed = instruments.create_counter(
-            "gateway.ledger.events", "Events committed to the ledger."
-        )
-        self._operations = instruments.create_histogram(
-            "gateway.operation.duration",
-            "Time from a change to the end of the operation that it started.",
-            ("rpc.method", "operation.code"),
-            _OPERATION_SECONDS,
-        )
-        self._settlements = instruments.create_counter(
-            "gateway.settlements", "Changes whose outcome was established later.", ("outcome", "by")
-        )
+        self._commits = instruments.create(definitions.COMMITS)
+        self._ledger_failures = instruments.create(definitions.FAILED_COMMITS)
+        self._committed = instruments.create(definitions.COMMITTED_EVENTS)
+        self._operations = instruments.create(definitions.OPERATIONS)
+        self._settlements = instruments.create(definitions.SETTLEMENTS)
 
-    def _create_for_bundles(self, meter: Meter) -> None:
+    def _create_rare(self, instruments: Instruments) -> None:
         """Create the instruments that are used rarely or by several threads."""
-        self._shadows = meter.create_counter(
-            "gateway.shadow.decisions", description="Decisions that the shadow bundle evaluated too."
-        )
-        self._lost_records = meter.create_counter(
-            "gateway.decision_log.lost", description="Records of decisions that could not be written."
-        )
-        self._lost_events = meter.create_counter(
-            "gateway.ledger.lost", description="Events of calls that were not committed to the ledger."
-        )
-        self._unsettled = meter.create_gauge(
-            "gateway.ledger.unsettled",
-            description="Changes whose outcome is not known, by pending or unknown.",
-        )
-        self._following = meter.create_gauge(
-            "gateway.operations.following", description="Operations that the gateway follows."
-        )
-        self._stale = meter.create_gauge(
-            "gateway.bundle.stale", description="1 while the bundle on disk is not the active one."
-        )
-        self._reloads = meter.create_counter(
-            "gateway.bundle.reloads", description="Bundles that changed on disk."
-        )
-        self._removals = meter.create_counter(
-            "gateway.bundle.removals", description="Rules, and bindings that deny, that reloads removed."
-        )
-        meter.create_observable_counter(
-            "gateway.log.dropped",
-            callbacks=[_observe_dropped_lines],
-            description="Log lines dropped because nobody reads them, or writing failed.",
-        )
+        self._shadows = instruments.create(definitions.SHADOW_DECISIONS)
+        self._lost_records = instruments.create(definitions.LOST_RECORDS)
+        self._lost_events = instruments.create(definitions.LOST_EVENTS)
+        self._unsettled = instruments.create(definitions.UNSETTLED_CHANGES)
+        self._following = instruments.create(definitions.FOLLOWED_OPERATIONS)
+        self._stale = instruments.create(definitions.STALE_BUNDLE)
+        self._reloads = instruments.create(definitions.RELOADS)
+        self._removals = instruments.create(definitions.REMOVALS)
+        self._refreshes = instruments.create(definitions.REFRESHES)
+        self._key_fetches = instruments.create(definitions.KEY_FETCHES)
 
-    def _create_for_credentials(self, meter: Meter) -> None:
-        self._refreshes = meter.create_counter(
-            "gateway.credentials.refreshes",
-            description="Attempts to get a token for upstreams, by ok or failed.",
-        )
-        self._remaining: dict[str, Callable[[], float | None]] = {}
-        meter.create_observable_gauge(
-            "gateway.credentials.remaining",
-            callbacks=[self._observe_credentials],
-            unit="s",
-            description="Time until the present token for upstreams expires.",
-        )
+    def observe(self, definition: Definition, read: Read) -> None:
+        """Read a metric each time the metrics are collected.
 
-    def _observe_credentials(self, _: CallbackOptions) -> list[Observation]:
-        found = [(name, get_remaining_s()) for name, get_remaining_s in self._remaining.items()]
-        return [Observation(value, {"credentials": name}) for name, value in found if value is not None]
+        Args:
+            definition: the definition of an observed metric.
+            read: a function that returns the values, each with the values of its labels. It may be called in
+                any thread.
+        """
+        reads = self._reads.setdefault(definition.name, [])
+        reads.append(read)
+        if len(reads) > 1:
+            return
+        keys = definition.keys
 
-    def record_request(self, duration_s: float, http_method: str, route: str, status: int) -> None:
+        def observe(_: CallbackOptions) -> Iterator[Observation]:
+            for each in reads:
+                for value, labels in each():
+                    yield Observation(value, dict(zip(keys, labels, strict=True)))
+
+        is_counter = definition.kind is Kind.OBSERVED_COUNTER
+        create = self._meter.create_observable_counter if is_counter else self._meter.create_observable_gauge
+        create(definition.name, [observe], definition.unit, definition.meaning)
+
+    def watch_health(self, health: Health) -> None:
+        """Show the conditions of the gateway."""
+        self.observe(definitions.CONDITIONS, health.observe_conditions)
+
+    def watch_queue(self, definition: Definition, get_length: Callable[[], int]) -> None:
+        """Show the length of a queue. The function may be called in any thread."""
+        self.observe(definition, lambda: [(get_length(), ())])
+
+    def watch_spans(self, spans: SpanProcessor[object]) -> None:
+        """Show the numbers of spans that were not sent."""
+        self.observe(definitions.DROPPED_SPANS, spans.observe_dropped)
+
+    def record_request(
+        self, duration_s: float, http_method: str, route: str, status: int, span: Span | None = None
+    ) -> None:
         """Record the duration of an HTTP request. If no route matched the request, the route is empty."""
-        self._requests(duration_s, http_method, route, status)
+        self._requests(duration_s, span, http_method, route, status)
 
-    def record_call(self, duration_s: float, method: str, code: str) -> None:
+    def record_call(self, duration_s: float, method: str, code: str, span: Span | None = None) -> None:
         """Record the duration of a gRPC call."""
-        self._calls(duration_s, method, code)
+        self._calls(duration_s, span, method, code)
 
-    def record_upstream(self, duration_s: float, method: str, code: str) -> None:
-        """Record the duration of a call to an upstream."""
-        self._upstream(duration_s, method, code)
+    def record_upstream(
+        self, duration_s: float, method: str, code: str, upstream: str, span: Span | None = None
+    ) -> None:
+        """Record the duration of a call to an upstream. Its name is from the configuration."""
+        self._upstream(duration_s, span, method, code, upstream)
 
     def record_retry(self, upstream: str) -> None:
         """Count a further attempt of a call. The name of the upstream is from the configuration."""
@@ -222,9 +189,9 @@ class Metrics:
         """Record the duration of a policy decision."""
         self._decisions(duration_s, method, "allow" if is_allowed else "deny")
 
-    def record_violation(self, rule: str, action: str) -> None:
+    def record_violation(self, policy: str, rule: str, action: str, *, is_allowed: bool) -> None:
         """Count a broken rule. The name of the rule is `<policy>/<rule>`."""
-        self._violations(1, rule, action)
+        self._violations(1, policy, rule, action, "allow" if is_allowed else "deny")
 
     def record_waiver(self, waiver: str) -> None:
         """Count a broken rule that a waiver allowed."""
@@ -236,16 +203,20 @@ class Metrics:
 
     def record_shadow(self, outcome: str) -> None:
         """Count a decision of the shadow bundle. The possible outcomes are described in docs/policies.md."""
-        self._shadows.add(1, {"outcome": outcome})
+        self._shadows(1, outcome)
 
     def record_lost_records(self, count: int) -> None:
         """Count decision records that could not be written."""
-        self._lost_records.add(count)
+        self._lost_records(count)
 
     def record_commit(self, duration_s: float, events: int) -> None:
         """Record a commit of the ledger, and the number of its events."""
         self._commits(duration_s)
         self._committed(events)
+
+    def record_ledger_failure(self) -> None:
+        """Count an attempt to open the ledger, or to commit events, that has failed."""
+        self._ledger_failures(1)
 
     def record_operation(self, duration_s: float, method: str, code: str) -> None:
         """Record the end of an operation, with the name of its status code."""
@@ -257,17 +228,17 @@ class Metrics:
 
     def show_open_calls(self, pending: int, unknown: int, operations: int) -> None:
         """Set the numbers of changes without a known outcome, and of operations that are followed."""
-        self._unsettled.set(pending, {"outcome": "pending"})
-        self._unsettled.set(unknown, {"outcome": "unknown"})
-        self._following.set(operations)
+        self._unsettled(pending, "pending")
+        self._unsettled(unknown, "unknown")
+        self._following(operations)
 
     def record_lost_events(self, count: int) -> None:
         """Count events that were not committed to the ledger."""
-        self._lost_events.add(count)
+        self._lost_events(count)
 
     def show_stale(self, *, is_stale: bool) -> None:
         """Set whether the bundle on disk differs from the active bundle."""
-        self._stale.set(int(is_stale))
+        self._stale(int(is_stale))
 
     def record_reload(self, *, is_good: bool) -> None:
         """Count a reload of a changed bundle.
@@ -275,7 +246,7 @@ class Metrics:
         Args:
             is_good: whether the changed bundle was accepted.
         """
-        self._reloads.add(1, {"outcome": "in force" if is_good else "refused"})
+        self._reloads(1, "active" if is_good else "refused")
 
     def record_removal(self, kind: str) -> None:
         """Count a rule or a binding that a reload removed.
@@ -284,7 +255,7 @@ class Metrics:
             kind: the kind of the removal: `rule`, `binding`, or `method`. The kind `method` means the last
                 denying binding of a method.
         """
-        self._removals.add(1, {"kind": kind})
+        self._removals(1, kind)
 
     def watch_credentials(self, name: str, get_remaining_s: Callable[[], float | None]) -> None:
         """Show how long credentials of the gateway's own remain valid.
@@ -294,11 +265,21 @@ class Metrics:
             get_remaining_s: a function that returns the remaining time in seconds; None if the token does not
                 expire. It may be called in any thread.
         """
-        self._remaining[name] = get_remaining_s
+
+        def read() -> Iterator[tuple[float, tuple[str]]]:
+            remaining_s = get_remaining_s()
+            if remaining_s is not None:
+                yield remaining_s, (name,)
+
+        self.observe(definitions.CREDENTIALS, read)
 
     def record_refresh(self, name: str, *, is_good: bool) -> None:
         """Count an attempt to get a token."""
-        self._refreshes.add(1, {"credentials": name, "outcome": "ok" if is_good else "failed"})
+        self._refreshes(1, name, "ok" if is_good else "failed")
+
+    def record_key_fetch(self, *, is_good: bool) -> None:
+        """Count an attempt to fetch the keys of callers."""
+        self._key_fetches(1, "ok" if is_good else "failed")
 
     def change_active(self, by: int) -> None:
         """Add an amount to the number of active calls. The amount may be negative."""
@@ -312,13 +293,18 @@ class Metrics:
         """Set the Unix time in seconds at which the certificate of a section of the configuration expires."""
         self._certificates[section] = expires
 
-    def _observe_certificates(self, _: CallbackOptions) -> list[Observation]:
+    def _read_certificates(self) -> Iterator[tuple[float, tuple[str]]]:
         now = time.time()
-        return [Observation(end - now, {"section": name}) for name, end in self._certificates.copy().items()]
+        for name, end in self._certificates.copy().items():
+            yield end - now, (name,)
 
     def record_refused(self, limit: str) -> None:
         """Count a call that a limit refused. The limit is named by its key within the section `limits`."""
         self._refused(1, limit)
+
+    def record_unchecked(self) -> None:
+        """Count a call whose rates were not checked."""
+        self._unchecked(1)
 
     def change_queued(self, by: int) -> None:
         """Add an amount to the number of calls in the queue. The amount may be negative."""
@@ -333,14 +319,18 @@ class Metrics:
         """
         self._queue_wait(duration_s, outcome)
 
-    def expose(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+    def record_lag(self, duration_s: float) -> None:
+        """Record the lag of the event loop."""
+        self._lag(duration_s)
+
+    def record_gc_pause(self, duration_s: float, generation: str) -> None:
+        """Record the time for which a garbage collection stopped the process. This method takes no lock."""
+        self._gc_pauses(duration_s, generation)
+
+    def expose(self, media_type: str = PROMETHEUS) -> bytes:
+        """Return all metrics as text of a media type of the module exposition."""
+        return self._text.read(media_type)
 
     def shutdown(self, timeout_s: float = 30.0) -> None:
         """Export the latest metrics within the timeout, and stop."""
         self._provider.shutdown(timeout_s * 1e3)
-
-
-def _observe_dropped_lines(_: CallbackOptions) -> list[Observation]:
-    return [Observation(dropped_lines())]

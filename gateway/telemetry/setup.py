@@ -18,7 +18,7 @@ from gateway.faults import Fault, FaultsError, Position
 from gateway.redaction import redact_text
 from gateway.telemetry.batch_processor import BatchProcessor, BatchSettings
 from gateway.telemetry.environment import find_faults
-from gateway.telemetry.instruments import need_sdk
+from gateway.telemetry.instruments import EXEMPLAR_FILTER, need_sdk
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.span import LOG_SCOPE, SCOPE, RecordedSpan
 from gateway.telemetry.span_processor import SpanProcessor
@@ -40,6 +40,7 @@ SHUTDOWN_S = 3.0
 _ABORT_S = 0.5
 _SERVICE = "baremetal-gateway"
 _OTLP_TIMEOUT_S = 10.0
+_TRACES = "traces"
 _OTLP_BY_PROTOCOL = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
@@ -148,13 +149,13 @@ def _start(environment: Mapping[str, str], version: str, traces: TraceSettings) 
     resource = Resource.create(
         {"service.name": environment.get("OTEL_SERVICE_NAME", _SERVICE), "service.version": version}
     )
-    tracing, spans = _start_tracing(environment, resource, traces)
     metrics = _start_metrics(environment, resource)
+    tracing, spans = _start_tracing(environment, resource, traces, metrics)
     return Telemetry(tracing, metrics, spans, *_start_logs(environment, resource))
 
 
 def _start_tracing(
-    environment: Mapping[str, str], resource: Resource, traces: TraceSettings
+    environment: Mapping[str, str], resource: Resource, traces: TraceSettings, metrics: Metrics
 ) -> tuple[Tracing, SpanProcessor[Any] | None]:
     name = _exporter_name(environment, "traces")
     if name is None:
@@ -162,7 +163,15 @@ def _start_tracing(
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only when tracing is on
 
     encode, exporter = _span_exporter(name, environment, resource)
-    spans = SpanProcessor(encode, exporter.export, exporter.shutdown, BatchSettings.of(environment))
+    metrics.results.expect(_TRACES)
+    spans = SpanProcessor(
+        encode,
+        exporter.export,
+        exporter.shutdown,
+        BatchSettings.of(environment),
+        note_export=lambda is_sent: metrics.results.note(_TRACES, is_good=is_sent),
+    )
+    metrics.watch_spans(spans)
     tail = Tail(traces.keep, spans.put_kept) if traces.keep else None
     tracer = Tracer(TracerProvider(resource=resource, shutdown_on_exit=False), spans.put, tail)
     return Tracing(tracer, trusts_remote=traces.trusts_remote, slow_s=traces.slow_s), spans
@@ -240,7 +249,8 @@ def _export_timeout_s(environment: Mapping[str, str], batch: str, signal: str) -
 def _start_metrics(environment: Mapping[str, str], resource: Resource) -> Metrics:
     name = _exporter_name(environment, "metrics")
     exporter = _load("opentelemetry_metrics_exporter", name) if name else None
-    return Metrics(resource, exporter, by_sdk=need_sdk(environment))
+    has_exemplars = environment.get(EXEMPLAR_FILTER, "").strip().lower() != "always_off"
+    return Metrics(resource, exporter, by_sdk=need_sdk(environment), has_exemplars=has_exemplars)
 
 
 def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:

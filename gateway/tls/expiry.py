@@ -71,4 +71,4 @@ class CertificateExpiry:
                 "certificate has expired" if stage > 1 else "certificate expires soon",
                 extra={"key": f"{self._section}.certificate", "file": self._path, "expires": time_of},
             )
-        return (Status.DEGRADED if stage > 1 else Status.OK), reason
+        return Status.DEGRADED, reason

@@ -36,6 +36,9 @@ Failures between the two lines are not logged. The second line shows their numbe
 UNREACHABLE = "UPSTREAM_UNAVAILABLE"
 """The error reason for a call whose upstream could not be reached."""
 
+TOO_SLOW = "DEADLINE_EXCEEDED"
+"""The error reason for a call whose upstream has not responded before the deadline."""
+
 _MAX_MESSAGE = 500
 # The status codes that report a failure of the upstream itself, not a mistake of the caller.
 _FAILURES = frozenset(
@@ -69,7 +72,7 @@ class FailureLog:
         self._addresses = {name: upstream.address for name, upstream in upstreams.items()}
         self._health = health
         self._clock = clock
-        self._unreachable: set[str] = set()
+        self._silent: set[str] = set()  # the upstreams from which the last call had no response
         for name in upstreams:
             health.set(_condition(name), Status.OK)
         self._reported_at: dict[tuple[str, Code], float] = {}
@@ -77,8 +80,8 @@ class FailureLog:
 
     def note_response(self, upstream: str) -> None:
         """Note that an upstream has responded. Any response shows that the upstream can be reached."""
-        if upstream in self._unreachable:
-            self._unreachable.discard(upstream)
+        if upstream in self._silent:
+            self._silent.discard(upstream)
             self._health.set(_condition(upstream), Status.OK)
 
     def report(self, call: Call, upstream: str, error: GatewayError, peer_message: str) -> None:
@@ -94,9 +97,9 @@ class FailureLog:
             peer_message: the error text of the upstream, or of the channel to the upstream.
         """
         if error.reason == UNREACHABLE:
-            self._unreachable.add(upstream)
-            reason = f"{self._addresses[upstream]}: {_shown(peer_message)}"
-            self._health.set(_condition(upstream), Status.DEGRADED, reason)
+            self._show_silent(upstream, _shown(peer_message))
+        elif error.reason == TOO_SLOW and call.deadline < call.caller_deadline:  # no caller was impatient
+            self._show_silent(upstream, "no response within limits.deadline_s")
         elif isinstance(error, UpstreamError) or error.reason == "REPLY_TOO_LARGE":
             self.note_response(upstream)
         if not _is_failure(error):
@@ -119,6 +122,10 @@ class FailureLog:
             "trace_id": trace_id_of(call.span),
         }
         _log.warning("upstream failed", extra=fields)
+
+    def _show_silent(self, upstream: str, reason: str) -> None:
+        self._silent.add(upstream)
+        self._health.set(_condition(upstream), Status.DEGRADED, f"{self._addresses[upstream]}: {reason}")
 
 
 def _condition(upstream: str) -> str:

@@ -172,7 +172,8 @@ class Forwarder:
     def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
         """Report the end of an upstream call in its span and in the metrics."""
         _end(span, call.span, code)
-        self._metrics.record_upstream(duration_s, call.method.name, code.name)
+        upstream = self._upstreams[call.method.service]
+        self._metrics.record_upstream(duration_s, call.method.name, code.name, upstream, span)
 
 
 class _OutgoingMetadata(grpc.aio.Metadata):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from opentelemetry.sdk.resources import Resource
 
 from gateway.callers.key_set import MAX_BYTES
 from gateway.callers.key_source import CONDITION, KeyFile, KeyUrl
 from gateway.faults import FaultsError
-from gateway.telemetry import Health
+from gateway.telemetry import Health, Metrics
 from tests.callers.making import Clock, JwksServer, jwks, make_key, make_section, serve_keys, to_jwk, to_jwks
 
 OTHER = to_jwks(to_jwk(make_key("ES256", 1), kid="k2"))
@@ -26,6 +27,9 @@ async def server() -> AsyncIterator[JwksServer]:
         yield keys
 
 
+METRICS = Metrics(Resource({}))
+
+
 def _condition(health: Health) -> tuple[str, str]:
     (condition,) = [one for one in health.conditions if one.name == CONDITION]
     return condition.status, condition.reason
@@ -33,7 +37,7 @@ def _condition(health: Health) -> tuple[str, str]:
 
 def _make(server: JwksServer, health: Health, clock: Clock | None = None, refresh_s: float = 300) -> KeyUrl:
     section = make_section(jwks_file=None, jwks_url=server.url, refresh_s=refresh_s)
-    return KeyUrl(server.url, section, health, clock or Clock())
+    return KeyUrl(server.url, section, health, METRICS, clock or Clock())
 
 
 async def test_keys_are_fetched_at_the_start(server: JwksServer) -> None:
@@ -95,7 +99,7 @@ async def test_an_endless_key_set_is_not_read_to_its_end() -> None:
     endless = await asyncio.start_server(respond, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{endless.sockets[0].getsockname()[1]}/"
     health = Health()
-    await KeyUrl(url, make_section(jwks_file=None, jwks_url=url), health).start()
+    await KeyUrl(url, make_section(jwks_file=None, jwks_url=url), health, METRICS).start()
     endless.close()
     assert "larger than 262144 bytes" in _condition(health)[1]
 
@@ -119,7 +123,7 @@ async def test_a_server_that_does_not_respond_is_a_failure() -> None:
     silent = await asyncio.start_server(ignore, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/"
     health = Health()
-    keys = KeyUrl(url, make_section(jwks_file=None, jwks_url=url, refresh_s=10), health)
+    keys = KeyUrl(url, make_section(jwks_file=None, jwks_url=url, refresh_s=10), health, METRICS)
     await keys.start()
     silent.close()
     assert keys.keys is None
@@ -223,11 +227,11 @@ async def test_https_with_an_authority_of_its_own(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(str(roots))
     async with serve_keys(context) as server:
         section = make_section(jwks_file=None, jwks_url=server.url, root_certificates=roots)
-        keys = KeyUrl(server.url, section, Health())
+        keys = KeyUrl(server.url, section, Health(), METRICS)
         await keys.start()
         assert keys.keys is not None
         health = Health()
-        distrusting = KeyUrl(server.url, make_section(jwks_file=None, jwks_url=server.url), health)
+        distrusting = KeyUrl(server.url, make_section(jwks_file=None, jwks_url=server.url), health, METRICS)
         await distrusting.start()
         assert distrusting.keys is None
         assert "certificate verify failed" in _condition(health)[1]
@@ -237,7 +241,7 @@ def test_root_certificates_that_cannot_be_used_are_a_fault(tmp_path: Path) -> No
     url = "https://id.example/keys"
     section = make_section(jwks_file=None, jwks_url=url, root_certificates=tmp_path / "none.pem")
     with pytest.raises(FaultsError, match=r"none\.pem: callers\.jwt\.root_certificates: cannot be read"):
-        KeyUrl(url, section, Health())
+        KeyUrl(url, section, Health(), METRICS)
 
 
 async def test_a_file_of_keys_is_loaded_again_when_it_changes(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from opentelemetry.sdk.resources import Resource
 
 from gateway.callers.key_source import KeyUrl
 from gateway.callers.web_tokens import MAX_WAITING, WebTokenVerifier
 from gateway.errors import Code, GatewayError
-from gateway.telemetry import Health
+from gateway.telemetry import Health, Metrics
 from tests.callers.making import (
     Clock,
     JwksServer,
@@ -36,6 +37,8 @@ from tests.callers.web_tokens import (
     sign_raw,
     verify,
 )
+
+METRICS = Metrics(Resource({}))
 
 
 async def test_an_expired_token_is_refused() -> None:
@@ -181,7 +184,7 @@ async def server() -> AsyncIterator[JwksServer]:
 async def test_a_flood_of_unknown_keys_causes_one_fetch(server: JwksServer) -> None:
     clock = Clock()
     section = make_section(jwks_file=None, jwks_url=server.url)
-    source = KeyUrl(server.url, section, Health(), clock)
+    source = KeyUrl(server.url, section, Health(), METRICS, clock)
     verifier = WebTokenVerifier(section, source)
     await source.start()
     clock.time_s += 60
@@ -217,7 +220,7 @@ async def test_few_requests_wait_for_a_fetch_of_unknown_keys() -> None:
 async def test_a_new_key_is_fetched_when_a_token_names_it(server: JwksServer) -> None:
     clock, key = Clock(), make_key("ES256", 1)
     section = make_section(jwks_file=None, jwks_url=server.url)
-    source = KeyUrl(server.url, section, Health(), clock)
+    source = KeyUrl(server.url, section, Health(), METRICS, clock)
     verifier = WebTokenVerifier(section, source)
     await source.start()
     server.body = to_jwks(to_jwk(make_key("ES256"), kid="k1"), to_jwk(key, kid="k2"))
@@ -228,7 +231,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(server: JwksServer) ->
 
 async def test_keys_away_keep_the_last_good_ones(server: JwksServer) -> None:
     section = make_section(jwks_file=None, jwks_url=server.url)
-    source = KeyUrl(server.url, section, Health())
+    source = KeyUrl(server.url, section, Health(), METRICS)
     verifier = WebTokenVerifier(section, source)
     server.status = 500
     await source.start()

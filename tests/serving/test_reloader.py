@@ -52,7 +52,7 @@ async def test_a_changed_bundle_is_put_in_force(start: Start, bundle: Path) -> N
     await running.gateway.reload()
     assert await status_of_a_create(running) == 403
     assert (await facts(running))["bundle"] != before
-    assert 'gateway_bundle_reloads_total{outcome="in force"} 1.0' in running.metrics.expose().decode()
+    assert 'gateway_bundle_reloads_total{outcome="active"} 1.0' in running.metrics.expose().decode()
 
 
 async def test_a_bad_bundle_leaves_the_last_good_one(

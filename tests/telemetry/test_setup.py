@@ -211,4 +211,4 @@ def test_metrics_on_the_console(temporality: str, monkeypatch: pytest.MonkeyPatc
     telemetry.shutdown()
     (resource_metrics,) = json.loads(out.getvalue())["resource_metrics"]
     (scope,) = resource_metrics["scope_metrics"]
-    assert {"rpc.server.call.duration", "gateway.log.dropped"} == {one["name"] for one in scope["metrics"]}
+    assert {"rpc.server.call.duration", "gateway.log.dropped"} <= {one["name"] for one in scope["metrics"]}

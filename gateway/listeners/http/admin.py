@@ -12,6 +12,7 @@ from gateway.listeners.http.responses import json_response, set_common_headers, 
 from gateway.listeners.http.server import certificate_of
 from gateway.listeners.metadata import new_identifiers
 from gateway.telemetry import Status
+from gateway.telemetry.exposition import choose_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from gateway.serving.snapshot import ActiveSnapshot
     from gateway.telemetry import Health, Metrics
     from gateway.tls import ClientCertificates
-
-_PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
 
 class AdminListener:
@@ -53,11 +52,11 @@ class AdminListener:
         self._active = active
         self._clients = clients
         self._api_page = api_page
-        self._pages: dict[str, Callable[[str], web.Response]] = {
-            "/livez": lambda _query: tree_response({"status": "alive"}),
+        self._pages: dict[str, Callable[[str, str], web.Response]] = {
+            "/livez": lambda _query, _accept: tree_response({"status": "alive"}),
             "/readyz": self._show_readiness,
             "/metrics": self._expose,
-            "/openapi.json": lambda _query: json_response(self._active.snapshot.openapi),
+            "/openapi.json": lambda _query, _accept: json_response(self._active.snapshot.openapi),
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
@@ -89,9 +88,9 @@ class AdminListener:
             response = tree_response({"error": "pages are read with GET"}, 405)
             response.headers["Allow"] = "GET, HEAD"
             return response
-        return page(query)
+        return page(query, request.headers.get("Accept", ""))
 
-    def _show_readiness(self, query: str) -> web.Response:
+    def _show_readiness(self, query: str, _accept: str) -> web.Response:
         is_ready = self._health.is_ready
         shown: dict[str, Any] = {"status": "ready" if is_ready else "not ready", **self._health.facts}
         is_verbose = query.partition("=")[0] == "verbose"
@@ -100,7 +99,9 @@ class AdminListener:
             shown["conditions"] = [one.to_json() for one in conditions]
         return tree_response(shown, 200 if is_ready else 503)
 
-    def _expose(self, _query: str) -> web.Response:
-        response = web.Response(body=self._metrics.expose())
-        response.headers["Content-Type"] = _PROMETHEUS
+    def _expose(self, _query: str, accept: str) -> web.Response:
+        media_type = choose_format(accept)
+        response = web.Response(body=self._metrics.expose(media_type))
+        response.headers["Content-Type"] = media_type
+        response.headers["Vary"] = "Accept"
         return response

@@ -76,7 +76,7 @@ class HttpExchange(Exchange):
         else:  # without an error, the caller has left before the response was complete
             code = Code.OK if status < _CLIENT_ERROR else Code.CANCELLED
         duration_s = self.end(status, code)
-        self._metrics.record_request(duration_s, self._shown_method, self._template, status)
+        self._metrics.record_request(duration_s, self._shown_method, self._template, status, self.span)
 
     def describe(self, status: int | str, code: Code) -> None:
         """Set the name, the attributes and the status of the span.

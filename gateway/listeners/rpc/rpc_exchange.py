@@ -74,7 +74,7 @@ class RpcExchange(Exchange):
     def finish(self, code: Code) -> None:
         """Report the response in the trace, the metrics and the log."""
         duration_s = self.end(code.name, code)
-        self._metrics.record_call(duration_s, self._name, code.name)
+        self._metrics.record_call(duration_s, self._name, code.name, self.span)
 
     def describe(self, status: int | str, code: Code) -> None:
         """Set the attributes and the status of the span.
