@@ -118,6 +118,19 @@ def test_the_layers_are_documented() -> None:
     assert sorted(described) == sorted(name for layer in layers for name in layer)
 
 
+def test_every_test_of_the_threat_model_exists() -> None:
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    threats = [line for line in text.splitlines() if re.match(r"\|.*\|.*\| \[`test_", line)]
+    named = re.findall(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)", text)
+    assert len(threats) > 40
+    assert len(named) == text.count("[`test_")
+    for name, file in named:
+        tests = re.findall(
+            r"^(?:async )?def (\w+)\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert name in tests, f"{file}: {name}"
+
+
 def test_the_reasons_of_errors_exist() -> None:
     text = (ROOT / "docs/transcoding.md").read_text(encoding="utf-8")
     reasons = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
