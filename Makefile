@@ -70,6 +70,7 @@ docs: $(VENV)/.package ## write the generated references: configuration, functio
 	$(BIN)/python -m docs.generators.configuration > docs/.generated && mv docs/.generated docs/configuration.md
 	$(BIN)/python -m docs.generators.policy_functions > docs/.generated && mv docs/.generated docs/policy-functions.md
 	$(BIN)/python -m docs.generators.metrics > docs/.generated && mv docs/.generated docs/metrics.md
+	$(BIN)/python -m docs.generators.dashboards
 
 bench: $(VENV)/.package $(BENCH)/.dependencies ## measure decisions, reloads and calls, compared with Envoy; write docs/performance.md
 	$(BIN)/python -m bench.decision
