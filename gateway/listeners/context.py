@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RECORD_RATE = Rate(count=60, seconds=60)
 """The maximum rate of records about calls that are refused at their heads.
 
-It applies to each caller, and to all callers together that were not identified. Metrics count all of these
-calls.
+It applies to each caller, and to all callers together that were not identified. Each of these calls has a log
+line.
 """
 
 

@@ -15,6 +15,7 @@ from gateway.call import Call, Caller, RequestHead, choose_idempotency_key
 from gateway.config import WAITING_SERVICE
 from gateway.errors import INVALID_REQUEST, POLICY_VIOLATION, Code, GatewayError, UpstreamError
 from gateway.listeners.metadata import request_id
+from gateway.quoting import escape_line
 from gateway.redaction import redact_text
 from gateway.telemetry import trace_id_of
 
@@ -246,7 +247,7 @@ class Exchange:
         error = self.error
         fields = {"outcome": _outcome_of(error, code)}
         if error is not None:
-            fields |= {"reason": error.reason, "error": shorten(error.message)}
+            fields |= {"reason": error.reason, "error": escape_line(shorten(error.message))}
         return fields
 
     def _fields(self) -> dict[str, Any]:

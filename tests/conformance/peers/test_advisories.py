@@ -212,9 +212,11 @@ async def test_nothing_forges_a_log_line(start: Start, schema: Schema, read_log:
     assert len(responded) == 11
     assert {record["level"] for record in records} <= {"DEBUG", "INFO", "WARNING"}
     assert not [record for record in records if record["message"].startswith("forged")]
-    # Only an upstream that fails and an unknown method are quoted, on one line.
+    # An upstream that fails and an unknown method are quoted, on one line.
     (failed,) = [record for record in records if record["message"] == "upstream failed"]
     assert failed.pop("peer_message").isprintable()
     (unknown,) = [record for record in records if record["message"] == "unknown method"]
     assert unknown.pop("path") == '"/x\\nforged"'
+    # The errors of refused calls quote values of requests, on one line too.
+    assert all(record.pop("error", "").isprintable() for record in responded)
     assert "forged" not in json.dumps(records)

@@ -11,6 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.config import Config
 from gateway.telemetry import Status
 from tests.conftest import Running, Start
 from tests.listeners.rpc.conftest import call_list
@@ -69,7 +70,7 @@ async def test_check_of_an_unknown_service(running: Running, channels: Any, serv
 async def test_list_has_every_service(running: Running, channels: Any) -> None:
     response = await channels(running).List(health_pb2.HealthListRequest(), timeout=GENEROUS_S)
     found = {name: one.status for name, one in response.statuses.items()}
-    assert found == dict.fromkeys(["", IMAGES, OPERATIONS, OWN], SERVING)
+    assert found == dict.fromkeys(["", *Config().served], SERVING)
 
 
 async def test_watch_sends_each_change(start: Start, channels: Any) -> None:

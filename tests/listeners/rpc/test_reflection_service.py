@@ -17,6 +17,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from gateway.config import Config
 from tests.conftest import Running, Start
 from tests.listeners.rpc.conftest import call_list
 from tests.protos.compiled import POUR
@@ -26,14 +27,14 @@ from tests.wire.conftest import Wire, Wired, sets, wire, wire_schema
 __all__ = ["sets", "wire", "wire_schema"]  # fixtures
 
 IMAGES = "yandex.cloud.baremetal.v1alpha.ImageService"
-SERVICES = [
-    "baremetal_gateway.v1.Operations",
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
-    IMAGES,
-    "yandex.cloud.operation.OperationService",
-]
+SERVICES = sorted(
+    [
+        *Config().served,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ]
+)
 VERSIONS = ["v1", "v1alpha"]
 Request = reflection_pb2.ServerReflectionRequest
 
@@ -129,7 +130,7 @@ async def test_extensions(reflecting: Running, version: str) -> None:
         ({"file_containing_symbol": "a.B"}, grpc.StatusCode.NOT_FOUND),
         ({"file_containing_symbol": "baremetal_gateway.v1.Table"}, grpc.StatusCode.NOT_FOUND),
         (
-            {"file_containing_symbol": "yandex.cloud.endpoint.ApiEndpointService"},
+            {"file_containing_symbol": "yandex.cloud.iam.v1.IamTokenService"},
             grpc.StatusCode.NOT_FOUND,
         ),
         (

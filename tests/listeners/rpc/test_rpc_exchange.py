@@ -51,13 +51,13 @@ async def test_a_method_that_is_not_served_makes_no_time_series(start: Start) ->
 async def test_the_headers_of_an_error_are_trailing_metadata(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Head) -> None:
+    async def refuse(*_: object) -> None:
         headers = {"WWW-Authenticate": 'Bearer realm="r"'}
-        raise GatewayError(Code.UNAUTHENTICATED, "X", "x", headers=headers, retry_after_s=3)
+        raise GatewayError(Code.UNAUTHENTICATED, "X", "x", headers=headers)
 
     monkeypatch.setattr(Head, "admit", refuse)
     error = await call(running, LIST)
     assert error is not None
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
     trailing = dict(error.trailing_metadata() or ())
-    assert (trailing["www-authenticate"], trailing["retry-after"]) == ('Bearer realm="r"', "3")
+    assert trailing["www-authenticate"] == 'Bearer realm="r"'

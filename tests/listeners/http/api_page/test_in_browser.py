@@ -135,7 +135,13 @@ def test_the_page_opens_without_errors(page: Page, scheme: str) -> None:
     page.open()
     assert page.one("h1").text == "BareMetal image gateway"
     assert page.browser.current_url == f"{page.url}/docs/"
-    assert [one.text for one in page.all("nav h2")] == ["Operations", "ImageService", "OperationService"]
+    assert [one.text for one in page.all("nav h2")] == [
+        "Operations",
+        "ImageService",
+        "BootImageService",
+        "ApiEndpointService",
+        "OperationService",
+    ]
     for operation in ("ImageService_Create", "ImageService_List", "OperationService_Get"):
         page.open(operation)
         for element in page.all("main details"):
@@ -148,9 +154,9 @@ def test_the_page_opens_without_errors(page: Page, scheme: str) -> None:
 def test_search_finds_operations(page: Page) -> None:
     page.open()
     for text, found in (
-        ("create", ["ImageService_Create"]),
-        ("approved bucket", ["ImageService_Create"]),
-        ("PATCH images", ["ImageService_Update"]),
+        ("POST v1alpha/images", ["ImageService_Create"]),
+        ("approved bucket POST v1alpha/images", ["ImageService_Create"]),
+        ("PATCH v1alpha/images", ["ImageService_Update"]),
         ("costs nothing", []),
     ):
         page.one("#search").clear()
