@@ -41,6 +41,7 @@ from gateway.telemetry.span_processor import SpanProcessor
 from gateway.telemetry.tracing import Tracer
 from gateway.transcode import JsonWriter, Match, build_router, parse_target
 from gateway.upstream import DetachedCall
+from gateway.upstream.forwarder import describe_call
 from gateway.validation import Validator
 
 if TYPE_CHECKING:
@@ -58,6 +59,17 @@ _CAPACITY = 1_000_000  # records of a batch wait until the event loop has its tu
 _SPANS = 512  # of an export
 _DEADLINE_S = 3600.0
 _TEMPLATE = f"POST {IMAGES}"
+_SERVER_ATTRIBUTES: dict[str, str | int] = {
+    "url.path": IMAGES,
+    "http.route": IMAGES,
+    "http.response.status_code": 200,
+    "rpc.method": CREATE,
+    "network.protocol.version": "1.1",
+    "client.address": "127.0.0.1",
+    "server.address": "127.0.0.1",
+    "server.port": 8080,
+    "user_agent.original": "bench",
+}
 _CALLER = Caller(address="127.0.0.1")
 _RATE = Rate(100_000_000, 1)
 _LIMITS = Limits(
@@ -282,13 +294,15 @@ class StageCalls:
         client = tracing.start_client(
             CREATE,
             server,
-            {"rpc.system.name": "grpc", "rpc.method": CREATE, "gateway.upstream": "baremetal"},
+            describe_call(CREATE, "baremetal", "127.0.0.1:8082"),
         )
         to_headers(client)
         trace_id_of(client)
         client.set_attribute("rpc.response.status_code", "OK")
         client.end()
-        server.set_attribute("http.response.status_code", 200)
+        if tracing.is_exported(server, is_failure=False, duration_s=0.001):
+            server.update_name(_TEMPLATE)
+            server.set_attributes(_SERVER_ATTRIBUTES)
         server.end()
 
     async def _encode_spans(self, calls: int) -> None:
@@ -321,8 +335,14 @@ class StageCalls:
             "http_method": "POST",
             "route": IMAGES,
             "method": CREATE,
+            "decision": "allow",
+            "caller_kind": "token",
+            "caller_id": "ci",
+            "caller_address": "127.0.0.1",
             "status": 200,
+            "code": "OK",
             "duration_ms": 1.234,
+            "outcome": "ok",
         }
         self._log.info("responded", extra=fields)
 
