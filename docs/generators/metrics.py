@@ -27,7 +27,8 @@ The values of labels are names that the gateway or its configuration defines, an
 instrument has at most 2,000 combinations of label values. Further ones share one time series with the label
 `otel_metric_overflow="true"`.
 
-A metric is absent until the first value is recorded. Counters that have an alert start with 0.
+A metric is absent until the first value is recorded. Counters that have an alert, and numbers of calls, start
+with 0.
 
 ## Formats and exemplars
 

@@ -44,8 +44,8 @@ class Definition:
         unit: the unit as UCUM code; empty for counts.
         labels: the meaning of each label, keyed by the attribute of OpenTelemetry.
         bounds: the upper bounds of the buckets of a histogram.
-        starts: the values of the labels of time series that exist from the start. A counter that appears
-            with its first event hides this event from rates.
+        starts: the values of the labels of time series that exist from the start, with the value 0. A
+            counter that appears with its first event hides this event from rates.
     """
 
     name: str

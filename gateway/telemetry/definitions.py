@@ -57,8 +57,12 @@ RETRIES = Definition(
     meaning="Further attempts of calls to an upstream.",
     labels=_UPSTREAM,
 )
-ACTIVE_CALLS = Definition(name="gateway.calls.active", kind=Kind.UP_DOWN, meaning="Calls under way.")
-WAITERS = Definition(name="gateway.waiters", kind=Kind.UP_DOWN, meaning="Calls that wait for operations.")
+ACTIVE_CALLS = Definition(
+    name="gateway.calls.active", kind=Kind.UP_DOWN, meaning="Calls under way.", starts=((),)
+)
+WAITERS = Definition(
+    name="gateway.waiters", kind=Kind.UP_DOWN, meaning="Calls that wait for operations.", starts=((),)
+)
 REFUSED_CALLERS = Definition(
     name="gateway.callers.failures",
     kind=Kind.COUNTER,
@@ -88,7 +92,9 @@ UNCHECKED_CALLS = Definition(
     meaning="Calls whose rates were not checked because the store did not respond.",
     starts=((),),
 )
-QUEUED_CALLS = Definition(name="gateway.queue.calls", kind=Kind.UP_DOWN, meaning="Calls in the queue.")
+QUEUED_CALLS = Definition(
+    name="gateway.queue.calls", kind=Kind.UP_DOWN, meaning="Calls in the queue.", starts=((),)
+)
 QUEUE_WAITS = Definition(
     name="gateway.queue.duration",
     kind=Kind.HISTOGRAM,
