@@ -285,7 +285,7 @@ GC_PAUSES = Definition(
     kind=Kind.HISTOGRAM,
     meaning="Time for which a garbage collection stopped the process.",
     unit="s",
-    labels={"cpython.gc.generation": "the oldest generation that was collected: `0`, `1` or `2`"},
+    labels={"cpython.gc.generation": "the oldest generation that was collected: `1` or `2`"},
     bounds=_PAUSE_SECONDS,
 )
 CPU_TIME = Definition(

@@ -2,7 +2,7 @@
 
 The translation of names is that of OpenTelemetry:
 https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/. The library
-opentelemetry-exporter-prometheus makes the same text, but without exemplars. It also needs eight times as
+opentelemetry-exporter-prometheus makes the same text, but without exemplars. It also needs ten times as
 long, and the event loop handles no call in this time.
 """
 
