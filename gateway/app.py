@@ -96,13 +96,15 @@ class Gateway:
         self._config = config
         self._on_active = on_active
         self._telemetry = telemetry
-        self._health = Health(facts={"version": __version__})
+        self._health = Health(facts={"version": __version__, "mode": config.mode})
         self._health.set(CONDITION, Status.FAILED, "starting")
         metrics = telemetry.metrics
         metrics.watch_health(self._health)
         self._exports = ExportCondition(metrics.results, self._health)
         self._monitors = (EventLoopLag(metrics.record_lag), GcPauses(metrics.record_gc_pause))
-        self._admission = Admission(config.limits, telemetry.metrics, self._health)
+        self._admission = Admission(
+            config.limits, telemetry.metrics, self._health, is_observing=config.is_observing
+        )
         self._calls = ActiveCalls()
         self._is_started = False
         self._rest_address: Address | None = None
@@ -137,6 +139,7 @@ class Gateway:
                     self._health,
                     self._telemetry.tracing,
                     config.services_to_follow,
+                    is_observing=config.is_observing,
                 )
         if faults:  # the gateway cannot start, but the faults of other files are reported too
             with faults.part():
@@ -189,6 +192,7 @@ class Gateway:
             limits=config.limits,
             calls=self._calls,
             own_services=config.services_with_own_credentials,
+            is_observing=config.is_observing,
         )
         clients = {name: one.clients for name, one in self._tls.items()}
         rest = RestListener(context, clients.get("rest"))
@@ -367,5 +371,10 @@ def _make_record_writer(config: Config, telemetry: Telemetry, health: Health) ->
     except SinkError as error:
         raise FaultsError([_to_fault(error)]) from error
     return RecordWriter(
-        sink, telemetry.metrics, health, capacity=section.capacity, when_full=section.when_full
+        sink,
+        telemetry.metrics,
+        health,
+        capacity=section.capacity,
+        when_full=section.when_full,
+        is_observing=config.is_observing,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4, uuid5
 
 from gateway.errors import GatewayError
+from gateway.mode import ENFORCE, EnforceMode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -89,6 +90,9 @@ class Call:
         caller_deadline: the time at which the caller stops waiting; infinite if the caller set no time. A
             wait for an operation may last longer than `deadline`, but not longer than this time.
         facts: the facts that are added to the log line about the call. The stages of the call add facts.
+        mode: whether a refusal ends the call, or is only observed.
+        raw: the serialized request, exactly as the caller sent it. If it is not None, the upstream receives
+            it instead of `request`. Only calls in the mode `observe` that arrived over gRPC have it.
     """
 
     id: str
@@ -101,6 +105,8 @@ class Call:
     idempotency_key: str = field(default="", repr=False)
     caller_deadline: float = math.inf
     facts: dict[str, str] = field(default_factory=dict)
+    mode: EnforceMode = ENFORCE
+    raw: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from gateway.audit.reporter import report_abandoned
 from gateway.call import Reply
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.audit.shadow import Shadow
     from gateway.call import Call, ReplyStream
     from gateway.errors import FieldViolation
-    from gateway.ledger import CallRecord, Intent, Ledger
+    from gateway.ledger import CallRecord, Ledger
     from gateway.limits import Slot
     from gateway.policy import Decider, Decision
     from gateway.schema import Method
@@ -106,29 +106,49 @@ class Pipeline:
         Raises:
             GatewayError: the request is not valid, a policy denies the call, or the call has failed.
         """
-        try:
-            decision = self._decide(call)
-        except GatewayError as error:
-            self._reporter.report_invalid(call, error)
-            raise
-        record = await self._reporter.report_decision(call, decision)
-        if self._shadow is not None:
-            asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
-        if not decision.is_allowed:
-            raise decision.to_error()
+        permitted = await self._permit(call)
         try:
             if call.method.is_read:
-                reply = await self._read(call, decision, record, slot)
+                reply = await self._read(permitted, slot)
             else:
-                reply = await self._change(call, decision, record, slot)
+                reply = await self._change(permitted, slot)
         except GatewayError as error:
-            error.warnings += decision.warnings()
+            error.warnings += permitted.warnings
             raise
         if isinstance(reply, Reply):
             self._look_at(call, reply)
         else:
             reply.observe = self._observe
-        return reply.with_warnings(decision.warnings())
+        return reply.with_warnings(permitted.warnings)
+
+    async def _permit(self, call: Call) -> _Permitted:
+        """Decide on a call, and report the decision.
+
+        In the mode `observe`, a call is permitted whatever the decision is, and its request is not mutated.
+
+        Raises:
+            GatewayError: the request is not valid, a policy denies the call, or the record cannot be kept.
+        """
+        is_observing = call.mode.is_observing
+        try:
+            decision = self._decide(call)
+        except GatewayError as error:
+            call.mode.note(error)
+            is_forwarded = is_observing and call.method.name not in self._own
+            record = self._reporter.report_invalid(call, error, is_forwarded=is_forwarded)
+            if is_forwarded:
+                return _Permitted(call, record, call)
+            raise
+        denial = None if decision.is_allowed else decision.to_error()
+        if is_observing:
+            _note(call, decision, denial)
+        record = await self._reporter.report_decision(call, decision)
+        if self._shadow is not None:
+            asyncio.get_running_loop().call_soon(self._shadow.compare, call, decision)
+        if denial is not None and not is_observing:
+            raise denial
+        forwarded = call if is_observing else _with_request(call, decision.request)
+        return _Permitted(call, record, forwarded, decision.warnings())
 
     def _look_at(self, call: Call, reply: Reply) -> None:
         if self._observe is not None:
@@ -162,44 +182,36 @@ class Pipeline:
             violations += own.find_violations(method, request)
         return violations
 
-    async def _read(
-        self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot
-    ) -> Reply | ReplyStream:
+    async def _read(self, permitted: _Permitted, slot: Slot) -> Reply | ReplyStream:
         """Forward a call that changes nothing, or handle it here, and record it when it has ended."""
-        recording, call = self._reporter.recording(call, record), _with_request(call, decision.request)
+        call = permitted.forwarded
+        recording = self._reporter.recording(call, permitted.record)
         with recording:
             if (own := self._own.get(call.method.name)) is not None:
-                reply = await own.handle(call, slot, self._permit)
+                reply = await own.handle(call, slot, self._permit_further)
             else:
                 reply = await self._forwarder.forward(call)
         return recording.watch(reply)
 
-    async def _permit(self, call: Call) -> Call:
-        """Decide on the call that one of our own methods stands for. Return it with the mutated request.
+    async def _permit_further(self, call: Call) -> Call:
+        """Permit the call that one of our own methods stands for. Return it with the mutated request.
 
         This decision is reported too. The ledger records it if it is a denial.
 
         Raises:
             GatewayError: the request is not valid, a policy denies the call, or the record cannot be kept.
         """
-        decision = self._decide(call)
-        await self._reporter.report_decision(call, decision)
-        if not decision.is_allowed:
-            raise decision.to_error()
-        return _with_request(call, decision.request)
+        return (await self._permit(call)).forwarded
 
-    async def _change(
-        self, call: Call, decision: Decision, record: CallRecord | None, slot: Slot
-    ) -> Reply | ReplyStream:
+    async def _change(self, permitted: _Permitted, slot: Slot) -> Reply | ReplyStream:
         """Commit the intent of a change, and forward it. It continues even if the caller disconnects."""
-        intent: Intent | None = None
-        if self._ledger is not None and record is not None:
+        call, forwarded, intent = permitted.call, permitted.forwarded, None
+        if self._ledger is not None and permitted.record is not None:
             read = self._read_operation if self._get_operation is not None else None
-            found = await self._ledger.begin(call, record, decision.request, read)
+            found = await self._ledger.begin(call, permitted.record, forwarded.request, read)
             if isinstance(found, Reply):  # an earlier call with the same idempotency key made the change
                 return found
             intent = found
-        forwarded = _with_request(call, decision.request)
         if intent is not None and intent.idempotency_key != call.idempotency_key:
             forwarded = replace(forwarded, idempotency_key=intent.idempotency_key)
         forwarding = self._forwarder.forward(forwarded, intent.note_attempt if intent else None)
@@ -221,6 +233,30 @@ def _not_covered(method: str, other: str) -> GatewayError:
         f"call {other}, or name both methods in the policies"
     )
     return GatewayError(Code.PERMISSION_DENIED, "NOT_COVERED", message)
+
+
+class _Permitted(NamedTuple):
+    """A call that may be forwarded.
+
+    Attributes:
+        call: the call as the caller sent it.
+        record: the record for the ledger; None if there is none.
+        forwarded: the call with the request that is forwarded.
+        warnings: the texts of the warnings.
+    """
+
+    call: Call
+    record: CallRecord | None
+    forwarded: Call
+    warnings: tuple[str, ...] = ()
+
+
+def _note(call: Call, decision: Decision, denial: GatewayError | None) -> None:
+    """Note what a decision would do to a call in the mode `enforce`."""
+    if denial is not None:
+        call.mode.note(denial)
+    if decision.request is not call.request:
+        call.mode.note_mutation()
 
 
 def _with_request(call: Call, request: Message) -> Call:

@@ -113,6 +113,8 @@ def report_start(config: Config, addresses: Addresses) -> None:
     """Log the start, and a warning for each part of the configuration that is probably a mistake."""
     for key, address in find_plaintext(config):
         _log.warning("plaintext over a network: set tls here", extra={"key": key, "address": address})
+    if config.is_observing:
+        _log.warning("nothing is enforced: set mode to enforce to apply policies, limits and identities")
     if config.discovery.enabled and config.endpoints is None:
         _log.warning(
             "clients cannot use discovery: set discovery.address to the address by which they reach the gRPC "

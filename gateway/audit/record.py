@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from gateway.errors import INVALID_REQUEST
+from gateway.mode import ENFORCE, EnforceMode
 from gateway.object_storage import LinkError, parse_link
 from gateway.redaction import REDACTED, redact_text, redact_value
 
@@ -49,6 +50,8 @@ class Refusal:
             chosen.
         request: the request message; None if the message was not read.
         time: the time when the call ended.
+        mode: the mode of the call.
+        is_forwarded: whether the call continues, because its error was only observed.
     """
 
     call_id: str
@@ -59,10 +62,18 @@ class Refusal:
     idempotency_key: str = field(default="", repr=False)
     request: Message | None = field(default=None, repr=False)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    mode: EnforceMode = ENFORCE
+    is_forwarded: bool = False
 
     @property
     def outcome(self) -> str:
-        """The outcome in the record: `invalid` if the request is not valid; `refused` for any other error."""
+        """The outcome in the record.
+
+        It is `invalid` if the request is not valid, and `refused` for any other error. If the call continues,
+        it is `pending`.
+        """
+        if self.is_forwarded:
+            return "pending"
         return "invalid" if self.error.reason == INVALID_REQUEST else "refused"
 
 
@@ -74,6 +85,7 @@ def to_record(
     call_id: str,
     trace_id: str,
     idempotency_key: str = "",
+    mode: EnforceMode = ENFORCE,
 ) -> dict[str, Any]:
     """Return the record of a decision. The record is a JSON object.
 
@@ -84,6 +96,7 @@ def to_record(
         call_id: the request ID that the caller sees.
         trace_id: the ID of the trace to which the call belongs.
         idempotency_key: the idempotency key that is sent to the upstream; empty if there is no key.
+        mode: the mode of the call.
     """
     given = decision.input
     return {
@@ -97,6 +110,7 @@ def to_record(
         "caller": _caller(given.caller),
         "bundle": decision.bundle,
         "decision": decision.outcome,
+        **mode.to_json(),
         "violations": [_violation(one) for one in decision.violations],
         "waived": [_violation(one) for one in decision.waived],
         "waivers": list(decision.waivers),
@@ -121,9 +135,10 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
         "caller": _caller(refusal.caller),
         "decision": "none",
         "outcome": refusal.outcome,
-        "code": error.code.name,
+        "code": None if refusal.is_forwarded else error.code.name,
         "reason": error.reason,
         "message": redact_text(error.message),
+        **refusal.mode.to_json(),
         "violations": [
             {
                 "field": redact_text(one.field),

@@ -68,6 +68,7 @@ class RecordWriter:
         *,
         capacity: int,
         when_full: Literal["refuse", "drop"],
+        is_observing: bool = False,
     ) -> None:
         """Initialize the writer. The thread starts when the first record arrives.
 
@@ -77,12 +78,14 @@ class RecordWriter:
             health: the health of the gateway. It contains the condition `decision_log`.
             capacity: the maximum number of records that wait to be written.
             when_full: the action if a record cannot be kept: `refuse` the call, or `drop` the record.
+            is_observing: whether the mode of all calls is `observe`, so that no call is refused.
         """
         self._sink = sink
         self._metrics = metrics
         self._health = health
         self._capacity = capacity
         self._refuses = when_full == "refuse"
+        self._consequence = "calls are refused" if self._refuses and not is_observing else "records are lost"
         self._queue: deque[_Waiting] = deque()
         # No lock is needed. Only the event loop changes `_put_count`, and only the thread changes
         # `_written_count`.
@@ -259,9 +262,8 @@ class RecordWriter:
         """Report that records cannot be written."""
         if not self._is_failing:  # reported once, not for each call
             self._is_failing = True
-            consequence = "calls are refused" if self._refuses else "records are lost"
-            self._health.set(CONDITION, Status.DEGRADED, f"{consequence}: {reason}")
-            _log.error("decision log cannot be written", extra={"reason": reason, "so": consequence})
+            self._health.set(CONDITION, Status.DEGRADED, f"{self._consequence}: {reason}")
+            _log.error("decision log cannot be written", extra={"reason": reason, "so": self._consequence})
 
 
 def _to_line(record: Mapping[str, Any]) -> bytes:

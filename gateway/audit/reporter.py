@@ -81,18 +81,27 @@ class Reporter:
             call_id=call.id,
             trace_id=trace_id_of(call.span),
             idempotency_key=call.idempotency_key,
+            mode=call.mode,
         )
         if is_logged:
-            await self._writer.write(facts, call.deadline)
+            await self._write(call, facts)
         if self._ledger is None:
             return None
-        record = self._to_call_record(facts, decision)
-        if decision.is_allowed:
+        record = self._to_call_record(call, facts, decision)
+        if decision.is_allowed or call.mode.is_observing:
             return record
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
 
-    def _to_call_record(self, facts: Mapping[str, Any], decision: Decision) -> CallRecord:
+    async def _write(self, call: Call, facts: Mapping[str, Any]) -> None:
+        try:
+            await self._writer.write(facts, call.mode.limit_wait(call.deadline))
+        except GatewayError as error:
+            call.mode.refuse(error)
+
+    def _to_call_record(self, call: Call, facts: Mapping[str, Any], decision: Decision) -> CallRecord:
+        if call.mode.is_observing:
+            return CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_observed=True)
         if decision.request is decision.input.request:
             is_plain = not facts["is_masked"]
             return CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_plain=is_plain)
@@ -108,9 +117,12 @@ class Reporter:
         """Return a context manager that records a read when it has ended."""
         return ReadRecording(self._ledger, call, record)
 
-    def report_invalid(self, call: Call, error: GatewayError) -> None:
-        """Record a call with an invalid request. This function does not wait until the record is written."""
-        self.report_refusal(
+    def report_invalid(self, call: Call, error: GatewayError, *, is_forwarded: bool) -> CallRecord | None:
+        """Record a call with an invalid request. This function does not wait until the record is written.
+
+        Return the record for the ledger if the call is forwarded all the same; otherwise None.
+        """
+        return self.report_refusal(
             Refusal(
                 call_id=call.id,
                 trace_id=trace_id_of(call.span),
@@ -119,23 +131,29 @@ class Reporter:
                 error=error,
                 idempotency_key=call.idempotency_key,
                 request=call.request,
+                mode=call.mode,
+                is_forwarded=is_forwarded,
             )
         )
 
-    def report_refusal(self, refusal: Refusal) -> None:
-        """Record a call that ended before any policy was evaluated.
+    def report_refusal(self, refusal: Refusal) -> CallRecord | None:
+        """Record a call that no policy was evaluated on.
 
-        This function does not wait until the record is written.
+        This function does not wait until the record is written. Return the record for the ledger if the call
+        continues; otherwise None.
         """
         if not self._writer.is_kept and self._ledger is None:
-            return
+            return None
         facts = to_refusal_record(refusal, self._to_tree, self._hosts)
         if self._writer.is_kept:
             self._writer.offer(facts)
-        if self._ledger is not None:
-            self._ledger.record_end(
-                CallRecord(facts=facts), refusal.request, refusal.outcome, refusal.error.code
-            )
+        if self._ledger is None:
+            return None
+        record = CallRecord(facts=facts, is_observed=refusal.mode.is_observing)
+        if refusal.is_forwarded:
+            return record
+        self._ledger.record_end(record, refusal.request, refusal.outcome, refusal.error.code)
+        return None
 
     def _trace(self, call: Call, decision: Decision) -> None:
         attributes = {
@@ -186,7 +204,10 @@ class ReadRecording:
             GatewayError: the record of the read could not be kept, so the read must not be forwarded.
         """
         if self._ledger is not None and self._record is not None:
-            self._ledger.admit_read()
+            try:
+                self._ledger.admit_read()
+            except GatewayError as error:
+                self._call.mode.refuse(error)
 
     def __exit__(
         self,

@@ -15,6 +15,7 @@ from gateway.callers.identity import CERTIFICATE, CredentialError
 from gateway.callers.identity_header import IdentityHeader
 from gateway.callers.proxy_addresses import AddressFinder
 from gateway.callers.refusals import Refusals
+from gateway.errors import GatewayError
 from gateway.faults import FaultCollector
 from gateway.watching import FileWatch
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gateway.callers.identity import CallerIdentity
     from gateway.callers.key_source import KeySource
     from gateway.config import CallerKind, Callers, JwtCallers, TokenCallers
-    from gateway.errors import GatewayError
     from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
@@ -121,6 +121,13 @@ class CallerIdentifier:
         if self._verifiers and not self._is_open(head.method):
             raise self._refusals.miss()
         return Caller(address=address)
+
+    def find_anonymous(self, head: RequestHead) -> Caller:
+        """Return the caller of a request that is not identified. Only its address is known."""
+        try:
+            return Caller(address=self._addresses.find(head.address, head.headers))
+        except GatewayError:  # a header of a proxy is malformed
+            return Caller(address=head.address)
 
     async def start(self) -> None:
         """Get the keys of issuers, and start to watch files. If keys cannot be fetched, JWTs are refused."""

@@ -26,6 +26,8 @@ from gateway.sinks import SinkName
 class Config(Section):
     """The whole configuration."""
 
+    mode: Literal["enforce", "observe"] = "enforce"
+    """`enforce`, or `observe`: record, measure and decide, but refuse and change nothing."""
     rest: Rest = Rest()
     grpc: Grpc = Grpc()
     admin: Admin = Admin()
@@ -48,6 +50,11 @@ class Config(Section):
     shutdown: Shutdown = Shutdown()
     workers: Literal[1] = 1
     """Number of processes."""
+
+    @property
+    def is_observing(self) -> bool:
+        """Whether the mode of all calls is `observe`."""
+        return self.mode == "observe"
 
     @property
     def sink(self) -> SinkName:

@@ -54,6 +54,7 @@ class Entry:
         is_ending: whether the COMMIT of the entry may have been sent.
         is_withdrawn: whether the caller does not wait any more, so the entry must not be committed.
         is_kept: whether the entry must not be dropped if the ledger cannot be written.
+        is_lost: whether the entry was dropped.
     """
 
     event: EventRow
@@ -66,6 +67,7 @@ class Entry:
     is_ending: bool = False
     is_withdrawn: bool = False
     is_kept: bool = False
+    is_lost: bool = False
 
 
 class StoreError(Exception):

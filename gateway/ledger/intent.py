@@ -62,6 +62,7 @@ class Intent:
         by: str = "",
         is_followed: bool,
         is_same_request: bool = True,
+        is_observed: bool = False,
         on_end: Callable[[Reply | None, BaseException | None], None] | None = None,
     ) -> None:
         """Initialize the intent.
@@ -76,6 +77,8 @@ class Intent:
             is_followed: whether the gateway itself may poll the operation that the call starts.
             is_same_request: whether the request is the one that was forwarded for the call before. It is
                 another one if policies that were reloaded meanwhile have mutated it in another way.
+            is_observed: whether the mode of the call is `observe`. Nobody sends such a call again, so what
+                happened to it is always true. It may be dropped if too many entries wait.
             on_end: a function that is called at the end with the reply, or the error.
         """
         self.id = call
@@ -86,6 +89,7 @@ class Intent:
         self._by = by
         self._is_followed = is_followed
         self._is_same_request = is_same_request
+        self._is_observed = is_observed
         self._on_end = on_end
 
     def note_attempt(self, number: int, error: GatewayError) -> None:
@@ -107,9 +111,13 @@ class Intent:
         due_us = self._find_due(facts)
         shown = {"id": self.id, **facts}
         # A success is always true. A failure says nothing if another replica has sent the request meanwhile.
-        fence = None if facts["outcome"] == "ok" else self._epoch
+        fence = None if facts["outcome"] == "ok" or self._is_observed else self._epoch
         row = to_update(shown, due_us=due_us)
-        self._writer.add(Entry(event=event, row=row, frees_key=frees_key, fence=fence))
+        entry = Entry(event=event, row=row, frees_key=frees_key, fence=fence)
+        if self._is_observed:
+            self._writer.offer_quietly(entry)
+        else:
+            self._writer.add(entry)
         if self._on_end is not None:
             self._on_end(reply if isinstance(reply, Reply) else None, error)
 

@@ -33,6 +33,7 @@ from gateway.ledger.idempotency import (
     still_under_way,
 )
 from gateway.ledger.intent import Intent, describe_reply
+from gateway.ledger.observed import begin_observed, is_forwarded
 from gateway.ledger.targets import find_target
 from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
 from gateway.redaction import REDACTED, redact_text
@@ -68,12 +69,15 @@ class CallRecord:
         forwarded: the redacted JSON form of the request that is forwarded, if mutations have changed the
             request.
         is_plain: whether redaction has removed nothing from the request that is forwarded.
+        is_observed: whether the mode of the call is `observe`. The record is dropped if too many records
+            wait, and the call continues without it.
     """
 
     facts: Mapping[str, Any]
     is_evaluated: bool = True
     is_plain: bool = False
     forwarded: Mapping[str, Any] | None = None
+    is_observed: bool = False
 
 
 @dataclass(slots=True)
@@ -152,7 +156,10 @@ class Ledger:
         """
         facts = _complete(record, request, outcome, code)
         entry = Entry(event=make_first_event(facts), row=to_call_row(facts))
-        self._writer.offer(entry, is_admitted=is_admitted)
+        if record.is_observed:
+            self._writer.offer_quietly(entry)
+        else:
+            self._writer.offer(entry, is_admitted=is_admitted)
 
     async def begin(
         self,
@@ -160,10 +167,13 @@ class Ledger:
         record: CallRecord,
         request: Message,
         read_operation: ReadOperation | None = None,
-    ) -> Intent | Reply:
+    ) -> Intent | Reply | None:
         """Commit the intent of a change. The change may be forwarded when this method has returned an intent.
 
         If an earlier call with the same idempotency key has made the change, its reply is returned.
+
+        In the mode `observe`, idempotency keys are left to the upstream, and the change is forwarded even if
+        its intent is not committed. The result is None if the intent is lost.
 
         Args:
             call: the call with the request as the caller sent it.
@@ -177,6 +187,9 @@ class Ledger:
         """
         facts = _complete(record, request, "pending", None)
         facts["intent"] = self._describe_intent(call, record, request)
+        if call.mode.is_observing:
+            entry = self._to_entry(facts)
+            return await begin_observed(self._writer, call, entry, is_followed=self.can_follow(call))
         if not has_own_key(call):
             await self._write(call, facts)
             return self._intent(call, facts["id"])
@@ -240,12 +253,14 @@ class Ledger:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     async def _write(self, call: Call, facts: dict[str, Any], claim: KeyClaim | None = None) -> bool:
-        row = to_call_row(facts, owner=self._leases.replica, due_us=to_us(now()))
-        entry = Entry(event=make_first_event(facts), row=row, claim=claim)
-        is_written = await self._writer.write(entry, call.deadline)
+        is_written = await self._writer.write(self._to_entry(facts, claim), call.deadline)
         if is_written:
             call.span.add_event("intent committed")
         return is_written
+
+    def _to_entry(self, facts: dict[str, Any], claim: KeyClaim | None = None) -> Entry:
+        row = to_call_row(facts, owner=self._leases.replica, due_us=to_us(now()))
+        return Entry(event=make_first_event(facts), row=row, claim=claim)
 
     async def _wait(self, call: Call, facts: dict[str, Any], waiting: Awaitable[_Result]) -> _Result:
         """Wait for something other than a commit. If this fails, the call is recorded as refused."""
@@ -316,7 +331,12 @@ class Ledger:
         intent: dict[str, Any] = to_headers(call.span)
         if self.can_follow(call):
             intent["is_followed"] = True
-            if record.is_plain and redact_text(call.idempotency_key) == call.idempotency_key:
+            # Without its request, a change is never sent again.
+            if (
+                record.is_plain
+                and not record.is_observed
+                and redact_text(call.idempotency_key) == call.idempotency_key
+            ):
                 intent["request"] = b64encode(request.SerializeToString(deterministic=True)).decode()
         return intent
 
@@ -371,6 +391,10 @@ class Ledger:
         if entry.row is None:  # not about a call, such as the event of a retention
             return
         facts = json.loads(entry.event.body)
+        if facts.get("mode") == "observe" and is_forwarded(entry):
+            if not is_uncertain or entry.is_doubtful:  # otherwise it was committed, but late
+                self._writer.put_back(entry)
+            return
         facts |= {"outcome": "refused", "code": Code.UNAVAILABLE.name, "reason": LEDGER_UNAVAILABLE}
         facts.pop("intent", None)
         # If the intent was committed, another replica may have settled the call since then. In this case the

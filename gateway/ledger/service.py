@@ -50,6 +50,8 @@ class LedgerService:
         health: Health,
         tracing: Tracing,
         own_services: frozenset[str] = frozenset(),
+        *,
+        is_observing: bool = False,
     ) -> None:
         """Create the parts. Nothing is opened yet.
 
@@ -60,6 +62,7 @@ class LedgerService:
             tracing: the tracing that exports checkpoints.
             own_services: the full names of the services for whose calls the gateway can make further calls
                 with credentials of its own.
+            is_observing: whether the mode of all calls is `observe`.
 
         Raises:
             FaultsError: the signing key cannot be read.
@@ -69,7 +72,12 @@ class LedgerService:
         lease_s = SQLITE_LEASE_S if self.store.dialect == "sqlite" else section.lease_s
         self.leases = Leases(self.store, uuid4().hex, lease_s)
         self.writer = LedgerWriter(
-            self.store, metrics, health, capacity=section.capacity, when_full=section.when_full
+            self.store,
+            metrics,
+            health,
+            capacity=section.capacity,
+            when_full=section.when_full,
+            consequence="changes are forwarded without records" if is_observing else "changes are refused",
         )
         self.ledger = Ledger(
             self.writer,

@@ -53,6 +53,7 @@ class LedgerWriter:
         *,
         capacity: int,
         when_full: Literal["drop", "refuse"],
+        consequence: str = "changes are refused",
     ) -> None:
         """Initialize the writer.
 
@@ -62,12 +63,14 @@ class LedgerWriter:
             health: the health of the gateway. It contains the condition `ledger`.
             capacity: the maximum number of waiting entries for which no caller waits.
             when_full: the action if more entries arrive: `drop` the entry, or `refuse` the call.
+            consequence: what happens while the ledger cannot be written, for operators.
         """
         self._store = store
         self._metrics = metrics
         self._health = health
         self._capacity = capacity
         self._refuses = when_full == "refuse"
+        self._consequence = consequence
         self._queue: deque[Entry] = deque()
         self._wake = asyncio.Event()
         self._flush = asyncio.Event()
@@ -169,6 +172,17 @@ class LedgerWriter:
         if len(self._queue) < self._capacity:
             self._put(entry)
         else:
+            self._metrics.record_lost_events(1)
+
+    def put_back(self, entry: Entry) -> None:
+        """Commit an entry before all others. Its caller was refused, but has gone on without the commit."""
+        has_waited = entry.written is not None  # so it is one of few, and its outcome may be in the queue
+        entry.written, entry.is_withdrawn = None, False
+        if has_waited or len(self._queue) < self._capacity:
+            self._queue.appendleft(entry)
+            self._wake.set()
+        else:
+            entry.is_lost = True
             self._metrics.record_lost_events(1)
 
     async def close(self, before_close: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -337,11 +351,11 @@ class LedgerWriter:
 
     def _report_failure(self, reason: str) -> None:
         if self._failure != reason:
-            _log.error("ledger cannot be written, changes are refused", extra={"reason": reason})
+            _log.error(f"ledger cannot be written, {self._consequence}", extra={"reason": reason})
         self._failure = reason
         self._metrics.record_ledger_failure()
         status = Status.DEGRADED if self._is_open else Status.FAILED  # reads can still be handled
-        self._health.set(CONDITION, status, f"changes are refused: {reason}")
+        self._health.set(CONDITION, status, f"{self._consequence}: {reason}")
 
     def _report_success(self) -> None:
         if self._failure is not None:

@@ -80,6 +80,11 @@ class ConcurrencyLimit:
         self._eviction: asyncio.TimerHandle | None = None
         self.forwarding: set[asyncio.Task[Any]] = set()
 
+    @property
+    def active(self) -> int:
+        """The number of active calls."""
+        return self._active
+
     async def acquire(self, caller: str = "", claims: Sequence[Claim] = ()) -> Slot:
         """Return a slot for a new call. The call may wait in the queue.
 

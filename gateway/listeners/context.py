@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.callers.failed_attempts import FailedAttempts
 from gateway.config import Rate
 from gateway.limits.caller_key import caller_key
+from gateway.mode import ENFORCE, EnforceMode, ObserveMode
 
 if TYPE_CHECKING:
     from gateway.call import Caller, RequestHead
@@ -96,17 +97,22 @@ class Head:
         self._records.add(key)
         return True
 
-    async def admit(self, caller: Caller, method: str) -> Slot:
+    def find_anonymous(self, head: RequestHead) -> Caller:
+        """Return the caller of a call whose caller was not identified. Only its address is known."""
+        return self._callers.find_anonymous(head)
+
+    async def admit(self, caller: Caller, method: str, mode: EnforceMode = ENFORCE) -> Slot:
         """Apply the limits to a call, and return its slot.
 
         Args:
             caller: the caller.
             method: the full name of the method; empty if it is not served.
+            mode: whether a limit refuses the call, or this is only observed.
 
         Raises:
             GatewayError: a limit refuses the call.
         """
-        return await self._admission.admit(caller, method)
+        return await self._admission.admit(caller, method, mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,7 @@ class ListenerContext:
         metadata: the reader of the metadata that a caller may set.
         calls: the active calls.
         own_services: the full names of the services whose upstreams receive the gateway's own credentials.
+        is_observing: whether the mode of all calls is `observe`.
     """
 
     active: ActiveSnapshot
@@ -129,3 +136,8 @@ class ListenerContext:
     limits: Limits
     calls: ActiveCalls
     own_services: frozenset[str] = frozenset()
+    is_observing: bool = False
+
+    def make_mode(self) -> EnforceMode:
+        """Return the mode of a new call."""
+        return ObserveMode(self.metrics.record_observed) if self.is_observing else ENFORCE

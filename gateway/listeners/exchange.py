@@ -55,6 +55,7 @@ class Exchange:
         caller: the caller; its attributes are empty until the call is admitted.
         method: the called method; None until the method is known.
         error: the error of the response; None if there is none.
+        mode: whether a refusal ends the call, or is only observed.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Exchange:
         self._tracing = context.tracing
         self.caller = _UNKNOWN
         self.method: Method | None = None
+        self.mode = context.make_mode()
         self._is_identified = self._is_admitted = self._is_read = False
         self._own_services = context.own_services
         self._head = context.head
@@ -123,9 +125,13 @@ class Exchange:
             method=method,
             certificate_error=_check(certificate, clients),
         )
-        self.caller = await self._head.identify(head)
-        self._is_identified = True
-        slot = await self._head.admit(self.caller, method)
+        try:
+            self.caller = await self._head.identify(head)
+            self._is_identified = True
+        except GatewayError as error:
+            self.mode.refuse(error)
+            self.caller = self._head.find_anonymous(head)
+        slot = await self._head.admit(self.caller, method, self.mode)
         self._is_admitted = True
         return slot
 
@@ -136,8 +142,18 @@ class Exchange:
         metadata: Mapping[str, str | bytes],
         deadline: float,
         caller_deadline: float = math.inf,
+        raw: bytes | None = None,
     ) -> Call:
-        """Return the call for a request message."""
+        """Return the call for a request message.
+
+        Args:
+            method: the called method.
+            request: the request message.
+            metadata: the metadata for the upstream.
+            deadline: the latest time at which the call ends, in seconds of the event loop's clock.
+            caller_deadline: the time at which the caller stops waiting.
+            raw: the serialized request as the caller sent it; None if it was not sent in this form.
+        """
         self._is_read = True
         return Call(
             id=self.id,
@@ -152,6 +168,8 @@ class Exchange:
             ),
             caller_deadline=caller_deadline,
             facts=self.facts,
+            mode=self.mode,
+            raw=raw if self.mode.is_observing else None,
         )
 
     def note(self, error: GatewayError) -> GatewayError:
@@ -179,6 +197,7 @@ class Exchange:
             method=self.method.name,
             caller=self.caller,
             error=error,
+            mode=self.mode,
         )
         try:
             self.snapshot.reporter.report_refusal(refusal)
@@ -186,9 +205,13 @@ class Exchange:
             return self.note(unavailable)
         return error
 
-    def headers(self) -> dict[str, str]:
-        """Return the HTTP headers, or the gRPC metadata, that every response has."""
+    def identifiers(self) -> dict[str, str]:
+        """Return the headers that identify the call. In gRPC they are sent before the response message."""
         return {"x-request-id": self.id, "x-server-trace-id": self.trace_id}
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP headers that every response has, or the trailing metadata of every error."""
+        return self.identifiers() | self.mode.headers
 
     def log_failure(self) -> None:
         """Log the exception that is being handled. The exception is a failure of the gateway itself."""
@@ -203,6 +226,10 @@ class Exchange:
         """
         self._calls.leave(self._task)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
+        if self.mode.is_observing:
+            self.facts["observed"] = ", ".join(self.mode.effects)
+            self.span.set_attribute("gateway.mode", "observe")
+            self.span.set_attribute("gateway.observed", self.mode.effects)
         is_wait = self.method is not None and (
             self.method.server_streaming or self.method.service == WAITING_SERVICE
         )

@@ -48,7 +48,13 @@ class OperationsService:
         work = Work(ledger.store, ledger.leases.replica)
         calls = OwnCalls(get_serving, config.limits.deadline_s)
         settler = Settler(
-            work, calls, ledger.writer, telemetry.metrics, telemetry.tracing, config.ledger.resend_within
+            work,
+            calls,
+            ledger.writer,
+            telemetry.metrics,
+            telemetry.tracing,
+            config.ledger.resend_within,
+            may_resend=not config.is_observing,
         )
         follower = Follower(calls, ledger.writer, telemetry.metrics, telemetry.tracing)
         self._worker = Worker(

@@ -43,6 +43,8 @@ class Settler:
         metrics: Metrics,
         tracing: Tracing,
         resend_within_s: float,
+        *,
+        may_resend: bool = True,
     ) -> None:
         """Initialize the settler.
 
@@ -53,6 +55,8 @@ class Settler:
             metrics: the metrics that count settlements.
             tracing: the tracing that starts the spans of calls that are sent again.
             resend_within_s: the age up to which a change is sent again, in seconds.
+            may_resend: whether changes are sent again. If not, they wait until they are too old, because the
+                gateway may be started again in another mode.
         """
         self._work = work
         self._calls = calls
@@ -60,6 +64,7 @@ class Settler:
         self._metrics = metrics
         self._tracing = tracing
         self._resend_within_us = int(resend_within_s * 1e6)
+        self._may_resend = may_resend
 
     async def settle(self, call: OpenCall) -> float | None:
         """Try to settle a call.
@@ -69,7 +74,7 @@ class Settler:
         """
         is_young = to_us(now()) - call.time_us < self._resend_within_us
         try:
-            facts = await self._resend(call) if is_young else None
+            facts = await self._resend(call) if is_young and self._may_resend else None
             if facts is None or _may_be_consequence(call, facts):
                 facts = await self._look(call, facts) if call.intent.get("is_followed") else None
         except (GatewayError, StoreError) as error:
@@ -81,8 +86,10 @@ class Settler:
         if facts is not None:
             self.record(call, facts)
             return None
-        if is_young and call.intent.get("is_followed") and name_of(call) is not None:
-            return _wait_s(call)  # the image may appear later
+        is_held = not self._may_resend and "request" in call.intent
+        may_appear = call.intent.get("is_followed") and name_of(call) is not None
+        if is_young and (is_held or may_appear):
+            return _wait_s(call)
         self._give_up(call)
         return None
 

@@ -63,6 +63,15 @@ ACTIVE_CALLS = Definition(
 WAITERS = Definition(
     name="gateway.waiters", kind=Kind.UP_DOWN, meaning="Calls that wait for operations.", starts=((),)
 )
+OBSERVED_CALLS = Definition(
+    name="gateway.observed",
+    kind=Kind.COUNTER,
+    meaning="What enforcement would have done to calls, in the mode `observe`.",
+    labels={
+        "effect": "`deny`, `refuse` or `mutate`",
+        "reason": "the reason of the error; empty for a mutation",
+    },
+)
 REFUSED_CALLERS = Definition(
     name="gateway.callers.failures",
     kind=Kind.COUNTER,

@@ -99,6 +99,7 @@ class Metrics:
         self._waivers = instruments.create(definitions.WAIVERS)
         self._mutations = instruments.create(definitions.MUTATIONS)
         self._lag = instruments.create(definitions.EVENT_LOOP_LAG)
+        self._observed = instruments.create(definitions.OBSERVED_CALLS)
 
     def _create_for_ledger(self, instruments: Instruments) -> None:
         """Create the instruments of the ledger, and of the work on calls after their responses."""
@@ -184,6 +185,15 @@ class Metrics:
             reason: the problem of the credential.
         """
         self._refused_callers(1, kind, reason)
+
+    def record_observed(self, effect: str, reason: str) -> None:
+        """Count what enforcement would have done to a call in the mode `observe`.
+
+        Args:
+            effect: `deny`, `refuse` or `mutate`.
+            reason: the reason of the error; empty for `mutate`.
+        """
+        self._observed(1, effect, reason)
 
     def record_decision(self, duration_s: float, method: str, *, is_allowed: bool) -> None:
         """Record the duration of a policy decision."""

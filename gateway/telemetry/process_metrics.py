@@ -53,8 +53,8 @@ class GcPauses:
             gc.callbacks.remove(self._note)
 
     def _note(self, phase: str, info: dict[str, Any]) -> None:
-        # Only one collection runs at a time, so there is only one start. Collections of the youngest generation
-        # are too short and too frequent to be measured.
+        # Only one collection runs at a time, so there is only one start. Collections of the youngest
+        # generation are too short and too frequent to be measured.
         if info["generation"] == 0:
             return
         if phase == "start":

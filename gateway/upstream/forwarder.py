@@ -1,7 +1,8 @@
 """The forwarder of allowed calls to upstreams.
 
-The upstream receives exactly the request message that policies have evaluated. Together with this message,
-the gateway sends metadata, which may contain an idempotency key.
+The upstream receives exactly the request message that policies have evaluated; in the mode `observe`, it
+receives the message that the caller sent. Together with this message, the gateway sends metadata, which may
+contain an idempotency key.
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ class Forwarder:
         if timeout_s <= 0:
             raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
         metadata = _OutgoingMetadata(outgoing_metadata(call, span, token))
-        return self._callables[call.method.name](call.request, timeout=timeout_s, metadata=metadata)
+        request = call.request if call.raw is None else call.raw
+        return self._callables[call.method.name](request, timeout=timeout_s, metadata=metadata)
 
     def start_span(self, call: Call, attempt: int) -> Span:
         """Start the span of an upstream call. The number of a further attempt is an attribute."""
@@ -269,9 +271,12 @@ def describe_call(method: str, upstream: str, address: str) -> dict[str, str | i
     }
 
 
-def _serialize(message: Message) -> bytes:
-    """Return the deterministic encoding of a message, in which map entries have a fixed order."""
-    return message.SerializeToString(deterministic=True)
+def _serialize(message: Message | bytes) -> bytes:
+    """Return the deterministic encoding of a message, in which map entries have a fixed order.
+
+    An encoded message is returned as it is.
+    """
+    return message if isinstance(message, bytes) else message.SerializeToString(deterministic=True)
 
 
 def _reply_metadata(metadata: grpc.aio.Metadata) -> dict[str, str]:

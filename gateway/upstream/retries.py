@@ -13,7 +13,8 @@ A call is retried only if a further attempt cannot have a second effect:
 A call is also retried, once, if the upstream did not accept the gateway's own token and a new token could be
 fetched. The upstream has not acted on such a call.
 
-Streams are not retried, because a part of the response may already have been passed to the caller.
+Streams are not retried, because a part of the response may already have been passed to the caller. A change
+in the mode `observe` is not retried either, because a gateway that observes makes no change of its own.
 """
 
 from __future__ import annotations
@@ -144,6 +145,8 @@ class RetryingForwarder:
         """Wait until the next attempt can start. Return false, without a wait, if no attempt may follow."""
         if error.code is not Code.UNAVAILABLE or error.reason == CREDENTIALS_UNAVAILABLE:
             return False  # the refreshing task decides when the next attempt to get a token follows
+        if call.mode.is_observing and not call.method.is_read:
+            return False
         budget = self._budgets[call.method.service]
         budget.note_failure()
         if attempt >= self._max_attempts or not _is_safe(call, error) or not budget.allows_retry():

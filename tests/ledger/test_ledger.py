@@ -43,7 +43,7 @@ def reply_of(schema: Schema, operation: str = "op-1") -> Reply:
     return Reply(message=schema.message(OPERATION)(id=operation), metadata={})
 
 
-async def begin(ledger: Ledger, schema: Schema, key: str | None = "k", **given: Any) -> Intent | Reply:
+async def begin(ledger: Ledger, schema: Schema, key: str | None = "k", **given: Any) -> Intent | Reply | None:
     call = make_call(schema, key=key, **{"name": "n"} | given)
     return await ledger.begin(call, make_record(call), call.request)
 

@@ -145,9 +145,13 @@ def describe_event(event: dict[str, Any]) -> str:
         broken = [f"{one['action']} {one['policy']}/{one['rule']}" for one in event["violations"]]
         intent = ", intent committed" if "intent" in event else ""
         repeats = f", repeats {event['repeats']}" if event.get("repeats") else ""
-        return f"decision {event['decision']}{''.join(f', {one}' for one in broken)}{intent}{repeats}"
+        observed = _describe_observed(event)
+        return (
+            f"decision {event['decision']}{''.join(f', {one}' for one in broken)}{observed}{intent}{repeats}"
+        )
     if kind == "call":
-        return f"{event['outcome']} {event['code']}: {event['message']}"
+        ended = "invalid" if event["outcome"] == "pending" else f"{event['outcome']} {event['code']}"
+        return f"{ended}: {event['message']}{_describe_observed(event)}"
     if kind == "attempt":
         return f"attempt {event['attempt']} failed with {event['code']}: {event['message']}"
     parts = [kind, event.get("outcome", ""), event.get("code", "")]
@@ -160,3 +164,11 @@ def describe_event(event: dict[str, Any]) -> str:
     parts += [f"{name} {value}" for name, value in resource.items() if name != "name"]
     parts += [event[name] for name in ("message", "reason") if event.get(name)]
     return " ".join(part for part in parts if part)
+
+
+def _describe_observed(event: dict[str, Any]) -> str:
+    """Return what was observed about a call in the mode `observe`; empty in the mode `enforce`."""
+    if event.get("mode") != "observe":
+        return ""
+    shown = [f"{one['effect']} {one.get('reason', '')}".strip() for one in event.get("observed", [])]
+    return f", observed{': ' if shown else ''}{', '.join(shown)}"

@@ -21,7 +21,7 @@ from gateway.listeners.rpc.infrastructure import InfrastructureMethods
 from gateway.listeners.rpc.options import server_options
 from gateway.listeners.rpc.peer_certificates import certificate_of, make_credentials
 from gateway.listeners.rpc.peers import PeerConnections
-from gateway.listeners.rpc.requests import read_request
+from gateway.listeners.rpc.requests import parse_request, read_request
 from gateway.listeners.rpc.rpc_exchange import OTHER, RpcContext, RpcExchange
 from gateway.listeners.rpc.server import make_server
 from gateway.listeners.rpc.unknown_methods import UnknownMethods
@@ -211,8 +211,10 @@ class RpcListener(grpc.GenericRpcHandler):
             reply = await exchange.snapshot.pipeline.handle(call, slot)
             try:
                 metadata = reply.metadata if isinstance(reply, Reply) else {}
-                await rpc_context.send_initial_metadata(tuple((exchange.headers() | dict(metadata)).items()))
-                rpc_context.set_trailing_metadata(to_warning_metadata(reply.warnings))
+                identifiers = exchange.identifiers()
+                await rpc_context.send_initial_metadata(tuple((identifiers | dict(metadata)).items()))
+                observed = tuple(exchange.mode.headers.items())
+                rpc_context.set_trailing_metadata((*observed, *to_warning_metadata(reply.warnings)))
                 yield reply
             finally:
                 if isinstance(reply, ReplyStream):
@@ -226,13 +228,12 @@ class RpcListener(grpc.GenericRpcHandler):
         metadata = self._context.metadata.read(exchange.metadata)
         self._receiving.add(rpc_context)
         try:
-            request = await read_request(
-                rpc_context.read, method, slot.receiving(deadline), limits.body_bytes
-            )
+            data = await read_request(rpc_context.read, slot.receiving(deadline), limits.body_bytes)
         finally:
             if not method.server_streaming:  # a peer controls the flow of a stream until its end
                 self._receiving.discard(rpc_context)
-        return exchange.make_call(method, request, metadata, deadline, exchange.started + caller_s)
+        request = parse_request(method, data, exchange.mode)
+        return exchange.make_call(method, request, metadata, deadline, exchange.started + caller_s, data)
 
     @property
     def _all_unread(self) -> tuple[UnreadReplies, ...]:

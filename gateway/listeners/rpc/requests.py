@@ -9,6 +9,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from gateway.errors import Code, GatewayError, invalid_request
+from gateway.mode import ENFORCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from gateway.mode import EnforceMode
     from gateway.schema import Method
 
 
@@ -23,18 +25,17 @@ _SMALL_BYTES = 4096
 
 
 async def read_request(
-    read: Callable[[], Any], method: Method, receiving: AbstractAsyncContextManager[None], max_bytes: int
-) -> Message:
-    """Return the single request message of a call.
+    read: Callable[[], Any], receiving: AbstractAsyncContextManager[None], max_bytes: int
+) -> bytes:
+    """Return the single request message of a call, which is not parsed yet.
 
     Args:
         read: the `read` method of the gRPC context of the call.
-        method: the method that is called.
         receiving: the context manager that limits the time to receive the message.
         max_bytes: the maximum size of the message, in bytes.
 
     Raises:
-        GatewayError: the message is missing, too large, late or malformed.
+        GatewayError: the message is missing, too large or late.
     """
     try:
         async with receiving:
@@ -47,7 +48,7 @@ async def read_request(
     if len(data) > max_bytes:
         message = f"the request is larger than {max_bytes} bytes"
         raise GatewayError(Code.RESOURCE_EXHAUSTED, "BODY_TOO_LARGE", message)
-    return parse_request(method, bytes(data))
+    return bytes(data)
 
 
 async def read_small_request(
@@ -81,8 +82,13 @@ async def read_small_request(
         raise invalid_request("the request message is malformed") from error
 
 
-def parse_request(method: Method, data: bytes) -> Message:
+def parse_request(method: Method, data: bytes, mode: EnforceMode = ENFORCE) -> Message:
     """Parse the request message of a call.
+
+    Args:
+        method: the method that is called.
+        data: the serialized message.
+        mode: whether unknown fields end the call, or are only observed. Then they are not in the result.
 
     Raises:
         GatewayError: the message is malformed, or has unknown fields. Unknown fields are refused because no
@@ -96,7 +102,7 @@ def parse_request(method: Method, data: bytes) -> Message:
     known.CopyFrom(message)
     known.DiscardUnknownFields()
     if known.ByteSize() != message.ByteSize():
-        raise invalid_request(
-            "the request has fields that the gateway does not know, so policies cannot evaluate them"
-        )
+        text = "the request has fields that the gateway does not know, so policies cannot evaluate them"
+        mode.refuse(invalid_request(text))
+        return known
     return message

@@ -87,7 +87,8 @@ class WaitingMethods:
         if self._get is None:
             raise LookupError(GET_OPERATION)
         asked: Any = call.request
-        return replace(call, method=self._get, request=self._get.request(operation_id=asked.operation_id))
+        request = self._get.request(operation_id=asked.operation_id)
+        return replace(call, method=self._get, request=request, raw=None)
 
     async def _wait(self, call: Call, get: Call) -> Message:
         asked: Any = call.request
