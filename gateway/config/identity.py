@@ -53,6 +53,7 @@ def find_identity_faults(config: Config) -> Iterator[tuple[Path, str]]:
             )
     yield from _find_header_faults(config)
     yield from _find_certificate_faults(config)
+    yield from _find_mode_faults(config)
 
 
 def check_open_methods(callers: Callers, methods: Collection[str]) -> None:
@@ -124,4 +125,14 @@ def _find_certificate_faults(config: Config) -> Iterator[tuple[Path, str]]:
         yield (
             ("callers", "type"),
             "mtls has no effect: neither rest.tls.client_ca nor grpc.tls.client_ca is set",
+        )
+
+
+def _find_mode_faults(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield a fault if callers that are not identified could use the gateway's own credentials."""
+    if config.is_observing and config.callers.kinds and config.services_with_own_credentials:
+        yield (
+            ("mode",),
+            "observe also forwards the calls of callers that are not identified, and they would use the "
+            "gateway's own credentials; set credentials to passthrough, or callers.type to none",
         )
