@@ -133,6 +133,8 @@ def _find_mode_faults(config: Config) -> Iterator[tuple[Path, str]]:
     if config.is_observing and config.callers.kinds and config.services_with_own_credentials:
         yield (
             ("mode",),
-            "observe also forwards the calls of callers that are not identified, and they would use the "
-            "gateway's own credentials; set credentials to passthrough, or callers.type to none",
+            (
+                "observe also forwards the calls of callers that are not identified, and they would use the "
+                "gateway's own credentials; set credentials to passthrough, or callers.type to none"
+            ),
         )

@@ -77,7 +77,7 @@ class Admission:
             if section.concurrency is not None
         }
         self._rates = RateTable(limits)
-        self._shared = _make_shared_rates(limits, health, metrics)
+        self._shared = _make_shared_rates(limits, health, metrics, is_observing=is_observing)
 
     @property
     def forwarding(self) -> set[asyncio.Task[Any]]:
@@ -172,10 +172,12 @@ def _make_counts(limit: int | None) -> CallCounts | None:
     return None if limit is None else CallCounts(limit)
 
 
-def _make_shared_rates(limits: Limits, health: Health, metrics: Metrics) -> SharedRates | None:
+def _make_shared_rates(
+    limits: Limits, health: Health, metrics: Metrics, *, is_observing: bool
+) -> SharedRates | None:
     if limits.store is None:
         return None
     # Imported only here, because the packages for the store need time and memory.
     from gateway.limits.shared_rates import SharedRates  # noqa: PLC0415
 
-    return SharedRates(limits.store, limits.on_error, health, metrics)
+    return SharedRates(limits.store, limits.on_error, health, metrics, is_observing=is_observing)

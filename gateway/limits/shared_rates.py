@@ -59,7 +59,13 @@ class SharedRates:
     """
 
     def __init__(
-        self, url: str, on_error: Literal["allow", "refuse"], health: Health, metrics: Metrics
+        self,
+        url: str,
+        on_error: Literal["allow", "refuse"],
+        health: Health,
+        metrics: Metrics,
+        *,
+        is_observing: bool = False,
     ) -> None:
         """Initialize the client. It connects with the first command.
 
@@ -68,10 +74,12 @@ class SharedRates:
             on_error: whether calls are allowed or refused while the store does not respond.
             health: the conditions of the gateway.
             metrics: the instruments of the gateway.
+            is_observing: whether the mode of all calls is `observe`, so that no call is refused.
         """
         parts = urlsplit(url)
         self._address = f"{parts.hostname}:{parts.port or 6379}"
         self._on_error = on_error
+        self._is_refusing = on_error == "refuse" and not is_observing
         self._health = health
         self._metrics = metrics
         self._pool = redis.asyncio.BlockingConnectionPool.from_url(
@@ -150,7 +158,8 @@ class SharedRates:
     def _decide_without_store(self) -> None:
         """Refuse the call if the configuration says so."""
         if self._on_error == "refuse":
-            self._metrics.record_refused("store")
+            if self._is_refusing:
+                self._metrics.record_refused("store")
             raise limits_unavailable()
         self._metrics.record_unchecked()
 
@@ -182,7 +191,7 @@ class SharedRates:
 
     def _report(self, error: Exception) -> None:
         reason = _describe(error)
-        effect = "calls are refused" if self._on_error == "refuse" else "rates are not checked"
+        effect = "calls are refused" if self._is_refusing else "rates are not checked"
         self._health.set(CONDITION, Status.DEGRADED, f"{self._address}: {reason}; {effect}")
         _log.warning(
             "the store of the limits cannot be used",
