@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4, uuid5
 
 from gateway.errors import GatewayError
-from gateway.mode import ENFORCE, EnforceMode
+from gateway.errors.mode import ENFORCE, EnforceMode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

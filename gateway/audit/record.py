@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from gateway.errors import INVALID_REQUEST
-from gateway.mode import ENFORCE, EnforceMode
+from gateway.errors.mode import ENFORCE, EnforceMode
 from gateway.object_storage import LinkError, parse_link
 from gateway.redaction import REDACTED, redact_text, redact_value
 

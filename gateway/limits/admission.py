@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
+from gateway.errors.mode import ENFORCE
 from gateway.limits.call_counts import CallCounts
 from gateway.limits.caller_key import caller_key
 from gateway.limits.concurrency import ConcurrencyLimit
 from gateway.limits.overload_report import OverloadReport
 from gateway.limits.rates import RateTable, check_in_process
 from gateway.limits.refusals import concurrency_limited, overloaded
-from gateway.mode import ENFORCE
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from gateway.call import Caller
     from gateway.config.limits import Limits
+    from gateway.errors.mode import EnforceMode
     from gateway.limits.call_counts import Claim
     from gateway.limits.rates import RateLimit
     from gateway.limits.shared_rates import SharedRates
     from gateway.limits.slot import Slot
-    from gateway.mode import EnforceMode
     from gateway.telemetry import Health, Metrics
 
 OBSERVED_FACTOR = 4

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.callers.failed_attempts import FailedAttempts
 from gateway.config import Rate
+from gateway.errors.mode import ENFORCE, EnforceMode, ObserveMode
 from gateway.limits.caller_key import caller_key
-from gateway.mode import ENFORCE, EnforceMode, ObserveMode
 
 if TYPE_CHECKING:
     from gateway.call import Caller, RequestHead

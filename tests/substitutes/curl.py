@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 REFUSED = 7  # curl's exit code for a connection that fails
 
 
-def fetch(request: urllib.request.Request) -> tuple[int, bytes]:
+def fetch(request: urllib.request.Request) -> tuple[int, Any, bytes]:
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, response.read()
+            return response.status, response.headers, response.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.read()
+        return error.code, error.headers, error.read()
 
 
 def main() -> int:
@@ -39,7 +41,7 @@ def main() -> int:
         request.add_header(*header.split(": ", 1))
     for attempt in range(given.retry + 1):
         try:
-            status, body = fetch(request)
+            status, headers, body = fetch(request)
         except OSError:
             if attempt == given.retry:
                 return REFUSED
@@ -53,7 +55,8 @@ def main() -> int:
         given.output.write_bytes(body)
     else:
         sys.stdout.buffer.write(body)
-    sys.stdout.write(given.write_out.replace("%{http_code}", str(status)).replace("\\n", "\n"))
+    written = given.write_out.replace("%{http_code}", str(status)).replace("\\n", "\n")
+    sys.stdout.write(re.sub(r"%header\{([\w-]+)\}", lambda one: headers.get(one[1], ""), written))
     return 0
 
 

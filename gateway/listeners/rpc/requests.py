@@ -9,7 +9,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from gateway.errors import Code, GatewayError, invalid_request
-from gateway.mode import ENFORCE
+from gateway.errors.mode import ENFORCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from gateway.mode import EnforceMode
+    from gateway.errors.mode import EnforceMode
     from gateway.schema import Method
 
 
