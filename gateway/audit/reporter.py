@@ -100,7 +100,7 @@ class Reporter:
             call.mode.refuse(error)
 
     def _to_call_record(self, call: Call, facts: Mapping[str, Any], decision: Decision) -> CallRecord:
-        if call.mode.is_observing:
+        if call.mode.is_observing:  # not plain: an intent without the request is never sent again
             return CallRecord(facts=facts, is_evaluated=decision.is_evaluated, is_observed=True)
         if decision.request is decision.input.request:
             is_plain = not facts["is_masked"]

@@ -331,12 +331,7 @@ class Ledger:
         intent: dict[str, Any] = to_headers(call.span)
         if self.can_follow(call):
             intent["is_followed"] = True
-            # Without its request, a change is never sent again.
-            if (
-                record.is_plain
-                and not record.is_observed
-                and redact_text(call.idempotency_key) == call.idempotency_key
-            ):
+            if record.is_plain and redact_text(call.idempotency_key) == call.idempotency_key:
                 intent["request"] = b64encode(request.SerializeToString(deterministic=True)).decode()
         return intent
 
