@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.pages import Step, is_shown, steps
 from tests.processes import without_coverage
-from tests.test_tutorial import Step, is_shown, steps
 
 PAGE = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
