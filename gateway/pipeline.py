@@ -133,8 +133,9 @@ class Pipeline:
         try:
             decision = self._decide(call)
         except GatewayError as error:
-            call.mode.note(error)
-            is_forwarded = is_observing and call.method.name not in self._own
+            is_forwarded = is_observing and call.method.name not in self._own  # else nobody validates it
+            if is_forwarded:
+                call.mode.note(error)
             record = self._reporter.report_invalid(call, error, is_forwarded=is_forwarded)
             if is_forwarded:
                 return _Permitted(call, record, call)

@@ -198,12 +198,10 @@ async def test_a_message_that_cannot_be_parsed_is_refused_as_ever(
     assert (response.code, response.observed) == (Code.INVALID_ARGUMENT, [])
 
 
-async def test_the_gateway_s_own_methods_are_validated_as_ever(
-    start: Start, with_tokens: dict[str, Any]
-) -> None:
-    running = await start(**with_tokens)
+async def test_the_gateway_s_own_methods_are_validated_as_ever(start: Start, given: dict[str, Any]) -> None:
+    running = await start(**given)
     async with running.client.get(running.url("/operations/x:wait?timeout=9999s")) as response:
-        assert (response.status, response.headers[HEADER]) == (400, "would-refuse")
+        assert (response.status, HEADER in response.headers) == (400, False)
 
 
 async def test_waits_and_events_show_what_was_observed(start: Start, with_tokens: dict[str, Any]) -> None:
