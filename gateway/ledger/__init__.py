@@ -4,7 +4,8 @@ A change is forwarded only after its intent is committed. So after a crash, each
 made is found and settled.
 """
 
+from gateway.ledger.call_record import CallRecord
 from gateway.ledger.intent import Intent
-from gateway.ledger.ledger import CallRecord, Ledger
+from gateway.ledger.ledger import Ledger
 
 __all__ = ["CallRecord", "Intent", "Ledger"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from base64 import b64encode
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from gateway.call import HARMLESS_METADATA, Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry, KeyClaim, StoreError
+from gateway.ledger.call_record import complete_record
 from gateway.ledger.events import (
     OUTCOME,
     SETTLEMENT,
@@ -34,7 +34,6 @@ from gateway.ledger.idempotency import (
 )
 from gateway.ledger.intent import Intent, describe_reply
 from gateway.ledger.observed import begin_observed, is_forwarded
-from gateway.ledger.targets import find_target
 from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
 from gateway.redaction import REDACTED, redact_text
 from gateway.telemetry import to_headers
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     from gateway.call import Call
     from gateway.ledger.batch import Store
+    from gateway.ledger.call_record import CallRecord
     from gateway.ledger.leases import Leases
     from gateway.ledger.writer import LedgerWriter
 
@@ -57,27 +57,6 @@ ReadOperation: TypeAlias = "Callable[[Call, str], Awaitable[Reply]]"
 _REPLACED_METADATA = HARMLESS_METADATA | {"authorization"}
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
-    """The record of a call, and facts that only the ledger needs.
-
-    Attributes:
-        facts: the record as a JSON object.
-        is_evaluated: whether policies decided on the call.
-        forwarded: the redacted JSON form of the request that is forwarded, if mutations have changed the
-            request.
-        is_plain: whether redaction has removed nothing from the request that is forwarded.
-        is_observed: whether the mode of the call is `observe`. The record is dropped if too many records
-            wait, and the call continues without it.
-    """
-
-    facts: Mapping[str, Any]
-    is_evaluated: bool = True
-    is_plain: bool = False
-    forwarded: Mapping[str, Any] | None = None
-    is_observed: bool = False
 
 
 @dataclass(slots=True)
@@ -154,7 +133,7 @@ class Ledger:
         Raises:
             GatewayError: UNAVAILABLE if too many records wait, and the configuration refuses the call then.
         """
-        facts = _complete(record, request, outcome, code)
+        facts = complete_record(record, request, outcome, code)
         entry = Entry(event=make_first_event(facts), row=to_call_row(facts))
         if record.is_observed:
             self._writer.offer_quietly(entry)
@@ -185,7 +164,7 @@ class Ledger:
             GatewayError: nothing may be forwarded: the ledger cannot be written, the key belongs to another
                 request, or the earlier call with this key has not ended before the deadline.
         """
-        facts = _complete(record, request, "pending", None)
+        facts = complete_record(record, request, "pending", None)
         facts["intent"] = self._describe_intent(call, record, request)
         if call.mode.is_observing:
             entry = self._to_entry(facts)
@@ -399,18 +378,3 @@ class Ledger:
             self._writer.add(correction)
         else:
             self._writer.offer_quietly(correction)
-
-
-def _complete(record: CallRecord, request: Message | None, outcome: str, code: Code | None) -> dict[str, Any]:
-    """Return the first event of a call: its record with the keys that the ledger adds."""
-    facts = dict(record.facts)
-    if not record.is_evaluated:
-        facts["decision"] = "none"
-    facts["target"] = {}
-    if request is not None:
-        facts["target"] = find_target(request, record.forwarded or facts["request"])
-        data = request.SerializeToString(deterministic=True)
-        facts["request_sha256"] = hashlib.sha256(data).hexdigest()
-    facts["outcome"] = outcome
-    facts["code"] = code.name if code is not None else None
-    return facts

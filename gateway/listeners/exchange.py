@@ -227,7 +227,6 @@ class Exchange:
         self._calls.leave(self._task)
         duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
         if self.mode.is_observing:
-            self.facts["observed"] = ", ".join(self.mode.effects)
             self.span.set_attribute("gateway.mode", "observe")
             self.span.set_attribute("gateway.observed", self.mode.effects)
         is_wait = self.method is not None and (
@@ -239,11 +238,17 @@ class Exchange:
             self.span.set_attributes(self._describe_caller())
             self.describe(status, code)
         self.span.end()
-        fields = {"status": status, "code": code.name, "duration_ms": round(duration_s * 1e3, 3)}
+        fields: dict[str, Any] = {
+            "status": status,
+            "code": code.name,
+            "duration_ms": round(duration_s * 1e3, 3),
+        }
         if code is not Code.OK:
             fields |= self._describe_error(code)
         else:
             fields["outcome"] = "ok"
+        if self.mode.is_observing:
+            fields["observed"] = list(self.mode.effects)
         _log.info("responded", extra=self._fields() | self._caller_fields() | fields)
         return duration_s
 
