@@ -101,7 +101,7 @@ class TokenVerifier:
             FaultsError: the file cannot be read, or has faults. The error contains all of them.
         """
         self._identities = {
-            digest: (digest, identity) for digest, identity in _read_identities(self._path).items()
+            digest: (digest, identity) for digest, identity in read_identities(self._path).items()
         }
 
     def is_present(self, given: PresentedCredentials) -> bool:
@@ -137,7 +137,12 @@ class TokenVerifier:
         return known[1] if known is not None and hmac.compare_digest(known[0], digest) else None
 
 
-def _read_identities(path: Path) -> dict[bytes, CallerIdentity]:
+def read_identities(path: Path) -> dict[bytes, CallerIdentity]:
+    """Return the identities in a file, by the SHA-256 of their tokens.
+
+    Raises:
+        FaultsError: the file cannot be read, or has faults. The error contains all of them.
+    """
     document = _read_document(path)
     try:
         entries = TokenList.model_validate(document.value).tokens

@@ -18,6 +18,7 @@ from gateway.cli.command_line import (
     load_configuration,
 )
 from gateway.cli.configuration import config
+from gateway.cli.doctor.command import doctor
 from gateway.cli.policy.group import policy
 from gateway.standard_streams import reserve_closed_streams
 
@@ -123,6 +124,7 @@ def version() -> None:
 
 main.add_command(audit)
 main.add_command(config)
+main.add_command(doctor)
 main.add_command(policy)
 
 

@@ -29,17 +29,28 @@ def make_migration(dialect: Dialect, current: str | None, *, has_tables: bool) -
     Raises:
         SchemaVersionError: the database is not a ledger, or its version is not known.
     """
+    check_version(current, has_tables=has_tables)
     if current == VERSION:
         return ""
-    if current is None:
-        if has_tables:
-            raise SchemaVersionError("has tables that are not the ledger of a gateway; use another database")
-        return _to_sql(dialect, f"{VERSION}")
-    if current not in known_versions():
+    return _to_sql(dialect, VERSION if current is None else f"{current}:{VERSION}")
+
+
+def check_version(current: str | None, *, has_tables: bool) -> None:
+    """Check that the tables are those of a ledger, and that their version is known.
+
+    Args:
+        current: the version of the tables; None if the database has no version.
+        has_tables: whether the database has tables that the ledger would use.
+
+    Raises:
+        SchemaVersionError: the database is not a ledger, or its version is not known.
+    """
+    if current is None and has_tables:
+        raise SchemaVersionError("has tables that are not the ledger of a gateway; use another database")
+    if current is not None and current not in known_versions():
         raise SchemaVersionError(
             f"has version {current!r}, which this gateway does not know; a newer gateway wrote it"
         )
-    return _to_sql(dialect, f"{current}:{VERSION}")
 
 
 def known_versions() -> frozenset[str]:

@@ -83,7 +83,7 @@ class SharedRates:
         self._health = health
         self._metrics = metrics
         self._pool = redis.asyncio.BlockingConnectionPool.from_url(
-            "redis" + url.removeprefix("valkey").removeprefix("redis"),
+            to_redis_url(url),
             max_connections=CONNECTIONS,
             timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
@@ -190,7 +190,7 @@ class SharedRates:
             _log.warning("the store of the limits can be used again", extra={"store": self._address})
 
     def _report(self, error: Exception) -> None:
-        reason = _describe(error)
+        reason = describe_failure(error, TIMEOUT_S)
         effect = "calls are refused" if self._is_refusing else "rates are not checked"
         self._health.set(CONDITION, Status.DEGRADED, f"{self._address}: {reason}; {effect}")
         _log.warning(
@@ -219,12 +219,22 @@ def _to_key(caller: str) -> str:
     return hashlib.blake2b(caller.encode(), digest_size=16).hexdigest() if caller else "all"
 
 
-def _describe(error: Exception) -> str:
-    """Return the reason of a failure. It does not contain the text of the error, which may have a secret."""
+def to_redis_url(url: str) -> str:
+    """Return the URL of a store in the form that redis-py accepts."""
+    return "redis" + url.removeprefix("valkey").removeprefix("redis")
+
+
+def describe_failure(error: Exception, timeout_s: float) -> str:
+    """Return the reason of a failure. It does not contain the text of the error, which may have a secret.
+
+    Args:
+        error: the error.
+        timeout_s: the maximum time of the request that has failed, in seconds.
+    """
     if isinstance(error, redis.AuthenticationError):
         return "it does not accept the user name or the password"
     if isinstance(error, TimeoutError | redis.TimeoutError):
-        return f"no response within {TIMEOUT_S * 1000:g} ms"
+        return f"no response within {timeout_s * 1000:g} ms"
     if isinstance(error, redis.ConnectionError | OSError):
         return "it cannot be reached"
     return f"it refused a command ({type(error).__name__})"

@@ -10,7 +10,13 @@ from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.process_metrics import GcPauses
-from gateway.telemetry.setup import Telemetry, TraceSettings, find_variable_faults, start_telemetry
+from gateway.telemetry.setup import (
+    Telemetry,
+    TraceSettings,
+    find_exporters,
+    find_variable_faults,
+    start_telemetry,
+)
 from gateway.telemetry.tail import Reason, Tail
 from gateway.telemetry.tracing import Span, Tracer, Tracing, keep, to_headers, trace_id_of, without_sampling
 
@@ -31,6 +37,7 @@ __all__ = [
     "Tracing",
     "capture_other_output",
     "configure_logs",
+    "find_exporters",
     "find_variable_faults",
     "keep",
     "start_telemetry",

@@ -253,6 +253,14 @@ def _start_metrics(environment: Mapping[str, str], resource: Resource) -> Metric
     return Metrics(resource, exporter, by_sdk=need_sdk(environment), has_exemplars=has_exemplars)
 
 
+def find_exporters(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of the exporter of each signal that is exported, such as `otlp_proto_http`."""
+    if _is_disabled(environment):
+        return {}
+    found = {signal: _exporter_name(environment, signal) for signal in ("traces", "metrics")}
+    return {signal: name for signal, name in found.items() if name is not None}
+
+
 def _exporter_name(environment: Mapping[str, str], signal: str) -> str | None:
     """Return the name of the exporter that the environment selects, or None."""
     variable = f"OTEL_{signal.upper()}_EXPORTER"
