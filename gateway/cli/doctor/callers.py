@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gateway.config import JwtCallers, TokenCallers
 
 _JWKS_FIX = (
-    "correct callers.jwt.jwks_url, or let the issuer serve its keys there (JSON Web Key Set, HTTP status 200, "
-    "no redirect); for a CA of your own, set callers.jwt.root_certificates"
+    "correct callers.jwt.jwks_url, or let the issuer serve its keys there (JSON Web Key Set, HTTP status "
+    "200, no redirect); for a CA of your own, set callers.jwt.root_certificates"
 )
 
 

@@ -27,8 +27,8 @@ MAX_SKEW_S = 5.0
 """The maximum difference between two clocks that is no finding, in seconds."""
 
 _FIX = (
-    "synchronize the clock of this machine (`timedatectl`, chrony), or that of the peer if other peers agree with "
-    "this machine"
+    "synchronize the clock of this machine (`timedatectl`, chrony), or that of the peer if other peers agree "
+    "with this machine"
 )
 
 

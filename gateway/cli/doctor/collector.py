@@ -23,7 +23,8 @@ _EXPORTERS = {
 _PROTOCOLS = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 _FIX = (
     "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL (grpc is "
-    "usually port 4317, http/protobuf is port 4318); if it refuses the export, check OTEL_EXPORTER_OTLP_HEADERS"
+    "usually port 4317, http/protobuf is port 4318); if it refuses the export, check "
+    "OTEL_EXPORTER_OTLP_HEADERS"
 )
 
 

@@ -45,7 +45,8 @@ def doctor(file: Path | None, timeout_s: float, *, is_json: bool) -> None:
 
     Checks the configuration, files and their permissions, certificates, the bundle, the ledger, each upstream
     by a TLS and gRPC exchange, credentials, callers, clocks, the store of the limits, the collector, and the
-    addresses of the listeners. Ends with 1 if there is a finding, and with 2 if the configuration cannot be read.
+    addresses of the listeners. Ends with 1 if there is a finding, and with 2 if the configuration cannot be
+    read.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the results say the same in plain words
     import_telemetry()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pkgutil
+import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ _ROOTS_VARIABLE = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 _TYPE, _SETTINGS_TYPE = 3, 4  # the index of the type in a frame's header, and the type SETTINGS
-_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 # The errors of the verification of a certificate, see `openssl-verify(1)`.
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAMES = 9, 10, frozenset({62, 64})
@@ -146,6 +146,8 @@ async def _connect(
             f"{endpoint.step_s:g} s",
             _HELD,
         ) from error
+    except UnicodeError as error:  # of a name that is no name of the DNS
+        raise _explain_name(endpoint, "it is malformed") from error
     except OSError as error:
         raise _explain_connection(endpoint, error, has_tls=context is not None) from error
     try:
@@ -158,19 +160,21 @@ async def _connect(
 
 
 def _explain_connection(endpoint: Endpoint, error: OSError, *, has_tls: bool) -> HandshakeError:
-    import socket
-
     address = endpoint.section.address
     if isinstance(error, socket.gaierror):
-        return HandshakeError(
-            f"the name {endpoint.host} cannot be resolved: {error.strerror}",
-            f"correct {endpoint.key}.address, or the DNS of this machine",
-        )
+        return _explain_name(endpoint, error.strerror or "")
     if has_tls:
         return _without_tls(endpoint)
     return HandshakeError(
         f"cannot connect to {address}: {describe_os_error(error)}",
         f"start the upstream, or correct {endpoint.key}.address",
+    )
+
+
+def _explain_name(endpoint: Endpoint, reason: str) -> HandshakeError:
+    return HandshakeError(
+        f"the name {endpoint.host} cannot be resolved: {reason}",
+        f"correct {endpoint.key}.address, or the DNS of this machine",
     )
 
 
@@ -233,29 +237,45 @@ async def _exchange_settings(
         raise
     except OSError:
         head = b""
-    if not endpoint.section.tls and head[:2] in _TLS_RECORDS:
-        raise HandshakeError(
-            f"{address} speaks TLS, and {endpoint.key}.tls is false", f"remove {endpoint.key}.tls"
-        )
     if len(head) < len(_SETTINGS) or head[_TYPE] != _SETTINGS_TYPE:
-        spoken = "HTTP/1.1" if head.startswith(b"HTTP/1") else "no HTTP/2"
-        hint = "; the port may need TLS" if not endpoint.section.tls else ""
-        raise HandshakeError(
-            f"{address} speaks {spoken}, and gRPC needs HTTP/2{hint}",
-            f"set {endpoint.key}.address to the gRPC port",
+        raise await _explain_response(endpoint, head)
+
+
+async def _explain_response(endpoint: Endpoint, head: bytes) -> HandshakeError:
+    """Return the error for a server whose first bytes are no HTTP/2.
+
+    Args:
+        endpoint: the upstream.
+        head: the first bytes; empty if the server has closed the connection.
+    """
+    address, key = endpoint.section.address, endpoint.key
+    if not endpoint.section.tls and await _read_certificate(endpoint) is not None:
+        return HandshakeError(f"{address} speaks TLS, and {key}.tls is false", f"remove {key}.tls")
+    if endpoint.section.tls and not head:  # not every server sends an alert
+        return _without_client_certificate(
+            endpoint, "closes the connection after the TLS handshake; probably it "
         )
+    spoken = (
+        "HTTP/1.1, and gRPC needs HTTP/2" if head.startswith(b"HTTP/1") else "no HTTP/2, which gRPC needs"
+    )
+    return HandshakeError(f"{address} speaks {spoken}", f"set {key}.address to the gRPC port")
+
+
+def _without_client_certificate(endpoint: Endpoint, how: str = "") -> HandshakeError:
+    key = endpoint.key
+    has_own = endpoint.section.certificate is not None
+    return HandshakeError(
+        f"the upstream {how}does not accept the client certificate of the gateway"
+        if has_own
+        else f"the upstream {how}requires a client certificate, and the gateway has none",
+        f"set {key}.certificate and {key}.key to a pair that the upstream trusts",
+    )
 
 
 def _explain_tls(endpoint: Endpoint, error: ssl.SSLError) -> HandshakeError:
     reason = (error.reason or "").upper()
     if "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
-        has_own = endpoint.section.certificate is not None
-        return HandshakeError(
-            "the upstream does not accept the client certificate of the gateway"
-            if has_own
-            else "the upstream requires a client certificate, and the gateway has none",
-            f"set {endpoint.key}.certificate and {endpoint.key}.key to a pair that the upstream trusts",
-        )
+        return _without_client_certificate(endpoint)
     if "CERTIFICATE_EXPIRED" in reason:
         return HandshakeError(
             "the upstream says that the client certificate of the gateway has expired",
@@ -289,16 +309,15 @@ async def _explain_verification(endpoint: Endpoint, error: ssl.SSLCertVerificati
             f"the certificate of the upstream {when or 'is not valid now'}",
             "renew the certificate of the upstream; if it is valid, correct the clock of this machine",
         )
-    issuer = f" (issuer: {certificate.issuer.rfc4514_string()})" if certificate is not None else ""
+    issuer = f" (issuer: {quote_peer(certificate.issuer.rfc4514_string())})" if certificate else ""
     if code in _UNKNOWN_CA:
         return HandshakeError(
-            f"the certificate of the upstream is signed by a CA that the gateway does not trust"
-            f"{quote_peer(issuer)}",
-            f"set {endpoint.key}.root_certificates to the PEM file of this CA; if the CA is unexpected, something "
-            "between the gateway and the upstream intercepts the connection",
+            f"the certificate of the upstream is signed by a CA that the gateway does not trust{issuer}",
+            f"set {endpoint.key}.root_certificates to the PEM file of this CA; if the CA is unexpected, "
+            "something between the gateway and the upstream intercepts the connection",
         )
     return HandshakeError(
-        f"the certificate of the upstream is refused: {quote_peer(error.verify_message)}{quote_peer(issuer)}",
+        f"the certificate of the upstream is refused: {quote_peer(error.verify_message)}{issuer}",
         "replace the certificate of the upstream",
     )
 

@@ -26,7 +26,7 @@ async def check_limits(examination: Examination, report: CheckReport) -> None:
     from gateway.limits.shared_rates import describe_failure, to_redis_url
 
     timeout_s = examination.step_s
-    client = redis.asyncio.Redis.from_url(
+    client: Any = redis.asyncio.Redis.from_url(
         to_redis_url(url),
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,

@@ -62,7 +62,7 @@ async def _check(
         report.find(
             subject,
             f"{listen} is used by another program",
-            f"stop the program (`ss -ltnp 'sport = :{listen.port}'` shows it), or set {subject} to another one",
+            f"stop the program (`ss -ltnp 'sport = :{listen.port}'` shows it), or change {subject}",
         )
 
 
