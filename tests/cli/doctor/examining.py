@@ -59,6 +59,7 @@ def make_sections(**sections: Any) -> dict[str, Any]:
         "policies": {"path": str(ROOT / "policies")},
         "ledger": {"enabled": False},
         "decision_log": {"type": "none"},
+        "discovery": {"enabled": False},  # it has no address without a port
     }
     return given | sections
 
@@ -117,7 +118,7 @@ class _Handler(grpc.GenericRpcHandler):
         self._respond = respond
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        assert handler_call_details
+        assert handler_call_details is not None
 
         async def handle(_: bytes, context: Any) -> Any:
             return await self._respond(context)

@@ -316,9 +316,3 @@ async def test_faults_of_files_are_not_repeated(authority: Authority, tmp_path: 
 
 def test_the_method_exists_nowhere() -> None:
     assert METHOD.count("/") == 2
-
-
-@pytest.fixture
-async def emulator() -> Any:
-    async with Emulator() as started:
-        yield started
