@@ -28,6 +28,8 @@ from gateway.listeners import (
     MetadataReader,
     RestListener,
     RpcListener,
+    StatusFacts,
+    Usage,
     make_budget,
 )
 from gateway.operations import OperationsService
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gateway.config import Address, Config
+    from gateway.config.origins import Origins
     from gateway.upstream.credentials.own_credentials import OwnCredentials
 
 LAST_RESPONSES_S = 2.0
@@ -85,15 +88,21 @@ class Gateway:
         config: the configuration.
         telemetry: the traces and metrics of the process.
         on_active: a function that is called each time a new snapshot has become active.
+        origins: the origins of the values of the configuration, for the status page; None if not known.
 
     Raises:
         FaultsError: there are faults in the descriptors, the bundle, the TLS files or the sink.
     """
 
     def __init__(
-        self, config: Config, telemetry: Telemetry, on_active: Callable[[], None] = lambda: None
+        self,
+        config: Config,
+        telemetry: Telemetry,
+        on_active: Callable[[], None] = lambda: None,
+        origins: Origins | None = None,
     ) -> None:
         self._config = config
+        self._origins = origins
         self._on_active = on_active
         self._telemetry = telemetry
         self._health = Health(facts={"version": __version__, "mode": config.mode})
@@ -197,7 +206,17 @@ class Gateway:
         clients = {name: one.clients for name, one in self._tls.items()}
         rest = RestListener(context, clients.get("rest"))
         api_page = ApiPage(config, lambda: self._rest_address)
-        admin = AdminListener(self._health, telemetry.metrics, self._active, api_page, clients.get("admin"))
+        usage = Usage(
+            config=config,
+            admission=self._admission,
+            waiting=self._waiting,
+            ledger=self._ledger,
+            operations=self._operations,
+        )
+        facts = StatusFacts(
+            config=config, origins=self._origins, health=self._health, active=self._active, usage=usage
+        )
+        admin = AdminListener(facts, telemetry.metrics, api_page, clients.get("admin"))
         # The servers do not use the JSON writer of a snapshot. If they used this writer, they would keep the
         # descriptors of the snapshot in memory until the gateway stops.
         writer = JsonWriter(descriptor_pool.Default())

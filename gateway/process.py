@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.app import Addresses
     from gateway.config import Config
+    from gateway.config.origins import Origins
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,10 @@ RELOAD_SIGNAL = signal.SIGHUP
 
 
 async def serve(
-    config: Config, environment: Mapping[str, str], announce: Callable[[Addresses], None] | None = None
+    config: Config,
+    environment: Mapping[str, str],
+    announce: Callable[[Addresses], None] | None = None,
+    origins: Origins | None = None,
 ) -> None:
     """Run a gateway until SIGTERM or SIGINT arrives. SIGHUP reloads policies and descriptors.
 
@@ -39,6 +43,7 @@ async def serve(
         environment: the environment variables that configure telemetry.
         announce: a function that is called after the gateway has started to accept calls. The argument is the
             addresses of the listeners.
+        origins: the origins of the values of the configuration, for the status page; None if not known.
 
     Raises:
         FaultsError: the gateway cannot start.
@@ -48,7 +53,7 @@ async def serve(
     # causes a reload after the start.
     with _signals(stopping, reload_requested):
         telemetry = start_telemetry(environment, __version__, _trace_settings(config))
-        gateway = Gateway(config, telemetry, freeze_objects)
+        gateway = Gateway(config, telemetry, freeze_objects, origins)
         addresses = await gateway.start()
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
         report_start(config, addresses)

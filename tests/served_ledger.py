@@ -91,7 +91,9 @@ def is_ledger_unavailable(status: int, body: dict[str, Any]) -> bool:
 
 async def condition(running: Running) -> tuple[int, str, str]:
     """Return the status of the readiness page, and the status and reason of the condition `ledger`."""
-    async with running.client.get(running.admin("/readyz?verbose")) as response:
+    async with running.client.get(
+        running.admin("/readyz?verbose"), headers={"Accept": "application/json"}
+    ) as response:
         page = await response.json()
         found = next(one for one in page["conditions"] if one["name"] == "ledger")
         return response.status, found["status"], found["reason"]

@@ -252,7 +252,9 @@ async def test_a_file_of_tokens_that_becomes_garbage_under_load_changes_nothing(
         file.write_text(garbage)
         running.gateway._callers.look()  # noqa: SLF001 - a test does not wait for the interval
         await asyncio.sleep(0.02)
-        async with running.client.get(running.admin("/readyz?verbose")) as response:
+        async with running.client.get(
+            running.admin("/readyz?verbose"), headers={"Accept": "application/json"}
+        ) as response:
             page = await response.text()
             assert '"callers.tokens", "status": "degraded"' in page
         assert "canary" not in page + logs.text

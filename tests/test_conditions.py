@@ -17,6 +17,7 @@ from gateway.emulator import InjectedFault
 from gateway.errors import Code
 from gateway.schema import Schema
 from tests.conftest import GOOD_IMAGE, IMAGES, ROOT, Running, Start, make_config, plain_telemetry
+from tests.served_bundle import last_good_options
 from tests.waiting import GENEROUS_S
 from tests.wire.conftest import Upstream, Wire, sets, wire, wire_schema
 from tests.wire.conftest import _Handler as Handler
@@ -27,7 +28,9 @@ CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 
 
 async def conditions(running: Any, status: int = 200) -> dict[str, dict[str, str]]:
-    async with running.client.get(f"http://{running.addresses.admin}/readyz?verbose") as response:
+    async with running.client.get(
+        f"http://{running.addresses.admin}/readyz?verbose", headers={"Accept": "application/json"}
+    ) as response:
         assert response.status == status
         body = await response.json()
     assert body["status"] == ("ready" if status == 200 else "not ready")
@@ -149,6 +152,46 @@ async def test_a_bad_bundle(start: Start, tmp_path: Path) -> None:
     await running.gateway.reload()
     again = (await conditions(running))["reload"]
     assert (again["status"], again["since"] > seen[0]["since"]) == ("ok", True)
+
+
+async def test_a_shadow_bundle_with_faults(start: Start, tmp_path: Path) -> None:
+    shadow = Path(shutil.copytree(ROOT / "policies", tmp_path / "shadow"))
+    good = (shadow / "naming.yaml").read_text()
+    (shadow / "naming.yaml").write_text(good.replace("request.name", "request.nam"))
+    running = await start(policies__shadow=shadow)
+    one = (await conditions(running))["bundle"]
+    assert one["status"] == "degraded"
+    assert one["reason"].startswith("the shadow bundle is not evaluated: ")
+    assert "undefined field 'nam'" in one["reason"]
+    assert await create(running) == 200
+    (shadow / "naming.yaml").write_text(good)
+    await running.gateway.reload()
+    assert (await conditions(running))["bundle"]["status"] == "ok"
+
+
+async def test_a_start_with_the_last_good_bundle(start: Start, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    good = (bundle / "naming.yaml").read_text()
+    options = last_good_options(bundle, tmp_path / "kept.json")
+    first = await start(**options)
+    assert (await conditions(first))["bundle"]["status"] == "ok"
+    await first.gateway.stop()
+    (bundle / "naming.yaml").write_text(good.replace("request.name", "request.nam"))
+    running = await start(**options)
+    found = await conditions(running)
+    assert found["bundle"]["reason"].startswith("the last good bundle is used since the start")
+    assert "undefined field 'nam'" in found["reload"]["reason"]
+    (bundle / "naming.yaml").write_text(good)
+    await running.gateway.reload()
+    assert (await conditions(running))["bundle"]["status"] == "ok"
+
+
+async def test_a_last_good_bundle_that_cannot_be_saved(start: Start, tmp_path: Path) -> None:
+    options = last_good_options(ROOT / "policies", tmp_path / "none" / "kept.json")
+    one = (await conditions(await start(**options)))["bundle"]
+    assert (one["status"], one["reason"]) == (
+        "degraded", "the last good bundle cannot be saved: No such file or directory",
+    )  # fmt: skip
 
 
 async def test_listeners_fail_while_the_gateway_stops(start: Start) -> None:

@@ -141,7 +141,9 @@ async def test_the_condition_of_the_store_is_a_condition_of_the_gateway(start: S
     running = await start(limits__rate="1000/second", limits__store=server.url, limits__on_error="refuse")
 
     async def conditions() -> dict[str, str]:
-        async with running.client.get(running.admin("/readyz?verbose")) as response:
+        async with running.client.get(
+            running.admin("/readyz?verbose"), headers={"Accept": "application/json"}
+        ) as response:
             found = (await response.json())["conditions"]
         assert "canary" not in str(found)
         return {one["name"]: one["status"] for one in found}

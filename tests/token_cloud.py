@@ -101,7 +101,9 @@ async def create(running: Running, name: str = "image-1", **headers: str) -> tup
 
 
 async def condition(running: Running, name: str = "credentials.shared") -> tuple[int, str, str]:
-    async with running.client.get(running.admin("/readyz?verbose")) as response:
+    async with running.client.get(
+        running.admin("/readyz?verbose"), headers={"Accept": "application/json"}
+    ) as response:
         page = await response.json()
         found = next(one for one in page["conditions"] if one["name"] == name)
         return response.status, found["status"], found["reason"]

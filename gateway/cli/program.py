@@ -61,11 +61,12 @@ def serve(file: Path | None, log_level: str | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     _start_logs(log_level)  # before gRPC is imported
     from gateway import process
+    from gateway.config.load import load_with_origins
 
     with exit_on_faults(WRONG_CONFIGURATION):
-        config = load_configuration(file)
+        config, origins = load_with_origins(file, os.environ)
         _configure_logs(config.log, log_level)
-        _run(process.serve(config, os.environ))
+        _run(process.serve(config, os.environ, origins=origins))
 
 
 @main.command()

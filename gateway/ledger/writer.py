@@ -90,6 +90,11 @@ class LedgerWriter:
         """Whether the last commit failed, or the database was not opened yet."""
         return self._failure is not None
 
+    @property
+    def waiting(self) -> int:
+        """The number of entries that wait to be committed."""
+        return len(self._queue)
+
     async def start(self) -> None:
         """Open the database, and start to commit.
 

@@ -84,6 +84,16 @@ class Admission:
         """The running tasks that forward calls which change something."""
         return self._concurrency.forwarding
 
+    @property
+    def active(self) -> int:
+        """The number of active calls."""
+        return self._concurrency.active
+
+    @property
+    def queued(self) -> int:
+        """The number of calls in the queue."""
+        return self._concurrency.queued
+
     async def start(self) -> None:
         """Connect to the store of the rates. A store that does not respond does not prevent the start."""
         if self._shared is not None:

@@ -85,6 +85,11 @@ class ConcurrencyLimit:
         """The number of active calls."""
         return self._active
 
+    @property
+    def queued(self) -> int:
+        """The number of calls in the queue."""
+        return len(self._queue)
+
     async def acquire(self, caller: str = "", claims: Sequence[Claim] = ()) -> Slot:
         """Return a slot for a new call. The call may wait in the queue.
 

@@ -6,6 +6,8 @@ from gateway.listeners.http.admin import AdminListener
 from gateway.listeners.http.api_page import ApiPage
 from gateway.listeners.http.rest import RestListener
 from gateway.listeners.http.server import HttpServer
+from gateway.listeners.http.status_page.facts import StatusFacts
+from gateway.listeners.http.status_page.usage import Usage
 from gateway.listeners.metadata import MetadataReader
 from gateway.listeners.rpc.listener import RpcListener
 
@@ -19,5 +21,7 @@ __all__ = [
     "MetadataReader",
     "RestListener",
     "RpcListener",
+    "StatusFacts",
+    "Usage",
     "make_budget",
 ]

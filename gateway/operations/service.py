@@ -69,6 +69,14 @@ class OperationsService:
         self.observer = Observer(work, ledger.writer, settler, follower)
         self._ledger = ledger
 
+    @property
+    def open_calls(self) -> tuple[int, int, int] | None:
+        """The latest numbers of pending changes, changes of unknown outcome, and followed operations.
+
+        The value is None if they were not counted yet.
+        """
+        return self._worker.open_calls
+
     def start(self) -> None:
         """Start the background tasks. The ledger stops them."""
         self._ledger.run(self._worker.run)

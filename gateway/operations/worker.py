@@ -64,6 +64,7 @@ class Worker:
         self._metrics = metrics
         self._longest_s = longest_s
         self._requests = requests
+        self.open_calls: tuple[int, int, int] | None = None
         self._released: list[tuple[OpenCall, float]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling: set[asyncio.Task[None]] = set()
@@ -99,7 +100,8 @@ class Worker:
         abandoned = await self._work.release_abandoned(self._longest_s)
         if abandoned:
             _log.warning("calls were held without work on them", extra={"calls": abandoned})
-        self._metrics.show_open_calls(*await self._work.count_open())
+        self.open_calls = await self._work.count_open()
+        self._metrics.show_open_calls(*self.open_calls)
 
     async def _pause(self, *, is_busy: bool) -> None:
         """Wait until the next look. If more calls are due, wait only until half of the work is done."""

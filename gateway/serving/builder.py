@@ -25,6 +25,7 @@ from gateway.serving.sources import (
     build_schema,
     compile_bundle,
     describe,
+    hash_descriptors,
     hosts_of,
     read_sources,
 )
@@ -136,6 +137,7 @@ class Builder:
             forwarder=forwarder,
             reporter=reporter,
             bundle_hash=bundle.hash,
+            descriptors_hash=hash_descriptors(sources.descriptor_sets),
             enforcement=describe_enforcement(bundle),
             shadow_hash=shadow.bundle_hash if shadow else None,
             shadow_faults=shadow_faults,

@@ -34,6 +34,9 @@ INTERVAL_S = 2.0
 """The number of seconds between two reads by the watcher."""
 CONDITION = "reload"
 """The name of the health condition that shows whether the active snapshot uses the files on disk."""
+BUNDLE_CONDITION = "bundle"
+"""The name of the health condition that shows whether the bundles work that the configuration names."""
+_LAST_GOOD = "the last good bundle is used since the start, because the bundle on disk had faults"
 
 
 class Reloader:
@@ -66,6 +69,7 @@ class Reloader:
         self._allows_removal = policies.allow_removal
         self._seen: Read[Sources] | None = None
         self._turn = asyncio.Lock()
+        self._uses_last_good = False
 
     async def start(self, sources: Sources, faults: Iterable[Fault] = ()) -> None:
         """Report the first snapshot, and save its bundle for the next start.
@@ -76,6 +80,7 @@ class Reloader:
         """
         self._report_active()
         if faults:
+            self._uses_last_good = True
             self._refuse(faults)
         else:
             self._seen = Read(sources)
@@ -110,6 +115,7 @@ class Reloader:
                 self._refuse([Fault(Position("bundle"), "", "the gateway failed to load it; see its log")])
                 return
             self._active.snapshot = snapshot
+            self._uses_last_good = False
             self._metrics.record_reload(is_good=True)
             self._report_active(removals)
             _log.info("reloaded", extra={"bundle": snapshot.bundle_hash})
@@ -125,6 +131,20 @@ class Reloader:
             self._health.facts["last_good_fault"] = error.strerror
         else:
             self._health.facts.pop("last_good_fault", None)
+        self._show_bundle()
+
+    def _show_bundle(self) -> None:
+        """Set the condition of the bundles. That of the reload shows the faults of the files on disk."""
+        snapshot, fault = self._active.snapshot, self._health.facts.get("last_good_fault")
+        reasons = [_LAST_GOOD] if self._uses_last_good else []
+        if snapshot.shadow_faults:
+            reasons.append(
+                f"the shadow bundle is not evaluated: {'; '.join(map(str, snapshot.shadow_faults))}"
+            )
+        if fault:
+            reasons.append(f"the last good bundle cannot be saved: {fault}")
+        status = Status.DEGRADED if reasons else Status.OK
+        self._health.set(BUNDLE_CONDITION, status, "; ".join(reasons))
 
     async def _read_changed(self) -> Sources | None:
         """Return the settled sources. Return None if no file has changed since the last read.

@@ -29,6 +29,7 @@ class Snapshot:
         forwarder: the forwarder, for calls that the gateway itself makes.
         reporter: the reporter of calls that end before the pipeline receives them.
         bundle_hash: the hash of the bundle whose decisions are enforced.
+        descriptors_hash: the hash of all descriptor sets.
         enforcement: the rules and bindings that the bundle enforces.
         shadow_hash: the hash of the shadow bundle; None if no shadow bundle is evaluated.
         shadow_faults: the faults that prevent the evaluation of the shadow bundle.
@@ -42,6 +43,7 @@ class Snapshot:
     forwarder: RetryingForwarder
     reporter: Reporter
     bundle_hash: str
+    descriptors_hash: str
     enforcement: Enforcement
     shadow_hash: str | None
     shadow_faults: tuple[Fault, ...]

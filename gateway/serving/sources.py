@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -254,6 +255,14 @@ def build_schema(config: Config, descriptor_sets: Mapping[str, bytes]) -> Schema
         FaultsError: the descriptors cannot be served.
     """
     return load_schema(config.served, descriptor_sets, config.api.excluded_methods)
+
+
+def hash_descriptors(descriptor_sets: Mapping[str, bytes]) -> str:
+    """Return the hash of the built-in descriptors and of descriptor sets, in their order: `sha256:…`."""
+    digest = hashlib.sha256()
+    for content in (builtin_descriptors(), *descriptor_sets.values()):
+        digest.update(hashlib.sha256(content).digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _read_descriptor_sets(config: Config) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/semconv/.
 
 from gateway.telemetry.event_loop_lag import EventLoopLag
 from gateway.telemetry.export_condition import ExportCondition
+from gateway.telemetry.exporter_messages import ExporterMessages
 from gateway.telemetry.health import Condition, Health, Status
 from gateway.telemetry.logs import capture_other_output, configure_logs
 from gateway.telemetry.metrics import Metrics
@@ -24,6 +25,7 @@ __all__ = [
     "Condition",
     "EventLoopLag",
     "ExportCondition",
+    "ExporterMessages",
     "GcPauses",
     "Health",
     "Metrics",

@@ -131,7 +131,9 @@ async def test_a_request_of_no_method_is_not_recorded(recorded: Running, path: P
 
 
 async def decision_log_condition(running: Running) -> dict[str, str]:
-    async with running.client.get(running.admin("/readyz?verbose")) as response:
+    async with running.client.get(
+        running.admin("/readyz?verbose"), headers={"Accept": "application/json"}
+    ) as response:
         assert response.status == 200
         conditions = {one["name"]: one for one in (await response.json())["conditions"]}
     return dict(conditions["decision_log"])

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config import load_config
 from gateway.faults import FaultsError
-from gateway.serving.sources import describe_api, read_sources
+from gateway.serving.sources import describe_api, hash_descriptors, read_sources
 from tests.schema.compiling import compile_text
 
 
@@ -46,3 +46,20 @@ def test_every_file_that_cannot_be_read_is_named() -> None:
     with pytest.raises(FaultsError) as caught:
         read_sources(config)
     assert [fault.key for fault in caught.value.faults] == ["api.descriptor_sets[0]", "policies.path"]
+
+
+def test_the_hash_of_descriptors_changes_with_each_set_and_their_order() -> None:
+    found = [
+        hash_descriptors(sets)
+        for sets in (
+            {},
+            {"a": b"1"},
+            {"a": b"2"},
+            {"a": b"1", "b": b"2"},
+            {"b": b"2", "a": b"1"},
+            {"a": b"12"},
+        )
+    ]
+    assert len(set(found)) == len(found)
+    assert all(one.startswith("sha256:") and len(one) == 71 for one in found)
+    assert hash_descriptors({"a": b"1"}) == hash_descriptors({"other": b"1"})

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.faults import FaultsError
-from gateway.telemetry import Health, Status
+from gateway.telemetry import Health, Metrics, Status
 
 if TYPE_CHECKING:
     from gateway.cli.doctor.examination import Examination
@@ -35,11 +35,13 @@ async def check_callers(examination: Examination, report: CheckReport) -> None:
 
 
 async def _check_keys(url: str, section: JwtCallers, timeout_s: float, report: CheckReport) -> None:
+    from opentelemetry.sdk.resources import Resource
+
     from gateway.callers.key_source import CONDITION, KeyUrl
 
     health = Health()
     try:
-        source = KeyUrl(url, section, health)
+        source = KeyUrl(url, section, health, Metrics(Resource.get_empty()))
     except FaultsError:  # the check of the configuration reports them
         return
     try:

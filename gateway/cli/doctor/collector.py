@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from gateway.cli.doctor.report import quote_peer
-from gateway.telemetry import find_exporters
+from gateway.telemetry import ExporterMessages, find_exporters
 
 if TYPE_CHECKING:
     from gateway.cli.doctor.examination import Examination
@@ -50,7 +48,7 @@ def _check(signal: str, protocol: str, timeout_s: float, report: CheckReport) ->
     exporter_class: Any = getattr(
         import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}"), name
     )
-    with _Messages() as messages:
+    with ExporterMessages() as messages:
         try:
             exporter = exporter_class(timeout=timeout_s)
             is_accepted = exporter.export(_nothing(signal)).name == "SUCCESS"
@@ -61,7 +59,7 @@ def _check(signal: str, protocol: str, timeout_s: float, report: CheckReport) ->
     if is_accepted:
         report.ok(signal, f"the collector accepts an export ({protocol})")
     else:
-        reason = messages.texts[0] if messages.texts else f"no response within {timeout_s:g} s"
+        reason = messages.reason if messages.texts else f"no response within {timeout_s:g} s"
         report.find(signal, f"the collector does not accept an export: {quote_peer(reason)}", _FIX)
 
 
@@ -71,23 +69,3 @@ def _nothing(signal: str) -> Any:
     from opentelemetry.sdk.metrics.export import MetricsData
 
     return MetricsData(resource_metrics=[])
-
-
-class _Messages(logging.Handler):
-    """Gathers the log lines of the exporters in this thread, because only they have the reasons."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> Self:
-        logging.getLogger("opentelemetry").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("opentelemetry").removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self.texts.append(record.getMessage())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -48,6 +47,8 @@ def doctor(file: Path | None, timeout_s: float, *, is_json: bool) -> None:
     addresses of the listeners. Ends with 1 if there is a finding, and with 2 if the configuration cannot be
     read.
     """
+    import asyncio
+
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the results say the same in plain words
     import_telemetry()
     from gateway.cli.doctor.checks import Diagnosis

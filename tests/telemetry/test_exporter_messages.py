@@ -1,0 +1,24 @@
+"""What exporters log is gathered, for the thread that exports."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from gateway.telemetry import ExporterMessages
+
+
+def test_only_the_lines_of_this_thread_are_gathered() -> None:
+    with ExporterMessages() as messages:
+        other = threading.Thread(target=logging.getLogger("opentelemetry.x").error, args=["other"])
+        other.start()
+        other.join()
+        logging.getLogger("opentelemetry.x").error("own; password=canary")
+    logging.getLogger("opentelemetry.x").error("later")
+    assert (messages.texts, messages.reason) == (["own; password=…"], "own; password=…")
+
+
+def test_without_a_line_the_reason_is_a_fixed_text() -> None:
+    with ExporterMessages() as messages:
+        pass
+    assert messages.reason.startswith("the collector does not accept it")
