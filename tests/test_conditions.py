@@ -56,6 +56,7 @@ async def test_each_part_has_a_condition(start: Start, tmp_path: Path) -> None:
             "upstream/baremetal",
             "upstream/operation",
             "decision_log",
+            "bundle",
             "reload",
             "load",
             "telemetry",

@@ -34,7 +34,7 @@ from gateway.ledger.idempotency import (
 )
 from gateway.ledger.intent import Intent, describe_reply
 from gateway.ledger.observed import begin_observed, is_forwarded
-from gateway.ledger.writer import LEDGER_UNAVAILABLE, ledger_unavailable
+from gateway.ledger.refusals import LEDGER_UNAVAILABLE, ledger_unavailable
 from gateway.redaction import REDACTED, redact_text
 from gateway.telemetry import to_headers
 

@@ -15,8 +15,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
-from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, WithdrawnError
+from gateway.ledger.refusals import commit_unknown, ledger_unavailable
 from gateway.telemetry import Status, definitions
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 CONDITION = "ledger"
 """The name of the health condition that shows whether the ledger can be written."""
-LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
-"""The reason of the error for a call that was not forwarded because the ledger cannot be written."""
 LINGER_S = 0.02
 """The maximum time for which entries gather if no caller waits, in seconds."""
 RETRY_S = 0.5
@@ -374,28 +372,6 @@ class LedgerWriter:
 def _unexpected(error: Exception, *, is_uncertain: bool = False) -> StoreError:
     _log.error("the ledger has failed unexpectedly", exc_info=error)
     return StoreError(f"unexpected {type(error).__name__}", is_uncertain=is_uncertain)
-
-
-def ledger_unavailable() -> GatewayError:
-    """Return the error for a call that is not forwarded because the ledger cannot be written."""
-    return GatewayError(
-        Code.UNAVAILABLE,
-        LEDGER_UNAVAILABLE,
-        "the ledger cannot be written, so nothing was forwarded; try again later",
-    )
-
-
-def commit_unknown() -> GatewayError:
-    """Return the error for a call that is not forwarded, but whose intent may have been committed.
-
-    If the intent was committed, and this process ends now, the change may be made by settlement.
-    """
-    return GatewayError(
-        Code.DEADLINE_EXCEEDED,
-        "DEADLINE_EXCEEDED",
-        "the ledger did not confirm the commit in time; repeat the call with the same idempotency-key",
-        may_have_acted=True,
-    )
 
 
 def _time_out(entry: Entry, written: asyncio.Future[bool]) -> None:

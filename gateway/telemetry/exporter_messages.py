@@ -1,4 +1,4 @@
-"""Gathers what the exporters of OpenTelemetry log, because only their log lines have the reasons of failures."""
+"""Gathers what exporters of OpenTelemetry log, because only their log lines have the reasons of failures."""
 
 from __future__ import annotations
 
