@@ -44,10 +44,12 @@ def _is_useful(record: logging.LogRecord) -> bool:
     """Return whether a log record of the gRPC library is about a failure.
 
     The library logs a traceback when a caller disconnects before the response is sent, and it logs the value
-    of each metadata entry that is not UTF-8, which may be a credential. Both can be caused by any caller.
+    of each metadata entry that is not UTF-8, which may be a credential. Both can be caused by any caller. At
+    the level DEBUG, it also logs objects while they are deallocated. Whoever keeps such a record has a
+    reference to an object that does not exist any more, and the process crashes.
     """
     is_disconnection = record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError)
-    return not is_disconnection and not str(record.msg).startswith("Invalid encoding on")
+    return not is_disconnection and not str(record.msg).startswith(("Invalid encoding on", "__dealloc__"))
 
 
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_useful)

@@ -16,17 +16,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-import grpc.aio
-from grpc._cython import cygrpc  # type: ignore[attr-defined]  # the stubs lack it
+from grpc._cython import cygrpc
+from grpc.aio import _server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import grpc
+    import grpc.aio
 
 _NO_INTERCEPTORS, _NO_OPTIONS = (), ()
 
 # The base class is internal to the library. The tests of this module fail if another version of the library
 # changes it.
 _Base: Any = cygrpc.AioServer
+_PublicServer: Any = _server.Server
 
 
 class _StoppingError(Exception):
@@ -103,6 +107,17 @@ class _AcceptLoop(_Base):  # type: ignore[misc]
             self.ended.set_exception(error)
 
 
+class _Facade(_PublicServer):  # type: ignore[misc]
+    """The public interface of a server, for a server object of another class.
+
+    The constructor of the base class would make a server object that is never started.
+    """
+
+    def __init__(self, server: _ResilientServer) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+
+
 def make_server(
     handler: grpc.GenericRpcHandler, options: Sequence[tuple[str, int]], report: Callable[[], None]
 ) -> grpc.aio.Server:
@@ -113,6 +128,4 @@ def make_server(
         options: the options of the server.
         report: the function that is called for each call whose path is not UTF-8. The call is cancelled.
     """
-    server = grpc.aio.server()
-    cast("Any", server)._server = _ResilientServer([handler], options, report)  # noqa: SLF001 - see above
-    return server
+    return cast("grpc.aio.Server", _Facade(_ResilientServer([handler], options, report)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 
 import pytest
 
@@ -53,3 +54,21 @@ async def test_a_gateway_with_such_calls_stops_as_usual(start: Start, opened: Op
     async with asyncio.timeout(GENEROUS_S):
         await running.gateway.stop()
     await last
+
+
+async def test_the_log_keeps_no_reference_to_a_server_that_is_deallocated(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The gRPC library passes the dying object itself to the log. A handler that keeps it crashes the process.
+    library = "grpc._cython.cygrpc"
+    with caplog.at_level(logging.DEBUG, library):
+        running = await start()
+        await call_list(running)
+        await running.gateway.stop()
+        del running
+        gc.collect()
+        logging.getLogger(library).debug("__dealloc__ called on %s with usability %s", "a server", "False")
+        logging.getLogger(library).debug("another record")
+    kept = [one.msg for one in caplog.records if one.name == library]
+    assert "another record" in kept
+    assert not [one for one in kept if one.startswith("__dealloc__")]
