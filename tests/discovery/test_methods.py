@@ -116,7 +116,7 @@ def test_an_address_that_is_missing_is_logged_at_the_start(
     logs: pytest.LogCaptureFixture, sections: dict[str, Any], *, is_logged: bool
 ) -> None:
     address = Address(host="127.0.0.1", port=1)
-    config = make_config("127.0.0.1:1", **sections)
+    config = make_config("127.0.0.1:1", grpc__allow_plaintext=True, **sections)
     report_start(config, Addresses(rest=address, grpc=address, admin=address))
     assert any("set discovery.address" in one.message for one in logs.records) is is_logged
 

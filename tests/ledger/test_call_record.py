@@ -10,7 +10,7 @@ from gateway.schema import Schema
 from tests.ledger.calls import make_call, make_record
 
 
-def test_a_request_gives_the_target_and_the_hash_of_its_bytes(schema: Schema) -> None:
+async def test_a_request_gives_the_target_and_the_hash_of_its_bytes(schema: Schema) -> None:
     call = make_call(schema, name="n")
     facts = complete_record(make_record(call), call.request, "pending", None)
     data = call.request.SerializeToString(deterministic=True)
