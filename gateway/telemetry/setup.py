@@ -180,14 +180,8 @@ def _start_tracing(
 def _start_logs(
     environment: Mapping[str, str], resource: Resource
 ) -> tuple[BatchProcessor[logging.LogRecord, bytes] | None, OtlpLogHandler | None]:
-    """Start to send log records, if variables of logs ask for it.
-
-    Unlike with traces and metrics, OTEL_EXPORTER_OTLP_ENDPOINT alone is not enough, because many collectors
-    receive no logs, and standard error has the same lines.
-    """
-    own = environment.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "").strip()
-    name = environment.get("OTEL_LOGS_EXPORTER", "").strip().lower() or ("otlp" if own else "none")
-    if name == "none":
+    """Start to send log records, if variables of logs ask for it."""
+    if not _exports_logs(environment):
         return None, None
     from gateway.telemetry.log_encoder import encode_record  # noqa: PLC0415 - only when records are sent
     from gateway.telemetry.otlp_log_handler import OtlpLogHandler  # noqa: PLC0415 - only when records are sent
@@ -198,6 +192,17 @@ def _start_logs(
     handler = OtlpLogHandler(records)
     logging.getLogger().addHandler(handler)
     return records, handler
+
+
+def _exports_logs(environment: Mapping[str, str]) -> bool:
+    """Return whether variables of logs ask for an export.
+
+    Unlike with traces and metrics, OTEL_EXPORTER_OTLP_ENDPOINT alone is not enough, because many collectors
+    receive no logs, and standard error has the same lines.
+    """
+    own = environment.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "").strip()
+    name = environment.get("OTEL_LOGS_EXPORTER", "").strip().lower() or ("otlp" if own else "none")
+    return name != "none"
 
 
 def _log_exporter(environment: Mapping[str, str], resource: Resource) -> Any:
@@ -258,6 +263,7 @@ def find_exporters(environment: Mapping[str, str]) -> dict[str, str]:
     if _is_disabled(environment):
         return {}
     found = {signal: _exporter_name(environment, signal) for signal in ("traces", "metrics")}
+    found["logs"] = _otlp_name(environment, "logs") if _exports_logs(environment) else None
     return {signal: name for signal, name in found.items() if name is not None}
 
 

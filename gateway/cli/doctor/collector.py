@@ -1,4 +1,4 @@
-"""Checks the collector of traces and metrics: an empty export has to be accepted."""
+"""Checks the collector of traces, metrics and log records: an empty export has to be accepted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _EXPORTERS = {
     "traces": ("trace_exporter", "OTLPSpanExporter"),
     "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
 }
 _PROTOCOLS = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 _FIX = (
@@ -64,7 +65,7 @@ def _check(signal: str, protocol: str, timeout_s: float, report: CheckReport) ->
 
 
 def _nothing(signal: str) -> Any:
-    if signal == "traces":
+    if signal != "metrics":
         return []
     from opentelemetry.sdk.metrics.export import MetricsData
 

@@ -14,6 +14,8 @@ from tests.telemetry.test_otlp_http import Collector, collector
 
 __all__ = ["collector"]  # a fixture
 
+SIGNALS = {("traces", "ok"), ("metrics", "ok"), ("logs", "ok")}
+
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -21,6 +23,8 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def set_all(**values: str) -> dict[str, str]:
         named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in values.items()}
+        if "ENDPOINT" in values:
+            named["OTEL_LOGS_EXPORTER"] = "otlp"
         for name, value in named.items():
             monkeypatch.setenv(name, value)
         return named
@@ -31,9 +35,11 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_a_collector_of_http(collector: Collector, variables: Any, tmp_path: Path) -> None:
     environment = variables(ENDPOINT=f"http://127.0.0.1:{collector.server_port}")
     results = await examine(check_collector, make_examination(tmp_path, environment=environment))
-    assert {(one.subject, one.status) for one in results} == {("traces", "ok"), ("metrics", "ok")}
-    received = [collector.received.get(timeout=1) for _ in range(2)]
-    assert {(path, body) for path, _, body in received} == {("/v1/traces", b""), ("/v1/metrics", b"")}
+    assert {(one.subject, one.status) for one in results} == SIGNALS
+    received = [collector.received.get(timeout=1) for _ in range(3)]
+    assert {(path, body) for path, _, body in received} == {
+        (f"/v1/{name}", b"") for name in ("traces", "metrics", "logs")
+    }
 
 
 async def test_a_collector_of_grpc(variables: Any, tmp_path: Path) -> None:
@@ -43,15 +49,15 @@ async def test_a_collector_of_grpc(variables: Any, tmp_path: Path) -> None:
     async with serve_grpc(respond=accept) as address:
         environment = variables(ENDPOINT=f"http://{address}", PROTOCOL="grpc")
         results = await examine(check_collector, make_examination(tmp_path, environment=environment))
-    assert {(one.subject, one.status) for one in results} == {("traces", "ok"), ("metrics", "ok")}
+    assert {(one.subject, one.status) for one in results} == SIGNALS
 
 
 async def test_a_collector_that_refuses(collector: Collector, variables: Any, tmp_path: Path) -> None:
-    collector.statuses += [401, 401]
+    collector.statuses += [401] * 3
     environment = variables(
         ENDPOINT=f"http://127.0.0.1:{collector.server_port}", HEADERS="authorization=canary"
     )
-    first, second = await find(check_collector, make_examination(tmp_path, environment=environment))
+    first, second, _ = await find(check_collector, make_examination(tmp_path, environment=environment))
     assert "code: 401, reason: Unauthorized" in first.message
     assert "OTEL_EXPORTER_OTLP_HEADERS" in second.fix
     assert "canary" not in f"{first}{second}"
@@ -93,3 +99,12 @@ async def test_another_exporter(tmp_path: Path) -> None:
     environment = {"OTEL_TRACES_EXPORTER": "console"}
     (one,) = await examine(check_collector, make_examination(tmp_path, environment=environment))
     assert (one.subject, one.status) == ("traces", "ok")
+
+
+async def test_log_records_are_exported_only_on_request(
+    collector: Collector, variables: Any, tmp_path: Path
+) -> None:
+    environment = variables(ENDPOINT=f"http://127.0.0.1:{collector.server_port}")
+    del environment["OTEL_LOGS_EXPORTER"]
+    results = await examine(check_collector, make_examination(tmp_path, environment=environment))
+    assert {one.subject for one in results} == {"traces", "metrics"}
