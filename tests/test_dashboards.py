@@ -206,6 +206,14 @@ async def make_calls_of_all_kinds(tools: Tools) -> Running:
     return running
 
 
+async def observe_a_call(tools: Tools) -> Running:
+    """Start a gateway that enforces nothing, and make a call that it would deny."""
+    bundle = write_bundle(tools.folder / "observed")
+    running = await start_gateway(tools.stack, policies__path=bundle, mode="observe")
+    assert (await create(running, name="bad"))[0] == 200
+    return running
+
+
 async def test_a_gateway_emits_every_metric_with_its_labels(tools: Tools) -> None:
     gateways = [await make_calls_of_all_kinds(tools)]
     for number, provoke in enumerate(
@@ -220,6 +228,7 @@ async def test_a_gateway_emits_every_metric_with_its_labels(tools: Tools) -> Non
     async with asyncio.timeout(GENEROUS_S):
         while b"gateway_telemetry_exports" not in gateways[5].metrics.expose():
             await asyncio.sleep(0.05)
+    gateways.append(await observe_a_call(tools))
     emitted = [await read(one) for one in gateways]
     for name, labels in known().items():
         found_labels = {one for each in emitted for one in each.get(name, ())}

@@ -26,8 +26,9 @@ LIST_REQUEST = b"\x0a\x0ab1gexample"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def connect(running: Running, data: bytes) -> Streams:
-    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+async def connect(running: Running, data: bytes, local: str = "127.0.0.1") -> Streams:
+    rest = running.addresses.rest
+    reader, writer = await asyncio.open_connection(rest.host, rest.port, local_addr=(local, 0))
     writer.write(data)
     return reader, writer
 
@@ -173,7 +174,7 @@ async def test_heads_that_hang_up_at_the_limit(start: Start) -> None:
 
 
 async def test_whole_requests_are_served_whatever_waits(start: Start) -> None:
-    """Nobody who sends head and body together is refused for callers that send heads only."""
+    """Nobody who sends head and body together is refused for other callers that send heads only."""
     running = await start(limits__concurrency=2, limits__deadline_s=GENEROUS_S)
     whole = GET + b"\r\n"
     found: list[bytes] = []
@@ -181,7 +182,7 @@ async def test_whole_requests_are_served_whatever_waits(start: Start) -> None:
     async def attack(number: int) -> None:
         while len(found) < 100:
             data = HALF if number % 2 else GET + b"Content-Length: 10\r\n\r\n"
-            _, writer = await connect(running, data)
+            _, writer = await connect(running, data, "127.0.0.2")
             await asyncio.sleep(0.003)
             writer.close()
 

@@ -155,6 +155,12 @@ DECISIONS = (
         queries=((rate_of("gateway_mutations_total", "policy"), "{{policy}}"),),
     ),
     Panel(
+        title="Effects that enforcement would have",
+        text="In the mode `observe`, nothing is enforced. Enforcement would deny, refuse or mutate these calls.",
+        unit="reqps",
+        queries=((rate_of("gateway_observed_total", "effect, reason"), "{{effect}} {{reason}}"),),
+    ),
+    Panel(
         title="Differences of the shadow bundle",
         text="Decisions that the shadow bundle would make otherwise, or could not make.",
         unit="reqps",
