@@ -156,7 +156,7 @@ DECISIONS = (
     ),
     Panel(
         title="Effects that enforcement would have",
-        text="In the mode `observe`, nothing is enforced. Enforcement would deny, refuse or mutate these calls.",
+        text="In the mode observe. Enforcement would deny, refuse or mutate these calls.",
         unit="reqps",
         queries=((rate_of("gateway_observed_total", "effect, reason"), "{{effect}} {{reason}}"),),
     ),
