@@ -181,7 +181,8 @@ FAULTS: dict[str, Callable[[Tools], Awaitable[Provoked]]] = {
 
 async def condition_of(running: Running, name: str) -> dict[str, str]:
     """Return a condition as the admin listener shows it."""
-    async with aiohttp.ClientSession() as client, client.get(running.admin("/readyz?verbose")) as response:
+    url, headers = running.admin("/readyz?verbose"), {"Accept": "application/json"}
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as response:
         body = await response.json()
     (found,) = (one for one in body["conditions"] if one["name"] == name)
     return dict(found)
