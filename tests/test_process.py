@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,8 +23,6 @@ import pytest
 from gateway import process as gateway_process
 from gateway.app import Addresses, Gateway
 from gateway.bundles import read_bundle
-from gateway.config import Config
-from gateway.telemetry import Telemetry
 from tests.conftest import ROOT, make_config
 from tests.processes import COMMAND, free_ports, process_environment
 
@@ -147,8 +146,8 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     class Hurried(Gateway):
         """The bundle changes once it has been read, and the signal comes before the gateway serves."""
 
-        def __init__(self, config: Config, telemetry: Telemetry, on_active: Callable[[], None]) -> None:
-            super().__init__(config, telemetry, on_active)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
             (bundle / "naming.yaml").write_text((bundle / "naming.yaml").read_text() + "# changed\n")
             os.kill(os.getpid(), signal.SIGHUP)
 
@@ -158,7 +157,8 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     serving = asyncio.create_task(
         gateway_process.serve(config, {"OTEL_SDK_DISABLED": "true"}, started.set_result)
     )
-    addresses = await started
+    async with asyncio.timeout(DEADLINE_S):
+        addresses = await started
     expected = read_bundle(bundle).hash
     async with aiohttp.ClientSession() as client, asyncio.timeout(DEADLINE_S):
         facts: dict[str, object] = {}
