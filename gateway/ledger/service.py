@@ -71,14 +71,8 @@ class LedgerService:
         self.store = open_store(section)
         lease_s = SQLITE_LEASE_S if self.store.dialect == "sqlite" else section.lease_s
         self.leases = Leases(self.store, uuid4().hex, lease_s)
-        self.writer = LedgerWriter(
-            self.store,
-            metrics,
-            health,
-            capacity=section.capacity,
-            when_full=section.when_full,
-            consequence="changes are forwarded without records" if is_observing else "changes are refused",
-        )
+        consequence = "changes are forwarded without records" if is_observing else "changes are refused"
+        self.writer = self._make_writer(metrics, health, consequence)
         self.ledger = Ledger(
             self.writer,
             self.store,
@@ -90,6 +84,16 @@ class LedgerService:
         retention = Retention(self.store, self.writer, tree, section.retention)
         self._keeper = Keeper(self.leases, self.writer, tree, retention, section.checkpoint_interval)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _make_writer(self, metrics: Metrics, health: Health, consequence: str) -> LedgerWriter:
+        return LedgerWriter(
+            self.store,
+            metrics,
+            health,
+            capacity=self._section.capacity,
+            when_full=self._section.when_full,
+            consequence=consequence,
+        )
 
     @property
     def requests_path(self) -> Path | None:

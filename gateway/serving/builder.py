@@ -104,12 +104,7 @@ class Builder:
         check_open_methods(config.callers, schema.methods)
         limit = config.limits.elements
         router, validator = build_router(schema, limit), Validator(schema, limit)
-        faults = FaultCollector()
-        with faults.part():
-            check_methods(config.limits, schema)
-        with faults.part():
-            bundle = build_bundle(config, schema, sources.bundle)
-        faults.check()
+        bundle = self._build_bundle(sources, schema)
         shadow, shadow_faults = self._build_shadow(sources, schema)
         recorded = JsonWriter(schema.pool, request_types(schema), refuses_unknown=True)
         reporter = Reporter(self.records, telemetry.metrics, recorded.to_tree, hosts_of(config), self.ledger)
@@ -143,6 +138,16 @@ class Builder:
             shadow_faults=shadow_faults,
             openapi=describe(config, schema, sources.descriptor_sets, bundle),
         )
+
+    def _build_bundle(self, sources: Sources, schema: Schema) -> Bundle:
+        """Build the bundle. Its faults are reported together with those of `limits.per_method`."""
+        faults = FaultCollector()
+        with faults.part():
+            check_methods(self.config.limits, schema)
+        with faults.part():
+            bundle = build_bundle(self.config, schema, sources.bundle)
+        faults.check()
+        return bundle
 
     def keep(self, sources: Sources) -> None:
         """Save the bundle for the next start, if the configuration requires it. This method blocks.

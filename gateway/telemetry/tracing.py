@@ -108,11 +108,8 @@ class Tracer:
             kept: the place where the span waits for the end of its call if the sampler does not select it.
         """
         if parent is None:
-            trace_id, is_random, context = (
-                self._ids.generate_trace_id(),
-                self._ids.is_trace_id_random(),
-                Context(),
-            )
+            trace_id, is_random = self._ids.generate_trace_id(), self._ids.is_trace_id_random()
+            context = Context()
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags.random_trace_id
             context = trace.set_span_in_context(NonRecordingSpan(parent), Context())
