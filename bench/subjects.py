@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.envoy import write_config
-from bench.processes import Group, free_address, wait_until_served
+from bench.opa import opa_command
+from bench.processes import Group, free_address, wait_until_listening, wait_until_served
 from bench.workloads import IMAGES, http_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BARE, FULL, ENVOY, ENVOY_POLICY = "bare", "gateway", "envoy", "envoy-policy"
+BARE, FULL, ENVOY, ENVOY_POLICY, ENVOY_OPA = "bare", "gateway", "envoy", "envoy-policy", "envoy-opa"
 _DECIDING = ("denied",)
 _PROBE = http_request("GET", f"{IMAGES}?folderId=b1gexample&pageSize=10")
 
@@ -114,22 +115,37 @@ def start_envoy(beside: Beside, binary: Path, folder: Path) -> Subject:
 
 
 def start_envoy_with_policy(beside: Beside, binary: Path, folder: Path) -> Subject:
-    """Start Envoy with ext_authz, traces and an access log, and its policy server."""
-    subject = Subject(ENVOY_POLICY, "Envoy, ext_authz, traces, logs")
+    """Start Envoy with ext_authz, traces and an access log, and a policy server in Python."""
+    subject, policy = Subject(ENVOY_POLICY, "Envoy, ext_authz, traces, logs"), free_address()
+    command = [sys.executable, "-m", "bench.stubs", "policy", policy]
+    return _start_envoy_before(subject, policy, command, beside, binary, folder)
+
+
+def start_envoy_with_opa(beside: Beside, binary: Path, opa: Path, folder: Path) -> Subject:
+    """Start the same Envoy with OPA as the policy server."""
+    subject, policy = Subject(ENVOY_OPA, "Envoy with OPA, traces, logs"), free_address()
+    command = opa_command(opa, folder / "opa.json", listen=policy, collector=beside.collector)
+    return _start_envoy_before(subject, policy, command, beside, binary, folder)
+
+
+def _start_envoy_before(
+    subject: Subject, policy: str, command: list[str], beside: Beside, binary: Path, folder: Path
+) -> Subject:
     subject.grpc = subject.rest
-    policy, path = free_address(), folder / "envoy-policy.json"
+    path = folder / f"{subject.key}.json"
     write_config(
         path,
         listen=subject.rest,
         upstream=beside.upstream,
         policy=policy,
         collector=beside.collector,
-        service=ENVOY_POLICY,
+        service=subject.key,
     )
 
     def run() -> None:
-        server = subject.group.start_python("bench.stubs", "policy", policy, stdout="records")
+        server = subject.group.start(command, stdout="records", stderr="policy log")
         subject.policy_pid = server.pid
+        wait_until_listening(policy)
         _run_envoy(subject, binary, path)
 
     return _start(subject, run)

@@ -71,7 +71,7 @@ class Limits(Section):
     queue: int = Field(64, ge=0, le=10_000)
     """Maximum of calls that wait for one of the concurrent calls to end; one more gets 429."""
     queue_s: float = Field(0.2, gt=0, le=60)
-    """Longest wait in the queue, in seconds; then 429; a tenth of it while the queue is never empty."""
+    """Longest wait in the queue, in seconds; then 429; a twentieth of it while the queue is never empty."""
     rate: RateText | None = None
     """Rate of all calls together, as `2000/second`; no limit when not set."""
     per_caller: CallLimits = CallLimits()

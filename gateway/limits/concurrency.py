@@ -24,7 +24,7 @@ GRACE_S = 0.05
 
 Without this time, each new call of an overload would end the call before it, and no call would be served.
 """
-SHED_FRACTION = 0.1
+SHED_FRACTION = 0.05
 """The part of the longest wait that is allowed while the queue is standing."""
 
 
@@ -37,8 +37,8 @@ class ConcurrencyLimit:
     waits in the queue.
 
     A queue that is never empty does not absorb a burst, it only delays every call. So if the queue has not
-    been empty for the longest wait, it is standing: a new call may wait only a tenth of this time, and of the
-    calls of one caller the newest one is served first, because the others are about to be refused. This is
+    been empty for the longest wait, it is standing: a new call may wait only a twentieth of this time, and of
+    the calls of one caller the newest one is served first, because the others are about to be refused. This is
     the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461).
 
     Attributes:
@@ -194,7 +194,7 @@ class ConcurrencyLimit:
     def _expire(self, waiter: QueuedCall, longest_s: float) -> None:
         """Refuse a call that has waited too long."""
         self._queue.remove(waiter)
-        key = "limits.queue_s" if longest_s == self._queue_s else "a tenth of limits.queue_s"
+        key = "limits.queue_s" if longest_s == self._queue_s else "a twentieth of limits.queue_s"
         cause = f"no slot was free within {longest_s:g} s ({key}); {self._describe()}"
         self._end(waiter, cause, "queue_s")
 
