@@ -76,6 +76,7 @@ _PRIVATE_KEY = re.compile(
 # is not redacted.
 _DIGITS = re.compile(r"[0-9A-Fa-f]{40,}")
 _MIN_DIGITS = 40
+_LONG_NUMBER = b"0" * _MIN_DIGITS
 _HASHES = ("sha256:", "sha512:")
 
 # A text with a secret contains one of these strings, unless the secret is a long hexadecimal number. Most
@@ -105,6 +106,11 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 # `?`, `#`, `%`, `@`, and any colon except the colon of the link. So the only secrets that can match the
 # expression are tokens and long hexadecimal numbers.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
+# The same characters, and those that structure a JSON text.
+_PLAIN_JSON = b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"{}[],:'
+_JSON_TRACES = tuple(one for one in (*_NAME_TRACES, *_TOKEN_TRACES, "key") if one.isascii())
+# Maps each hexadecimal digit to `0` and each other byte to a space.
+_TO_DIGITS = bytes(ord("0") if chr(byte) in "0123456789abcdefABCDEF" else ord(" ") for byte in range(256))
 
 _MAX_CACHED_NAME = 64  # callers could fill the memory with longer names, so they are not cached
 
@@ -166,6 +172,30 @@ def _is_clean(text: str) -> bool:
         and _TOKEN.search(text) is None
         and (len(text) < _MIN_DIGITS or _DIGITS.search(text) is None)
     )
+
+
+def is_clean_json(data: bytes) -> bool:
+    """Return whether a JSON value certainly contains no secret, neither in a text nor in a key.
+
+    `redact_value` would not change such a value. The function needs only a few searches in the whole text, so
+    it is many times faster than a redaction of each text in the value.
+
+    Args:
+        data: the JSON value as text, without spaces between its parts.
+    """
+    if data.translate(None, _PLAIN_JSON):
+        return False
+    # A quote within a text would need a backslash, so each quote here starts or ends a text. The colons are
+    # those after a key, at the start of a text, and of links. Any other colon may separate a name and a
+    # secret.
+    text = data.decode()
+    if text.count(":") != text.count('":') + text.count('"https:/') + text.count('"http:/'):
+        return False
+    folded = text.lower()
+    for trace in _JSON_TRACES:  # searches in a str are three times as fast as searches in bytes
+        if trace in folded:
+            return False
+    return _LONG_NUMBER not in data.translate(_TO_DIGITS)
 
 
 def _is_secret_name(name: str) -> bool:

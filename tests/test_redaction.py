@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import string
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import redaction
 from gateway.quoting import quote
-from gateway.redaction import redact_text, redact_value
+from gateway.redaction import is_clean_json, redact_text, redact_value
 
 _SIGNATURE = "3f2a9c0d5e6b7a8190f0e1d2c3b4a59687f6e5d4c3b2a1908070605040302010"
 
@@ -229,6 +231,44 @@ def test_a_text_that_counts_as_clean_has_nothing_to_redact(text: str, name: str)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redaction, "_is_clean", lambda _: False)
         assert shown == (redact_text(text), redact_value(text, name))
+
+
+_PLAIN_TEXTS = st.lists(_PLAIN_PIECES, max_size=4).map("".join)
+_VALUES = st.recursive(
+    st.one_of(_PLAIN_TEXTS, st.integers(), st.booleans(), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_PLAIN_TEXTS, inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=5000)
+@given(_VALUES)
+def test_a_json_value_that_counts_as_clean_has_nothing_to_redact(value: Any) -> None:
+    if is_clean_json(json.dumps(value, separators=(",", ":")).encode()):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redaction, "_is_clean", lambda _: False)
+            assert redact_value(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_clean"),
+    [
+        ({"uri": "https://h/a.iso", "labels": {"env": "prod"}, "size": 3}, True),
+        ({"a": ":b", "c": [True, None, 1.5]}, True),
+        ({"uri": "https://h/a.iso?X-Amz-Signature=1"}, False),
+        ({"uri": "https://user@h/a"}, False),
+        ({"a": "pwd:x1"}, False),
+        ({"password": "x1"}, False),
+        ({"a": "t1.abcdefgh"}, False),
+        ({"a": "0a" * 20}, False),
+        ({"a": "0a" * 16}, True),
+        ({"a": 'b"c'}, False),
+        ({"a": "b c"}, False),
+        ({"a": "пароль"}, False),
+    ],
+)
+def test_a_clean_json_value(value: Any, *, is_clean: bool) -> None:
+    assert is_clean_json(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()) is is_clean
 
 
 _PASSWORD = st.text(string.ascii_letters + string.digits + "-._~:/?#[]@!$()*+,;=%", max_size=10)

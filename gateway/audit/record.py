@@ -15,7 +15,8 @@ from uuid import uuid4
 from gateway.errors import INVALID_REQUEST
 from gateway.errors.mode import ENFORCE, EnforceMode
 from gateway.object_storage import LinkError, parse_link
-from gateway.redaction import REDACTED, redact_text, redact_value
+from gateway.quoting import encode_json
+from gateway.redaction import REDACTED, is_clean_json, redact_text, redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,6 +169,8 @@ def _caller(caller: Caller) -> dict[str, Any]:
 def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
     """Return the fields of a record that describe the request."""
     shown, left_out = _to_json(request, to_tree)
+    if is_clean_json(encode_json(shown)):  # so it contains no signed link either
+        return {"request": shown, "signed_until": {}, "is_masked": bool(left_out), "left_out": left_out}
     redacted = redact_value(shown)
     return {
         "request": redacted,

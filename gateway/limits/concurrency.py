@@ -38,8 +38,8 @@ class ConcurrencyLimit:
 
     A queue that is never empty does not absorb a burst, it only delays every call. So if the queue has not
     been empty for the longest wait, it is standing: a new call may wait only a twentieth of this time, and of
-    the calls of one caller the newest one is served first, because the others are about to be refused. This is
-    the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461).
+    the calls of one caller the newest one is served first, because the others are about to be refused. This
+    is the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461).
 
     Attributes:
         forwarding: the running tasks that forward calls which change something. Such a task continues even if

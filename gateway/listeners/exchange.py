@@ -17,7 +17,7 @@ from gateway.errors import INVALID_REQUEST, POLICY_VIOLATION, Code, GatewayError
 from gateway.listeners.metadata import request_id
 from gateway.quoting import escape_line
 from gateway.redaction import redact_text
-from gateway.telemetry import trace_id_of
+from gateway.telemetry import log_fields, trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -238,18 +238,25 @@ class Exchange:
             self.span.set_attributes(self._describe_caller())
             self.describe(status, code)
         self.span.end()
+        caller = self.caller
         fields: dict[str, Any] = {
+            "call_id": self.id,
+            "trace_id": self.trace_id,
+            **self.facts,
+            "caller_kind": caller.kind,
+            "caller_id": caller.id,
+            "caller_address": caller.address,
             "status": status,
             "code": code.name,
             "duration_ms": round(duration_s * 1e3, 3),
         }
-        if code is not Code.OK:
-            fields |= self._describe_error(code)
-        else:
+        if code is Code.OK:
             fields["outcome"] = "ok"
+        else:
+            fields |= self._describe_error(code)
         if self.mode.is_observing:
             fields["observed"] = list(self.mode.effects)
-        _log.info("responded", extra=self._fields() | self._caller_fields() | fields)
+        log_fields(_log, "responded", fields)
         return duration_s
 
     def describe(self, status: int | str, code: Code) -> None:
@@ -270,10 +277,6 @@ class Exchange:
         if caller.id:
             attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
         return attributes
-
-    def _caller_fields(self) -> dict[str, Any]:
-        caller = self.caller
-        return {"caller_kind": caller.kind, "caller_id": caller.id, "caller_address": caller.address}
 
     def _describe_error(self, code: Code) -> dict[str, str]:
         error = self.error

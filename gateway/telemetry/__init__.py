@@ -8,7 +8,7 @@ from gateway.telemetry.event_loop_lag import EventLoopLag
 from gateway.telemetry.export_condition import ExportCondition
 from gateway.telemetry.exporter_messages import ExporterMessages
 from gateway.telemetry.health import Condition, Health, Status
-from gateway.telemetry.logs import capture_other_output, configure_logs
+from gateway.telemetry.logs import capture_other_output, configure_logs, log_fields
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.process_metrics import GcPauses
 from gateway.telemetry.setup import (
@@ -42,6 +42,7 @@ __all__ = [
     "find_exporters",
     "find_variable_faults",
     "keep",
+    "log_fields",
     "start_telemetry",
     "to_headers",
     "trace_id_of",

@@ -9,10 +9,13 @@ import logging
 import math
 import time
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.quoting import encode_json, escape_line
 from gateway.redaction import redact_text, redact_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The attributes of every record. All other attributes of a record were passed as `extra`.
 OWN_ATTRIBUTES = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"])
@@ -59,29 +62,41 @@ class JsonFormatter(logging.Formatter):
         """Return the log line for a record in UTF-8, without a line break at the end."""
         text = record.getMessage()
         head = _make_head if record.args or len(text) > _MAX_CACHED_LENGTH else _keep_head
-        parts = [b'{"time":"', self._time(record.created), head(record.levelname, record.name, text)]
-        for name, value in vars(record).items():
-            if name in OWN_ATTRIBUTES:
-                continue
-            kind = type(value)
-            if kind is str and name in _REPEATED and len(value) <= _MAX_CACHED_LENGTH:
-                parts.append(_keep_field(name, value))
-            elif kind is int or (kind is float and math.isfinite(value)):
-                parts += _keep_key(name), repr(value).encode()
-            else:
-                parts.append(_make_field(name, value))
+        further = {name: value for name, value in vars(record).items() if name not in OWN_ATTRIBUTES}
         if record.exc_info:
-            parts.append(_make_field("exc_info", self.formatException(record.exc_info)))
+            further["exc_info"] = self.formatException(record.exc_info)
         if record.stack_info:
-            parts.append(_make_field("stack_info", record.stack_info))
-        parts.append(b"}")
-        return b"".join(parts)
+            further["stack_info"] = record.stack_info
+        return self._encode(record.created, head(record.levelname, record.name, text), further)
 
-    def _time(self, created: float) -> bytes:
+    def encode_fields(self, logger: str, message: str, fields: Mapping[str, Any]) -> bytes:
+        """Return the log line at level INFO for a message and its fields, logged now.
+
+        The result is the same as for a record. The message has to be one of few.
+        """
+        return self._encode(time.time(), _keep_head("INFO", logger, message), fields)
+
+    def _encode(self, created: float, head: str, fields: Mapping[str, Any]) -> bytes:
+        parts = ['{"time":"', self._time(created), head]
+        for name, value in fields.items():
+            kind = type(value)
+            if kind is str:
+                if name in _REPEATED and len(value) <= _MAX_CACHED_LENGTH:
+                    parts.append(_keep_field(name, value))
+                else:
+                    parts.append(_make_field(name, value))
+            elif kind is int or (kind is float and math.isfinite(value)):
+                parts += _keep_key(name), repr(value)
+            else:
+                parts.append(_make_field(name, to_json(value)))
+        parts.append("}")
+        return "".join(parts).encode()
+
+    def _time(self, created: float) -> str:
         second = int(created)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f'{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z",'.encode()
+        return f'{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z",'
 
 
 class TextFormatter(logging.Formatter):
@@ -139,19 +154,18 @@ def to_json(value: Any) -> Any:
     return str(value)
 
 
-def _make_head(level: str, logger: str, text: str) -> bytes:
+def _make_head(level: str, logger: str, text: str) -> str:
     fields = {"level": level, "logger": logger, "message": redact_text(text)}
-    return encode_json(fields, in_ascii=True)[1:-1]
+    return encode_json(fields, in_ascii=True)[1:-1].decode()
 
 
-def _make_field(name: str, value: Any) -> bytes:
-    shown = redact_value(value if type(value) is str else to_json(value), name)
-    return _keep_key(name) + encode_json(shown, in_ascii=True)
+def _make_field(name: str, value: Any) -> str:
+    return _keep_key(name) + encode_json(redact_value(value, name), in_ascii=True).decode()
 
 
 @lru_cache(_CACHED)
-def _keep_key(name: str) -> bytes:
-    return b"," + encode_json(name, in_ascii=True) + b":"
+def _keep_key(name: str) -> str:
+    return f",{encode_json(name, in_ascii=True).decode()}:"
 
 
 _keep_head = lru_cache(_CACHED)(_make_head)

@@ -121,23 +121,24 @@ class RecordedSpan(trace.Span):
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set an attribute."""
-        if self.end_time is not None:
-            self._warn()
-            return
-        attributes, limits = self.attributes, self._settings.limits
-        if type(attributes) is dict:
-            count, length = limits.max_span_attributes, limits.max_span_attribute_length
-            has_room = count is None or len(attributes) < count
-            if has_room and length is None and key and key not in attributes and isinstance(value, _SCALARS):
-                attributes[key] = value
-                return
-            self.attributes = BoundedAttributes(count, attributes, immutable=False, max_value_len=length)
-        self.attributes[key] = value
+        self.set_attributes({key: value})
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set several attributes."""
+        if self.end_time is not None:
+            self._warn()
+            return
+        limits = self._settings.limits
+        count, length = limits.max_span_attributes, limits.max_span_attribute_length
         for key, value in attributes.items():
-            self.set_attribute(key, value)
+            known = self.attributes
+            if type(known) is dict:
+                has_room = count is None or len(known) < count
+                if has_room and length is None and key and key not in known and isinstance(value, _SCALARS):
+                    known[key] = value
+                    continue
+                self.attributes = BoundedAttributes(count, known, immutable=False, max_value_len=length)
+            self.attributes[key] = value
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event. If there are too many events, drop the oldest event."""

@@ -36,13 +36,11 @@ _LOCAL_LINK, _REMOTE_LINK = b"\x35\x00\x01\x00\x00", b"\x35\x00\x03\x00\x00"
 
 def encode_span(span: RecordedSpan) -> bytes:
     """Return the encoding of an ended span, as the field `spans` of the message ScopeSpans."""
-    context, parent = span.context, span.parent
-    parts = [
-        b"\x0a\x10", context.trace_id.to_bytes(16, "big"),
-        b"\x12\x08", context.span_id.to_bytes(8, "big"),
-    ]  # fmt: skip
-    if context.trace_state:
-        parts.append(field(b"\x1a", context.trace_state.to_header().encode()))
+    trace_id, span_id, _, _, state, _ = span.context  # the properties of SpanContext are functions
+    parent = span.parent
+    parts = [b"\x0a\x10", trace_id.to_bytes(16, "big"), b"\x12\x08", span_id.to_bytes(8, "big")]
+    if state:
+        parts.append(field(b"\x1a", state.to_header().encode()))
     if parent is not None:
         parts += b"\x22\x08", parent.span_id.to_bytes(8, "big")
     parts += _name_and_kind(span.name, span.kind), _TIMES.pack(0x39, span.start_time, 0x41, span.end_time)

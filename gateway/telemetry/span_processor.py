@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opentelemetry.trace import TraceFlags
+
 from gateway.telemetry.batch_processor import BatchProcessor, Encoded
 from gateway.telemetry.span import RecordedSpan
 
@@ -11,9 +13,10 @@ class SpanProcessor(BatchProcessor[RecordedSpan, Encoded]):
 
     def put(self, item: RecordedSpan) -> None:
         """Add an ended span to the queue if it is sampled. If the queue is full, drop the span."""
-        if item.context.trace_flags.sampled:
-            super().put(item)
+        _, _, _, flags, _, _ = item.context
+        if flags & TraceFlags.SAMPLED:
+            self.put_kept(item)
 
     def put_kept(self, span: RecordedSpan) -> None:
-        """Add an ended span to the queue, although the sampler has not selected it."""
+        """Add an ended span to the queue, even if the sampler has not selected it."""
         super().put(span)

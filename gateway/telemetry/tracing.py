@@ -49,6 +49,8 @@ _FOLLOWS_PARENT = re.compile(
     r"AlwaysOnSampler|AlwaysOffSampler|TraceIdRatioBased\{.*\}"
     r"|ParentBased\{.*localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler\}"
 )
+# The same for samplers that select the first span of every trace.
+_SAMPLES_FIRST = re.compile(r"AlwaysOnSampler|ParentBased\{root:AlwaysOnSampler,.*\}")
 
 _W3C = TraceContextTextMapPropagator()
 _IDS = RandomIdGenerator()
@@ -85,7 +87,10 @@ class Tracer:
         self._sampler = provider.sampler
         self._ids = provider.id_generator
         self._settings = SpanSettings(provider.resource, SpanLimits(), on_end)
-        self._follows_parent = _FOLLOWS_PARENT.fullmatch(provider.sampler.get_description()) is not None
+        description = provider.sampler.get_description()
+        self._follows_parent = _FOLLOWS_PARENT.fullmatch(description) is not None
+        self._samples_first = _SAMPLES_FIRST.fullmatch(description) is not None
+        self._is_random = self._ids.is_trace_id_random()
 
     def start_span(
         self,
@@ -108,7 +113,11 @@ class Tracer:
             kept: the place where the span waits for the end of its call if the sampler does not select it.
         """
         if parent is None:
-            trace_id, is_random = self._ids.generate_trace_id(), self._ids.is_trace_id_random()
+            trace_id, is_random = self._ids.generate_trace_id(), self._is_random
+            if self._samples_first:
+                flags = _FLAGS[True, is_random]
+                own = SpanContext(trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags)
+                return RecordedSpan(self._settings, name, own, None, kind, attributes, links=links)
             context = Context()
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags.random_trace_id
@@ -140,14 +149,11 @@ class Tracer:
         kept = parent.kept if isinstance(parent, RecordedSpan) else None
         if not self._follows_parent:
             return self.start_span(name, context, kind, attributes, kept=kept)
+        trace_id, _, _, flags, state, _ = context  # the properties of SpanContext are functions
         own = SpanContext(
-            context.trace_id,
-            self._ids.generate_span_id(),
-            is_remote=False,
-            trace_flags=context.trace_flags,
-            trace_state=context.trace_state,
+            trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state
         )
-        if kept is None and not context.trace_flags.sampled:
+        if kept is None and not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(own)
         return RecordedSpan(self._settings, name, own, context, kind, attributes, kept=kept)
 
@@ -257,11 +263,10 @@ def to_headers(span: Span) -> dict[str, str]:
 
     The headers are defined in https://www.w3.org/TR/trace-context/.
     """
-    context = span.get_span_context()
-    if not context.is_valid:
+    trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
+    if not is_valid:
         return {}
-    own = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-    state = context.trace_state
+    own = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
     return {"traceparent": own, "tracestate": state.to_header()} if state else {"traceparent": own}
 
 
@@ -275,7 +280,7 @@ def without_sampling(traceparent: str) -> Span:
 
 def trace_id_of(span: Span) -> str:
     """Return the trace ID of a span, as 32 hexadecimal digits."""
-    return trace.format_trace_id(span.get_span_context().trace_id)
+    return f"{span.get_span_context()[0]:032x}"
 
 
 def _remote_parent(headers: Mapping[str, str]) -> SpanContext | None:
