@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field, replace
+import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from gateway.errors import GatewayError
 from gateway.errors.mode import ENFORCE, EnforceMode
@@ -31,6 +32,14 @@ HARMLESS_METADATA = frozenset({IDEMPOTENCY_KEY, "x-client-request-id", "x-client
 
 _KEY_NAMESPACE = UUID("7b3c5a0e-52a7-5d1c-9c56-1d5f0e8a4b62")
 """The namespace of derived idempotency keys. It must never change, because replicas must agree."""
+
+_UUIDS = 128  # the number of UUIDs that are made together
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+
+_unused_uuids: list[str] = []
+os.register_at_fork(
+    after_in_child=_unused_uuids.clear
+)  # otherwise two processes would use the same identifiers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +137,7 @@ class Reply:
 
         If there are no warnings, return the reply itself.
         """
-        return replace(self, warnings=warnings) if warnings else self
+        return Reply(message=self.message, metadata=self.metadata, warnings=warnings) if warnings else self
 
 
 class ReplyStream:
@@ -203,7 +212,7 @@ def choose_idempotency_key(
     own = metadata.get(IDEMPOTENCY_KEY)
     if isinstance(own, str) and own.strip():  # a blank key would not identify a change
         return own if derived_for is None else derive_idempotency_key(derived_for, metadata, own)
-    return "" if method.is_read else str(uuid4())
+    return "" if method.is_read else new_uuid()
 
 
 def derive_idempotency_key(caller: Caller, metadata: Mapping[str, str | bytes], key: str) -> str:
@@ -226,3 +235,27 @@ def find_scope(caller: Caller, metadata: Mapping[str, str | bytes]) -> tuple[str
         given = value if isinstance(value, bytes) else value.encode()
         digest.update(f"{name} {len(given)} ".encode() + given)
     return "credential", digest.hexdigest()
+
+
+def new_uuid() -> str:
+    """Return a random UUID, which cannot be guessed.
+
+    `uuid.uuid4` makes a system call and an object for each UUID. Here, one system call gives the random bytes
+    of many UUIDs.
+    """
+    try:
+        return _unused_uuids.pop()  # one step for the interpreter, so threads do not get the same identifier
+    except IndexError:
+        _unused_uuids.extend(_make_uuids())
+        return _unused_uuids.pop()
+
+
+def _make_uuids() -> list[str]:
+    digits = os.urandom(16 * _UUIDS).hex()
+    return [_format_uuid(digits[start : start + 32]) for start in range(0, len(digits), 32)]
+
+
+def _format_uuid(digits: str) -> str:
+    """Return a UUID with the version and the variant of https://www.rfc-editor.org/rfc/rfc9562#section-5.4."""
+    variant = _VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -266,4 +266,6 @@ def _with_request(call: Call, request: Message) -> Call:
 
 def _are_only_missing_fields(violations: list[FieldViolation]) -> bool:
     """Return whether every violation is a missing required field. Policies may set such fields."""
-    return len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
+    return not violations or (
+        len(violations) <= MAX_VIOLATIONS and all(one.reason == REQUIRED for one in violations)
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+import os
+from concurrent.futures import ThreadPoolExecutor
+from uuid import RFC_4122, UUID
 
 import pytest
 
-from gateway.call import Call, Caller, choose_idempotency_key, derive_idempotency_key, find_scope
+from gateway.call import Call, Caller, choose_idempotency_key, derive_idempotency_key, find_scope, new_uuid
 from gateway.schema import Schema
 from gateway.telemetry import Tracing
 
@@ -102,3 +104,38 @@ def test_an_unknown_caller_has_nothing() -> None:
         "",
         {},
     )
+
+
+def test_an_identifier_is_a_uuid_of_version_4() -> None:
+    for _ in range(1000):
+        text = new_uuid()
+        parsed = UUID(text)
+        assert (str(parsed), parsed.version, parsed.variant) == (text, 4, RFC_4122)
+
+
+def test_the_digits_of_identifiers_are_random() -> None:
+    texts = [new_uuid() for _ in range(2000)]
+    for at in range(36):
+        seen = {text[at] for text in texts}
+        assert len(seen) == (1 if at in {8, 13, 14, 18, 23} else 4 if at == 19 else 16)
+
+
+def test_threads_get_different_identifiers() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: [new_uuid() for _ in range(5000)], range(4)))
+    texts = [text for part in made for text in part]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_child_process_gets_other_identifiers() -> None:
+    new_uuid()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, new_uuid().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        texts = {new_uuid() for _ in range(200)}
+        assert pipe.read() not in texts

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
-from uuid import uuid4
 
+from gateway.call import new_uuid
 from gateway.errors import INVALID_REQUEST
 from gateway.errors.mode import ENFORCE, EnforceMode
 from gateway.object_storage import LinkError, parse_link
@@ -128,7 +128,7 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
     return {
         "kind": CALL,
         "time": _timestamp(refusal.time),
-        "id": str(uuid4()),
+        "id": new_uuid(),
         "call_id": refusal.call_id,
         "trace_id": refusal.trace_id,
         "idempotency_key": redact_text(refusal.idempotency_key),
@@ -153,7 +153,7 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
 
 
 def _timestamp(time: datetime) -> str:
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _caller(caller: Caller) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.expressions.definitions import Definitions
 from gateway.expressions.errors import EvaluationError, TooManyTurnsError
 from gateway.expressions.functions import FIELDS, OVERLOADS, TABLE_TYPE
+from gateway.expressions.python_code import PythonCode, to_function
+from gateway.expressions.readers import missing_value
 from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from gateway.expressions.activation import Activation
     from gateway.expressions.functions import Toolbox
-    from gateway.expressions.python_code import Names
+    from gateway.expressions.python_code import Evaluate, Names
     from gateway.expressions.readers import Read, ValueSource
     from gateway.expressions.syntax import Node
     from gateway.schema import Schema
@@ -99,6 +101,8 @@ class ExternalCall:
             returned lists are nested in the same way as the loops. `collect` is None if the iterations are
             evaluated one by one.
         is_evaluated: whether the engine evaluates at least one argument.
+        direct: the function that reads all arguments and returns the result; None if the call is in a loop,
+            or if Python code cannot read all arguments.
         field: the name of the table's field that contains the results.
         table_class: the class of the protobuf messages of TABLE_TYPE.
     """
@@ -110,6 +114,7 @@ class ExternalCall:
     keys: tuple[int, ...] = ()
     collect: Read | None = None
     is_evaluated: bool = False
+    direct: Evaluate | None = None
     field: str = ""
     table_class: type[Message]
 
@@ -119,6 +124,13 @@ class ExternalCall:
         Raises:
             EvaluationError: the result or the table cannot be computed.
         """
+        if self.direct is not None:
+            try:
+                return self.direct(activation.values, activation.turn)
+            except KeyError as error:
+                raise missing_value(error) from None
+            except (ValueError, TypeError) as error:
+                raise EvaluationError(redact_text(str(error))) from error
         if not self.loops:
             return self._call(self._read(activation))
         table = self.table_class()
@@ -237,15 +249,24 @@ class Calls:
         """
         key = repr((overload, [one.key for one in arguments], [one.key for one in loops]))
         if key not in self._known:
+            function = self._functions[overload]
             self._known[key] = ExternalCall(
                 name=f"@{len(self._known)}",
-                function=self._functions[overload],
+                function=function,
                 arguments=arguments,
                 loops=loops,
                 keys=keys,
                 collect=collect,
                 is_evaluated=any(one.is_evaluated for one in arguments),
+                direct=None if loops else _compile_direct(function, arguments),
                 field=FIELDS.get(overload, ""),
                 table_class=self._table_class,
             )
         return self._known[key]
+
+
+def _compile_direct(function: Callable[..., Any], arguments: tuple[ValueSource, ...]) -> Evaluate | None:
+    if not all(one.code for one in arguments):
+        return None
+    code = PythonCode(f"call({', '.join(one.code for one in arguments)})")
+    return to_function(code, function)

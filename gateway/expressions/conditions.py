@@ -32,13 +32,28 @@ _EQUAL = {_BOOL, _INT, _UINT, _STRING}
 _ORDERED = {_INT, _UINT}
 _SIGNS = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _MEMBERS = {"startsWith": "{}.startswith({})", "endsWith": "{}.endswith({})", "contains": "({1} in {0})"}
-# The errors for a missing function result, a missing map entry, and a value of an unexpected type.
-_UNDECIDABLE = (EvaluationError, KeyError, AttributeError, TypeError)
+UNDECIDABLE = (EvaluationError, KeyError, AttributeError, TypeError)
+"""The errors for a missing function result, a missing map entry, and a value of an unexpected type."""
 _UNDECIDED = PythonCode("undecided()")
 
 
+def to_test(code: PythonCode) -> Test | None:
+    """Return the test of a condition, or None if the code is too long or too deeply nested."""
+    evaluate = to_function(code)
+    if evaluate is None:
+        return None
+
+    def test(activation: Activation) -> bool | None:
+        try:
+            return bool(evaluate(activation.values, {}))
+        except UNDECIDABLE:
+            return None
+
+    return test
+
+
 class ConditionCompiler:
-    """Compiles one condition to a test that does not need the engine."""
+    """Compiles one condition to Python code that does not need the engine."""
 
     def __init__(self, editor: Editor, writer: CodeWriter) -> None:
         self._editor = editor
@@ -53,20 +68,10 @@ class ConditionCompiler:
             **{function: partial(self._comparison, sign) for function, sign in _SIGNS.items()},
         }
 
-    def compile(self, node: Node) -> Test | None:
-        """Return the test of a condition, or None if the engine has to evaluate the condition."""
+    def compile(self, node: Node) -> PythonCode | None:
+        """Return the Python code of a condition, or None if the engine has to evaluate the condition."""
         code = self._condition(node, {})
-        evaluate = to_function(code) if code is not None and not code.turns else None
-        if evaluate is None:
-            return None
-
-        def test(activation: Activation) -> bool | None:
-            try:
-                return bool(evaluate(activation.values, {}))
-            except _UNDECIDABLE:
-                return None
-
-        return test
+        return code if code is not None and not code.turns else None
 
     def _condition(self, node: Node, names: Names) -> PythonCode | None:
         """Return the Python code of a part that has to be true or false.

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.cel_types import is_failure, take
+from gateway.expressions.conditions import to_test
 from gateway.expressions.errors import EvaluationError
 from gateway.expressions.syntax import names_in
 from gateway.redaction import redact_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.expressions.activation import Activation
     from gateway.expressions.calls import ExternalCall
     from gateway.expressions.conditions import Test
+    from gateway.expressions.python_code import PythonCode
 
 _NOISE = re.compile(r"^(?:INVALID_ARGUMENT|CANCELLED): | \(in container '[^']*'\)| \[[A-Z_]+\]$")
 
@@ -29,23 +31,25 @@ class Executable:
 
     Attributes:
         calls: the function calls of the expression, in the order of computation.
+        code: the Python code of a condition; None if the engine is needed.
         test: the function that evaluates the expression without the engine; None if the engine is needed.
     """
 
-    __slots__ = ("_compiled", "_may_hold_null", "calls", "test")
+    __slots__ = ("_compiled", "_may_hold_null", "calls", "code", "test")
 
     def __init__(
         self,
         compiled: cel.Expression,
         calls: tuple[ExternalCall, ...],
-        test: Test | None = None,
+        code: PythonCode | None = None,
         *,
         may_hold_null: bool = True,
     ) -> None:
         self._compiled = compiled
         self._may_hold_null = may_hold_null
         self.calls = calls
-        self.test = test
+        self.code = code
+        self.test: Test | None = None if code is None else to_test(code)
 
     def evaluate(self, activation: Activation) -> Any:
         """Return the value of the expression.
@@ -113,6 +117,11 @@ class Expression:
         self.executable = executable
         self.steps = steps
         self._constant: str | None = None  # the value, if it is a text and equal in all evaluations
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the expression has been evaluated, and its value is a text and equal in all evaluations."""
+        return self._constant is not None
 
     def evaluate(self, activation: Activation) -> Any:
         """Return the value of the expression.

@@ -67,8 +67,8 @@ class Linker:
         may_hold_null = not is_never_null(self._editor.type_of(checked.expr))
         self._visit(checked.expr, {}, {})
         compiled = self._environment.deserialize(pack(checked))
-        test = ConditionCompiler(self._editor, self._writer).compile(checked.expr)
-        return Executable(compiled, tuple(self._found.values()), test, may_hold_null=may_hold_null)
+        code = ConditionCompiler(self._editor, self._writer).compile(checked.expr)
+        return Executable(compiled, tuple(self._found.values()), code, may_hold_null=may_hold_null)
 
     def _visit(self, node: Node, names: Names, loops: dict[str, Loop]) -> None:
         """Replace the calls in a part of the expression. Inner calls are replaced before outer calls.

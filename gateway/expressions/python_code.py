@@ -6,7 +6,8 @@ The code is a Python expression that uses these names:
 - `t`, a dict: the values of loop variables in the current iteration, keyed by name;
 - `entry(entries, key)`, a function: returns the entry of a map;
 - `undecided()`, a function: is called if the engine is needed, and raises an error;
-- `len`, the function of Python.
+- `call`, a function of the gateway: is called by the code of a function call;
+- `len` and `bool`, the functions of Python.
 
 The code raises a KeyError if a variable is missing, and an EvaluationError if a map entry is
 missing. The texts of a policy are written as Python literals (`repr`). Field names are only
@@ -145,10 +146,18 @@ def write_literal(constant: Any) -> PythonCode | None:
     return PythonCode(repr(getattr(constant, kind))) if kind in _LITERALS else None
 
 
-def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None:
-    """Return a function that takes `v` and `t` and evaluates the code.
+Evaluate: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Any]], Any]"
+"""A function that takes `v` and `t`, and evaluates Python code."""
+
+
+def to_function(code: PythonCode, call: Callable[..., Any] | None = None) -> Evaluate | None:
+    """Return a function that evaluates the code.
 
     Return None if the code is too long or too deeply nested.
+
+    Args:
+        code: the code.
+        call: the function that the code calls; None if it calls none.
     """
     if len(code.text) > MAX_LENGTH:
         return None
@@ -156,9 +165,15 @@ def to_function(code: PythonCode) -> Callable[[Mapping[str, Any], Mapping[str, A
         compiled = compile(f"lambda v, t: {code.text}", "<expression>", "eval")
     except (SyntaxError, MemoryError, RecursionError):  # too deep nesting
         return None
-    made: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] = eval(  # noqa: S307 - see the module
-        compiled, {"__builtins__": {}, "len": len, "entry": entry, "undecided": undecided}
-    )
+    names = {
+        "__builtins__": {},
+        "len": len,
+        "bool": bool,
+        "entry": entry,
+        "undecided": undecided,
+        "call": call,
+    }
+    made: Evaluate = eval(compiled, names)  # noqa: S307 - see the module
     return made
 
 

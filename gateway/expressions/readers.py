@@ -31,12 +31,14 @@ class ValueSource:
         read: the function that returns the value. It raises an EvaluationError if there is no value.
         turns: the names of the loop variables that the value depends on, as in `Activation.turn`.
         is_evaluated: whether the engine evaluates the value.
+        code: the Python code that returns the value; empty if more than the code is necessary.
     """
 
     key: str
     read: Read
     turns: frozenset[str] = frozenset()
     is_evaluated: bool = False
+    code: str = ""
 
 
 def compile_reader(writer: CodeWriter, node: Node, names: Names) -> ValueSource | None:
@@ -53,6 +55,11 @@ def compile_reader(writer: CodeWriter, node: Node, names: Names) -> ValueSource 
         try:
             return evaluate(activation.values, activation.turn)
         except KeyError as error:
-            raise EvaluationError(f'No value with name "{error.args[0]}" found in Activation') from None
+            raise missing_value(error) from None
 
-    return ValueSource(code.text, read, code.turns)
+    return ValueSource(code.text, read, code.turns, code=code.text)
+
+
+def missing_value(error: KeyError) -> EvaluationError:
+    """Return the error for Python code that reads a variable without a value."""
+    return EvaluationError(f'No value with name "{error.args[0]}" found in Activation')

@@ -65,6 +65,7 @@ class Exchange:
         name: str,
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
+        task: asyncio.Task[Any] | None,
     ) -> None:
         """Start the exchange.
 
@@ -74,6 +75,7 @@ class Exchange:
             name: the name of the span.
             headers: the request headers, which may contain a request ID and a trace context.
             attributes: the attributes of the span.
+            task: the task that processes the request.
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()
@@ -93,7 +95,8 @@ class Exchange:
         self._own_services = context.own_services
         self._head = context.head
         self._calls = context.calls
-        self._task = context.calls.enter()
+        self._task = task
+        context.calls.enter(task)
 
     async def admit(
         self,
@@ -235,8 +238,7 @@ class Exchange:
         if self._tracing.is_exported(
             self.span, is_failure=code in FAILURES, duration_s=None if is_wait else duration_s
         ):
-            self.span.set_attributes(self._describe_caller())
-            self.describe(status, code)
+            self.span.set_attributes(self._describe_caller() | self.describe(status, code))
         self.span.end()
         caller = self.caller
         fields: dict[str, Any] = {
@@ -259,8 +261,12 @@ class Exchange:
         log_fields(_log, "responded", fields)
         return duration_s
 
-    def describe(self, status: int | str, code: Code) -> None:
-        """Set the name, the attributes and the status of the span. It is called for exported spans only."""
+    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:  # noqa: ARG002 - of a protocol
+        """Set the name and the status of the span, and return its further attributes.
+
+        This method is called for exported spans only.
+        """
+        return {}
 
     def set_error(self, kind: str) -> None:
         """Set the status of the span to ERROR.
@@ -271,9 +277,9 @@ class Exchange:
         self.span.set_attribute("error.type", kind)
         self.span.set_status(_ERROR)
 
-    def _describe_caller(self) -> dict[str, str]:
+    def _describe_caller(self) -> dict[str, str | int]:
         caller = self.caller
-        attributes = {"client.address": caller.address} if caller.address else {}
+        attributes: dict[str, str | int] = {"client.address": caller.address} if caller.address else {}
         if caller.id:
             attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
         return attributes

@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import uuid
 from typing import TYPE_CHECKING
 
+from gateway.call import new_uuid
 from gateway.errors import FieldViolation, invalid_request
 from gateway.listeners.errors import headers_too_large
 
@@ -125,7 +125,7 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 def new_request_id() -> str:
     """Return a new request ID."""
-    return str(uuid.uuid4())
+    return new_uuid()
 
 
 def new_identifiers() -> dict[str, str]:

@@ -9,6 +9,7 @@ details and the warnings share one limit.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _FIELD_BYTES = 8  # the maximum size of the tag and the length prefix of a field
 _MAX_REQUEST_ID = 256
 
 _MAX_WARNING = 512
+_MAX_CACHED = 2048  # the maximum number of characters of warnings whose headers are cached
 _MAX_HTTP_WARNINGS = 10
 _MAX_RPC_WARNINGS = 3
 # Most proxies and clients accept about 8 KiB of headers. Some accept only 4 KiB, as nginx does by default.
@@ -87,14 +89,23 @@ def to_warning_metadata(texts: Sequence[str], space: int = _METADATA_BYTES) -> t
     return tuple((_WARNING, text) for text in shown)
 
 
-def to_warning_headers(texts: Sequence[str]) -> list[str]:
+def to_warning_headers(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the values of the Warning headers that show warnings.
 
     https://www.rfc-editor.org/rfc/rfc7234#section-5.5 describes the format of these headers.
     """
+    if sum(map(len, texts)) > _MAX_CACHED:
+        return _make_warning_headers(texts)
+    return _cached_warning_headers(texts)
+
+
+def _make_warning_headers(texts: tuple[str, ...]) -> tuple[str, ...]:
     overhead = len('Warning: 299 - ""\r\n')
     shown = _choose(texts, _to_quotable, _MAX_HTTP_WARNINGS, _HTTP_WARNING_BYTES, overhead)
-    return [f'299 - "{text}"' for text in shown]
+    return tuple([f'299 - "{text}"' for text in shown])
+
+
+_cached_warning_headers = lru_cache(256)(_make_warning_headers)
 
 
 def fit_message(message: str, space: int) -> str:

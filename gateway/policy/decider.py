@@ -10,6 +10,7 @@ import random
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway.call import Caller
@@ -85,8 +86,8 @@ class Decider:
         if program is not None:
             found = [*mutated.errors, *_evaluate_program(program, mutated)]
             if found:
-                violations = tuple(one for one in found if not one.waiver)
-                waived = tuple(one for one in found if one.waiver)
+                violations = tuple([one for one in found if not one.waiver])
+                waived = tuple([one for one in found if one.waiver])
         return Decision(
             id=new_decision_id(),
             bundle=self.bundle.hash,
@@ -98,13 +99,16 @@ class Decider:
         )
 
 
-def _evaluate_program(program: Program, mutated: MutatedRequest) -> Iterator[Violation]:
-    policy_input = mutated.mutated_input
-    activation = program.activate(policy_input)
-    for binding in program.bindings:
+def _evaluate_program(program: Program, mutated: MutatedRequest) -> list[Violation]:
+    activation = program.activate(mutated.mutated_input)
+    found: list[Violation] = []
+    for binding, is_met in zip(program.bindings, program.test(activation), strict=True):
         has_applied = binding.name in mutated.applied
-        if not _meets_all(binding, activation, has_applied=has_applied):
-            yield from _evaluate_binding(binding, activation, mutated, has_applied=has_applied)
+        if is_met is None or has_applied:
+            is_met = _meets_all(binding, activation, has_applied=has_applied)  # noqa: PLW2901 - tested now
+        if not is_met:
+            found += _evaluate_binding(binding, activation, mutated, has_applied=has_applied)
+    return found
 
 
 def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied: bool) -> bool:
@@ -186,9 +190,17 @@ def _text(expression: Expression | None, activation: Activation) -> str:
     if expression is None:
         return ""
     try:
-        return redact_text(str(expression.evaluate(activation)).strip(), _MAX_TEXT)
+        value = str(expression.evaluate(activation))
     except EvaluationError:  # the rule is still broken, and the violation is reported without this text
         return ""
+    return _to_constant_text(value) if expression.is_constant else _to_text(value)
+
+
+def _to_text(value: str) -> str:
+    return redact_text(value.strip(), _MAX_TEXT)
+
+
+_to_constant_text = lru_cache(maxsize=1024)(_to_text)  # only for texts of the bundle, which are few
 
 
 def new_decision_id() -> str:

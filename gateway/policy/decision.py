@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import (
@@ -61,10 +62,15 @@ class Violation:
     @property
     def description(self) -> str:
         """The text of the violation: the problem, how to fix the problem, and the value of the field."""
-        text = "; ".join(part for part in (self.message, self.fix) if part)
-        if not self.value:
-            return text
-        return field_text(f"{text}; " if text else "", FieldName(self.field), f" is {self.value}")
+        return _describe(self.message, self.fix, self.field, self.value)
+
+
+@lru_cache(maxsize=256)  # the same rules are broken again and again, and their texts have a maximum length
+def _describe(message: str, fix: str, field_path: str, value: str) -> str:
+    text = f"{message}; {fix}" if message and fix else message or fix
+    if not value:
+        return text
+    return field_text(f"{text}; " if text else "", FieldName(field_path), f" is {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +153,8 @@ class Decision:
         violations: the violations that no waiver allows, in the order of the bundle.
         waived: the violations that a waiver allows.
         duration_ns: the duration of the evaluation in nanoseconds.
+        is_allowed: whether the call is allowed: no rule of a denying binding is broken.
+        outcome: the result of the decision: `allow` or `deny`.
     """
 
     id: str
@@ -156,6 +164,13 @@ class Decision:
     violations: tuple[Violation, ...]
     waived: tuple[Violation, ...]
     duration_ns: int
+    is_allowed: bool = field(init=False)
+    outcome: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_allowed = "deny" not in [one.action for one in self.violations]
+        object.__setattr__(self, "is_allowed", is_allowed)
+        object.__setattr__(self, "outcome", "allow" if is_allowed else "deny")
 
     @property
     def input(self) -> PolicyInput:
@@ -176,16 +191,6 @@ class Decision:
     def method(self) -> str:
         """The full name of the method."""
         return self.mutated_request.input.method
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether the call is allowed: no rule of a denying binding is broken."""
-        return "deny" not in [one.action for one in self.violations]
-
-    @property
-    def outcome(self) -> str:
-        """The result of the decision: `allow` or `deny`."""
-        return "allow" if self.is_allowed else "deny"
 
     @property
     def waivers(self) -> tuple[str, ...]:

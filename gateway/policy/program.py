@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.expressions import EvaluationError
+from gateway.expressions.conditions import UNDECIDABLE
+from gateway.expressions.python_code import PythonCode, to_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.errors import FieldViolation
     from gateway.expressions import Activation, Environment, Executable, Expression
     from gateway.expressions.calls import ExternalCall
+    from gateway.expressions.python_code import Evaluate
     from gateway.policy.field_path import FieldPath, MutationTarget
 
 CALLER_TYPE = "baremetal_gateway.v1.Caller"
@@ -184,6 +187,8 @@ class Program:
         }
         reads = frozenset[str]().union(*(binding.reads for binding in bindings))
         self._reads_caller = "caller" in reads
+        self._test = _to_test(bindings)
+        self._untested: tuple[bool | None, ...] = (None,) * len(bindings)
         # The results of these calls are computed first, so that the engine converts the request only once.
         self._calls: tuple[ExternalCall, ...] = tuple(
             dict.fromkeys(call for binding in bindings for call in binding.calls_of_every_request)
@@ -204,6 +209,20 @@ class Program:
         activation.compute(self._calls)
         return activation
 
+    def test(self, activation: Activation) -> tuple[bool | None, ...]:
+        """Return for each binding whether the request meets all its rules, or the binding does not apply.
+
+        All conditions that do not need the engine are evaluated together. The value is None for a binding
+        with another condition, and for all bindings if one of the conditions has no value.
+        """
+        if self._test is None:
+            return self._untested
+        try:
+            found: tuple[bool | None, ...] = self._test(activation.values, {})
+        except UNDECIDABLE:
+            return self._untested
+        return found
+
     def warm_up(self, policy_input: PolicyInput) -> None:
         """Evaluate every expression once, so that the first call of a client is not slow.
 
@@ -223,6 +242,22 @@ class Program:
             address=caller.address,
             claims=dict(caller.claims),
         )
+
+
+def _to_test(bindings: tuple[CompiledBinding, ...]) -> Evaluate | None:
+    """Return a function that evaluates the conditions of all bindings; None if the code would be too long."""
+    tests = "".join(f"{_code_of(binding)}, " for binding in bindings)
+    return to_function(PythonCode(f"({tests})"))
+
+
+def _code_of(binding: CompiledBinding) -> str:
+    """Return the Python code that tests a binding; `None` if the engine is needed."""
+    checks = [check.code for check in binding.checks]
+    condition = None if binding.when is None else binding.when.executable.code
+    if not all(checks) or (binding.when is not None and condition is None):
+        return "None"
+    met = " and ".join(f"bool({one.text})" for one in checks if one) or "True"
+    return f"({met})" if condition is None else f"(not {condition.text} or ({met}))"
 
 
 def _reads(*expressions: Expression | None) -> frozenset[str]:

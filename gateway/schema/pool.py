@@ -9,7 +9,7 @@ generated Python code is not imported.
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
@@ -113,7 +113,9 @@ def message_class(pool: DescriptorPool, name: str) -> type[Message]:
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:
     """Return the descriptor of a protobuf message or of a message class."""
-    return cast("Descriptor", message.DESCRIPTOR)
+    typed: Any = message  # the type stubs know two classes of descriptors
+    descriptor: Descriptor = typed.DESCRIPTOR
+    return descriptor
 
 
 def field_of(message: Message | type[Message], name: str) -> FieldDescriptor:

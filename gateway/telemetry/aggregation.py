@@ -19,6 +19,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from opentelemetry.sdk.metrics import Exemplar, export
+from opentelemetry.trace import TraceFlags
 
 from gateway.telemetry.definition import Definition, Kind
 
@@ -155,9 +156,9 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
         """Record a value. If the span is sampled, the value is the new exemplar of its bucket."""
         point, index = self._record(value, labels)
         if span is not None:
-            context = span.get_span_context()
-            if context.trace_flags.sampled:
-                point.exemplars[index] = value, time_ns(), context.trace_id, context.span_id
+            trace_id, span_id, _, flags, _, _ = span.get_span_context()
+            if flags & TraceFlags.SAMPLED:
+                point.exemplars[index] = value, time_ns(), trace_id, span_id
 
     def _record(self, value: float, labels: tuple[str | int, ...]) -> tuple[_HistogramPoint, int]:
         """Record a value, and return its point and the index of its bucket."""
@@ -165,8 +166,10 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
         index = bisect_left(self._bounds, value)
         point.counts[index] += 1
         point.sum += value
-        point.min = min(point.min, value)
-        point.max = max(point.max, value)
+        if value < point.min:  # noqa: PLR1730 - a call of min() takes twice as long
+            point.min = value
+        if value > point.max:  # noqa: PLR1730
+            point.max = value
         return point, index
 
     def _make_point(self) -> _HistogramPoint:

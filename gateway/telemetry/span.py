@@ -39,6 +39,7 @@ LOG_SCOPE = InstrumentationScope("baremetal-gateway", "")
 """The instrumentation scope of every log record. Its attributes are names of the gateway."""
 
 _SCALARS = (str, bool, int, float)
+_PLAIN = frozenset(_SCALARS)
 _LISTS = (list, tuple)
 _UNSET = Status(StatusCode.UNSET)
 
@@ -230,6 +231,8 @@ def _bound(attributes: Attributes, count: int | None, length: int | None) -> Mut
     if not attributes:
         return {}
     if length is None and (count is None or len(attributes) <= count):
+        if _PLAIN.issuperset(map(type, attributes.values())) and "" not in attributes:
+            return dict(attributes)
         plain: dict[str, Any] = {}
         for key, value in attributes.items():
             if isinstance(value, _SCALARS):

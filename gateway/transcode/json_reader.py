@@ -51,18 +51,20 @@ class FieldReader:
 
     Attributes:
         holds_any: whether the field is a google.protobuf.Any, or a list or a map of google.protobuf.Any.
+        is_text: whether the field is a single text.
         oneof: the name of the oneof that contains the field; empty if the field is in no oneof.
         skips_null: whether null in JSON means that the field is not set.
         read: the function that reads the whole value of the field: a single value, a list or a map.
     """
 
-    __slots__ = ("descriptor", "holds_any", "json_name", "name", "oneof", "read", "skips_null")
+    __slots__ = ("descriptor", "holds_any", "is_text", "json_name", "name", "oneof", "read", "skips_null")
 
     def __init__(self, field: FieldDescriptor, read: ValueReader) -> None:
         self.descriptor = field
         self.name = field.name
         self.json_name = field.json_name
         self.holds_any = _value_type(field) == ANY
+        self.is_text = field.type == field.TYPE_STRING and not field.is_repeated
         self.oneof = field.containing_oneof.name if field.containing_oneof else ""
         self.skips_null = field.is_repeated or not _takes_null(field)
         self.read = read
@@ -95,7 +97,8 @@ class MessageReader:
 
     def read_fields(self, context: ReadContext, value: dict[str, Any], path: JsonPath) -> dict[str, Any]:
         """Return the tree of a JSON object. A name that is not a field name of the type is a violation."""
-        context.refuse_duplicates(value, path, self.step)
+        if type(value) is not dict:
+            context.refuse_duplicates(value, path, self.step)
         tree: dict[str, Any] = {}
         seen: set[str] = set()
         oneofs: dict[str, FieldReader] = {}
@@ -112,6 +115,8 @@ class MessageReader:
                 pass
             elif field.oneof and (other := oneofs.setdefault(field.oneof, field)) is not field:
                 context.refuse((path, field), f"{other.json_name} is set as well; set one of them")
+            elif field.is_text and type(one) is str and one.isascii():  # needs no further checks
+                tree[field.name] = one
             else:
                 tree[field.name] = field.read(context, one, (path, field))
             seen.add(field.name)

@@ -10,9 +10,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
+
 from gateway.errors import invalid_request
 
 MAX_DEPTH = 100
+# All printable ASCII characters but the backslash, and the white space that may separate the parts of a text.
+_SIMPLE = bytes(byte for byte in range(0x20, 0x7F) if byte != ord("\\")) + b"\t\n\r"
+_SIMPLE_TYPES = frozenset({str, int, bool, type(None)})
 # A number with this many characters or more is not converted with int(), because int() takes quadratic time.
 # Such a number is too large for any integer type.
 _MAX_INT_DIGITS = 40
@@ -51,6 +56,9 @@ def parse_json(data: bytes) -> Any:
     Raises:
         GatewayError: INVALID_ARGUMENT. The text is not UTF-8, is not JSON or is nested too deeply.
     """
+    value = _parse_simple(data)
+    if value is not None:
+        return value
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -67,6 +75,30 @@ def parse_json(data: bytes) -> Any:
     if is_deeper(value, MAX_DEPTH, data):
         raise invalid_request(f"the body is nested too deeply: over {MAX_DEPTH} levels")
     return value
+
+
+def _parse_simple(data: bytes) -> Any:
+    """Return the value of a simple JSON text; None if the strict parser is needed.
+
+    A text is simple if it is an object of texts, integers, truth values, nulls, and objects of these. It
+    holds no escape sequences, no duplicate names, and only ASCII. Most requests are simple, and orjson parses
+    them many times faster than the strict parser.
+    """
+    if data.translate(None, _SIMPLE):
+        return None
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:  # the strict parser describes the error
+        return None
+    if type(value) is not dict:
+        return None
+    for one in value.values():
+        inner = one.values() if type(one) is dict else (one,)
+        if not _SIMPLE_TYPES.issuperset(map(type, inner)):
+            return None
+    # Each colon is part of a text, or separates a name from its value. orjson drops all but the last of
+    # duplicate names, so the value has fewer colons than the text if a name is duplicated.
+    return value if orjson.dumps(value).count(b":") == data.count(b":") else None
 
 
 def is_deeper(value: Any, levels: int, data: bytes) -> bool:

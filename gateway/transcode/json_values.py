@@ -129,6 +129,8 @@ class ReadContext:
         raise EnoughViolationsError
 
 
+_TEXT = frozenset({str})
+
 ValueReader: TypeAlias = Callable[[ReadContext, Any, JsonPath], Any]
 """A function that takes a context, a JSON value and the value's path.
 
@@ -217,13 +219,17 @@ def map_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
         field: the map field.
         element: the reader of one value of the map.
     """
-    read_key = _key_reader(entry_of(field)[0])
+    key_field, value_field = entry_of(field)
+    read_key = _key_reader(key_field)
+    is_of_texts = key_field.type == value_field.type == field.TYPE_STRING
 
     def read(context: ReadContext, value: Any, path: JsonPath) -> Any:
         if not isinstance(value, dict):
             return context.refuse(path, f"{show(value)} is not an object")
         context.count(len(value), path, field)
         context.refuse_duplicates(value, path, _key_step)
+        if is_of_texts and _are_ascii(value):
+            return value
         tree: dict[Any, Any] = {}
         for name, one in value.items():
             own = (path, (name,))
@@ -238,6 +244,12 @@ def map_reader(field: FieldDescriptor, element: ValueReader) -> ValueReader:
         return tree
 
     return read
+
+
+def _are_ascii(value: dict[str, Any]) -> bool:
+    """Return whether all names and values of an object are ASCII texts. They need no further checks."""
+    values = value.values()
+    return _TEXT.issuperset(map(type, values)) and "".join(value).isascii() and "".join(values).isascii()
 
 
 def _key_reader(field: FieldDescriptor) -> Callable[[str], Any]:

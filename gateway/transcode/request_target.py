@@ -52,7 +52,7 @@ def parse_target(raw: str) -> RequestTarget:
     if not _is_plain(path):
         for segment in segments:
             decode(segment, "the path")
-    return RequestTarget(path, tuple(segments[1:]), tuple(_parse_query(query)))
+    return RequestTarget(path, tuple(segments[1:]), tuple(_parse_query(query)) if query else ())
 
 
 def decode(text: str, what: str, *, plus: bool = False) -> str:

@@ -43,8 +43,7 @@ class DetachedCall:
         self._on_end = on_end
         self._forwarding = forwarding
         self._on_abandoned = on_abandoned
-        # At most one message waits, so the upstream's stream is not read faster than the caller reads.
-        self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
+        self._messages: asyncio.Queue[Message | None] | None = None  # for a stream only
         self._has_caller = True
         self._reply: asyncio.Future[Reply | ReplyStream] = asyncio.get_running_loop().create_future()
         self.task = asyncio.ensure_future(self._run())
@@ -75,18 +74,20 @@ class DetachedCall:
             self._end(reply, None)
             self._answer(reply)
             return
-        self._answer(ReplyStream(self._read(), self._abandon))
+        # At most one message waits, so the upstream's stream is not read faster than the caller reads.
+        messages = self._messages = asyncio.Queue(1)
+        self._answer(ReplyStream(self._read(messages), self._abandon))
         try:
             async with aclosing(reply):
                 async for message in reply:
-                    await self._hand_over(message)
+                    await self._hand_over(messages, message)
         except BaseException as error:
             self._end(None, error)
             raise
         else:
             self._end(reply, None)
         finally:
-            await self._hand_over(None)
+            await self._hand_over(messages, None)
 
     def _end(self, reply: Reply | ReplyStream | None, error: BaseException | None) -> None:
         if self._on_end is None:
@@ -100,9 +101,9 @@ class DetachedCall:
         if not self._reply.cancelled():  # the caller still waits
             self._reply.set_result(reply)
 
-    async def _read(self) -> AsyncGenerator[Message, None]:
+    async def _read(self, messages: asyncio.Queue[Message | None]) -> AsyncGenerator[Message, None]:
         """Yield each message of the stream, and raise the error that ends the stream."""
-        while (message := await self._messages.get()) is not None:
+        while (message := await messages.get()) is not None:
             yield message
         await asyncio.shield(self.task)
 
@@ -111,12 +112,12 @@ class DetachedCall:
         self._has_caller = False
         if not self.task.done():
             self.task.add_done_callback(self._on_abandoned)
-        while not self._messages.empty():
+        while self._messages is not None and not self._messages.empty():
             self._messages.get_nowait()
 
-    async def _hand_over(self, message: Message | None) -> None:
+    async def _hand_over(self, messages: asyncio.Queue[Message | None], message: Message | None) -> None:
         if self._has_caller:
-            await self._messages.put(message)
+            await messages.put(message)
 
 
 def _read_exception(task: asyncio.Task[None]) -> None:

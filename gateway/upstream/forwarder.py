@@ -22,7 +22,7 @@ from gateway.upstream.credentials import RefusedCredentialsError
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from google.protobuf.message import Message
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.upstream.channels import Channels
     from gateway.upstream.credentials import Credential
     from gateway.upstream.credentials.access_token import AccessToken
+    from gateway.upstream.upstream_channel import UnaryMethod
 
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
@@ -70,16 +71,18 @@ class Forwarder:
         self._tracing = tracing
         self._metrics = metrics
         self._failures = channels.failures
-        self._callables = {
-            method.name: channels[services[method.service]].method(method, _serialize)
-            for method in schema.methods.values()
-            if method.service in services  # not the gateway's own
-        }
-        self._attributes = {
-            name: describe_call(name, upstream, channels.addresses[upstream])
-            for name in self._callables
-            if (upstream := services[name.rpartition("/")[0]])
-        }
+        self._unary: dict[str, UnaryMethod] = {}
+        self._streams: dict[str, Callable[..., Any]] = {}
+        self._attributes: dict[str, dict[str, str | int]] = {}
+        for method in schema.methods.values():
+            upstream = services.get(method.service)
+            if upstream is None:  # one of the gateway's own
+                continue
+            if method.server_streaming:
+                self._streams[method.name] = channels[upstream].stream(method, _serialize)
+            else:
+                self._unary[method.name] = channels[upstream].unary(method)
+            self._attributes[method.name] = describe_call(method.name, upstream, channels.addresses[upstream])
 
     async def forward(self, call: Call, attempt: int = 1) -> Reply | ReplyStream:
         """Forward a call and return the upstream's response.
@@ -100,17 +103,23 @@ class Forwarder:
         credential = self._credentials.get(call.method.service)
         token = None if credential is None else credential.valid or await credential.get(call.deadline)
         with _TracedCall(self, call, attempt, token) as span:
-            exchange = self._start(call, span, token)
-            data = await exchange
+            request = _serialize(call.request if call.raw is None else call.raw)
+            unary, metadata = self._unary[call.method.name], outgoing_metadata(call, span, token)
+            data, received = await unary(request, _remaining_s(call), metadata)
             self._note_response(call, token)
-            metadata = await exchange.initial_metadata()
-            return Reply(message=self._read(call, data), metadata=_reply_metadata(metadata))
+            return Reply(message=self._read(call, data), metadata=_reply_metadata(received))
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
         credential = self._credentials.get(call.method.service)
         token = None if credential is None else credential.valid or await credential.get(call.deadline)
         with _TracedCall(self, call, 1, token) as span:
-            exchange = self._start(call, span, token)
+            request, metadata = (
+                call.request if call.raw is None else call.raw,
+                outgoing_metadata(call, span, token),
+            )
+            exchange = self._streams[call.method.name](
+                request, timeout=_remaining_s(call), metadata=tuple(metadata.items())
+            )
             try:
                 async for data in exchange:
                     self._note_response(call, token)
@@ -156,14 +165,6 @@ class Forwarder:
             self._failures.report(call, upstream, failure, f"{len(data)} bytes that are no {expected}")
             raise failure from error
 
-    def _start(self, call: Call, span: Span, token: AccessToken | None) -> Any:
-        timeout_s = call.deadline - asyncio.get_running_loop().time()
-        if timeout_s <= 0:
-            raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
-        metadata = _OutgoingMetadata(outgoing_metadata(call, span, token))
-        request = call.request if call.raw is None else call.raw
-        return self._callables[call.method.name](request, timeout=timeout_s, metadata=metadata)
-
     def start_span(self, call: Call, attempt: int) -> Span:
         """Start the span of an upstream call. The number of a further attempt is an attribute."""
         attributes = self._attributes[call.method.name]
@@ -176,20 +177,6 @@ class Forwarder:
         _end(span, call.span, code)
         upstream = self._upstreams[call.method.service]
         self._metrics.record_upstream(duration_s, call.method.name, code.name, upstream, span)
-
-
-class _OutgoingMetadata(grpc.aio.Metadata):
-    """Metadata in which each name has one value. This class is faster than its base class."""
-
-    def __init__(self, values: Mapping[str, str | bytes]) -> None:
-        super().__init__()
-        self._values = values
-
-    def __iter__(self) -> Iterator[tuple[str, str | bytes]]:
-        return iter(self._values.items())
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 class _TracedCall:
@@ -279,12 +266,23 @@ def _serialize(message: Message | bytes) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString(deterministic=True)
 
 
-def _reply_metadata(metadata: grpc.aio.Metadata) -> dict[str, str]:
-    selected = {}
-    for name in _REPLY_METADATA:
-        value = metadata.get(name)
-        if isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA:
-            selected[name] = value
+def _remaining_s(call: Call) -> float:
+    """Return the time until the deadline of a call, in seconds.
+
+    Raises:
+        GatewayError: the deadline has passed.
+    """
+    remaining_s = call.deadline - asyncio.get_running_loop().time()
+    if remaining_s <= 0:
+        raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call's deadline has passed")
+    return remaining_s
+
+
+def _reply_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    selected: dict[str, str] = {}
+    for name, value in metadata:
+        if name in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA:
+            selected.setdefault(name, value)
     return selected
 
 

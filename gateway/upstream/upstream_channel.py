@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc.aio
+
+from gateway.upstream.unary_calls import cancel_call, finish_unary, start_unary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import grpc.aio
+    from collections.abc import Awaitable, Callable, Mapping
 
     from gateway.schema import Method
+    from gateway.upstream.unary_calls import UnaryResponse
+
+    UnaryMethod: TypeAlias = Callable[[bytes, float, Mapping[str, str | bytes]], Awaitable[UnaryResponse]]
 
 DRAIN_S = 3600.0
 """The maximum time for the active calls of a replaced channel, in seconds.
@@ -41,11 +46,31 @@ class UpstreamChannel:
         old, self._current = self._current, _CountedChannel(channel)
         self._old[old] = asyncio.get_running_loop().create_task(self._drain(old))
 
-    def method(self, method: Method, serialize: Callable[[Any], bytes]) -> Callable[..., Any]:
+    def unary(self, method: Method) -> UnaryMethod:
+        """Return a function that makes unary calls of a method. Neither requests nor responses are streams.
+
+        The arguments are the serialized request, the timeout in seconds, and the metadata.
+        """
+        path = method.path.encode()
+
+        async def call(
+            request: bytes, timeout_s: float, metadata: Mapping[str, str | bytes]
+        ) -> UnaryResponse:
+            counted = self._current
+            started = start_unary(counted.channel, path, timeout_s)
+            counted.add(started)
+            try:
+                return await finish_unary(started, request, metadata)
+            finally:
+                counted.remove(started)
+
+        return call
+
+    def stream(self, method: Method, serialize: Callable[[Any], bytes]) -> Callable[..., Any]:
         """Return a function that starts calls of a method, with the arguments of a multi-callable of gRPC.
 
         Args:
-            method: the method. Requests of this method are not streams.
+            method: the method. Its responses are streams, its requests are not.
             serialize: a function that serializes a request message.
         """
         counted: _CountedChannel | None = None
@@ -55,8 +80,13 @@ class UpstreamChannel:
             nonlocal counted, begin
             if counted is not self._current:
                 counted = self._current
-                begin = _multi_callable(counted.channel, method, serialize)
-            return counted.count(begin(request, timeout=timeout, metadata=metadata))
+                # No deserializer is set. With a deserializer, the gRPC library itself would log each
+                # malformed response message, and would return nothing.
+                begin = counted.channel.unary_stream(method.path, request_serializer=serialize)
+            call = begin(request, timeout=timeout, metadata=metadata)
+            counted.add(call)
+            call.add_done_callback(counted.remove)
+            return call
 
         return start
 
@@ -65,16 +95,16 @@ class UpstreamChannel:
         for task in self._old.values():
             task.cancel()
         for one in (*self._old, self._current):
-            await one.channel.close()
+            await one.close()
 
     async def _drain(self, old: _CountedChannel) -> None:
         await old.wait_until_idle(DRAIN_S)
-        await old.channel.close()
+        await old.close()
         del self._old[old]
 
 
 class _CountedChannel:
-    """A channel, and the number of its active calls.
+    """A channel and its active calls.
 
     The method `close` of a channel can wait for active calls too. But when this wait is cancelled, the
     channel stays open, and cannot be closed any more.
@@ -84,16 +114,14 @@ class _CountedChannel:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
-        self._active = 0
+        self._active: set[Any] = set()
         self._idle: asyncio.Event | None = None  # exists while the channel drains
 
-    def count(self, call: Any) -> Any:
-        self._active += 1
-        call.add_done_callback(self._end)
-        return call
+    def add(self, call: Any) -> None:
+        self._active.add(call)
 
-    def _end(self, _call: Any) -> None:
-        self._active -= 1
+    def remove(self, call: Any) -> None:
+        self._active.discard(call)
         if self._idle is not None and not self._active:
             self._idle.set()
 
@@ -104,9 +132,9 @@ class _CountedChannel:
                 async with asyncio.timeout(timeout_s):
                     await self._idle.wait()
 
-
-def _multi_callable(channel: grpc.aio.Channel, method: Method, serialize: Callable[[Any], bytes]) -> Any:
-    make: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
-    # No deserializer is set. With a deserializer, the gRPC library itself would log each malformed response
-    # message, and would return nothing.
-    return make(method.path, request_serializer=serialize)
+    async def close(self) -> None:
+        """Cancel the active calls, and close the channel."""
+        for call in tuple(self._active):
+            if not isinstance(call, grpc.aio.Call):  # the library cancels its own calls
+                cancel_call(call)
+        await self.channel.close()

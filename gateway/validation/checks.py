@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import re2
@@ -46,6 +48,8 @@ REQUIRED = "REQUIRED"
 """The reason of the violation that a required field is not set. A policy may still set the field."""
 
 _NANOS_PER_SECOND = 10**9
+_CACHED = 512  # the maximum number of cached values of one field
+_MAX_CACHED_LENGTH = 64  # the maximum length of a cached value
 
 
 def check_by_search(find: Callable[[Any], ViolationIterator]) -> Check:
@@ -181,10 +185,30 @@ def text_checks(
     field: FieldDescriptor, pattern: str | None, length: Range | None, what: str = "value"
 ) -> Iterable[Check]:
     """Return the pattern check and the length check of a text, a bytes value or a map key."""
-    if pattern is not None:
+    if pattern is not None and length is not None:
+        by_pattern, by_length = pattern_check(field, pattern, what), length_check(length, what)
+        yield Check(
+            _matches_within(length, by_pattern.accepts),
+            lambda value: chain(by_pattern.find(value), by_length.find(value)),
+        )
+    elif pattern is not None:
         yield pattern_check(field, pattern, what)
-    if length is not None:
+    elif length is not None:
         yield length_check(length, what)
+
+
+def _matches_within(length: Range, matches: Test) -> Test:
+    """Return a test that checks the length of a value, and then its pattern.
+
+    The results for short values are cached, because callers repeat names, label keys and label values.
+    """
+    first, *others = length.intervals
+    if others or first.low_open or first.high_open:
+        return all_of([lambda value: len(value) in length, matches])
+    low, high = first.low, first.high
+    if high <= _MAX_CACHED_LENGTH:
+        matches = lru_cache(_CACHED)(matches)
+    return lambda value: low <= len(value) <= high and matches(value)
 
 
 def pattern_check(field: FieldDescriptor, pattern: str, what: str) -> Check:

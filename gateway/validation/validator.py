@@ -220,7 +220,10 @@ def _map_checks(
 
     def accepts(message: Message) -> bool:
         entries = getattr(message, name)
-        return all(map(accepts_key, entries)) and all(accepts_value(entries[key]) for key in entries)
+        for key in entries:  # noqa: SIM110 - all() would make a generator for each message
+            if not accepts_key(key) or not accepts_value(entries[key]):
+                return False
+        return True
 
     def find(message: Message) -> ViolationIterator:
         entries = getattr(message, name)

@@ -21,7 +21,8 @@ async def test_active_calls_are_cancelled_when_they_are_cut() -> None:
     ended: list[str] = []
 
     async def call(name: str) -> None:
-        task = calls.enter()
+        task = asyncio.current_task()
+        calls.enter(task)
         try:
             await asyncio.sleep(20)
         except asyncio.CancelledError:
@@ -38,7 +39,9 @@ async def test_active_calls_are_cancelled_when_they_are_cut() -> None:
 
 async def test_a_call_that_has_left_is_not_cut() -> None:
     calls = ActiveCalls()
-    calls.leave(calls.enter())
+    task = asyncio.current_task()
+    calls.enter(task)
+    calls.leave(task)
     calls.cut()
     await asyncio.sleep(0)
 

@@ -219,4 +219,4 @@ def test_whatever_an_error_holds_it_fits(
     info = find(status, error_details_pb2.ErrorInfo())
     assert info.reason == "REASON"
     assert find(status, error_details_pb2.RequestInfo()).request_id == "r" * 128
-    assert sum(len(f"Warning: {one}\r\n") for one in to_warning_headers(warnings)) <= 3 * 1024
+    assert sum(len(f"Warning: {one}\r\n") for one in to_warning_headers(tuple(warnings))) <= 3 * 1024

@@ -6,9 +6,12 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import Code, GatewayError
-from gateway.transcode.json_text import JsonNumber, parse_json
+from gateway.transcode import json_text
+from gateway.transcode.json_text import JsonNumber, JsonObject, parse_json
 
 
 @pytest.mark.parametrize(
@@ -93,3 +96,66 @@ def test_many_names_with_a_duplicate_are_quick() -> None:
     started = time.process_time()
     assert len(parse_json(text).duplicates) == 20_000
     assert time.process_time() - started < 1
+
+
+_PIECES = st.sampled_from(
+    [
+        "{", "}", "[", "]", ",", ":", " : ", '"', '"a":', '"b" :', '"a":1', '"a":":"', '":b"', '"c:d"', "1",
+        "-0", "1.0", "1e2", "18446744073709551616", "true", "null", "NaN", '"x"', '{"a":"b"}',
+        '{"a":"b","a":"c"}',
+        "\n", "\t", "\\u003a", "\x7f", "\u044f", " ",
+    ]
+)  # fmt: skip
+_NAMES = st.sampled_from(["a", "b", ":", "a:", ""])
+_OBJECTS = st.lists(
+    st.tuples(
+        _NAMES,
+        st.sampled_from(['"x"', '":"', "1", "true", "null", "1.5", "[]", '{"a":":"}', '{"a":1,"a":2}']),
+    )
+).map(lambda pairs: "{" + ",".join(f'"{name}" : {value}' for name, value in pairs) + "}")
+
+
+def parse_alike(text: str) -> tuple[Any, str]:
+    """Return the value of a text, and what distinguishes it from an equal value; or the error."""
+    try:
+        value = parse_json(text.encode())
+    except GatewayError as error:
+        return error.message, "error"
+    return value, repr(_shape(value))
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        duplicates = value.duplicates if isinstance(value, JsonObject) else ()
+        return type(value), duplicates, [(name, _shape(one)) for name, one in value.items()]
+    if isinstance(value, list):
+        return [_shape(one) for one in value]
+    return repr(value)
+
+
+@settings(deadline=None, derandomize=True, max_examples=3000)
+@given(st.one_of(_OBJECTS, st.lists(_PIECES, max_size=8).map("".join)))
+def test_the_fast_parser_agrees_with_the_strict_one(text: str) -> None:
+    found = parse_alike(text)[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_parse_simple", lambda _: None)
+        assert found == parse_alike(text)[1]
+    assert found != "error" or parse_alike(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_simple"),
+    [
+        (b'{"a": "b", "c": {"d": ":", "e": 1}}', True),
+        (b'{"a": "b", "a": "c"}', False),
+        (b'{"a": {"b": "x", "b" : ":"}}', False),
+        (b'{"a": 1.5}', False),
+        (b'{"a": 18446744073709551616}', False),
+        (b'{"a": ["b"]}', False),
+        (b'{"a": {"b": {"c": "d"}}}', False),
+        (b'{"a": "\\u0041"}', False),
+        (b'["a"]', False),
+    ],
+)
+def test_simple_texts(text: bytes, *, is_simple: bool) -> None:
+    assert (json_text._parse_simple(text) is not None) is is_simple  # noqa: SLF001 - only the time shows it

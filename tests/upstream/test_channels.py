@@ -49,9 +49,8 @@ def upstream(served: Served, folder: Path, **keys: Any) -> Upstream:
 
 async def call(channels: Channels, schema: Schema) -> str:
     """Return the response of the upstream, or REFUSED."""
-    start = channels["a"].method(schema.methods[GET], lambda _: b"")
     try:
-        return str((await start(None, timeout=10, metadata=None)).decode())
+        return (await channels["a"].unary(schema.methods[GET])(b"", 10, {})).data.decode()
     except grpc.aio.AioRpcError as error:
         return REFUSED if error.code() is grpc.StatusCode.UNAVAILABLE else str(error)
 

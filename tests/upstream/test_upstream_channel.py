@@ -63,8 +63,13 @@ def connect(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),))
 
 
-def start(channel: UpstreamChannel, schema: Schema, name: str) -> Any:
-    return channel.method(schema.methods[name], lambda _: b"")(None, timeout=30, metadata=None)
+def start(channel: UpstreamChannel, schema: Schema) -> Any:
+    """Start a unary call."""
+    return asyncio.ensure_future(channel.unary(schema.methods[GET])(b"", 30, {}))
+
+
+def start_stream(channel: UpstreamChannel, schema: Schema) -> Any:
+    return channel.stream(schema.methods[WATCH], lambda _: b"")(None, timeout=30, metadata=None)
 
 
 async def read(call: Any) -> bytes:
@@ -75,17 +80,16 @@ async def test_active_calls_end_on_the_old_channel(served: tuple[Server, str], a
     server, address = served
     old = connect(address)
     channel = UpstreamChannel(old)
-    get = channel.method(all_methods.methods[GET], lambda _: b"")
-    unary = asyncio.ensure_future(get(None, timeout=30, metadata=None))
-    stream = asyncio.create_task(read(start(channel, all_methods, WATCH)))
+    unary = start(channel, all_methods)
+    stream = asyncio.create_task(read(start_stream(channel, all_methods)))
     await wait_for(lambda: len(server.peers) == 2)
     channel.replace(connect(address))
-    later = asyncio.ensure_future(get(None, timeout=30, metadata=None))
+    later = start(channel, all_methods)
     await wait_for(lambda: len(server.peers) == 3)
     assert server.peers[0] == server.peers[1] != server.peers[2]
     assert not _is_closed(old)
     server.may_end.set()
-    assert (await unary, await later) == (b"end", b"end")
+    assert ((await unary).data, (await later).data) == (b"end", b"end")
     assert (await stream).endswith(b"more end")
     await wait_for(lambda: _is_closed(old))
     await wait_for(lambda: not channel._old)  # noqa: SLF001 - nothing else shows it
@@ -105,7 +109,7 @@ async def test_the_time_for_old_calls_is_bounded(
 ) -> None:
     monkeypatch.setattr(upstream_channel, "DRAIN_S", 0.05)
     channel = UpstreamChannel(connect(served[1]))
-    call = asyncio.ensure_future(start(channel, all_methods, GET))
+    call = start(channel, all_methods)
     await wait_for(lambda: bool(served[0].peers))
     channel.replace(connect(served[1]))
     with pytest.raises(asyncio.CancelledError):
@@ -118,7 +122,7 @@ async def test_the_end_of_the_gateway_closes_the_old_channels_too(
 ) -> None:
     old = connect(served[1])
     channel = UpstreamChannel(old)
-    call = asyncio.ensure_future(start(channel, all_methods, GET))
+    call = start(channel, all_methods)
     await wait_for(lambda: bool(served[0].peers))
     channel.replace(connect(served[1]))
     async with asyncio.timeout(5):

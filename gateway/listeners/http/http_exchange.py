@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gateway.errors import Code, rename_fields
+from gateway.errors import Code, FieldText, rename_fields
 from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
 from gateway.redaction import redact_value
 from gateway.schema import descriptor_of
@@ -14,6 +14,7 @@ from gateway.transcode import to_json_path
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
+    from google.protobuf.descriptor import Descriptor
 
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
@@ -27,6 +28,8 @@ _CLIENT_ERROR = 400
 _OTHER = "_OTHER"
 _CACHED = 256  # maximum number of entries in each cache
 _MAX_HOST = 256  # maximum number of characters of a host
+_MAX_AGENT = 256  # maximum number of characters of a cached User-Agent
+_MAX_WARNING = 1024  # maximum number of characters of a cached warning
 _MAX_PATH = 512  # maximum number of characters of a path in a span
 
 
@@ -43,7 +46,8 @@ class HttpExchange(Exchange):
         self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else _OTHER
         attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
         self._span_method = "HTTP" if self._shown_method == _OTHER else self._shown_method
-        super().__init__(context, context.active.snapshot, self._span_method, request.headers, attributes)
+        snapshot, headers = context.active.snapshot, request.headers
+        super().__init__(context, snapshot, self._span_method, headers, attributes, request.task)
         self._request = request
         self.has_started = False
         self._metrics = context.metrics
@@ -67,7 +71,10 @@ class HttpExchange(Exchange):
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the field names in texts with JSON names. HTTP responses use JSON names for fields."""
-        return tuple(rename_fields(text, self.json_path) for text in texts)
+        if self.method is None:
+            return texts
+        descriptor = descriptor_of(self.method.request)
+        return tuple([_to_json_names(text, descriptor) for text in texts])
 
     def finish(self, status: int) -> None:
         """Report the response in the trace, the metrics and the log."""
@@ -78,35 +85,55 @@ class HttpExchange(Exchange):
         duration_s = self.end(status, code)
         self._metrics.record_request(duration_s, self._shown_method, self._template, status, self.span)
 
-    def describe(self, status: int | str, code: Code) -> None:
-        """Set the name, the attributes and the status of the span.
+    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:
+        """Set the name and the status of the span, and return its further attributes.
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         The query is left out, because it may contain secrets.
         """
         span, request = self.span, self._request
-        path = request.raw_path.partition("?")[0][:_MAX_PATH]
-        span.set_attributes(
-            {
-                "url.path": redact_value(path),
-                "network.protocol.version": f"{request.version.major}.{request.version.minor}",
-                "http.response.status_code": status,
-            }
-        )
+        path, version = request.raw_path.partition("?")[0][:_MAX_PATH], request.version
+        attributes: dict[str, str | int] = {
+            "url.path": path if path == self._template else redact_value(path),
+            "network.protocol.version": f"{version[0]}.{version[1]}",
+            "http.response.status_code": status,
+        }
         if self._template:
             span.update_name(f"{self._span_method} {self._template}")
-            span.set_attribute("http.route", self._template)
+            attributes["http.route"] = self._template
         if self.method is not None:
-            span.set_attribute("rpc.method", self.method.name)
+            attributes["rpc.method"] = self.method.name
         if self._shown_method == _OTHER:
-            span.set_attribute("http.request.method_original", shorten(self.http_method))
-        span.set_attributes(_server_of(request.headers.get("Host", "")[:_MAX_HOST]))
+            attributes["http.request.method_original"] = shorten(self.http_method)
+        attributes |= _server_of(request.headers.get("Host", "")[:_MAX_HOST])
         if agent := request.headers.get("User-Agent"):
-            span.set_attribute("user_agent.original", shorten(agent))
+            attributes["user_agent.original"] = (
+                _agent_of(agent) if len(agent) <= _MAX_AGENT else shorten(agent)
+            )
         if isinstance(status, int) and status >= _SERVER_ERROR:
             self.set_error(str(status))
         elif status == HTTPStatus.OK and code in SERVER_ERRORS:  # the error is the last element of a stream
             self.set_error(code.name)
+        return attributes
+
+
+_agent_of = lru_cache(_CACHED)(shorten)
+
+
+def _to_json_names(text: str, descriptor: Descriptor) -> str:
+    """Replace the field names in a text with JSON names. The results for short texts are cached."""
+    if not isinstance(text, FieldText):
+        return text
+    if len(text) > _MAX_WARNING:
+        return rename_fields(text, lambda path: to_json_path(path, descriptor))
+    return _cached_json_names(str(text), text.spans, descriptor)
+
+
+@lru_cache(_CACHED)
+def _cached_json_names(text: str, spans: tuple[tuple[int, int], ...], descriptor: Descriptor) -> str:
+    whole = FieldText(text)
+    whole.spans = spans
+    return rename_fields(whole, lambda path: to_json_path(path, descriptor))
 
 
 @lru_cache(_CACHED)

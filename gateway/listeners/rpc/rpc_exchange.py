@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -60,7 +61,7 @@ class RpcExchange(Exchange):
         attributes = {"rpc.system.name": "grpc", "rpc.method": self._name}
         self._server = server
         self._agent = headers.get("user-agent", "")
-        super().__init__(context, snapshot, self._name, headers, attributes)
+        super().__init__(context, snapshot, self._name, headers, attributes, asyncio.current_task())
         self.method = method
         self._metrics = context.metrics
         self.facts = {"method": self._name}
@@ -76,16 +77,16 @@ class RpcExchange(Exchange):
         duration_s = self.end(code.name, code)
         self._metrics.record_call(duration_s, self._name, code.name, self.span)
 
-    def describe(self, status: int | str, code: Code) -> None:
-        """Set the attributes and the status of the span.
+    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:
+        """Set the status of the span, and return its further attributes.
 
         https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
         """
-        span = self.span
-        span.set_attributes({"rpc.response.status_code": status, **self._server})
+        attributes: dict[str, str | int] = {"rpc.response.status_code": status, **self._server}
         if self.method is None:
-            span.set_attribute("rpc.method_original", shorten(self.path.removeprefix("/")))
+            attributes["rpc.method_original"] = shorten(self.path.removeprefix("/"))
         if self._agent:
-            span.set_attribute("user_agent.original", shorten(self._agent))
+            attributes["user_agent.original"] = shorten(self._agent)
         if code in SERVER_ERRORS:
             self.set_error(code.name)
+        return attributes

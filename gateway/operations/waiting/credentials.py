@@ -26,11 +26,6 @@ def hash_credentials(call: Call, *, is_own: bool = False) -> bytes:
         is_own: whether the upstream receives credentials of the gateway's own instead of the caller's.
     """
     ignored = _REPLACED if is_own else _OTHER
-    digest = hashlib.blake2b(key=_KEY, digest_size=24)
-    parts = [call.caller.kind.encode(), call.caller.id.encode()]
-    for name, value in sorted(call.metadata.items()):
-        if name not in ignored:
-            parts += [name.encode(), value.encode() if isinstance(value, str) else value]
-    for part in parts:
-        digest.update(len(part).to_bytes(4, "big") + part)
-    return digest.digest()
+    sent = [pair for pair in sorted(call.metadata.items()) if pair[0] not in ignored]
+    text = repr((call.caller.kind, call.caller.id, sent))  # different values have different texts
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), key=_KEY, digest_size=24).digest()
