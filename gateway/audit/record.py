@@ -153,7 +153,8 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
 
 
 def _timestamp(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat().removesuffix("+00:00") + "Z"
 
 
 def _caller(caller: Caller) -> dict[str, Any]:

@@ -104,6 +104,8 @@ class CallerIdentifier:
         address = self._addresses.find(head.address, head.headers)
         if head.certificate_error is not None:
             raise self._refuse_certificate(head.certificate_error, address)
+        if not self._verifiers:
+            return Caller(address=address)
         header = self._header.read(head.headers) if self._header is not None else None
         given = PresentedCredentials(address, head.certificate, header)
         for verifier in self._verifiers:
@@ -118,7 +120,7 @@ class CallerIdentifier:
                 self._check_attempts(verifier.kind, address)
                 self._attempts.add(address_key(address))
                 raise self._refusals.refuse(verifier.kind, address, error) from None
-        if self._verifiers and not self._is_open(head.method):
+        if not self._is_open(head.method):
             raise self._refusals.miss()
         return Caller(address=address)
 

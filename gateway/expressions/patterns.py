@@ -11,6 +11,7 @@ https://github.com/google/re2/wiki/Syntax
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import re2
@@ -19,6 +20,9 @@ Kind: TypeAlias = Literal["regex", "glob"]
 
 MAX_PATTERN = 1024
 """The maximum number of characters of a pattern."""
+
+_CACHED = 2048  # the maximum number of cached results of a bundle
+_MAX_CACHED_LENGTH = 64  # the maximum length of a text whose result is cached
 
 # 8 MiB is the default of RE2. With less memory, RE2 would drop the states of a large pattern and compute
 # these states again for each text.
@@ -34,6 +38,9 @@ class Patterns:
 
     def __init__(self) -> None:
         self._compiled: dict[tuple[Kind, str], Any] = {}
+        # The match of a short text takes several microseconds, mostly for a match object that is not used.
+        # Callers repeat short texts such as names and the values of labels.
+        self._cached_full_match = lru_cache(_CACHED)(self._full_match)
 
     def add(self, kind: Kind, text: str) -> None:
         """Compile a pattern and store it.
@@ -50,6 +57,11 @@ class Patterns:
 
     def full_match(self, text: str, pattern: str) -> bool:
         """Return whether an RE2 pattern matches all of a text."""
+        if len(text) <= _MAX_CACHED_LENGTH:
+            return self._cached_full_match(text, pattern)
+        return self._full_match(text, pattern)
+
+    def _full_match(self, text: str, pattern: str) -> bool:
         return self._get("regex", pattern).fullmatch(text) is not None
 
     def glob(self, text: str, pattern: str) -> bool:

@@ -120,7 +120,6 @@ class Exchange:
             GatewayError: the call is refused.
         """
         method = self.method.name if self.method is not None else ""
-        self.caller = Caller(address=address)
         head = RequestHead(
             address=address,
             headers=headers,
@@ -132,6 +131,7 @@ class Exchange:
             self.caller = await self._head.identify(head)
             self._is_identified = True
         except GatewayError as error:
+            self.caller = Caller(address=address)
             self.mode.refuse(error)
             self.caller = self._head.find_anonymous(head)
         slot = await self._head.admit(self.caller, method, self.mode)

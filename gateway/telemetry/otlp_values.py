@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +22,9 @@ CACHED = 1024
 """The maximum number of entries in each cache."""
 
 _MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
+_MAX_KEPT_LENGTH = 1024  # maximum number of characters of attributes that are cached together
+_UNIQUE = frozenset({"decision.id", "url.path", "gateway.operation.id"})  # most spans have other values
+_TEXT = frozenset({str})
 _DOUBLE = struct.Struct("<Bd")
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = 1 << 64
@@ -29,8 +32,65 @@ _GROUP = 0x7F
 
 
 def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any]) -> None:
-    """Append the encoding of attributes, each as a KeyValue message in a field."""
-    for key, value in attributes.items():
+    """Append the encoding of attributes, each as a KeyValue message in a field.
+
+    Most spans have the same attributes as many spans before them, apart from a few whose values are hardly
+    ever repeated. So the encoding of all other attributes is cached as a whole.
+    """
+    if _can_be_kept(attributes):
+        try:
+            parts += _encode_runs(tag, attributes)
+        except ValueError:  # an attribute cannot be sent
+            pass
+        else:
+            return
+    _add_each(parts, tag, attributes.items())
+
+
+def _encode_runs(tag: bytes, attributes: Mapping[str, Any]) -> list[bytes]:
+    """Return the encodings of attributes. The encoding of each run without unique attributes is cached."""
+    encoded: list[bytes] = []
+    run: list[tuple[str, Any]] = []
+    for pair in attributes.items():
+        if pair[0] in _UNIQUE:
+            if run:
+                encoded.append(_keep_all(tag, tuple(run)))
+                run = []
+            encoded += tag, _pair(*pair)
+        else:
+            run.append(pair)
+    if run:
+        encoded.append(_keep_all(tag, tuple(run)))
+    return encoded
+
+
+def _can_be_kept(attributes: Mapping[str, Any]) -> bool:
+    """Return whether the encoding of attributes may be cached.
+
+    The key of the cache is made of their values. Equal values must have equal encodings, so there must be no
+    float and no bool, which can be equal to an int. The values must not be long either.
+    """
+    length = 0
+    for value in attributes.values():
+        kind = type(value)
+        if kind is str:
+            length += len(value)
+        elif kind is tuple:
+            if not _TEXT.issuperset(map(type, value)):
+                return False
+            length += sum(map(len, value))
+        elif kind is not int:
+            return False
+    return length <= _MAX_KEPT_LENGTH
+
+
+@lru_cache(CACHED)
+def _keep_all(tag: bytes, items: tuple[tuple[str, Any], ...]) -> bytes:
+    return b"".join([tag + _pair(key, value) for key, value in items])
+
+
+def _add_each(parts: list[bytes], tag: bytes, items: Iterable[tuple[str, Any]]) -> None:
+    for key, value in items:
         try:
             if isinstance(value, int) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH):
                 parts += tag, _kept_pair(key, value)

@@ -98,24 +98,32 @@ class Binder:
         tree: dict[str, Any] = {}
         try:
             tree = self._read_body(context, value)
-            parameters = Parameters(context, self._reader, self._message, tree, self._rule.body)
-            for variable, text in captures:
-                parameters.set_from_path(
-                    self._variables[variable.field_path], _decode_capture(variable, text)
-                )
-            for name, text in query:
-                parameters.set_from_query(name, text)
-            parameters.convert()
+            if captures or query:
+                self._set_parameters(context, tree, captures, query)
         except EnoughViolationsError:
             pass
         if context.violations.found:
             raise invalid_request("the request is malformed", context.violations.found)
-        is_deep = is_deeper(value, _SAFE_DEPTH, body) or any(
-            name.count(".") > _SAFE_DEPTH for name, _ in query
+        is_deep = is_deeper(value, _SAFE_DEPTH, body) or (
+            bool(query) and any(name.count(".") > _SAFE_DEPTH for name, _ in query)
         )
         message = self._make(tree, is_deep=is_deep)
         self._mask.infer(message, value)
         return message
+
+    def _set_parameters(
+        self,
+        context: ReadContext,
+        tree: dict[str, Any],
+        captures: Sequence[tuple[Variable, str]],
+        query: Sequence[tuple[str, str]],
+    ) -> None:
+        parameters = Parameters(context, self._reader, self._message, tree, self._rule.body)
+        for variable, text in captures:
+            parameters.set_from_path(self._variables[variable.field_path], _decode_capture(variable, text))
+        for name, text in query:
+            parameters.set_from_query(name, text)
+        parameters.convert()
 
     def _make(self, tree: dict[str, Any], *, is_deep: bool) -> Message:
         """Build the request message from a tree.

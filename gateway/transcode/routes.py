@@ -25,21 +25,15 @@ class Route:
         method: the method that the HTTP rule belongs to.
         rule: the HTTP rule.
         binder: the binder that builds the request messages of the HTTP rule.
+        takes_raw_body: whether the request body is bytes of any media type.
+        returns_raw_body: whether the response body is bytes of any media type.
     """
 
     method: Method
     rule: HttpRule
     binder: Binder
-
-    @property
-    def takes_raw_body(self) -> bool:
-        """Whether the request body is bytes of any media type."""
-        return takes_raw_body(self.method, self.rule)
-
-    @property
-    def returns_raw_body(self) -> bool:
-        """Whether the response body is bytes of any media type."""
-        return returns_raw_body(self.method, self.rule)
+    takes_raw_body: bool
+    returns_raw_body: bool
 
     def __str__(self) -> str:
         return f"{self.method.name} ({self.rule.http_method} {self.rule.template})"
@@ -64,7 +58,13 @@ def build_router(schema: Schema, max_elements: int | None = None) -> Router[Rout
         for rule in method.rules:
             try:
                 template = parse_template(rule.template)
-                route = Route(method=method, rule=rule, binder=Binder(method, rule, template, reader))
+                route = Route(
+                    method=method,
+                    rule=rule,
+                    binder=Binder(method, rule, template, reader),
+                    takes_raw_body=takes_raw_body(method, rule),
+                    returns_raw_body=returns_raw_body(method, rule),
+                )
                 router.add(rule.http_method, template, route)
             except (TemplateError, RuleError, RouteConflictError) as error:
                 faults.append(method.fault(str(error)))

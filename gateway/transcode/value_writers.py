@@ -13,6 +13,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -146,6 +147,11 @@ def _write_time(value: Any, _: int) -> str:
     seconds, nanos = value.seconds, value.nanos
     if nanos or not _FIRST_S <= seconds <= _LAST_S:
         return value.ToJsonString()  # type: ignore[no-any-return]
+    return _second(seconds)
+
+
+@lru_cache(maxsize=64)  # the times of a message are often equal, and those of messages of the same second
+def _second(seconds: int) -> str:
     return f"{(_EPOCH + timedelta(0, seconds)).isoformat()}Z"
 
 

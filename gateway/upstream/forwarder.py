@@ -174,9 +174,10 @@ class Forwarder:
 
     def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
         """Report the end of an upstream call in its span and in the metrics."""
-        _end(span, call.span, code)
+        name = code.name
+        _end(span, call.span, code, name)
         upstream = self._upstreams[call.method.service]
-        self._metrics.record_upstream(duration_s, call.method.name, code.name, upstream, span)
+        self._metrics.record_upstream(duration_s, call.method.name, name, upstream, span)
 
 
 class _TracedCall:
@@ -286,11 +287,11 @@ def _reply_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, st
     return selected
 
 
-def _end(span: Span, parent: Span, code: Code) -> None:
+def _end(span: Span, parent: Span, code: Code, name: str) -> None:
     if span is parent:  # tracing is off, so there is only one span
         return
-    span.set_attribute("rpc.response.status_code", code.name)
+    span.set_attribute("rpc.response.status_code", name)
     if code is not Code.OK:
-        span.set_attribute("error.type", code.name)
+        span.set_attribute("error.type", name)
         span.set_status(_ERROR)
     span.end()

@@ -131,7 +131,9 @@ def _check_expectation(request: BaseRequest) -> None:
 
 
 def _read_encoding(request: BaseRequest) -> str:
-    given = ",".join(request.headers.getall("content-encoding", [])).strip().lower()
+    if "content-encoding" not in request.headers:
+        return ""
+    given = ",".join(request.headers.getall("content-encoding")).strip().lower()
     if given not in _ENCODINGS:
         raise HttpError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -169,7 +171,7 @@ def _check_type(request: BaseRequest) -> None:
     given = request.headers.getall("content-type", [])
     if len(given) > 1:
         raise invalid_request("the header content-type is repeated; send it once")
-    if not given:
+    if not given or given[0] == "application/json":
         return
     match = _MEDIA_TYPE.fullmatch(given[0])
     media_type = match["type"].lower() if match else ""

@@ -145,7 +145,8 @@ class RestListener:
             partial(slot.receiving, deadline),
             is_json=not route.takes_raw_body,
         )
-        message = route.binder.bind(target.captures, target.query, body, _content_type(request))
+        content_type = _content_type(request) if route.takes_raw_body else ""
+        message = route.binder.bind(target.captures, target.query, body, content_type)
         if target.method is not route.method:
             message = to_watch_request(target.method, message)
         return exchange.make_call(target.method, message, metadata, deadline, exchange.started + caller_s)

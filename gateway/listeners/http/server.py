@@ -213,7 +213,7 @@ class _Protocol(RequestHandler, Connection):
             return
         if self._is_waiting():
             self._expect_head()  # only a part of the head has arrived
-        else:
+        elif self._timers:
             self._stop_timer("head")
 
     def pause_writing(self) -> None:
