@@ -99,7 +99,7 @@ def to_record(
         idempotency_key: the idempotency key that is sent to the upstream; empty if there is no key.
         mode: the mode of the call.
     """
-    given = decision.input
+    given, mutations = decision.input, decision.mutations
     return {
         "kind": DECISION,
         "time": _timestamp(given.now),
@@ -112,10 +112,10 @@ def to_record(
         "bundle": decision.bundle,
         "decision": decision.outcome,
         **mode.to_json(),
-        "violations": [_violation(one) for one in decision.violations],
-        "waived": [_violation(one) for one in decision.waived],
-        "waivers": list(decision.waivers),
-        "mutations": [_mutation(one) for one in decision.mutations],
+        "violations": [_violation(one) for one in decision.violations] if decision.violations else [],
+        "waived": [_violation(one) for one in decision.waived] if decision.waived else [],
+        "waivers": list(decision.waivers) if decision.waived else [],
+        "mutations": [_mutation(one) for one in mutations] if mutations else [],
         **_request(given.request, to_tree, hosts),
         "duration_us": decision.duration_ns // 1000,
     }
@@ -158,6 +158,8 @@ def _timestamp(time: datetime) -> str:
 
 
 def _caller(caller: Caller) -> dict[str, Any]:
+    if not caller.id:  # anonymous
+        return {"id": "", "kind": caller.kind, "groups": [], "address": caller.address, "claims": {}}
     return {
         "id": redact_value(caller.id),
         "kind": caller.kind,

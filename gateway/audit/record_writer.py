@@ -121,7 +121,8 @@ class RecordWriter:
         """
         if self._sink is None:
             return
-        if self._is_full():
+        if self._put_count - self._written_count >= self._capacity:
+            self._lose(1, f"{self._capacity} records wait to be written")
             if self._refuses:
                 raise _not_recorded()
             return
@@ -175,16 +176,9 @@ class RecordWriter:
         """The number of records that wait to be written."""
         return self._put_count - self._written_count
 
-    def _is_full(self) -> bool:
-        """Return whether the queue is full. If so, count the new record as lost."""
-        if self._waiting < self._capacity:
-            return False
-        self._lose(1, f"{self._capacity} records wait to be written")
-        return True
-
     def _is_half_full(self) -> bool:
         """Return whether at least half of the queue is in use."""
-        return 2 * self._waiting >= self._capacity
+        return 2 * (self._put_count - self._written_count) >= self._capacity
 
     def _put(self, waiting: _Waiting, sink: Sink) -> None:
         self._put_count += 1

@@ -40,6 +40,7 @@ class Activation:
         "_known",
         "_text_class",
         "_turns_left",
+        "_unwrapped",
         "_wrapped",
         "turn",
         "values",
@@ -58,6 +59,7 @@ class Activation:
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
+        self._unwrapped: list[str] = []  # the names of the results that are lists and not wrapped yet
         self._wrapped: dict[str, Any] = {}  # the results that are lists, as returned by _wrap
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
@@ -85,12 +87,12 @@ class Activation:
                 continue
             self._engine = None
             if isinstance(value, list):
-                self._wrapped[call.name] = self._wrap(value)
+                self._unwrapped.append(call.name)
 
     def engine(self) -> cel.Activation:
         """Return the activation of the engine, which contains all results that were computed so far."""
         if self._engine is None:
-            self._engine = self._environment.Activation({**self.values, **self._wrapped})
+            self._engine = self._environment.Activation({**self.values, **self._wrap_results()})
         return self._engine
 
     def engine_of_turn(self, names: Iterable[str]) -> cel.Activation:
@@ -100,7 +102,14 @@ class Activation:
             names: the names of the loop variables. They are keys of `turn`.
         """
         turn = {name: self._wrap(self.turn[name]) for name in names}
-        return self._environment.Activation({**self.values, **self._wrapped, **turn})
+        return self._environment.Activation({**self.values, **self._wrap_results(), **turn})
+
+    def _wrap_results(self) -> dict[str, Any]:
+        """Return the results that are lists, in a form that the engine reads completely."""
+        for name in self._unwrapped:
+            self._wrapped[name] = self._wrap(self.values[name])
+        self._unwrapped.clear()
+        return self._wrapped
 
     def _wrap(self, value: Any) -> Any:
         """Return a value in a form that the engine reads completely.

@@ -90,7 +90,9 @@ class Slot:
     def release(self) -> None:
         """Release the slot and its claims. If the slot is already released, do nothing."""
         if not self._is_released:
-            self.take_away()
+            self._is_released = True
+            for claim in self._claims:
+                claim.release()
             self._limit.release()
 
     def take_away(self) -> None:

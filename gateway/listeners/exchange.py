@@ -125,7 +125,7 @@ class Exchange:
             headers=headers,
             certificate=certificate,
             method=method,
-            certificate_error=_check(certificate, clients),
+            certificate_error=None if certificate is None else _check(certificate, clients),
         )
         try:
             self.caller = await self._head.identify(head)
@@ -295,9 +295,9 @@ class Exchange:
         return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}
 
 
-def _check(certificate: bytes | None, clients: ClientCertificates | None) -> GatewayError | None:
+def _check(certificate: bytes, clients: ClientCertificates | None) -> GatewayError | None:
     """Return the error of a certificate that has become invalid since the handshake; None if it is valid."""
-    if certificate is not None and clients is not None:
+    if clients is not None:
         try:
             clients.check(certificate)
         except GatewayError as error:

@@ -22,8 +22,6 @@ from gateway.policy.program import PolicyInput
 from gateway.redaction import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from google.protobuf.message import Message
 
     from gateway.errors import FieldViolation
@@ -85,9 +83,8 @@ class Decider:
         waived: tuple[Violation, ...] = ()
         if program is not None:
             found = [*mutated.errors, *_evaluate_program(program, mutated)]
-            if found:
-                violations = tuple([one for one in found if not one.waiver])
-                waived = tuple([one for one in found if one.waiver])
+            waived = tuple([one for one in found if one.waiver]) if found else ()
+            violations = tuple([one for one in found if not one.waiver]) if waived else tuple(found)
         return Decision(
             id=new_decision_id(),
             bundle=self.bundle.hash,
@@ -130,19 +127,22 @@ def _meets_all(binding: CompiledBinding, activation: Activation, *, has_applied:
 
 def _evaluate_binding(
     binding: CompiledBinding, activation: Activation, mutated: MutatedRequest, *, has_applied: bool
-) -> Iterator[Violation]:
-    """Yield the violations of a binding, rule by rule.
+) -> list[Violation]:
+    """Return the violations of a binding, rule by rule.
 
     A binding that applied before a mutation still applies after the mutation.
     """
+    found: list[Violation] = []
     applies, doubt = read_condition(binding, activation)
-    reported = {(one.binding, one.rule) for one in mutated.errors}
-    if doubt is not None and (doubt.binding, doubt.rule) not in reported:
-        yield doubt
+    if doubt is not None and not any(
+        (one.binding, one.rule) == (doubt.binding, doubt.rule) for one in mutated.errors
+    ):
+        found.append(doubt)
     for rule in binding.rules if applies or has_applied else ():
         violation = _evaluate_rule(binding, rule, activation, mutated.mutated_input)
         if violation is not None:
-            yield violation
+            found.append(violation)
+    return found
 
 
 def _evaluate_rule(

@@ -205,7 +205,8 @@ class Decision:
         """Return a text for each broken rule whose binding has the action `warn`."""
         if not self.violations:
             return ()
-        return tuple(field_text(f"{one.reason}: ", one.description) for one in self.by_action("warn"))
+        warned = [one for one in self.violations if one.action == "warn"]
+        return tuple([field_text(f"{one.reason}: ", one.description) for one in warned])
 
     def to_error(self) -> GatewayError:
         """Return the error for a denied call. The error lists every broken rule of a denying binding."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from gateway.telemetry.otlp_stub import EncodedStub
 
 if TYPE_CHECKING:
     from gateway.telemetry.span_encoder import RequestEncoder
+
+_PATH = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 class GrpcSpanExporter(OTLPSpanExporter):
@@ -28,7 +31,12 @@ class GrpcSpanExporter(OTLPSpanExporter):
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
-    def _translate_data(self, data: Any) -> ExportTraceServiceRequest:
-        # The OpenTelemetry library calls this method for each attempt. The library's stub accepts only
-        # protobuf messages.
-        return ExportTraceServiceRequest.FromString(self._requests.encode(data))
+    def _initialize_channel_and_stub(self) -> None:
+        # The OpenTelemetry library calls this method for each new channel.
+        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
+        channel: Any = self._channel
+        self._client: Any = EncodedStub(channel, _PATH)
+
+    def _translate_data(self, data: Any) -> Any:
+        # The OpenTelemetry library calls this method for each attempt.
+        return self._requests.encode(data)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from gateway.telemetry.otlp_stub import EncodedStub
 
 if TYPE_CHECKING:
     from gateway.telemetry.span_encoder import RequestEncoder
+
+_PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
 class GrpcLogExporter(OTLPLogExporter):
@@ -28,7 +31,12 @@ class GrpcLogExporter(OTLPLogExporter):
         super().__init__(timeout=timeout_s)
         self._requests = requests
 
-    def _translate_data(self, data: Any) -> ExportLogsServiceRequest:
-        # The OpenTelemetry library calls this method for each attempt. The library's stub accepts only
-        # protobuf messages.
-        return ExportLogsServiceRequest.FromString(self._requests.encode(data))
+    def _initialize_channel_and_stub(self) -> None:
+        # The OpenTelemetry library calls this method for each new channel.
+        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
+        channel: Any = self._channel
+        self._client: Any = EncodedStub(channel, _PATH)
+
+    def _translate_data(self, data: Any) -> Any:
+        # The OpenTelemetry library calls this method for each attempt.
+        return self._requests.encode(data)

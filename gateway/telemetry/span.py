@@ -76,13 +76,14 @@ class RecordedSpan(trace.Span):
         status: the status of the span.
         kept: the place where the span waits for the end of its call, if the sampler has not selected it; None
             if it has.
+        trace_id: the trace ID, as 32 hexadecimal digits.
         start_time: the start time, in nanoseconds since the epoch.
         end_time: the end time, in nanoseconds since the epoch; None before the end.
     """
 
     __slots__ = (
         "_settings", "attributes", "context", "dropped_events", "end_time", "events", "kept", "kind", "links",
-        "name", "parent", "start_time", "status",
+        "name", "parent", "start_time", "status", "trace_id",
     )  # fmt: skip
 
     def __init__(
@@ -96,10 +97,12 @@ class RecordedSpan(trace.Span):
         *,
         links: tuple[SpanContext, ...] = (),
         kept: KeptSpans | None = None,
+        trace_id: str = "",
     ) -> None:
         self._settings = settings
         self.name = name
         self.context = context
+        self.trace_id = trace_id or f"{context[0]:032x}"
         self.parent = parent
         self.kind = kind
         self.links = links

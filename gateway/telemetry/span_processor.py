@@ -15,7 +15,7 @@ class SpanProcessor(BatchProcessor[RecordedSpan, Encoded]):
         """Add an ended span to the queue if it is sampled. If the queue is full, drop the span."""
         _, _, _, flags, _, _ = item.context
         if flags & TraceFlags.SAMPLED:
-            self.put_kept(item)
+            BatchProcessor.put(self, item)  # super() is a look-up for each span
 
     def put_kept(self, span: RecordedSpan) -> None:
         """Add an ended span to the queue, even if the sampler has not selected it."""

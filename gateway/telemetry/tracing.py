@@ -145,8 +145,10 @@ class Tracer:
 
         The sampler is called only if its decision could differ from its decision on the parent span.
         """
-        context = parent.get_span_context()
-        kept = parent.kept if isinstance(parent, RecordedSpan) else None
+        if isinstance(parent, RecordedSpan):
+            context, kept, known_id = parent.context, parent.kept, parent.trace_id
+        else:
+            context, kept, known_id = parent.get_span_context(), None, ""
         if not self._follows_parent:
             return self.start_span(name, context, kind, attributes, kept=kept)
         trace_id, _, _, flags, state, _ = context  # the properties of SpanContext are functions
@@ -155,7 +157,9 @@ class Tracer:
         )
         if kept is None and not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(own)
-        return RecordedSpan(self._settings, name, own, context, kind, attributes, kept=kept)
+        return RecordedSpan(
+            self._settings, name, own, context, kind, attributes, kept=kept, trace_id=known_id
+        )
 
 
 class Tracing:
@@ -263,10 +267,11 @@ def to_headers(span: Span) -> dict[str, str]:
 
     The headers are defined in https://www.w3.org/TR/trace-context/.
     """
-    trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
+    context = span.context if isinstance(span, RecordedSpan) else span.get_span_context()
+    _, span_id, _, flags, state, is_valid = context
     if not is_valid:
         return {}
-    own = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    own = f"00-{trace_id_of(span)}-{span_id:016x}-{flags:02x}"
     return {"traceparent": own, "tracestate": state.to_header()} if state else {"traceparent": own}
 
 
@@ -280,7 +285,7 @@ def without_sampling(traceparent: str) -> Span:
 
 def trace_id_of(span: Span) -> str:
     """Return the trace ID of a span, as 32 hexadecimal digits."""
-    return f"{span.get_span_context()[0]:032x}"
+    return span.trace_id if isinstance(span, RecordedSpan) else f"{span.get_span_context()[0]:032x}"
 
 
 def _remote_parent(headers: Mapping[str, str]) -> SpanContext | None:

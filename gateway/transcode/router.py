@@ -7,6 +7,7 @@ even for a very long path.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote
@@ -23,6 +24,9 @@ ANY_METHOD = "*"
 
 class RouteConflictError(ValueError):
     """Two routes match the same requests."""
+
+
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Router(Generic[RouteT]):
         # Routes without variables, wildcards and custom verbs. They are found without a search. They are
         # keyed by a pair: the HTTP method, and the segments of the path.
         self._fixed: dict[tuple[str, tuple[object, ...]], Match[RouteT]] = {}
+        self._fixed_targets: dict[tuple[str, str], Match[RouteT]] = {}  # the same, keyed by request targets
 
     def add(self, http_method: str, template: Template, route: RouteT) -> None:
         """Add a route.
@@ -93,7 +98,21 @@ class Router(Generic[RouteT]):
             raise RouteConflictError(f"{leaves[http_method].route} and {route} match the same requests")
         leaves[http_method] = _Leaf(template, route)
         if not template.custom_verb and not template.variables and all(map(_is_plain, template.segments)):
-            self._fixed[http_method, template.segments] = Match(route, ())
+            match = self._fixed[http_method, template.segments] = Match(route, ())
+            path = "/" + "/".join(map(str, template.segments))
+            if _PLAIN_PATH.fullmatch(path):
+                self._fixed_targets[http_method, path] = match
+
+    def find_fixed(self, http_method: str, raw: str) -> Match[RouteT] | None:
+        """Return the route of a request whose target is the whole template of a route without variables.
+
+        Such a target needs neither to be parsed nor to be decoded. Return None for any other target.
+
+        Args:
+            http_method: the HTTP method of the request.
+            raw: the target as received.
+        """
+        return self._fixed_targets.get((http_method, raw))
 
     def find(self, http_method: str, segments: tuple[str, ...]) -> Match[RouteT] | WrongHttpMethod | None:
         """Return the route of a request.

@@ -201,17 +201,21 @@ class RestListener:
 
 def _look_up(request: BaseRequest, exchange: HttpExchange) -> _Target | GatewayError:
     """Return the route of a request and its parameters. If there is none, return the error."""
-    try:
-        target = parse_target(request.raw_path)
-        match = _find(target, exchange)
-    except GatewayError as error:
-        return error
+    query: tuple[tuple[str, str], ...] = ()
+    match = exchange.snapshot.router.find_fixed(exchange.http_method, request.raw_path)
+    if match is None:
+        try:
+            target = parse_target(request.raw_path)
+            match = _find(target, exchange)
+        except GatewayError as error:
+            return error
+        query = target.query
     exchange.enter(match.route)
     method = match.route.method
     watch = find_watch(request, exchange, method)
     if watch is not None:
         exchange.set_method(watch)
-    return _Target(match.route, watch or method, match.captures, target.query)
+    return _Target(match.route, watch or method, match.captures, query)
 
 
 def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response:

@@ -1,0 +1,33 @@
+"""The client of an OTLP service over gRPC, for requests that are already encoded.
+
+The stubs that protoc generates accept only protobuf messages. A request with 512 spans would have to be
+parsed to many thousand messages, only to be encoded again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import grpc
+
+
+class EncodedStub:
+    """A client with the method that the exporters of OpenTelemetry call."""
+
+    def __init__(self, channel: grpc.Channel, path: str) -> None:
+        """Create the client.
+
+        Args:
+            channel: the channel to the collector.
+            path: the path of the method that exports.
+        """
+        self._export: Any = channel.unary_unary(path)  # neither serializes requests nor parses responses
+
+    def Export(self, request: bytes, *, metadata: Any, timeout: float) -> None:  # noqa: N802 - of the exporters
+        """Export an encoded request.
+
+        Raises:
+            grpc.RpcError: the export has failed.
+        """
+        self._export(request, metadata=metadata, timeout=timeout)
