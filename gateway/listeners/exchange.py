@@ -244,21 +244,22 @@ class Exchange:
         fields: dict[str, Any] = {
             "call_id": self.id,
             "trace_id": self.trace_id,
+            "duration_ms": round(duration_s * 1e3, 3),
+        }
+        if self.error is not None and code is not Code.OK:
+            fields |= {"reason": self.error.reason, "error": escape_line(shorten(self.error.message))}
+        if self.mode.is_observing:
+            fields["observed"] = list(self.mode.effects)
+        repeated: dict[str, str | int] = {
             **self.facts,
             "caller_kind": caller.kind,
             "caller_id": caller.id,
             "caller_address": caller.address,
             "status": status,
             "code": code.name,
-            "duration_ms": round(duration_s * 1e3, 3),
+            "outcome": "ok" if code is Code.OK else _outcome_of(self.error, code),
         }
-        if code is Code.OK:
-            fields["outcome"] = "ok"
-        else:
-            fields |= self._describe_error(code)
-        if self.mode.is_observing:
-            fields["observed"] = list(self.mode.effects)
-        log_fields(_log, "responded", fields)
+        log_fields(_log, "responded", fields, repeated)
         return duration_s
 
     def describe(self, status: int | str, code: Code) -> dict[str, str | int]:  # noqa: ARG002 - of a protocol
@@ -283,13 +284,6 @@ class Exchange:
         if caller.id:
             attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
         return attributes
-
-    def _describe_error(self, code: Code) -> dict[str, str]:
-        error = self.error
-        fields = {"outcome": _outcome_of(error, code)}
-        if error is not None:
-            fields |= {"reason": error.reason, "error": escape_line(shorten(error.message))}
-        return fields
 
     def _fields(self) -> dict[str, Any]:
         return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}

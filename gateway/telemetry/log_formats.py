@@ -69,14 +69,25 @@ class JsonFormatter(logging.Formatter):
             further["stack_info"] = record.stack_info
         return self._encode(record.created, head(record.levelname, record.name, text), further)
 
-    def encode_fields(self, logger: str, message: str, fields: Mapping[str, Any]) -> bytes:
+    def encode_fields(
+        self, logger: str, message: str, fields: Mapping[str, Any], repeated: Mapping[str, str | int]
+    ) -> bytes:
         """Return the log line at level INFO for a message and its fields, logged now.
 
-        The result is the same as for a record. The message has to be one of few.
-        """
-        return self._encode(time.time(), _keep_head("INFO", logger, message), fields)
+        The result is the same as for a record.
 
-    def _encode(self, created: float, head: str, fields: Mapping[str, Any]) -> bytes:
+        Args:
+            logger: the name of the logger.
+            message: the message, which has to be one of few.
+            fields: the fields with values of this line.
+            repeated: the fields whose values many lines have in common.
+        """
+        head = _keep_head("INFO", logger, message)
+        if sum([len(value) for value in repeated.values() if type(value) is str]) > _MAX_CACHED_LENGTH:
+            return self._encode(time.time(), head, {**fields, **repeated})
+        return self._encode(time.time(), head, fields, _keep_fields(tuple(repeated.items())))
+
+    def _encode(self, created: float, head: str, fields: Mapping[str, Any], encoded: str = "") -> bytes:
         parts = ['{"time":"', self._time(created), head]
         for name, value in fields.items():
             kind = type(value)
@@ -89,7 +100,7 @@ class JsonFormatter(logging.Formatter):
                 parts += _keep_key(name), repr(value)
             else:
                 parts.append(_make_field(name, to_json(value)))
-        parts.append("}")
+        parts += encoded, "}"
         return "".join(parts).encode()
 
     def _time(self, created: float) -> str:
@@ -166,6 +177,11 @@ def _make_field(name: str, value: Any) -> str:
 @lru_cache(_CACHED)
 def _keep_key(name: str) -> str:
     return f",{encode_json(name, in_ascii=True).decode()}:"
+
+
+@lru_cache(_CACHED)
+def _keep_fields(fields: tuple[tuple[str, str | int], ...]) -> str:
+    return "".join([_make_field(name, value) for name, value in fields])
 
 
 _keep_head = lru_cache(_CACHED)(_make_head)

@@ -59,14 +59,17 @@ class LogHandler(logging.Handler):
             line = self._lines.encode(_unformatted(record, error))
         self.writer.put(line + b"\n")
 
-    def put(self, logger: str, message: str, fields: Mapping[str, Any]) -> bool:
+    def put(
+        self, logger: str, message: str, fields: Mapping[str, Any], repeated: Mapping[str, str | int]
+    ) -> bool:
         """Add the line of a message at level INFO to the queue, without a record.
 
-        Return false if a record is necessary for the format or a filter of this handler.
+        Return false if a record is necessary for the format or a filter of this handler. The arguments are
+        those of JsonFormatter.encode_fields().
         """
         if not isinstance(self._lines, JsonFormatter) or self.filters or self.level > logging.INFO:
             return False
-        line = self._lines.encode_fields(logger, message, fields)
+        line = self._lines.encode_fields(logger, message, fields, repeated)
         with self.lock or nullcontext():
             self.writer.put(line + b"\n")
         return True
@@ -81,8 +84,10 @@ class LogHandler(logging.Handler):
         return self._lines.encode(record) + b"\n"
 
 
-def log_fields(logger: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
-    """Log a message at level INFO. The line is the same as that of `logger.info(message, extra=fields)`.
+def log_fields(
+    logger: logging.Logger, message: str, fields: Mapping[str, Any], repeated: Mapping[str, str | int]
+) -> None:
+    """Log a message at level INFO. The line is the same as that of `logger.info(message, extra=...)`.
 
     Most of the time of `logging` is spent on finding the line of code that logs, and on a record for all
     handlers. Neither is needed if the only handler writes JSON lines.
@@ -90,7 +95,8 @@ def log_fields(logger: logging.Logger, message: str, fields: Mapping[str, Any]) 
     Args:
         logger: a logger without handlers and filters of its own.
         message: the message, which has to be one of few.
-        fields: the fields of the line.
+        fields: the fields with values of this line.
+        repeated: the fields whose values many lines have in common.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -98,10 +104,10 @@ def log_fields(logger: logging.Logger, message: str, fields: Mapping[str, Any]) 
     if (
         len(handlers) == 1
         and isinstance(handlers[0], LogHandler)
-        and handlers[0].put(logger.name, message, fields)
+        and handlers[0].put(logger.name, message, fields, repeated)
     ):
         return
-    logger.info(message, extra=fields)
+    logger.info(message, extra={**fields, **repeated})
 
 
 def choose_format(name: str, descriptor: int, environment: Mapping[str, str]) -> LineFormatter:

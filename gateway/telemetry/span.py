@@ -132,8 +132,18 @@ class RecordedSpan(trace.Span):
         if self.end_time is not None:
             self._warn()
             return
-        limits = self._settings.limits
+        limits, known = self._settings.limits, self.attributes
         count, length = limits.max_span_attributes, limits.max_span_attribute_length
+        if (
+            type(known) is dict
+            and length is None
+            and (count is None or len(known) + len(attributes) <= count)
+            and "" not in attributes
+            and _PLAIN.issuperset(map(type, attributes.values()))
+            and known.keys().isdisjoint(attributes)
+        ):
+            known.update(attributes)
+            return
         for key, value in attributes.items():
             known = self.attributes
             if type(known) is dict:
