@@ -320,13 +320,11 @@ class StageCalls:
 
     def _count(self) -> None:
         metrics, decision = self._metrics, self._decision
-        metrics.change_active(1)
         metrics.record_decision(0.0001, CREATE, is_allowed=True)
         for one in decision.violations:
             metrics.record_violation(one.policy, one.reason, one.action, is_allowed=True)
         metrics.record_upstream(0.001, CREATE, "OK", "baremetal", self._sampled)
         metrics.record_request(0.002, "POST", IMAGES, 200, self._sampled)
-        metrics.change_active(-1)
 
     def _log_line(self) -> None:
         fields = {

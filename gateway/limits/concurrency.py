@@ -79,6 +79,7 @@ class ConcurrencyLimit:
         self._standing_since = 0.0  # when a call was added to the empty queue
         self._eviction: asyncio.TimerHandle | None = None
         self.forwarding: set[asyncio.Task[Any]] = set()
+        metrics.watch_active(lambda: self._active)
 
     @property
     def active(self) -> int:
@@ -105,7 +106,7 @@ class ConcurrencyLimit:
         """
         if not self._queue and (self._active < self._limit or self._evict()):
             self._queue.note_served(caller)
-            self._change_active(1)
+            self._active += 1
         elif not self._capacity:
             raise self._refuse(self._describe(), "concurrency")
         else:
@@ -114,7 +115,7 @@ class ConcurrencyLimit:
 
     def release(self) -> None:
         """Decrease the number of active calls by one. Only the class Slot calls this method."""
-        self._change_active(-1)
+        self._active -= 1
         if self._queue:
             self._serve()
 
@@ -136,10 +137,6 @@ class ConcurrencyLimit:
         message = "too many calls wait for their request messages; send it with the head of the call"
         return self._refuse(message, "concurrency")
 
-    def _change_active(self, by: int) -> None:
-        self._active += by
-        self._metrics.change_active(by)
-
     def _evict(self) -> bool:
         """End the call that has waited longest for its request message, and free the slot of this call.
 
@@ -152,7 +149,7 @@ class ConcurrencyLimit:
             if not receiving.timeout.expired():
                 del self._receiving[slot]
                 slot.take_away()
-                self._change_active(-1)
+                self._active -= 1
                 receiving.timeout.reschedule(0)
                 return True
         return False
@@ -208,7 +205,7 @@ class ConcurrencyLimit:
         newest = self._is_standing(asyncio.get_running_loop().time())
         while self._queue and (self._active < self._limit or self._evict()):
             if self._queue.pop(newest=newest).end(None):
-                self._change_active(1)
+                self._active += 1
         self._plan_eviction()
 
     def _is_standing(self, now: float) -> bool:

@@ -57,9 +57,7 @@ RETRIES = Definition(
     meaning="Further attempts of calls to an upstream.",
     labels=_UPSTREAM,
 )
-ACTIVE_CALLS = Definition(
-    name="gateway.calls.active", kind=Kind.UP_DOWN, meaning="Calls under way.", starts=((),)
-)
+ACTIVE_CALLS = Definition(name="gateway.calls.active", kind=Kind.OBSERVED_GAUGE, meaning="Calls under way.")
 WAITERS = Definition(
     name="gateway.waiters", kind=Kind.UP_DOWN, meaning="Calls that wait for operations.", starts=((),)
 )

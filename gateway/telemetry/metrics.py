@@ -87,7 +87,6 @@ class Metrics:
         self._calls = instruments.create_traced(definitions.RPC_CALLS)
         self._upstream = instruments.create_traced(definitions.UPSTREAM_CALLS)
         self._retries = instruments.create(definitions.RETRIES)
-        self._active = instruments.create(definitions.ACTIVE_CALLS)
         self._waiters = instruments.create(definitions.WAITERS)
         self._refused_callers = instruments.create(definitions.REFUSED_CALLERS)
         self._refused = instruments.create(definitions.LIMITED_CALLS)
@@ -148,6 +147,10 @@ class Metrics:
     def watch_health(self, health: Health) -> None:
         """Show the conditions of the gateway."""
         self.observe(definitions.CONDITIONS, health.observe_conditions)
+
+    def watch_active(self, get_number: Callable[[], int]) -> None:
+        """Show the number of active calls. The function may be called in any thread."""
+        self.observe(definitions.ACTIVE_CALLS, lambda: [(get_number(), ())])
 
     def watch_queue(self, definition: Definition, get_length: Callable[[], int]) -> None:
         """Show the length of a queue. The function may be called in any thread."""
@@ -290,10 +293,6 @@ class Metrics:
     def record_key_fetch(self, *, is_good: bool) -> None:
         """Count an attempt to fetch the keys of callers."""
         self._key_fetches(1, "ok" if is_good else "failed")
-
-    def change_active(self, by: int) -> None:
-        """Add an amount to the number of active calls. The amount may be negative."""
-        self._active(by)
 
     def change_waiters(self, by: int) -> None:
         """Add an amount to the number of calls that wait for operations. The amount may be negative."""

@@ -23,7 +23,6 @@ from gateway.upstream.errors import to_gateway_error, unreadable_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-    from types import TracebackType
 
     from google.protobuf.message import Message
 
@@ -102,31 +101,49 @@ class Forwarder:
             return ReplyStream(self._stream(call))
         credential = self._credentials.get(call.method.service)
         token = None if credential is None else credential.valid or await credential.get(call.deadline)
-        with _TracedCall(self, call, attempt, token) as span:
+        span, started_ns = self._start_span(call, attempt), time.perf_counter_ns()
+        try:
             request = _serialize(call.request if call.raw is None else call.raw)
             unary, metadata = self._unary[call.method.name], outgoing_metadata(call, span, token)
             data, received = await unary(request, _remaining_s(call), metadata)
             self._note_response(call, token)
-            return Reply(message=self._read(call, data), metadata=_reply_metadata(received))
+            reply = Reply(message=self._read(call, data), metadata=_reply_metadata(received))
+        except grpc.aio.AioRpcError as error:
+            failure = self._fail(call, error, token)
+            self._end(call, span, failure.code, started_ns)
+            raise failure from error
+        except BaseException as error:
+            self._end(call, span, _code_of(error), started_ns)
+            raise
+        self._end(call, span, Code.OK, started_ns)
+        return reply
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
         credential = self._credentials.get(call.method.service)
         token = None if credential is None else credential.valid or await credential.get(call.deadline)
-        with _TracedCall(self, call, 1, token) as span:
-            request, metadata = (
-                call.request if call.raw is None else call.raw,
-                outgoing_metadata(call, span, token),
-            )
+        span, started_ns, code = self._start_span(call, 1), time.perf_counter_ns(), Code.OK
+        exchange = None
+        try:
+            request = call.request if call.raw is None else call.raw
+            metadata = outgoing_metadata(call, span, token)
             exchange = self._streams[call.method.name](
                 request, timeout=_remaining_s(call), metadata=tuple(metadata.items())
             )
-            try:
-                async for data in exchange:
-                    self._note_response(call, token)
-                    yield self._read(call, data)
-                self._note_response(call, token)  # needed if the stream has no messages
-            finally:
+            async for data in exchange:
+                self._note_response(call, token)
+                yield self._read(call, data)
+            self._note_response(call, token)  # needed if the stream has no messages
+        except grpc.aio.AioRpcError as error:
+            failure = self._fail(call, error, token)
+            code = failure.code
+            raise failure from error
+        except BaseException as error:
+            code = _code_of(error)
+            raise
+        finally:
+            if exchange is not None:
                 exchange.cancel()
+            self._end(call, span, code, started_ns)
 
     def _note_response(self, call: Call, token: AccessToken | None) -> None:
         upstream = self._upstreams[call.method.service]
@@ -136,7 +153,7 @@ class Forwarder:
             if credential.refused_by:
                 credential.note_accepted(token, upstream)
 
-    def fail(self, call: Call, error: grpc.aio.AioRpcError, token: AccessToken | None) -> GatewayError:
+    def _fail(self, call: Call, error: grpc.aio.AioRpcError, token: AccessToken | None) -> GatewayError:
         """Report the error of an upstream call, and return the error with which the call ends.
 
         Args:
@@ -165,63 +182,37 @@ class Forwarder:
             self._failures.report(call, upstream, failure, f"{len(data)} bytes that are no {expected}")
             raise failure from error
 
-    def start_span(self, call: Call, attempt: int) -> Span:
+    def _start_span(self, call: Call, attempt: int) -> Span:
         """Start the span of an upstream call. The number of a further attempt is an attribute."""
         attributes = self._attributes[call.method.name]
         if attempt > 1:
             attributes = attributes | {"gateway.attempt": attempt}
         return self._tracing.start_client(call.method.name, call.span, attributes)
 
-    def end(self, call: Call, span: Span, code: Code, duration_s: float) -> None:
-        """Report the end of an upstream call in its span and in the metrics."""
+    def _end(self, call: Call, span: Span, code: Code, started_ns: int) -> None:
+        """Report the end of an upstream call in its span and in the metrics.
+
+        Args:
+            call: the call.
+            span: the span of the upstream call.
+            code: the status code with which the upstream call ended.
+            started_ns: the start of the upstream call, from time.perf_counter_ns(). The event loop's clock
+                may count only milliseconds.
+        """
         name = code.name
-        _end(span, call.span, code, name)
+        if span is not call.span:  # otherwise tracing is off, so there is only one span
+            span.set_attribute("rpc.response.status_code", name)
+            if code is not Code.OK:
+                span.set_attribute("error.type", name)
+                span.set_status(_ERROR)
+            span.end()
+        duration_s = (time.perf_counter_ns() - started_ns) / 1e9
         upstream = self._upstreams[call.method.service]
         self._metrics.record_upstream(duration_s, call.method.name, name, upstream, span)
 
 
-class _TracedCall:
-    """A context manager that traces and counts the upstream call in its `with` block.
-
-    If the block raises an error of grpc, the context manager raises the corresponding GatewayError instead.
-    """
-
-    __slots__ = ("_attempt", "_call", "_forwarder", "_span", "_started_ns", "_token")
-
-    def __init__(self, forwarder: Forwarder, call: Call, attempt: int, token: AccessToken | None) -> None:
-        self._forwarder = forwarder
-        self._call = call
-        self._attempt = attempt
-        self._token = token
-
-    def __enter__(self) -> Span:
-        self._span = self._forwarder.start_span(self._call, self._attempt)
-        self._started_ns = time.perf_counter_ns()  # the event loop's clock may count only milliseconds
-        return self._span
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        failure = None
-        if isinstance(error, grpc.aio.AioRpcError):
-            failure = self._forwarder.fail(self._call, error, self._token)
-        duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
-        self._forwarder.end(self._call, self._span, _code_of(failure or error), duration_s)
-        if failure is not None:
-            raise failure from error
-
-
-def _code_of(error: BaseException | None) -> Code:
-    """Return the status code with which an upstream call ended.
-
-    Args:
-        error: the exception that ended the upstream call; None if the upstream call succeeded.
-    """
-    if error is None:
-        return Code.OK
+def _code_of(error: BaseException) -> Code:
+    """Return the status code of an upstream call that an exception has ended, other than one of grpc."""
     if isinstance(error, GatewayError):
         return error.code
     if isinstance(error, (asyncio.CancelledError, GeneratorExit)):  # the caller has gone, or stopped reading
@@ -285,13 +276,3 @@ def _reply_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, st
         if name in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA:
             selected.setdefault(name, value)
     return selected
-
-
-def _end(span: Span, parent: Span, code: Code, name: str) -> None:
-    if span is parent:  # tracing is off, so there is only one span
-        return
-    span.set_attribute("rpc.response.status_code", name)
-    if code is not Code.OK:
-        span.set_attribute("error.type", name)
-        span.set_status(_ERROR)
-    span.end()

@@ -105,7 +105,7 @@ RECORDED: list[tuple[str, Callable[[Metrics], None], str]] = [
         lambda metrics: metrics.record_removal("rule"),
         'gateway_bundle_removals_total{kind="rule"} 1.0',
     ),
-    ("active", lambda metrics: metrics.change_active(2), "gateway_calls_active 2.0"),
+    ("active", lambda metrics: metrics.watch_active(lambda: 2), "gateway_calls_active 2.0"),
     (
         "refused by a limit",
         lambda metrics: metrics.record_refused("per_caller.rate"),
@@ -176,7 +176,7 @@ def record_much(metrics: Metrics) -> None:
         metrics.record_upstream(duration_s, "s/M", "OK", "a")
         metrics.record_decision(duration_s, "s/M", is_allowed=duration_s > 1)
         metrics.record_violation("policy", "policy/rule", "warn", is_allowed=True)
-        metrics.change_active(-1)
+        metrics.change_waiters(-1)
 
 
 def families(metrics: Metrics) -> list[str]:
