@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ Without this time, each new call of an overload would end the call before it, an
 """
 SHED_FRACTION = 0.05
 """The part of the longest wait that is allowed while the queue is standing."""
+QUIET_FRACTION = 0.25
+"""The part of the longest wait for which the queue must be empty until it does not count as standing."""
 
 
 class ConcurrencyLimit:
@@ -39,7 +42,9 @@ class ConcurrencyLimit:
     A queue that is never empty does not absorb a burst, it only delays every call. So if the queue has not
     been empty for the longest wait, it is standing: a new call may wait only a twentieth of this time, and of
     the calls of one caller the newest one is served first, because the others are about to be refused. This
-    is the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461).
+    is the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461). The queue stands until it
+    has been empty for a quarter of the longest wait, because an overload is not over when no call happens to
+    arrive for a moment.
 
     Attributes:
         forwarding: the running tasks that forward calls which change something. Such a task continues even if
@@ -76,7 +81,8 @@ class ConcurrencyLimit:
         self._active = 0
         self._receiving: dict[Slot, Receiving] = {}  # the call of the first slot has waited longest
         self._queue = CallQueue(queue)
-        self._standing_since = 0.0  # when a call was added to the empty queue
+        self._standing_since = 0.0  # when a call was added to the queue, which had been empty for some time
+        self._last_waited = -math.inf  # when the last call left the queue
         self._eviction: asyncio.TimerHandle | None = None
         self.forwarding: set[asyncio.Task[Any]] = set()
         metrics.watch_active(lambda: self._active)
@@ -171,6 +177,7 @@ class ConcurrencyLimit:
             raise
         finally:
             timer.cancel()
+            self._last_waited = loop.time()
             self._metrics.change_queued(-1)
             self._metrics.record_queue((time.perf_counter_ns() - started_ns) / 1e9, outcome)
         if error:
@@ -178,7 +185,7 @@ class ConcurrencyLimit:
 
     def _add(self, waiter: QueuedCall, now: float) -> float:
         """Add a call to the queue, and return how long it may wait, in seconds."""
-        if not self._queue:
+        if not self._queue and now - self._last_waited > self._queue_s * QUIET_FRACTION:
             self._standing_since = now
         loser = self._queue.add(waiter)
         if loser is waiter:

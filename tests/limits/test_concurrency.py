@@ -173,7 +173,12 @@ def test_a_standing_queue_allows_a_twentieth_of_the_wait_and_serves_the_newest_c
         held.release()
         assert await asyncio.gather(*tasks) == ["served"] * 3
         assert order == [2, 1, 0]
-        # The queue has been empty: the whole wait is allowed again.
+        # The queue has been empty for a moment only: it still stands.
+        await asyncio.sleep(0.2)
+        with await limited.limit.acquire():
+            assert "within 0.05 s" in await limited.call("b")
+        # It has been empty for more than a quarter of the wait: the whole wait is allowed again.
+        await asyncio.sleep(0.3)
         held = await limited.limit.acquire()
         waiting = asyncio.create_task(limited.call())
         await asyncio.sleep(0.9)

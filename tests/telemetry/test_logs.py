@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from gateway.telemetry import Metrics, configure_logs
+from gateway.telemetry import Metrics, configure_logs, log_fields
 from gateway.telemetry.log_formats import JsonFormatter
 from gateway.telemetry.logs import LogHandler
 from tests.conftest import ROOT
@@ -257,3 +257,53 @@ def test_everything_that_python_writes_to_standard_error_is_json(name: str) -> N
 
 def test_a_thread_that_ends_by_system_exit_says_nothing() -> None:
     assert not run_program("t = threading.Thread(target=sys.exit); t.start(); t.join()")
+
+
+OWN_FIELDS: list[dict[str, Any]] = [
+    {"call_id": "1", "trace_id": "0a" * 16, "duration_ms": 1.25},
+    {"error": "a\nline\u202e", "link": "https://a/b?token=canary", "observed": ["would-deny"], "none": None},
+    {},
+]
+REPEATED_FIELDS: list[dict[str, str | int]] = [
+    {"http_method": "POST", "status": 200, "code": "OK", "caller_id": "s\u00e9"},
+    {"status": 1, "route": "x" * 300, "password": "canary"},
+    {},
+]
+
+
+@pytest.mark.parametrize("own", OWN_FIELDS)
+@pytest.mark.parametrize("repeated", REPEATED_FIELDS)
+def test_a_line_without_a_record_is_that_of_a_record(
+    lines: Lines, own: dict[str, Any], repeated: dict[str, str | int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("x")
+    log_fields(logger, "responded", own, repeated)
+    monkeypatch.setattr(LogHandler, "put", lambda *_: False)
+    log_fields(logger, "responded", own, repeated)
+    first, second = lines()
+    assert first.pop("time") <= second.pop("time")
+    assert first == second
+    assert "canary" not in repr(first)
+
+
+def test_fields_below_the_level_are_not_logged(lines: Lines) -> None:
+    logging.getLogger().setLevel(logging.WARNING)
+    log_fields(logging.getLogger("x"), "responded", {}, {})
+    assert lines() == []
+
+
+def test_a_further_handler_gets_a_record(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    log_fields(logging.getLogger("x"), "responded", {"call_id": "1"}, {"status": 200})
+    (record,) = [vars(one) for one in caplog.records]
+    assert (record["message"], record["call_id"], record["status"], record["levelname"]) == (
+        "responded", "1", 200, "INFO"
+    )  # fmt: skip
+    assert [one["call_id"] for one in lines()] == ["1"]
+
+
+def test_a_filter_of_the_handler_is_asked(lines: Lines) -> None:
+    (handler,) = logging.getLogger().handlers
+    handler.addFilter(lambda record: record.getMessage() != "responded")
+    log_fields(logging.getLogger("x"), "responded", {}, {})
+    assert lines() == []

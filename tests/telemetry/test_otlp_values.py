@@ -39,3 +39,40 @@ def test_an_attribute_that_cannot_be_sent_is_left_out(caplog: pytest.LogCaptureF
     record = LogRecord.FromString(b"".join(parts))
     assert [one.key for one in record.attributes] == ["good"]
     assert caplog.messages == ["attribute cannot be sent"] * 2
+
+
+def test_equal_values_of_other_types_keep_their_types() -> None:
+    found = []
+    for value in (1, True, 1.0, "1", ("1",), (True,)):
+        parts: list[bytes] = []
+        add_attributes(parts, b"\x32", {"key": value, "text": "x"})
+        record = LogRecord.FromString(b"".join(parts))
+        found.append([one.value.WhichOneof("value") for one in record.attributes])
+        assert record.attributes[0].value == _encode_value(value)
+    assert [kinds[0] for kinds in found] == [
+        "int_value", "bool_value", "double_value", "string_value", "array_value", "array_value"
+    ]  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "decision.id", "url.path", "c"]),
+        st.one_of(scalars, st.lists(st.text(), max_size=3).map(tuple)),
+    )
+)
+def test_attributes_keep_their_order(attributes: dict[str, Any]) -> None:
+    for _ in range(2):  # the second time from the cache
+        parts: list[bytes] = []
+        add_attributes(parts, b"\x32", attributes)
+        record = LogRecord.FromString(b"".join(parts))
+        assert [(one.key, one.value) for one in record.attributes] == [
+            (key, _encode_value(value)) for key, value in attributes.items()
+        ]
+
+
+def test_attributes_beside_one_that_cannot_be_sent_are_sent_once(caplog: pytest.LogCaptureFixture) -> None:
+    parts: list[bytes] = []
+    add_attributes(parts, b"\x32", {"first": "x", "decision.id": "y", "large": 2**70, "last": 3})
+    record = LogRecord.FromString(b"".join(parts))
+    assert [one.key for one in record.attributes] == ["first", "decision.id", "last"]
+    assert caplog.messages == ["attribute cannot be sent"]

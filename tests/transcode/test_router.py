@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from gateway.transcode.request_target import parse_target
 from gateway.transcode.router import Match, RouteConflictError, Router, WrongHttpMethod
 from gateway.transcode.template import parse_template
 
@@ -219,3 +220,27 @@ def test_many_templates_that_nearly_match_are_quick() -> None:
 def test_a_literal_is_compared_after_decoding(request_line: str, route: str | None) -> None:
     found = look_up(make_router("GET /a%2541", "GET /b"), request_line)
     assert found == (None if route is None else (route, {}))
+
+
+def test_fixed_targets_are_those_that_a_search_finds() -> None:
+    routes = ["GET /v1/a", "POST /v1/a", "GET /v1/a/{id}", "GET /v1/b:verb", "* /v1/any", "GET /v1/c"]
+    router = make_router(*routes)
+    targets = [
+        "/v1/a",
+        "/v1/a/",
+        "/v1/a?x=1",
+        "/v1/b:verb",
+        "/v1/any",
+        "/v1/%61",
+        "/v1/c",
+        "//v1/a",
+        "/v1/a#x",
+    ]
+    found = {}
+    for http_method in ("GET", "POST", "PUT"):
+        for target in targets:
+            fixed = router.find_fixed(http_method, target)
+            if fixed is not None:
+                found[http_method, target] = fixed.route
+                assert router.find(http_method, parse_target(target).segments) == fixed
+    assert sorted(found) == [("GET", "/v1/a"), ("GET", "/v1/c"), ("POST", "/v1/a")]
