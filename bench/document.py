@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bench.chart import Bar, draw
 from bench.envoy import envoy_version, find_envoy
+from bench.opa import find_opa, opa_version
 from bench.results import figure
-from bench.subjects import BARE, ENVOY_POLICY, FULL
+from bench.subjects import BARE, ENVOY_OPA, ENVOY_POLICY, FULL
 from bench.workloads import workloads
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 CHART = "performance.svg"
 _NONE = "-"
-# A create on another machine, in microseconds: OPA-Envoy 1.9, and a bare forwarder in the same run.
-_OPA_US, _OPA_BARE_US = 740, 270
 
 
 def write_document(run: Run, options: argparse.Namespace) -> None:
@@ -81,11 +80,12 @@ def _report(run: Run, options: argparse.Namespace) -> Iterator[str]:
 
 
 def _conditions(options: argparse.Namespace) -> Iterator[str]:
-    binary = find_envoy()
+    binary, opa = find_envoy(), find_opa()
     envoy = f"Envoy {envoy_version(binary)}" if binary else "without Envoy"
+    policy = f"OPA-Envoy {opa_version(opa)}" if opa else "without OPA"
     yield (
-        f"{options.rounds} rounds of slices of {options.slice:g} s, {os.cpu_count()} cores, {envoy}. "
-        "A figure is the median of the rounds, with the first and the third quartile. "
+        f"{options.rounds} rounds of slices of {options.slice:g} s, {os.cpu_count()} cores, {envoy}, "
+        f"{policy}. A figure is the median of the rounds, with the first and the third quartile. "
         f"CPU and latency are those with {_main_connections(options)} connections."
     )
 
@@ -152,21 +152,19 @@ def _checks(run: Run, workload: str, connections: int) -> Iterator[str]:
 
 
 def _policy_check(run: Run, workload: str, connections: int) -> Iterator[str]:
-    """Yield what Envoy would cost with OPA in the place of the policy server."""
-    samples, bare = run.of(ENVOY_POLICY, workload, connections), run.cpu_us(BARE, workload, connections)
-    own = run.cpu_us(FULL, workload, connections)
-    if not samples or bare is None or own is None:
-        return
-    policy_us = figure([one.policy_s / one.calls * 1e6 for one in samples]).median
-    envoy_us = figure([(one.cpu_s - one.policy_s) / one.calls * 1e6 for one in samples]).median
-    opa_us = _OPA_US * bare.median / _OPA_BARE_US
-    yield f"- Envoy itself takes {envoy_us:.0f} µs of that create, the policy server {policy_us:.0f} µs"
-    total_us = envoy_us + opa_us
-    yield (
-        f"- an estimate: OPA-Envoy 1.9 took {_OPA_US} µs where a bare forwarder took {_OPA_BARE_US} µs. In "
-        f"proportion that is {opa_us:.0f} µs here, {total_us:.0f} µs with Envoy; the gateway takes "
-        f"{own.median / total_us:.2f} times as much"
-    )
+    """Yield what the policy servers cost, and the cost of the gateway beside Envoy with OPA."""
+    for key in (ENVOY_POLICY, ENVOY_OPA):
+        samples = run.of(key, workload, connections)
+        if samples:
+            policy_us = figure([one.policy_s / one.calls * 1e6 for one in samples]).median
+            envoy_us = figure([(one.cpu_s - one.policy_s) / one.calls * 1e6 for one in samples]).median
+            yield (
+                f"- {run.names[key]}: Envoy itself takes {envoy_us:.0f} µs of that create, the policy server "
+                f"{policy_us:.0f} µs"
+            )
+    ratio = run.ratio(FULL, ENVOY_OPA, workload, connections)
+    if ratio is not None:
+        yield f"- the gateway takes {ratio.show(2)} times the CPU of Envoy with OPA"
 
 
 def _chart(run: Run, workload: str, connections: int) -> str:
