@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from datetime import UTC, datetime
 from functools import partial
@@ -134,7 +133,7 @@ class StageCalls:
         self.reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
         self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
-        self._make_log()
+        self._handler = LogHandler(self._null)
         self._make_pipeline()
 
     def stages(self) -> Mapping[str, Batch]:
@@ -171,7 +170,6 @@ class StageCalls:
     async def close(self) -> None:
         """Stop the threads."""
         await self._records.close()
-        self._log.removeHandler(self._handler)
         self._handler.close()
         await asyncio.to_thread(self._spans.shutdown, 1.0)
         self._metrics.shutdown()
@@ -204,13 +202,6 @@ class StageCalls:
         self._admission, self._limited = (
             Admission(limits, self._metrics, Health()) for limits in (config.limits, _LIMITS)
         )
-
-    def _make_log(self) -> None:
-        self._handler = LogHandler(self._null)
-        self._log = logging.getLogger("bench.stages")
-        self._log.setLevel(logging.INFO)
-        self._log.propagate = False
-        self._log.addHandler(self._handler)
 
     def _make_pipeline(self) -> None:
         self._forwarder = _NoUpstream(self.reply)
@@ -330,6 +321,9 @@ class StageCalls:
         fields = {
             "call_id": "1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "duration_ms": 1.234,
+        }
+        repeated: dict[str, str | int] = {
             "http_method": "POST",
             "route": IMAGES,
             "method": CREATE,
@@ -339,10 +333,9 @@ class StageCalls:
             "caller_address": "127.0.0.1",
             "status": 200,
             "code": "OK",
-            "duration_ms": 1.234,
             "outcome": "ok",
         }
-        self._log.info("responded", extra=fields)
+        self._handler.put("bench.stages", "responded", fields, repeated)
 
     async def _handle(self, pipeline: Pipeline) -> None:
         with await self._concurrency.acquire() as slot:
