@@ -16,6 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startsw
 SUBJECTS = {
     "audit/test_records_in_service.py",
     "bench/test_bench.py",
+    "bench/test_opa.py",
     "callers/test_hostile_requests.py",
     "callers/test_token_attacks.py",
     "cli/policy/test_difference.py",

@@ -271,13 +271,25 @@ REPEATED_FIELDS: list[dict[str, str | int]] = [
 ]
 
 
+def keep_one_handler() -> LogHandler:
+    """Remove the handlers that pytest adds for each test, as in a process that serves."""
+    root = logging.getLogger()
+    (handler,) = [one for one in root.handlers if isinstance(one, LogHandler)]
+    root.handlers[:] = [handler]
+    return handler
+
+
 @pytest.mark.parametrize("own", OWN_FIELDS)
 @pytest.mark.parametrize("repeated", REPEATED_FIELDS)
 def test_a_line_without_a_record_is_that_of_a_record(
     lines: Lines, own: dict[str, Any], repeated: dict[str, str | int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logger = logging.getLogger("x")
+    keep_one_handler()
+    logger, records = logging.getLogger("x"), []
+    monkeypatch.setattr(LogHandler, "emit", lambda _, record: records.append(record))
     log_fields(logger, "responded", own, repeated)
+    assert not records
+    monkeypatch.undo()
     monkeypatch.setattr(LogHandler, "put", lambda *_: False)
     log_fields(logger, "responded", own, repeated)
     first, second = lines()
@@ -287,12 +299,14 @@ def test_a_line_without_a_record_is_that_of_a_record(
 
 
 def test_fields_below_the_level_are_not_logged(lines: Lines) -> None:
+    keep_one_handler()
     logging.getLogger().setLevel(logging.WARNING)
     log_fields(logging.getLogger("x"), "responded", {}, {})
     assert lines() == []
 
 
 def test_a_further_handler_gets_a_record(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    keep_one_handler()
     logging.getLogger().addHandler(caplog.handler)
     log_fields(logging.getLogger("x"), "responded", {"call_id": "1"}, {"status": 200})
     (record,) = [vars(one) for one in caplog.records]
@@ -303,7 +317,6 @@ def test_a_further_handler_gets_a_record(lines: Lines, caplog: pytest.LogCapture
 
 
 def test_a_filter_of_the_handler_is_asked(lines: Lines) -> None:
-    (handler,) = logging.getLogger().handlers
-    handler.addFilter(lambda record: record.getMessage() != "responded")
+    keep_one_handler().addFilter(lambda record: record.getMessage() != "responded")
     log_fields(logging.getLogger("x"), "responded", {}, {})
     assert lines() == []
