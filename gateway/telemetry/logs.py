@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # contain data of a caller.
 _QUIET = ("aiohttp.access", "aiohttp.server")
 
+# The loggers that report their own start at level INFO. Only their warnings are of use.
+_TALKATIVE = ("alembic",)
+
 _STANDARD_ERROR = 2
 
 _log = logging.getLogger(__name__)
@@ -151,6 +154,8 @@ def configure_logs(
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     return handler
 
 

@@ -320,3 +320,10 @@ def test_a_filter_of_the_handler_is_asked(lines: Lines) -> None:
     keep_one_handler().addFilter(lambda record: record.getMessage() != "responded")
     log_fields(logging.getLogger("x"), "responded", {}, {})
     assert lines() == []
+
+
+def test_libraries_that_report_their_start_are_quiet(lines: Lines) -> None:
+    logger = logging.getLogger("alembic.runtime.plugins")
+    logger.info("setup plugin")
+    logger.warning("a problem")
+    assert [line["message"] for line in lines()] == ["a problem"]
