@@ -44,7 +44,8 @@ class ConcurrencyLimit:
     the calls of one caller the newest one is served first, because the others are about to be refused. This
     is the rule of "Fail at Scale" (https://queue.acm.org/detail.cfm?id=2839461). The queue stands until it
     has been empty for a quarter of the longest wait, because an overload is not over when no call happens to
-    arrive for a moment.
+    arrive for a moment. While calls without a request message hold slots, the wait is longer by the time in
+    which they keep them.
 
     Attributes:
         forwarding: the running tasks that forward calls which change something. Such a task continues even if
@@ -172,12 +173,12 @@ class ConcurrencyLimit:
             error = await waiter.future
             outcome = "refused" if error else "admitted"
         except asyncio.CancelledError:
+            self._last_waited = loop.time()
             if not self._queue.remove(waiter) and _was_admitted(waiter):
                 self.release()
             raise
         finally:
             timer.cancel()
-            self._last_waited = loop.time()
             self._metrics.change_queued(-1)
             self._metrics.record_queue((time.perf_counter_ns() - started_ns) / 1e9, outcome)
         if error:
@@ -185,20 +186,27 @@ class ConcurrencyLimit:
 
     def _add(self, waiter: QueuedCall, now: float) -> float:
         """Add a call to the queue, and return how long it may wait, in seconds."""
-        if not self._queue and now - self._last_waited > self._queue_s * QUIET_FRACTION:
-            self._standing_since = now
+        if not self._queue:
+            has_stood = self._last_waited - self._standing_since >= self._queue_s
+            if not has_stood or now - self._last_waited > self._queue_s * QUIET_FRACTION:
+                self._standing_since = now
         loser = self._queue.add(waiter)
         if loser is waiter:
             raise self._refuse(self._describe(), "queue")
         if loser is not None:
             cause = f"the queue of {self._capacity} calls (limits.queue) is full, most are of this caller"
             self._end(loser, cause, "queue")
-        return self._queue_s * SHED_FRACTION if self._is_standing(now) else self._queue_s
+        if not self._is_standing(now):
+            return self._queue_s
+        # A call without a message loses its slot only after its grace, and another call takes it over then.
+        return self._queue_s * SHED_FRACTION + (self._grace_s if self._receiving else 0.0)
 
     def _expire(self, waiter: QueuedCall, longest_s: float) -> None:
         """Refuse a call that has waited too long."""
         self._queue.remove(waiter)
-        key = "limits.queue_s" if longest_s == self._queue_s else "a twentieth of limits.queue_s"
+        self._last_waited = asyncio.get_running_loop().time()
+        is_whole = longest_s == self._queue_s
+        key = "limits.queue_s" if is_whole else "a part of limits.queue_s, because others wait all the time"
         cause = f"no slot was free within {longest_s:g} s ({key}); {self._describe()}"
         self._end(waiter, cause, "queue_s")
 
@@ -209,8 +217,10 @@ class ConcurrencyLimit:
 
     def _serve(self) -> None:
         """Give the free slots to waiting calls."""
-        newest = self._is_standing(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        newest = self._is_standing(now)
         while self._queue and (self._active < self._limit or self._evict()):
+            self._last_waited = now
             if self._queue.pop(newest=newest).end(None):
                 self._active += 1
         self._plan_eviction()

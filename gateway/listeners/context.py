@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,6 @@ from gateway.errors.mode import ENFORCE, EnforceMode, ObserveMode
 from gateway.limits.caller_key import caller_key
 
 if TYPE_CHECKING:
-    import asyncio
-
     from gateway.call import Caller, RequestHead
     from gateway.callers import CallerIdentifier
     from gateway.config import Limits
@@ -45,10 +44,12 @@ class ActiveCalls:
         self.is_cut = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def enter(self, task: asyncio.Task[Any] | None) -> None:
-        """Add the call that a task processes to the active calls."""
+    def enter(self) -> asyncio.Task[Any] | None:
+        """Add the call of the current task to the active calls, and return this task."""
+        task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
+        return task
 
     def leave(self, task: asyncio.Task[Any] | None) -> None:
         """Remove the call that a task processes."""

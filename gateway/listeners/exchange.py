@@ -65,7 +65,6 @@ class Exchange:
         name: str,
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
-        task: asyncio.Task[Any] | None,
     ) -> None:
         """Start the exchange.
 
@@ -75,7 +74,6 @@ class Exchange:
             name: the name of the span.
             headers: the request headers, which may contain a request ID and a trace context.
             attributes: the attributes of the span.
-            task: the task that processes the request.
         """
         self.snapshot = snapshot
         self.started = asyncio.get_running_loop().time()
@@ -95,8 +93,7 @@ class Exchange:
         self._own_services = context.own_services
         self._head = context.head
         self._calls = context.calls
-        self._task = task
-        context.calls.enter(task)
+        self._task = context.calls.enter()
 
     async def admit(
         self,
@@ -130,8 +127,10 @@ class Exchange:
         try:
             self.caller = await self._head.identify(head)
             self._is_identified = True
-        except GatewayError as error:
+        except BaseException as error:
             self.caller = Caller(address=address)
+            if not isinstance(error, GatewayError):
+                raise
             self.mode.refuse(error)
             self.caller = self._head.find_anonymous(head)
         slot = await self._head.admit(self.caller, method, self.mode)

@@ -72,7 +72,10 @@ class LogHandler(logging.Handler):
         """
         if not isinstance(self._lines, JsonFormatter) or self.filters or self.level > logging.INFO:
             return False
-        line = self._lines.encode_fields(logger, message, fields, repeated)
+        try:
+            line = self._lines.encode_fields(logger, message, fields, repeated)
+        except Exception:  # noqa: BLE001 - the record that is made instead reports the failure
+            return False
         with self.lock or nullcontext():
             self.writer.put(line + b"\n")
         return True

@@ -23,7 +23,7 @@ CACHED = 1024
 
 _MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
 _MAX_KEPT_LENGTH = 1024  # maximum number of characters of attributes that are cached together
-_UNIQUE = frozenset({"decision.id", "url.path", "gateway.operation.id"})  # most spans have other values
+_UNIQUE = frozenset({"decision.id", "url.path", "call_id", "trace_id"})  # hardly any value is repeated
 _TEXT = frozenset({str})
 _DOUBLE = struct.Struct("<Bd")
 _INT64 = range(-(1 << 63), 1 << 63)

@@ -84,7 +84,7 @@ def _parse_simple(data: bytes) -> Any:
     holds no escape sequences, no duplicate names, and only ASCII. Most requests are simple, and orjson parses
     them many times faster than the strict parser.
     """
-    if data.translate(None, _SIMPLE):
+    if b"[" in data or data.translate(None, _SIMPLE):
         return None
     try:
         value = orjson.loads(data)

@@ -13,6 +13,7 @@ no longer used.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -21,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from gateway.schema import descriptor_of, entry_of, field_of, is_map
 from gateway.schema.well_known import ANY, LIST_VALUE, NULL_WHEN_UNSET
+from gateway.transcode.field_names import to_json_path
 from gateway.transcode.value_writers import (
     ValueWriter,
     base64_text,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from gateway.schema import Schema
 
 _MAX_NESTED = 32
+_KEPT_PATHS = 256  # the maximum number of field paths whose JSON names are kept
+_MAX_KEPT_PATH = 128  # the maximum number of characters of such a path
 
 
 class UnprintableError(ValueError):
@@ -93,6 +97,9 @@ class JsonWriter:
         # different types with the same name, because they may come from two descriptor pools.
         self._types: dict[Descriptor, _MessageWriter] = {}
         self._packed: dict[str, _MessageWriter] = {}
+        self._kept_path = lru_cache(_KEPT_PATHS)(
+            to_json_path
+        )  # of this writer, so that it dies with the schema
         for descriptor in types:
             self._writer_of(descriptor)
 
@@ -146,6 +153,15 @@ class JsonWriter:
             return self._writer_of(descriptor).write(message, 0)
         except (ValueError, RecursionError) as error:
             raise _unprintable(descriptor, error) from error
+
+    def to_json_path(self, path: str, descriptor: Descriptor) -> str:
+        """Return a field path with JSON names. The results for short paths are kept.
+
+        Args:
+            path: the path with the names of the .proto file.
+            descriptor: the message type where the path starts.
+        """
+        return (self._kept_path if len(path) <= _MAX_KEPT_PATH else to_json_path)(path, descriptor)
 
     def _writer_of(self, descriptor: Descriptor) -> _MessageWriter:
         known = self._types.get(descriptor)

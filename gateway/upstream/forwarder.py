@@ -271,8 +271,12 @@ def _remaining_s(call: Call) -> float:
 
 
 def _reply_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
-    selected: dict[str, str] = {}
+    given: dict[str, str | bytes] = {}
     for name, value in metadata:
-        if name in _REPLY_METADATA and isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA:
-            selected.setdefault(name, value)
-    return selected
+        if name in _REPLY_METADATA:
+            given.setdefault(name, value)
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, str) and len(value) <= _MAX_REPLY_METADATA
+    }

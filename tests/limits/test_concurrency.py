@@ -77,6 +77,25 @@ def test_a_call_in_the_queue_takes_the_slot_of_a_call_without_a_message() -> Non
     run_virtual(test)
 
 
+def test_while_a_queue_stands_a_call_can_still_take_the_slot_of_a_call_without_a_message() -> None:
+    async def test() -> None:
+        limited, loop = make(1, queue=50, queue_s=1.0, grace_s=0.1), asyncio.get_running_loop()
+        held = await limited.limit.acquire()
+        before = [asyncio.create_task(limited.call("a")) for _ in range(2)]
+        await asyncio.sleep(0.9)
+        between = asyncio.create_task(limited.receive())
+        await asyncio.sleep(0.6)  # now the queue stands for 1.5 s
+        held.release()
+        await asyncio.sleep(0)  # the call without a message has the slot
+        started = loop.time()
+        assert await limited.call("b") == "served"
+        assert loop.time() - started == pytest.approx(0.1, abs=0.01)
+        assert (await between).startswith("too many calls")
+        assert all("no slot was free" in one for one in await asyncio.gather(*before))
+
+    run_virtual(test)
+
+
 async def test_a_call_whose_message_has_arrived_keeps_its_slot() -> None:
     limited = make(1, grace_s=0)
     with await limited.limit.acquire() as slot:
@@ -163,7 +182,7 @@ def test_a_standing_queue_allows_a_twentieth_of_the_wait_and_serves_the_newest_c
         await asyncio.sleep(0.6)  # now the queue stands for 1.2 s
         assert [(await one).partition(" (")[0] for one in before] == ["no slot was free within 1 s"] * 2
         started = loop.time()
-        assert "within 0.05 s (a twentieth of limits.queue_s)" in await limited.call("b")
+        assert "within 0.05 s (a part of limits.queue_s" in await limited.call("b")
         assert loop.time() - started == pytest.approx(0.05)
         late = [asyncio.create_task(limited.call("a", 0.01)) for _ in range(2)]
         await asyncio.sleep(0.01)
@@ -182,6 +201,25 @@ def test_a_standing_queue_allows_a_twentieth_of_the_wait_and_serves_the_newest_c
         held = await limited.limit.acquire()
         waiting = asyncio.create_task(limited.call())
         await asyncio.sleep(0.9)
+        held.release()
+        assert await waiting == "served"
+
+    run_virtual(test)
+
+
+def test_a_queue_that_is_mostly_empty_does_not_stand() -> None:
+    async def test() -> None:
+        limited = make(1, queue=50, queue_s=0.2)
+        for _ in range(10):
+            held = await limited.limit.acquire()
+            waiting = asyncio.create_task(limited.call())
+            await asyncio.sleep(0.002)
+            held.release()
+            assert await waiting == "served"
+            await asyncio.sleep(0.04)  # less than a quarter of the longest wait
+        held = await limited.limit.acquire()
+        waiting = asyncio.create_task(limited.call())
+        await asyncio.sleep(0.03)
         held.release()
         assert await waiting == "served"
 

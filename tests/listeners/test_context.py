@@ -21,8 +21,7 @@ async def test_active_calls_are_cancelled_when_they_are_cut() -> None:
     ended: list[str] = []
 
     async def call(name: str) -> None:
-        task = asyncio.current_task()
-        calls.enter(task)
+        task = calls.enter()
         try:
             await asyncio.sleep(20)
         except asyncio.CancelledError:
@@ -39,9 +38,7 @@ async def test_active_calls_are_cancelled_when_they_are_cut() -> None:
 
 async def test_a_call_that_has_left_is_not_cut() -> None:
     calls = ActiveCalls()
-    task = asyncio.current_task()
-    calls.enter(task)
-    calls.leave(task)
+    calls.leave(calls.enter())
     calls.cut()
     await asyncio.sleep(0)
 

@@ -17,7 +17,7 @@ from gateway.schema import Schema
 from gateway.telemetry import Health, Metrics, Tracing
 from gateway.upstream import Channels, Forwarder
 from gateway.upstream.credentials.access_token import AccessToken
-from gateway.upstream.forwarder import outgoing_metadata
+from gateway.upstream.forwarder import _reply_metadata, outgoing_metadata
 from tests.conftest import GOOD_IMAGE, IMAGES, Start
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
@@ -111,3 +111,22 @@ async def test_an_error_of_the_upstream_is_passed_on(start: Start) -> None:
     async with running.client.post(running.url(IMAGES), json=GOOD_IMAGE) as response:
         body = await response.json()
     assert (response.status, body["code"], body["message"]) == (409, 6, "there is one")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "selected"),
+    [
+        ([("x-operation-poll-interval", "5"), ("x-other", "1")], {"x-operation-poll-interval": "5"}),
+        (
+            [("x-operation-poll-interval", "5"), ("x-operation-poll-interval", "6")],
+            {"x-operation-poll-interval": "5"},
+        ),
+        ([("x-operation-poll-interval", "5" * 129), ("x-operation-poll-interval", "6")], {}),
+        ([("x-operation-poll-interval", b"5"), ("x-operation-poll-interval", "6")], {}),
+        ([], {}),
+    ],
+)
+def test_the_first_value_of_response_metadata_counts(
+    metadata: list[tuple[str, str | bytes]], selected: dict[str, str]
+) -> None:
+    assert _reply_metadata(metadata) == selected

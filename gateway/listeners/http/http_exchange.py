@@ -6,15 +6,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gateway.errors import Code, FieldText, rename_fields
+from gateway.errors import Code, rename_fields
 from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
 from gateway.redaction import redact_value
 from gateway.schema import descriptor_of
-from gateway.transcode import to_json_path
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
-    from google.protobuf.descriptor import Descriptor
 
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
@@ -29,7 +27,6 @@ _OTHER = "_OTHER"
 _CACHED = 256  # maximum number of entries in each cache
 _MAX_HOST = 256  # maximum number of characters of a host
 _MAX_AGENT = 256  # maximum number of characters of a cached User-Agent
-_MAX_WARNING = 1024  # maximum number of characters of a cached warning
 _MAX_PATH = 512  # maximum number of characters of a path in a span
 
 
@@ -47,7 +44,7 @@ class HttpExchange(Exchange):
         attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
         self._span_method = "HTTP" if self._shown_method == _OTHER else self._shown_method
         snapshot, headers = context.active.snapshot, request.headers
-        super().__init__(context, snapshot, self._span_method, headers, attributes, request.task)
+        super().__init__(context, snapshot, self._span_method, headers, attributes)
         self._request = request
         self.has_started = False
         self._metrics = context.metrics
@@ -67,14 +64,13 @@ class HttpExchange(Exchange):
 
     def json_path(self, path: str) -> str:
         """Return a field path of the request with JSON names. HTTP responses use JSON names for fields."""
-        return path if self.method is None else to_json_path(path, descriptor_of(self.method.request))
+        if self.method is None:
+            return path
+        return self.snapshot.writer.to_json_path(path, descriptor_of(self.method.request))
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the field names in texts with JSON names. HTTP responses use JSON names for fields."""
-        if self.method is None:
-            return texts
-        descriptor = descriptor_of(self.method.request)
-        return tuple([_to_json_names(text, descriptor) for text in texts])
+        return tuple([rename_fields(text, self.json_path) for text in texts])
 
     def finish(self, status: int) -> None:
         """Report the response in the trace, the metrics and the log."""
@@ -118,22 +114,6 @@ class HttpExchange(Exchange):
 
 
 _agent_of = lru_cache(_CACHED)(shorten)
-
-
-def _to_json_names(text: str, descriptor: Descriptor) -> str:
-    """Replace the field names in a text with JSON names. The results for short texts are cached."""
-    if not isinstance(text, FieldText):
-        return text
-    if len(text) > _MAX_WARNING:
-        return rename_fields(text, lambda path: to_json_path(path, descriptor))
-    return _cached_json_names(str(text), text.spans, descriptor)
-
-
-@lru_cache(_CACHED)
-def _cached_json_names(text: str, spans: tuple[tuple[int, int], ...], descriptor: Descriptor) -> str:
-    whole = FieldText(text)
-    whole.spans = spans
-    return rename_fields(whole, lambda path: to_json_path(path, descriptor))
 
 
 @lru_cache(_CACHED)

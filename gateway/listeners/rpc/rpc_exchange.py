@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -61,7 +60,7 @@ class RpcExchange(Exchange):
         attributes = {"rpc.system.name": "grpc", "rpc.method": self._name}
         self._server = server
         self._agent = headers.get("user-agent", "")
-        super().__init__(context, snapshot, self._name, headers, attributes, asyncio.current_task())
+        super().__init__(context, snapshot, self._name, headers, attributes)
         self.method = method
         self._metrics = context.metrics
         self.facts = {"method": self._name}
