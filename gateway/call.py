@@ -37,9 +37,8 @@ _UUIDS = 128  # the number of UUIDs that are made together
 _VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 _unused_uuids: list[str] = []
-os.register_at_fork(
-    after_in_child=_unused_uuids.clear
-)  # otherwise two processes would use the same identifiers
+# Otherwise two processes would use the same identifiers.
+os.register_at_fork(after_in_child=_unused_uuids.clear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ def to_record(
         idempotency_key: the idempotency key that is sent to the upstream; empty if there is no key.
         mode: the mode of the call.
     """
-    given, mutations = decision.input, decision.mutations
+    given = decision.input
     return {
         "kind": DECISION,
         "time": _timestamp(given.now),
@@ -112,10 +112,10 @@ def to_record(
         "bundle": decision.bundle,
         "decision": decision.outcome,
         **mode.to_json(),
-        "violations": [_violation(one) for one in decision.violations] if decision.violations else [],
-        "waived": [_violation(one) for one in decision.waived] if decision.waived else [],
-        "waivers": list(decision.waivers) if decision.waived else [],
-        "mutations": [_mutation(one) for one in mutations] if mutations else [],
+        "violations": [_violation(one) for one in decision.violations],
+        "waived": [_violation(one) for one in decision.waived],
+        "waivers": list(decision.waivers),
+        "mutations": [_mutation(one) for one in decision.mutations],
         **_request(given.request, to_tree, hosts),
         "duration_us": decision.duration_ns // 1000,
     }
@@ -172,13 +172,12 @@ def _caller(caller: Caller) -> dict[str, Any]:
 def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
     """Return the fields of a record that describe the request."""
     shown, left_out = _to_json(request, to_tree)
-    if is_clean_json(encode_json(shown)):  # so it contains no signed link either
-        return {"request": shown, "signed_until": {}, "is_masked": bool(left_out), "left_out": left_out}
-    redacted = redact_value(shown)
+    redacted = _redact(shown)
+    is_clean = redacted is shown  # so it contains no signed link either
     return {
         "request": redacted,
-        "signed_until": dict(_expiries(shown, "", hosts)),
-        "is_masked": redacted != shown or bool(left_out),
+        "signed_until": {} if is_clean else dict(_expiries(shown, "", hosts)),
+        "is_masked": bool(left_out) or (not is_clean and redacted != shown),
         "left_out": left_out,
     }
 
@@ -186,8 +185,13 @@ def _request(request: Message, to_tree: ToTree, hosts: Hosts) -> dict[str, Any]:
 def redact_request(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], bool]:
     """Return the redacted JSON form of a request, and whether it shows the whole request."""
     shown, left_out = _to_json(request, to_tree)
-    redacted = redact_value(shown)
+    redacted = _redact(shown)
     return redacted, not left_out and redacted == shown
+
+
+def _redact(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON form of a request without secrets: the same object if it certainly contains none."""
+    return shown if is_clean_json(encode_json(shown)) else redact_value(shown)
 
 
 def _to_json(request: Message, to_tree: ToTree) -> tuple[dict[str, Any], list[str]]:

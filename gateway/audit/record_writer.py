@@ -121,7 +121,7 @@ class RecordWriter:
         """
         if self._sink is None:
             return
-        if self._put_count - self._written_count >= self._capacity:
+        if self._waiting >= self._capacity:
             self._lose(1, f"{self._capacity} records wait to be written")
             if self._refuses:
                 raise _not_recorded()
@@ -178,7 +178,7 @@ class RecordWriter:
 
     def _is_half_full(self) -> bool:
         """Return whether at least half of the queue is in use."""
-        return 2 * (self._put_count - self._written_count) >= self._capacity
+        return 2 * self._waiting >= self._capacity
 
     def _put(self, waiting: _Waiting, sink: Sink) -> None:
         self._put_count += 1

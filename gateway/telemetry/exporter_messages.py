@@ -37,6 +37,6 @@ class ExporterMessages(logging.Handler):
         logging.getLogger("opentelemetry").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        if record.thread == self._thread:
+        """Keep a line. The thread that logs calls this method, and not each record knows its thread."""
+        if threading.get_ident() == self._thread:
             self.texts.append(redact_text(record.getMessage(), _MAX_REASON))

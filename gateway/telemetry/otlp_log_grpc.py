@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 
-from gateway.telemetry.otlp_stub import EncodedStub
+from gateway.telemetry.otlp_stub import EncodedExports
 
 if TYPE_CHECKING:
     from gateway.telemetry.span_encoder import RequestEncoder
 
-_PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
-
-class GrpcLogExporter(OTLPLogExporter):
+class GrpcLogExporter(EncodedExports, OTLPLogExporter):
     """Exports encoded log records.
 
     The OpenTelemetry library handles the endpoint, headers, TLS, compression, retries and timeouts.
     """
+
+    PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
     def __init__(self, requests: RequestEncoder, timeout_s: float | None) -> None:
         """Create the exporter. OpenTelemetry reads the other settings from the standard variables.
@@ -30,13 +30,3 @@ class GrpcLogExporter(OTLPLogExporter):
         """
         super().__init__(timeout=timeout_s)
         self._requests = requests
-
-    def _initialize_channel_and_stub(self) -> None:
-        # The OpenTelemetry library calls this method for each new channel.
-        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
-        channel: Any = self._channel
-        self._client: Any = EncodedStub(channel, _PATH)
-
-    def _translate_data(self, data: Any) -> Any:
-        # The OpenTelemetry library calls this method for each attempt.
-        return self._requests.encode(data)

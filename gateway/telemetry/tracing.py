@@ -112,12 +112,10 @@ class Tracer:
             links: the contexts of spans of other traces that have caused this span.
             kept: the place where the span waits for the end of its call if the sampler does not select it.
         """
+        if parent is None and self._samples_first:
+            return self._start_first(name, kind, attributes, links)
         if parent is None:
             trace_id, is_random = self._ids.generate_trace_id(), self._is_random
-            if self._samples_first:
-                flags = _FLAGS[True, is_random]
-                own = SpanContext(trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags)
-                return RecordedSpan(self._settings, name, own, None, kind, attributes, links=links)
             context = Context()
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags.random_trace_id
@@ -139,6 +137,18 @@ class Tracer:
         if result.decision is Decision.DROP:
             return NonRecordingSpan(own)
         return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links=links)
+
+    def _start_first(
+        self, name: str, kind: SpanKind, attributes: Attributes, links: tuple[SpanContext, ...]
+    ) -> Span:
+        """Start the first span of a trace, which the sampler selects in any case."""
+        own = SpanContext(
+            self._ids.generate_trace_id(),
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=_FLAGS[True, self._is_random],
+        )
+        return RecordedSpan(self._settings, name, own, None, kind, attributes, links=links)
 
     def start_child(self, name: str, parent: Span, kind: SpanKind, attributes: Attributes) -> Span:
         """Start a child of a span of this process.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
+import pytest
+
 from gateway.telemetry import ExporterMessages
 
 
@@ -22,3 +24,10 @@ def test_without_a_line_the_reason_is_a_fixed_text() -> None:
     with ExporterMessages() as messages:
         pass
     assert messages.reason.startswith("the collector does not accept it")
+
+
+def test_lines_are_gathered_when_records_do_not_know_their_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "logThreads", False)  # as the commands set it
+    with ExporterMessages() as messages:
+        logging.getLogger("opentelemetry.x").error("own")
+    assert messages.reason == "own"

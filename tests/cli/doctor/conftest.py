@@ -5,29 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.emulator import Emulator
-from gateway.emulator.token_server import TokenServer
 from tests.ledger.conftest import own_postgres, postgres
 from tests.limits.conftest import redis_server
+from tests.upstream.credentials.conftest import emulator, token_server
 
-__all__ = ["own_postgres", "postgres", "redis_server"]  # fixtures
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[Emulator]:
-    async with Emulator() as started:
-        yield started
-
-
-@pytest.fixture
-async def token_server(emulator: Emulator) -> AsyncIterator[TokenServer]:
-    async with TokenServer(emulator.tokens) as started:
-        yield started
+__all__ = ["emulator", "own_postgres", "postgres", "redis_server", "token_server"]  # fixtures
 
 
 @pytest.fixture
