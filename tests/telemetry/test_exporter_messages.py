@@ -27,7 +27,7 @@ def test_without_a_line_the_reason_is_a_fixed_text() -> None:
 
 
 def test_lines_are_gathered_when_records_do_not_know_their_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging, "logThreads", False)  # as the commands set it
+    monkeypatch.setattr(logging, "logThreads", False)  # as configure_logs() sets it
     with ExporterMessages() as messages:
         logging.getLogger("opentelemetry.x").error("own")
     assert messages.reason == "own"
