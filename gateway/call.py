@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from gateway.errors import GatewayError
 from gateway.errors.mode import ENFORCE, EnforceMode
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ _unused_uuids: list[str] = []
 os.register_at_fork(after_in_child=_unused_uuids.clear)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Caller:
     """The caller of one call. An attribute whose value is unknown is empty.
 
@@ -60,7 +61,7 @@ class Caller:
     claims: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestHead:
     """The facts about a call that are known before its request message is received.
 
@@ -82,7 +83,7 @@ class RequestHead:
     certificate_error: GatewayError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
     """A call whose request a listener has read.
 
@@ -117,7 +118,7 @@ class Call:
     raw: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, kw_only=True, eq=False)
 class Reply:
     """The upstream's response to a call.
 

@@ -7,7 +7,7 @@ the expiry time of each signed link. A replay adds a signature with this expiry 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +17,7 @@ from gateway.errors.mode import ENFORCE, EnforceMode
 from gateway.object_storage import LinkError, parse_link
 from gateway.quoting import encode_json
 from gateway.redaction import REDACTED, is_clean_json, redact_text, redact_value
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ ToTree: TypeAlias = "Callable[[Message], Any]"
 """A function that returns the JSON value of a message. It raises ValueError if no JSON value exists."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A call that ended before any policy was evaluated.
 

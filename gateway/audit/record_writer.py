@@ -18,13 +18,13 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import Code, GatewayError
 from gateway.quoting import encode_json
 from gateway.telemetry import Status, definitions
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ CONDITION = "decision_log"
 """The name of the health condition that shows whether records can be written."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Waiting:
     """A record that waits to be written.
 

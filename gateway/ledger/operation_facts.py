@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from gateway.errors import Code
 from gateway.redaction import redact_text, redact_value
 from gateway.schema import is_map
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ _TEXTS = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _NUMBERS = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})  # types without texts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class OperationFacts:
     """The facts about an operation.
 

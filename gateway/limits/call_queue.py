@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     import asyncio
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.errors import GatewayError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value_class(frozen=True, slots=True, eq=False)
 class QueuedCall:
     """A call that waits for a slot.
 

@@ -9,13 +9,13 @@ https://yandex.cloud/en/docs/storage/concepts/object#object-url.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
 from gateway.object_storage.link_error import LinkError
 from gateway.object_storage.object_key import check_path, parse_key
 from gateway.object_storage.signature import parse_signature
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +38,7 @@ _BUCKET_LENGTH = range(3, 64)
 _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Link:
     """A link to an object.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from gateway.errors import (
     field_text,
     summarize,
 )
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.policy.program import PolicyInput
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Violation:
     """A rule that a request does not meet, or that could not be evaluated.
 
@@ -73,7 +74,7 @@ def _describe(message: str, fix: str, field_path: str, value: str) -> str:
     return field_text(f"{text}; " if text else "", FieldName(field_path), f" is {value}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Mutation:
     """The change of a field by a policy. If the binding is an auditing binding, the change is not made.
 
@@ -141,7 +142,7 @@ class MutatedRequest(NamedTuple):
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The decision on one request.
 
@@ -169,8 +170,8 @@ class Decision:
 
     def __post_init__(self) -> None:
         is_allowed = "deny" not in [one.action for one in self.violations]
-        object.__setattr__(self, "is_allowed", is_allowed)
-        object.__setattr__(self, "outcome", "allow" if is_allowed else "deny")
+        self.is_allowed = is_allowed  # type: ignore[misc] # frozen for others
+        self.outcome = "allow" if is_allowed else "deny"  # type: ignore[misc]
 
     @property
     def input(self) -> PolicyInput:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote
 
 from gateway.transcode.template import Segment, Template, Variable, Wildcard
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ class RouteConflictError(ValueError):
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Match(Generic[RouteT]):
     """The result of a successful look-up.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -35,6 +34,7 @@ from gateway.listeners.http.server import certificate_of
 from gateway.listeners.http.streams import choose_framing, make_stream, with_heartbeats
 from gateway.listeners.metadata import read_timeout
 from gateway.transcode import Match, UnprintableError, WrongHttpMethod, http_status, parse_target, read_raw
+from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from gateway.transcode.template import Variable
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Target:
     """The route of a request, the called method, the captures of the path, and the query."""
 
