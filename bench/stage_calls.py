@@ -19,7 +19,7 @@ from bench.stubs import Upstream
 from bench.workloads import CREATE, IMAGES, Workload, workloads
 from gateway.audit.record import to_record
 from gateway.audit.record_writer import RecordWriter
-from gateway.audit.reporter import Reporter
+from gateway.audit.reporter import Reporter, describe_decision
 from gateway.bundles import read_bundle
 from gateway.call import Call, Caller, Reply, ReplyStream, choose_idempotency_key
 from gateway.config import Config, Limits
@@ -32,7 +32,16 @@ from gateway.pipeline import Pipeline
 from gateway.policy import Decider, PolicyInput, load_bundle
 from gateway.schema import load_schema
 from gateway.sinks.stdout import StdoutSink
-from gateway.telemetry import Health, Metrics, Tracing, to_headers, trace_id_of
+from gateway.telemetry import (
+    Health,
+    Metrics,
+    SharedAttributes,
+    Tracing,
+    add_event,
+    set_shared,
+    to_headers,
+    trace_id_of,
+)
 from gateway.telemetry.batch_processor import BatchSettings
 from gateway.telemetry.logs import LogHandler
 from gateway.telemetry.span_encoder import RequestEncoder, encode_span
@@ -58,17 +67,22 @@ _CAPACITY = 1_000_000  # records of a batch wait until the event loop has its tu
 _SPANS = 512  # of an export
 _DEADLINE_S = 3600.0
 _TEMPLATE = f"POST {IMAGES}"
-_SERVER_ATTRIBUTES: dict[str, str | int] = {
-    "url.path": IMAGES,
-    "http.route": IMAGES,
-    "http.response.status_code": 200,
-    "rpc.method": CREATE,
-    "network.protocol.version": "1.1",
-    "client.address": "127.0.0.1",
-    "server.address": "127.0.0.1",
-    "server.port": 8080,
-    "user_agent.original": "bench",
-}
+_START = SharedAttributes({"http.request.method": "POST", "url.scheme": "http"})
+_STATUS = SharedAttributes({"rpc.response.status_code": "OK"})
+_SERVER_ATTRIBUTES = SharedAttributes(
+    {
+        "url.path": IMAGES,
+        "http.route": IMAGES,
+        "http.response.status_code": 200,
+        "rpc.method": CREATE,
+        "network.protocol.version": "1.1",
+        "client.address": "127.0.0.1",
+        "server.address": "127.0.0.1",
+        "server.port": 8080,
+        "user_agent.original": "bench",
+    }
+)
+_CLIENT_ATTRIBUTES = describe_call(CREATE, "baremetal", "127.0.0.1:8082")
 _CALLER = Caller(address="127.0.0.1")
 _RATE = Rate(100_000_000, 1)
 _LIMITS = Limits(
@@ -269,31 +283,19 @@ class StageCalls:
         await DetachedCall(self._forwarder.forward(self.call), _ignore).reply()
 
     def _make_spans(self, tracing: Tracing) -> None:
-        server = tracing.start_server(
-            "POST", self._headers, {"http.request.method": "POST", "url.scheme": "http"}
-        )
+        server = tracing.start_server("POST", self._headers, _START)
         decision = self._decision
-        server.add_event(
-            "decision",
-            {
-                "decision.id": decision.id,
-                "decision.outcome": decision.outcome,
-                "decision.violations": [f"{one.action}: {one.reason}" for one in decision.violations],
-                "bundle.hash": decision.bundle,
-            },
-        )
-        client = tracing.start_client(
-            CREATE,
-            server,
-            describe_call(CREATE, "baremetal", "127.0.0.1:8082"),
-        )
+        violations = tuple([f"{one.action}: {one.reason}" for one in decision.violations])
+        decided = describe_decision(decision.outcome, decision.bundle, violations)
+        add_event(server, "decision", {"decision.id": decision.id}, decided)
+        client = tracing.start_client(CREATE, server, _CLIENT_ATTRIBUTES)
         to_headers(client)
         trace_id_of(client)
-        client.set_attribute("rpc.response.status_code", "OK")
+        set_shared(client, _STATUS)
         client.end()
         if tracing.is_exported(server, is_failure=False, duration_s=0.001):
             server.update_name(_TEMPLATE)
-            server.set_attributes(_SERVER_ATTRIBUTES)
+            set_shared(server, _SERVER_ATTRIBUTES)
         server.end()
 
     async def _encode_spans(self, calls: int) -> None:

@@ -11,7 +11,7 @@ import orjson
 from gateway.redaction import REDACTED, redact_value
 
 _MAX_SHOWN = 120
-_DELETE = b"\x7f"
+_DELETE = 0x7F  # an int, because a search for bytes first makes and drops an exception
 
 # Characters that control a terminal, are invisible, or end a line in some programs. They are the Unicode
 # categories Cc, Cf, Zl and Zp. The characters below U+0020 are omitted, because json.dumps escapes them

@@ -106,11 +106,17 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 # `?`, `#`, `%`, `@`, and any colon except the colon of the link. So the only secrets that can match the
 # expression are tokens and long hexadecimal numbers.
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
+# Identifiers, such as UUIDs. They are too short for a hexadecimal secret, and match no other rule.
+_IDENTIFIER = re.compile(r"[0-9a-f-]{1,39}")
 # The same characters, and those that structure a JSON text.
-_PLAIN_JSON = b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"{}[],:'
+_PLAIN_JSON = frozenset(b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"{}[],:')
 _JSON_TRACES = tuple(one for one in (*_NAME_TRACES, *_TOKEN_TRACES, "key") if one.isascii())
-# Maps each hexadecimal digit to `0` and each other byte to a space.
-_TO_DIGITS = bytes(ord("0") if chr(byte) in "0123456789abcdefABCDEF" else ord(" ") for byte in range(256))
+# Maps each hexadecimal digit to `0`, each other byte of _PLAIN_JSON to a space, and each further byte to `!`.
+_TO_KINDS = bytes(
+    ord("0") if chr(byte) in "0123456789abcdefABCDEF" else ord(" ") if byte in _PLAIN_JSON else ord("!")
+    for byte in range(256)
+)
+_OTHER_KIND = ord("!")
 
 _MAX_CACHED_NAME = 64  # callers could fill the memory with longer names, so they are not cached
 
@@ -167,7 +173,7 @@ def _redact_field_text(text: str, name: str) -> str:
 
 def _is_clean(text: str) -> bool:
     """Return whether a text certainly contains no secret. Such a text needs no redaction."""
-    return (
+    return _IDENTIFIER.fullmatch(text) is not None or (
         _PLAIN.fullmatch(text) is not None
         and _TOKEN.search(text) is None
         and (len(text) < _MIN_DIGITS or _DIGITS.search(text) is None)
@@ -183,7 +189,8 @@ def is_clean_json(data: bytes) -> bool:
     Args:
         data: the JSON value as text, without spaces between its parts.
     """
-    if data.translate(None, _PLAIN_JSON):
+    kinds = data.translate(_TO_KINDS)
+    if _OTHER_KIND in kinds:
         return False
     # A quote within a text would need a backslash, so each quote here starts or ends a text. The colons are
     # those after a key, at the start of a text, and of links. Any other colon may separate a name and a
@@ -195,7 +202,7 @@ def is_clean_json(data: bytes) -> bool:
     for trace in _JSON_TRACES:  # searches in a str are three times as fast as searches in bytes
         if trace in folded:
             return False
-    return _LONG_NUMBER not in data.translate(_TO_DIGITS)
+    return kinds.find(_LONG_NUMBER) < 0  # `in` would first make and drop an exception
 
 
 def _is_secret_name(name: str) -> bool:

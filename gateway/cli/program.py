@@ -20,7 +20,7 @@ from gateway.cli.command_line import (
 from gateway.cli.configuration import config
 from gateway.cli.doctor.command import doctor
 from gateway.cli.policy.group import policy
-from gateway.standard_streams import reserve_closed_streams
+from gateway.sinks.standard_streams import reserve_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -17,7 +18,7 @@ from gateway.errors import INVALID_REQUEST, POLICY_VIOLATION, Code, GatewayError
 from gateway.listeners.metadata import request_id
 from gateway.quoting import escape_line
 from gateway.redaction import redact_text
-from gateway.telemetry import log_fields, trace_id_of
+from gateway.telemetry import log_fields, set_shared, trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.listeners.context import ListenerContext
     from gateway.schema import Method
     from gateway.serving.snapshot import Snapshot
+    from gateway.telemetry import SharedAttributes
     from gateway.tls import ClientCertificates
 
 _log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ SERVER_ERRORS = FAILURES | {Code.UNIMPLEMENTED}
 """The status codes that are errors of a SERVER span, as the semantic conventions define."""
 
 
-class Exchange:
+class Exchange(ABC):
     """One request and its response.
 
     Attributes:
@@ -64,7 +66,7 @@ class Exchange:
         snapshot: Snapshot,
         name: str,
         headers: Mapping[str, str],
-        attributes: Mapping[str, str],
+        attributes: SharedAttributes,
     ) -> None:
         """Start the exchange.
 
@@ -237,7 +239,7 @@ class Exchange:
         if self._tracing.is_exported(
             self.span, is_failure=code in FAILURES, duration_s=None if is_wait else duration_s
         ):
-            self.span.set_attributes(self._describe_caller() | self.describe(status, code))
+            set_shared(self.span, self.describe(status, code))
         self.span.end()
         caller = self.caller
         fields: dict[str, Any] = {
@@ -261,12 +263,12 @@ class Exchange:
         log_fields(_log, "responded", fields, repeated)
         return duration_s
 
-    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:  # noqa: ARG002 - of a protocol
-        """Set the name and the status of the span, and return its further attributes.
+    @abstractmethod
+    def describe(self, status: int | str, code: Code) -> SharedAttributes:
+        """Set what only this span has, and return the attributes that it has in common with other spans.
 
         This method is called for exported spans only.
         """
-        return {}
 
     def set_error(self, kind: str) -> None:
         """Set the status of the span to ERROR.
@@ -276,13 +278,6 @@ class Exchange:
         """
         self.span.set_attribute("error.type", kind)
         self.span.set_status(_ERROR)
-
-    def _describe_caller(self) -> dict[str, str | int]:
-        caller = self.caller
-        attributes: dict[str, str | int] = {"client.address": caller.address} if caller.address else {}
-        if caller.id:
-            attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
-        return attributes
 
     def _fields(self) -> dict[str, Any]:
         return {"call_id": self.id, "trace_id": self.trace_id, **self.facts}
@@ -296,6 +291,14 @@ def _check(certificate: bytes, clients: ClientCertificates | None) -> GatewayErr
         except GatewayError as error:
             return error
     return None
+
+
+def describe_caller(caller: Caller) -> dict[str, str | int]:
+    """Return the attributes of spans that describe a caller."""
+    attributes: dict[str, str | int] = {"client.address": caller.address} if caller.address else {}
+    if caller.id:
+        attributes |= {"gateway.caller.kind": caller.kind, "gateway.caller.id": shorten(caller.id)}
+    return attributes
 
 
 def shorten(text: str) -> str:

@@ -6,7 +6,7 @@ import os
 import select
 
 from gateway.sinks.sink import SinkError
-from gateway.standard_streams import STANDARD_OUTPUT, is_stdout_closed
+from gateway.sinks.standard_streams import STANDARD_OUTPUT, is_stdout_closed
 
 _NEWLINE = ord("\n")
 _CLOSED = (

@@ -18,8 +18,19 @@ from gateway.telemetry.setup import (
     find_variable_faults,
     start_telemetry,
 )
+from gateway.telemetry.shared_attributes import SharedAttributes
 from gateway.telemetry.tail import Reason, Tail
-from gateway.telemetry.tracing import Span, Tracer, Tracing, keep, to_headers, trace_id_of, without_sampling
+from gateway.telemetry.tracing import (
+    Span,
+    Tracer,
+    Tracing,
+    add_event,
+    keep,
+    set_shared,
+    to_headers,
+    trace_id_of,
+    without_sampling,
+)
 
 __all__ = [
     "Condition",
@@ -30,6 +41,7 @@ __all__ = [
     "Health",
     "Metrics",
     "Reason",
+    "SharedAttributes",
     "Span",
     "Status",
     "Tail",
@@ -37,12 +49,14 @@ __all__ = [
     "TraceSettings",
     "Tracer",
     "Tracing",
+    "add_event",
     "capture_other_output",
     "configure_logs",
     "find_exporters",
     "find_variable_faults",
     "keep",
     "log_fields",
+    "set_shared",
     "start_telemetry",
     "to_headers",
     "trace_id_of",

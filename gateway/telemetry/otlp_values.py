@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway.telemetry.shared_attributes import SharedAttributes
+
 _log = logging.getLogger(__name__)
 
 CACHED = 1024
@@ -44,7 +46,17 @@ def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any]
             pass
         else:
             return
-    _add_each(parts, tag, attributes.items())
+    add_each(parts, tag, attributes.items())
+
+
+def encode_shared(tag: bytes, attributes: SharedAttributes) -> bytes:
+    """Return the encoding of shared attributes, each as a KeyValue message in a field. It is kept."""
+    encoded = attributes.encodings.get(tag)
+    if encoded is None:
+        parts: list[bytes] = []
+        add_each(parts, tag, attributes.items())
+        encoded = attributes.encodings[tag] = b"".join(parts)
+    return encoded
 
 
 def _encode_runs(tag: bytes, attributes: Mapping[str, Any]) -> list[bytes]:
@@ -89,10 +101,13 @@ def _keep_all(tag: bytes, items: tuple[tuple[str, Any], ...]) -> bytes:
     return b"".join([tag + _pair(key, value) for key, value in items])
 
 
-def _add_each(parts: list[bytes], tag: bytes, items: Iterable[tuple[str, Any]]) -> None:
+def add_each(parts: list[bytes], tag: bytes, items: Iterable[tuple[str, Any]]) -> None:
+    """Append the encoding of attributes, each as a KeyValue message in a field."""
     for key, value in items:
         try:
-            if isinstance(value, int) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH):
+            if key in _UNIQUE:
+                parts += tag, _pair(key, value)
+            elif isinstance(value, int) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH):
                 parts += tag, _kept_pair(key, value)
             else:
                 parts += tag, _pair(key, value)

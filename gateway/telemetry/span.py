@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import Link, Status, StatusCode
+
+from gateway.telemetry.shared_attributes import SharedAttributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -42,6 +44,8 @@ _SCALARS = (str, bool, int, float)
 _PLAIN = frozenset(_SCALARS)
 _LISTS = (list, tuple)
 _UNSET = Status(StatusCode.UNSET)
+# No span of the gateway has as many shared attributes. With a lower limit, spans have no shared attributes.
+_MAX_SHARED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,20 @@ class SpanSettings:
         resource: the resource that describes this process.
         limits: the limits for attributes and events.
         on_end: the function that is called with each span that has ended.
+        may_share: whether spans have shared attributes. If not, the limits apply to each attribute.
     """
 
     resource: Resource
     limits: SpanLimits
     on_end: Callable[[RecordedSpan], None]
+    may_share: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        counts = (limits.max_span_attributes, limits.max_event_attributes)
+        lengths = (limits.max_span_attribute_length, limits.max_attribute_length)
+        may_share = lengths == (None, None) and all(one is None or one >= _MAX_SHARED for one in counts)
+        object.__setattr__(self, "may_share", may_share)
 
 
 class RecordedSpan(trace.Span):
@@ -67,10 +80,11 @@ class RecordedSpan(trace.Span):
         context: the trace ID, the span ID, the trace flags and the trace state of the span.
         parent: the context of the parent span, or None.
         kind: the kind of the span.
-        attributes: the attributes of the span, by key. The mapping is a dict if all values are simple and
+        shared: groups of attributes that the span has in common with other spans.
+        own: the other attributes of the span, by key. The mapping is a dict if all values are simple and
             the limits are not exceeded. If not, the mapping is the SDK's BoundedAttributes.
-        events: the latest events. Each event is a tuple of its time in nanoseconds, its name and its
-            attributes. The limits define how many events are kept.
+        events: the latest events. Each event is a tuple of its time in nanoseconds, its name, its shared
+            attributes or None, and its other attributes. The limits define how many events are kept.
         dropped_events: the number of events that were dropped because of the limits.
         links: the contexts of spans of other traces that have caused this span.
         status: the status of the span.
@@ -82,8 +96,8 @@ class RecordedSpan(trace.Span):
     """
 
     __slots__ = (
-        "_settings", "attributes", "context", "dropped_events", "end_time", "events", "kept", "kind", "links",
-        "name", "parent", "start_time", "status", "trace_id",
+        "_settings", "context", "dropped_events", "end_time", "events", "kept", "kind", "links", "name",
+        "own", "parent", "shared", "start_time", "status", "trace_id",
     )  # fmt: skip
 
     def __init__(
@@ -107,9 +121,14 @@ class RecordedSpan(trace.Span):
         self.kind = kind
         self.links = links
         self.kept = kept
-        limits = settings.limits
-        self.attributes = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
-        self.events: list[tuple[int, str, Mapping[str, Any]]] = []
+        self.own: MutableMapping[str, Any] = {}
+        self.shared: tuple[SharedAttributes, ...] = ()
+        if type(attributes) is SharedAttributes and settings.may_share:
+            self.shared = (attributes,)
+        else:
+            limits = settings.limits
+            self.own = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
+        self.events: list[tuple[int, str, SharedAttributes | None, Mapping[str, Any]]] = []
         self.dropped_events = 0
         self.status = _UNSET
         self.end_time: int | None = None
@@ -123,6 +142,23 @@ class RecordedSpan(trace.Span):
         """Return whether the span has not ended."""
         return self.end_time is None
 
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """All attributes of the span."""
+        if not self.shared:
+            return self.own
+        merged: dict[str, Any] = {}
+        for group in self.shared:
+            merged |= group
+        return {**merged, **self.own}
+
+    def set_shared(self, attributes: SharedAttributes) -> None:
+        """Set attributes that the span has in common with other spans."""
+        if self.end_time is None and self._settings.may_share and self._has_none_of(attributes):
+            self.shared += (attributes,)
+        else:
+            self.set_attributes(attributes)
+
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set an attribute."""
         self.set_attributes({key: value})
@@ -132,8 +168,15 @@ class RecordedSpan(trace.Span):
         if self.end_time is not None:
             self._warn()
             return
-        limits, known = self._settings.limits, self.attributes
+        if self.shared and not self._has_none_of(attributes):
+            merged = {**self.attributes, **attributes}
+            self.shared, self.own = (), {}
+            self.set_attributes(merged)
+            return
+        limits, known = self._settings.limits, self.own
         count, length = limits.max_span_attributes, limits.max_span_attribute_length
+        if count is not None and self.shared:
+            count -= sum(map(len, self.shared))
         if (
             type(known) is dict
             and length is None
@@ -145,23 +188,46 @@ class RecordedSpan(trace.Span):
             known.update(attributes)
             return
         for key, value in attributes.items():
-            known = self.attributes
+            known = self.own
             if type(known) is dict:
                 has_room = count is None or len(known) < count
                 if has_room and length is None and key and key not in known and isinstance(value, _SCALARS):
                     known[key] = value
                     continue
-                self.attributes = BoundedAttributes(count, known, immutable=False, max_value_len=length)
-            self.attributes[key] = value
+                self.own = BoundedAttributes(count, known, immutable=False, max_value_len=length)
+            self.own[key] = value
 
-    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        """Add an event. If there are too many events, drop the oldest event."""
+    def _has_none_of(self, attributes: Mapping[str, Any]) -> bool:
+        """Return whether no key of attributes is the key of an attribute of the span."""
+        for group in self.shared:
+            if not group.keys().isdisjoint(attributes):
+                return False
+        return not self.own or self.own.keys().isdisjoint(attributes)
+
+    def add_event(
+        self,
+        name: str,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        *,
+        shared: SharedAttributes | None = None,
+    ) -> None:
+        """Add an event. If there are too many events, drop the oldest event.
+
+        Args:
+            name: the name of the event.
+            attributes: the attributes of the event.
+            timestamp: the time of the event, in nanoseconds since the epoch; None means now.
+            shared: the attributes that the event has in common with other events. No key is in `attributes`.
+        """
         if self.end_time is not None:
             self._warn()
             return
         limits, events = self._settings.limits, self.events
+        if shared is not None and not self._settings.may_share:
+            attributes, shared = {**(attributes or {}), **shared}, None
         bounded = _bound(attributes, limits.max_event_attributes, limits.max_attribute_length)
-        events.append((time_ns() if timestamp is None else timestamp, name, bounded))
+        events.append((time_ns() if timestamp is None else timestamp, name, shared, bounded))
         if limits.max_events is not None and len(events) > limits.max_events:
             del events[0]
             self.dropped_events += 1
@@ -214,7 +280,7 @@ class RecordedSpan(trace.Span):
     def to_readable(self) -> ReadableSpan:
         """Return the span as a ReadableSpan for the exporters of the SDK."""
         events: Any = BoundedList(self._settings.limits.max_events)
-        events.extend([Event(name, attributes, time) for time, name, attributes in self.events])
+        events.extend([Event(name, _merge(shared, own), time) for time, name, shared, own in self.events])
         events.dropped = self.dropped_events
         return ReadableSpan(
             name=self.name,
@@ -233,6 +299,10 @@ class RecordedSpan(trace.Span):
 
     def _warn(self) -> None:
         _log.warning("an ended span was changed", extra={"span": self.name})
+
+
+def _merge(shared: SharedAttributes | None, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**own, **shared} if shared else own
 
 
 def _bound(attributes: Attributes, count: int | None, length: int | None) -> MutableMapping[str, Any]:

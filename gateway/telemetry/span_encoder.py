@@ -15,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
-from gateway.telemetry.otlp_values import CACHED, add_attributes, add_count, field, varint
+from gateway.telemetry.otlp_values import CACHED, add_count, add_each, encode_shared, field, varint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanKind, StatusCode
 
+    from gateway.telemetry.shared_attributes import SharedAttributes
     from gateway.telemetry.span import RecordedSpan
 
 _TIMES = struct.Struct("<BQBQ")
@@ -44,8 +45,11 @@ def encode_span(span: RecordedSpan) -> bytes:
     if parent is not None:
         parts += b"\x22\x08", parent.span_id.to_bytes(8, "big")
     parts += _name_and_kind(span.name, span.kind), _TIMES.pack(0x39, span.start_time, 0x41, span.end_time)
-    add_attributes(parts, b"\x4a", span.attributes)
-    add_count(parts, b"\x50", getattr(span.attributes, "dropped", 0))
+    for group in span.shared:
+        parts.append(encode_shared(b"\x4a", group))
+    if span.own:
+        add_each(parts, b"\x4a", span.own.items())
+    add_count(parts, b"\x50", getattr(span.own, "dropped", 0))
     for event in span.events:
         parts.append(field(b"\x5a", _encode_event(*event)))
     add_count(parts, b"\x60", span.dropped_events)
@@ -82,9 +86,13 @@ class RequestEncoder:
         return field(b"\x0a", self._resource + scope_items)
 
 
-def _encode_event(time: int, name: str, attributes: Mapping[str, Any]) -> bytes:
+def _encode_event(
+    time: int, name: str, shared: SharedAttributes | None, attributes: Mapping[str, Any]
+) -> bytes:
     parts = [_TIME.pack(0x09, time), _event_name(name)]
-    add_attributes(parts, b"\x1a", attributes)
+    add_each(parts, b"\x1a", attributes.items())
+    if shared is not None:
+        parts.append(encode_shared(b"\x1a", shared))
     add_count(parts, b"\x20", getattr(attributes, "dropped", 0))
     return b"".join(parts)
 

@@ -17,7 +17,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from gateway.call import IDEMPOTENCY_KEY, Reply, ReplyStream
 from gateway.errors import Code, GatewayError
-from gateway.telemetry import to_headers, trace_id_of
+from gateway.telemetry import SharedAttributes, set_shared, to_headers, trace_id_of
 from gateway.upstream.credentials import RefusedCredentialsError
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
 _ERROR = Status(StatusCode.ERROR)
+_STATUSES = {code: SharedAttributes({"rpc.response.status_code": code.name}) for code in Code}
 _MAX_REPLY_METADATA = 128  # in characters, because a longer value could make the response too large
 
 
@@ -72,7 +73,7 @@ class Forwarder:
         self._failures = channels.failures
         self._unary: dict[str, UnaryMethod] = {}
         self._streams: dict[str, Callable[..., Any]] = {}
-        self._attributes: dict[str, dict[str, str | int]] = {}
+        self._attributes: dict[str, SharedAttributes] = {}
         for method in schema.methods.values():
             upstream = services.get(method.service)
             if upstream is None:  # one of the gateway's own
@@ -185,9 +186,10 @@ class Forwarder:
     def _start_span(self, call: Call, attempt: int) -> Span:
         """Start the span of an upstream call. The number of a further attempt is an attribute."""
         attributes = self._attributes[call.method.name]
+        span = self._tracing.start_client(call.method.name, call.span, attributes)
         if attempt > 1:
-            attributes = attributes | {"gateway.attempt": attempt}
-        return self._tracing.start_client(call.method.name, call.span, attributes)
+            span.set_attribute("gateway.attempt", attempt)
+        return span
 
     def _end(self, call: Call, span: Span, code: Code, started_ns: int) -> None:
         """Report the end of an upstream call in its span and in the metrics.
@@ -201,7 +203,7 @@ class Forwarder:
         """
         name = code.name
         if span is not call.span:  # otherwise tracing is off, so there is only one span
-            span.set_attribute("rpc.response.status_code", name)
+            set_shared(span, _STATUSES[code])
             if code is not Code.OK:
                 span.set_attribute("error.type", name)
                 span.set_status(_ERROR)
@@ -235,19 +237,21 @@ def outgoing_metadata(call: Call, span: Span, token: AccessToken | None = None) 
     return metadata | to_headers(span)
 
 
-def describe_call(method: str, upstream: str, address: str) -> dict[str, str | int]:
+def describe_call(method: str, upstream: str, address: str) -> SharedAttributes:
     """Return the attributes of the CLIENT spans of a method.
 
     https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
     """
     host, _, port = address.rpartition(":")
-    return {
-        "rpc.system.name": "grpc",
-        "rpc.method": method,
-        "server.address": host.strip("[]"),
-        "server.port": int(port),
-        "gateway.upstream": upstream,
-    }
+    return SharedAttributes(
+        {
+            "rpc.system.name": "grpc",
+            "rpc.method": method,
+            "server.address": host.strip("[]"),
+            "server.port": int(port),
+            "gateway.upstream": upstream,
+        }
+    )
 
 
 def _serialize(message: Message | bytes) -> bytes:

@@ -6,12 +6,15 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from gateway.call import Caller
 from gateway.errors import Code, rename_fields
-from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
+from gateway.listeners.exchange import SERVER_ERRORS, Exchange, describe_caller, shorten
 from gateway.redaction import redact_value
 from gateway.schema import descriptor_of
+from gateway.telemetry import SharedAttributes
 
 if TYPE_CHECKING:
+    from aiohttp import HttpVersion
     from aiohttp.web_request import BaseRequest
 
     from gateway.listeners.context import ListenerContext
@@ -24,7 +27,7 @@ _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 _OTHER = "_OTHER"
-_CACHED = 256  # maximum number of entries in each cache
+_CACHED = 1024  # maximum number of entries in each cache
 _MAX_HOST = 256  # maximum number of characters of a host
 _MAX_AGENT = 256  # maximum number of characters of a cached User-Agent
 _MAX_PATH = 512  # maximum number of characters of a path in a span
@@ -41,7 +44,7 @@ class HttpExchange(Exchange):
     def __init__(self, request: BaseRequest, context: ListenerContext) -> None:
         self.http_method = request.method
         self._shown_method = self.http_method if self.http_method in _HTTP_METHODS else _OTHER
-        attributes = {"http.request.method": self._shown_method, "url.scheme": request.scheme}
+        attributes = _start(self._shown_method, request.scheme)
         self._span_method = "HTTP" if self._shown_method == _OTHER else self._shown_method
         snapshot, headers = context.active.snapshot, request.headers
         super().__init__(context, snapshot, self._span_method, headers, attributes)
@@ -81,42 +84,78 @@ class HttpExchange(Exchange):
         duration_s = self.end(status, code)
         self._metrics.record_request(duration_s, self._shown_method, self._template, status, self.span)
 
-    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:
-        """Set the name and the status of the span, and return its further attributes.
+    def describe(self, status: int | str, code: Code) -> SharedAttributes:
+        """Set what only this span has, and return the attributes that it has in common with other spans.
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         The query is left out, because it may contain secrets.
         """
-        span, request = self.span, self._request
-        path, version = request.raw_path.partition("?")[0][:_MAX_PATH], request.version
-        attributes: dict[str, str | int] = {
-            "url.path": path if path == self._template else redact_value(path),
-            "network.protocol.version": f"{version[0]}.{version[1]}",
-            "http.response.status_code": status,
-        }
-        if self._template:
-            span.update_name(f"{self._span_method} {self._template}")
-            attributes["http.route"] = self._template
-        if self.method is not None:
-            attributes["rpc.method"] = self.method.name
+        span, request, template = self.span, self._request, self._template
+        path = request.raw_path.partition("?")[0][:_MAX_PATH]
+        is_fixed = path == template
+        if not is_fixed:
+            span.set_attribute("url.path", redact_value(path))
+        if template:
+            span.update_name(f"{self._span_method} {template}")
         if self._shown_method == _OTHER:
-            attributes["http.request.method_original"] = shorten(self.http_method)
-        attributes |= _server_of(request.headers.get("Host", "")[:_MAX_HOST])
-        if agent := request.headers.get("User-Agent"):
-            attributes["user_agent.original"] = (
-                _agent_of(agent) if len(agent) <= _MAX_AGENT else shorten(agent)
-            )
+            span.set_attribute("http.request.method_original", shorten(self.http_method))
         if isinstance(status, int) and status >= _SERVER_ERROR:
             self.set_error(str(status))
         elif status == HTTPStatus.OK and code in SERVER_ERRORS:  # the error is the last element of a stream
             self.set_error(code.name)
-        return attributes
-
-
-_agent_of = lru_cache(_CACHED)(shorten)
+        host, agent = request.headers.get("Host", ""), request.headers.get("User-Agent", "")
+        if len(agent) > _MAX_AGENT:
+            span.set_attribute("user_agent.original", shorten(agent))
+            agent = ""
+        method = "" if self.method is None else self.method.name
+        peer = (self.caller.address, self.caller.kind, self.caller.id)
+        return _describe(template, is_fixed, request.version, status, method, host[:_MAX_HOST], agent, peer)
 
 
 @lru_cache(_CACHED)
+def _start(http_method: str, scheme: str) -> SharedAttributes:
+    """Return the attributes with which a span starts."""
+    return SharedAttributes({"http.request.method": http_method, "url.scheme": scheme})
+
+
+@lru_cache(_CACHED)
+def _describe(
+    template: str,
+    is_fixed: bool,  # noqa: FBT001 - keyword arguments make a cache slower
+    version: HttpVersion,
+    status: int | str,
+    method: str,
+    host: str,
+    agent: str,
+    peer: tuple[str, str, str],
+) -> SharedAttributes:
+    """Return the attributes of all spans whose requests and responses are the same in these respects.
+
+    Args:
+        template: the path template of the route; empty if there is none.
+        is_fixed: whether the template is the path of the request.
+        version: the version of HTTP.
+        status: the status of the response.
+        method: the full name of the method; empty if there is none.
+        host: the header Host; empty if there is none.
+        agent: the header User-Agent; empty if there is none, or it is described elsewhere.
+        peer: the address, the kind and the ID of the caller.
+    """
+    address, kind, caller_id = peer
+    return SharedAttributes(
+        {
+            **describe_caller(Caller(address=address, kind=kind, id=caller_id)),
+            "network.protocol.version": f"{version[0]}.{version[1]}",
+            "http.response.status_code": status,
+            **({"url.path": template} if is_fixed else {}),
+            **({"http.route": template} if template else {}),
+            **({"rpc.method": method} if method else {}),
+            **_server_of(host),
+            **({"user_agent.original": shorten(agent)} if agent else {}),
+        }
+    )
+
+
 def _server_of(host: str) -> dict[str, str | int]:
     """Return the attributes of the server that a request names in its header Host."""
     name, colon, port = host.rpartition(":")

@@ -26,6 +26,7 @@ from gateway.listeners.rpc.rpc_exchange import OTHER, RpcContext, RpcExchange
 from gateway.listeners.rpc.server import make_server
 from gateway.listeners.rpc.unknown_methods import UnknownMethods
 from gateway.listeners.rpc.unread_replies import SEND_S, UnreadReplies, peer_address
+from gateway.telemetry import SharedAttributes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +56,7 @@ def _is_useful(record: logging.LogRecord) -> bool:
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_useful)
 
 
-def _describe(address: Address) -> dict[str, str | int]:
+def _describe(address: Address) -> SharedAttributes:
     """Return the attributes of spans that describe the listener.
 
     The gRPC library does not show the name by which the caller has reached the listener.
@@ -64,7 +65,7 @@ def _describe(address: Address) -> dict[str, str | int]:
     if address.host not in _EVERY_INTERFACE:
         described["server.address"] = address.host
     described["server.port"] = address.port
-    return described
+    return SharedAttributes({**described})
 
 
 _EVERY_INTERFACE = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
@@ -94,7 +95,7 @@ class RpcListener(grpc.GenericRpcHandler):
         self._infrastructure = InfrastructureMethods(context, section, health)
         self._unknown = UnknownMethods()
         self._clients: ClientCertificates | None = None
-        self._described: dict[str, str | int] = {}
+        self._described = SharedAttributes({})
         self._server: grpc.aio.Server | None = None
         self._peers: PeerConnections | None = None
         self._watching: asyncio.Task[None] | None = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 import grpc.aio
 
-from gateway.listeners.exchange import SERVER_ERRORS, Exchange, shorten
+from gateway.call import Caller
+from gateway.listeners.exchange import SERVER_ERRORS, Exchange, describe_caller, shorten
 from gateway.listeners.response_size import to_trailing_metadata
+from gateway.telemetry import SharedAttributes, set_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.errors import Code, GatewayError
     from gateway.listeners.context import ListenerContext
     from gateway.serving.snapshot import Snapshot
@@ -24,6 +25,8 @@ OTHER = "_OTHER"
 
 In metrics, a common name prevents an unlimited number of time series.
 """
+_CACHED = 1024  # maximum number of entries in each cache
+_MAX_AGENT = 256  # maximum number of characters of a cached user agent
 
 
 class RpcExchange(Exchange):
@@ -40,7 +43,7 @@ class RpcExchange(Exchange):
         snapshot: Snapshot,
         path: str,
         rpc_context: RpcContext,
-        server: Mapping[str, str | int],
+        server: SharedAttributes,
     ) -> None:
         """Start the exchange.
 
@@ -57,7 +60,7 @@ class RpcExchange(Exchange):
         self._rpc_context = rpc_context
         self.metadata: list[tuple[str, str | bytes]] = list(rpc_context.invocation_metadata() or ())
         headers = {name: value for name, value in self.metadata if isinstance(value, str)}
-        attributes = {"rpc.system.name": "grpc", "rpc.method": self._name}
+        attributes = _start(self._name)
         self._server = server
         self._agent = headers.get("user-agent", "")
         super().__init__(context, snapshot, self._name, headers, attributes)
@@ -76,16 +79,44 @@ class RpcExchange(Exchange):
         duration_s = self.end(code.name, code)
         self._metrics.record_call(duration_s, self._name, code.name, self.span)
 
-    def describe(self, status: int | str, code: Code) -> dict[str, str | int]:
-        """Set the status of the span, and return its further attributes.
+    def describe(self, status: int | str, code: Code) -> SharedAttributes:
+        """Set what only this span has, and return the attributes that it has in common with other spans.
 
         https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
         """
-        attributes: dict[str, str | int] = {"rpc.response.status_code": status, **self._server}
+        span = self.span
+        set_shared(span, self._server)
         if self.method is None:
-            attributes["rpc.method_original"] = shorten(self.path.removeprefix("/"))
-        if self._agent:
-            attributes["user_agent.original"] = shorten(self._agent)
+            span.set_attribute("rpc.method_original", shorten(self.path.removeprefix("/")))
         if code in SERVER_ERRORS:
             self.set_error(code.name)
-        return attributes
+        agent = self._agent
+        if len(agent) > _MAX_AGENT:
+            span.set_attribute("user_agent.original", shorten(agent))
+            agent = ""
+        return _describe(status, agent, (self.caller.address, self.caller.kind, self.caller.id))
+
+
+@lru_cache(_CACHED)
+def _start(method: str) -> SharedAttributes:
+    """Return the attributes with which a span starts."""
+    return SharedAttributes({"rpc.system.name": "grpc", "rpc.method": method})
+
+
+@lru_cache(_CACHED)
+def _describe(status: int | str, agent: str, peer: tuple[str, str, str]) -> SharedAttributes:
+    """Return the attributes of all spans whose calls are the same in these respects.
+
+    Args:
+        status: the name of the status code.
+        agent: the user agent of the caller; empty if there is none, or it is described elsewhere.
+        peer: the address, the kind and the ID of the caller.
+    """
+    address, kind, caller_id = peer
+    return SharedAttributes(
+        {
+            **describe_caller(Caller(address=address, kind=kind, id=caller_id)),
+            "rpc.response.status_code": status,
+            **({"user_agent.original": shorten(agent)} if agent else {}),
+        }
+    )
