@@ -35,7 +35,8 @@ _KEY_NAMESPACE = UUID("7b3c5a0e-52a7-5d1c-9c56-1d5f0e8a4b62")
 """The namespace of derived idempotency keys. It must never change, because replicas must agree."""
 
 _UUIDS = 128  # the number of UUIDs that are made together
-_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+_FIXED_ONES = bytes.fromhex("00000000 0000 4000 8000 000000000000") * _UUIDS
+_FIXED_BITS = int.from_bytes(bytes.fromhex("00000000 0000 f000 c000 000000000000") * _UUIDS)
 
 _unused_uuids: list[str] = []
 # Otherwise two processes would use the same identifiers.
@@ -251,11 +252,11 @@ def new_uuid() -> str:
 
 
 def _make_uuids() -> list[str]:
-    digits = os.urandom(16 * _UUIDS).hex()
-    return [_format_uuid(digits[start : start + 32]) for start in range(0, len(digits), 32)]
+    """Return new UUIDs.
 
-
-def _format_uuid(digits: str) -> str:
-    """Return a UUID with the version and the variant of https://www.rfc-editor.org/rfc/rfc9562#section-5.4."""
-    variant = _VARIANTS[digits[16]]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    The version and the variant of https://www.rfc-editor.org/rfc/rfc9562#section-5.4 are set in all of them
+    at once, as bits of one large number.
+    """
+    bits = int.from_bytes(os.urandom(len(_FIXED_ONES))) & ~_FIXED_BITS | int.from_bytes(_FIXED_ONES)
+    groups = iter(bits.to_bytes(len(_FIXED_ONES)).hex("-", 2).split("-"))
+    return [f"{a}{b}-{c}-{d}-{e}-{f}{g}{h}" for a, b, c, d, e, f, g, h in zip(*[groups] * 8, strict=True)]

@@ -117,7 +117,23 @@ def add_each(parts: list[bytes], tag: bytes, items: Iterable[tuple[str, Any]]) -
 
 def _pair(key: str, value: Any) -> bytes:
     """Return the length of an encoded KeyValue message, followed by the message."""
+    if type(value) is str:
+        text = value.encode()
+        return _text_head(key, len(text)) + text
     return _delimited(field(b"\x0a", key.encode()) + field(b"\x12", encode_value(value)))
+
+
+@lru_cache(CACHED)
+def _text_head(key: str, size: int) -> bytes:
+    """Return the encoding of a KeyValue message, and of its length, up to the bytes of the text.
+
+    Args:
+        key: the key.
+        size: the number of bytes of the text.
+    """
+    any_value = b"\x0a" + varint(size)
+    head = field(b"\x0a", key.encode()) + b"\x12" + varint(len(any_value) + size) + any_value
+    return varint(len(head) + size) + head
 
 
 @lru_cache(CACHED, typed=True)
@@ -192,11 +208,13 @@ def add_count(parts: list[bytes], tag: bytes, count: int) -> None:
 
 def field(tag: bytes, data: bytes) -> bytes:
     """Return the encoding of a field whose value has a length: a text, bytes or a message."""
-    return tag + _delimited(data)
+    size = len(data)
+    return tag + (_SIZES[size] if size < _KEPT_SIZES else varint(size)) + data
 
 
 def _delimited(data: bytes) -> bytes:
-    return varint(len(data)) + data
+    size = len(data)
+    return (_SIZES[size] if size < _KEPT_SIZES else varint(size)) + data
 
 
 @lru_cache(CACHED)
@@ -212,3 +230,7 @@ def varint(number: int) -> bytes:
         number >>= 7
     groups.append(number)
     return bytes(groups)
+
+
+_KEPT_SIZES = 1024
+_SIZES = [varint(size) for size in range(_KEPT_SIZES)]

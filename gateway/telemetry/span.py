@@ -43,7 +43,8 @@ LOG_SCOPE = InstrumentationScope("baremetal-gateway", "")
 _SCALARS = (str, bool, int, float)
 _PLAIN = frozenset(_SCALARS)
 _LISTS = (list, tuple)
-_UNSET = Status(StatusCode.UNSET)
+UNSET = Status(StatusCode.UNSET)
+"""The status of a span if no other was set."""
 # No span of the gateway has as many shared attributes. With a lower limit, spans have no shared attributes.
 _MAX_SHARED = 64
 
@@ -130,7 +131,7 @@ class RecordedSpan(trace.Span):
             self.own = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
         self.events: list[tuple[int, str, SharedAttributes | None, Mapping[str, Any]]] = []
         self.dropped_events = 0
-        self.status = _UNSET
+        self.status = UNSET
         self.end_time: int | None = None
         self.start_time = time_ns()
 

@@ -16,13 +16,14 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
 from gateway.telemetry.otlp_values import CACHED, add_count, add_each, encode_shared, field, varint
+from gateway.telemetry.span import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import SpanKind, StatusCode
+    from opentelemetry.trace import StatusCode
 
     from gateway.telemetry.shared_attributes import SharedAttributes
     from gateway.telemetry.span import RecordedSpan
@@ -31,6 +32,7 @@ _TIMES = struct.Struct("<BQBQ")
 _TIME = struct.Struct("<BQ")
 # Field 16 (flags) is a fixed32. Bit 8 means that bit 9 is valid. Bit 9 means that the parent is remote.
 _LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
+_NO_STATUS = b"\x7a\x00"
 # Field 6 (flags) of a link has the same form.
 _LOCAL_LINK, _REMOTE_LINK = b"\x35\x00\x01\x00\x00", b"\x35\x00\x03\x00\x00"
 
@@ -38,27 +40,31 @@ _LOCAL_LINK, _REMOTE_LINK = b"\x35\x00\x01\x00\x00", b"\x35\x00\x03\x00\x00"
 def encode_span(span: RecordedSpan) -> bytes:
     """Return the encoding of an ended span, as the field `spans` of the message ScopeSpans."""
     trace_id, span_id, _, _, state, _ = span.context  # the properties of SpanContext are functions
-    parent = span.parent
-    parts = [b"\x0a\x10", trace_id.to_bytes(16, "big"), b"\x12\x08", span_id.to_bytes(8, "big")]
+    parent, own = span.parent, span.own
+    parts = [
+        b"\x0a\x10", trace_id.to_bytes(16, "big"),
+        b"\x12\x08", span_id.to_bytes(8, "big"),
+        _name_and_kind(span.name, span.kind._value_),
+        _TIMES.pack(0x39, span.start_time, 0x41, span.end_time),
+    ]  # fmt: skip
     if state:
         parts.append(field(b"\x1a", state.to_header().encode()))
     if parent is not None:
         parts += b"\x22\x08", parent.span_id.to_bytes(8, "big")
-    parts += _name_and_kind(span.name, span.kind), _TIMES.pack(0x39, span.start_time, 0x41, span.end_time)
     for group in span.shared:
         parts.append(encode_shared(b"\x4a", group))
-    if span.own:
-        add_each(parts, b"\x4a", span.own.items())
-    add_count(parts, b"\x50", getattr(span.own, "dropped", 0))
+    if own:
+        add_each(parts, b"\x4a", own.items())
+    if type(own) is not dict:
+        add_count(parts, b"\x50", getattr(own, "dropped", 0))
     for event in span.events:
         parts.append(field(b"\x5a", _encode_event(*event)))
     add_count(parts, b"\x60", span.dropped_events)
     for link in span.links:
         parts.append(field(b"\x6a", _encode_link(link)))
-    parts += (
-        _encode_status(span.status.status_code, span.status.description),
-        _REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT,
-    )
+    status = span.status
+    parts.append(_NO_STATUS if status is UNSET else _encode_status(status.status_code, status.description))
+    parts.append(_REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT)
     return field(b"\x12", b"".join(parts))
 
 
@@ -93,7 +99,8 @@ def _encode_event(
     add_each(parts, b"\x1a", attributes.items())
     if shared is not None:
         parts.append(encode_shared(b"\x1a", shared))
-    add_count(parts, b"\x20", getattr(attributes, "dropped", 0))
+    if type(attributes) is not dict:
+        add_count(parts, b"\x20", getattr(attributes, "dropped", 0))
     return b"".join(parts)
 
 
@@ -109,8 +116,8 @@ def _encode_link(context: SpanContext) -> bytes:
 
 
 @lru_cache(CACHED)
-def _name_and_kind(name: str, kind: SpanKind) -> bytes:
-    return field(b"\x2a", name.encode()) + b"\x30" + varint(kind.value + 1)
+def _name_and_kind(name: str, kind: int) -> bytes:
+    return field(b"\x2a", name.encode()) + b"\x30" + varint(kind + 1)
 
 
 @lru_cache(CACHED)
