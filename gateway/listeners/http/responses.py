@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 from gateway.errors import to_status
 from gateway.listeners.errors import HttpError
+from gateway.listeners.http.body_response import BodyResponse
 from gateway.listeners.response_size import to_warning_headers
 from gateway.transcode import JsonWriter, http_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiohttp import web
     from google.rpc import status_pb2
 
     from gateway.errors import GatewayError
@@ -80,7 +81,7 @@ def _read_retry_after(status: status_pb2.Status) -> int | None:
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a response whose body is a JSON text."""
-    return web.Response(body=body, status=status, content_type=JSON, headers=headers)
+    return BodyResponse(body, JSON, status, headers)
 
 
 def tree_response(tree: Any, status: int = 200) -> web.Response:
@@ -93,5 +94,4 @@ def raw_response(body: bytes, content_type: str) -> web.Response:
 
     A header prevents browsers from guessing another content type.
     """
-    headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=body, headers=headers)
+    return BodyResponse(body, content_type, headers={"X-Content-Type-Options": "nosniff"})
