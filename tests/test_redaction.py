@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import redaction
 from gateway.quoting import quote
-from gateway.redaction import is_clean_json, redact_text, redact_value
+from gateway.redaction import is_clean_json, is_identifier, redact_text, redact_value
 
 _SIGNATURE = "3f2a9c0d5e6b7a8190f0e1d2c3b4a59687f6e5d4c3b2a1908070605040302010"
 
@@ -231,6 +231,44 @@ def test_a_text_that_counts_as_clean_has_nothing_to_redact(text: str, name: str)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redaction, "_is_clean", lambda _: False)
         assert shown == (redact_text(text), redact_value(text, name))
+
+
+@given(st.from_regex(r"[0-9a-f-]{1,41}", fullmatch=True), st.sampled_from(["", "call_id", "token"]))
+def test_an_identifier_has_nothing_to_redact_and_nothing_to_escape(text: str, name: str) -> None:
+    if is_identifier(text, name):
+        assert json.dumps(text) == f'"{text}"'
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redaction, "_is_clean", lambda _: False)
+            assert redact_value(text, name) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "is_one"),
+    [
+        ("1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11", "call_id", True),
+        ("0af7651916cd43dd8448eb211c80319c", "trace_id", True),
+        ("0af7651916cd43dd8448eb211c80319c", "token", False),
+        ("0a" * 20, "id", False),
+        ("", "id", False),
+        ("x", "id", False),
+    ],
+)
+def test_an_identifier(text: str, name: str, *, is_one: bool) -> None:
+    assert is_identifier(text, name) is is_one
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password", "passwd", "passphrase", "my-secret", "tokens", "credential", "credentials", "signature", "sig",
+        "cookie", "authorization", "x-yc-a", "pwd", "api_key", "eyJ0eXAiOiJKV1QiLCJhbGci", "t1.9euelZqa",
+        "AQVN0000000000000000", "y0_AgAAAAA0000000000", "y1_AgAAAAA0000000000", "y3_AgAAAAA0000000000",
+        "YCAJE00000000000000000000000000000000000",
+    ],
+)  # fmt: skip
+def test_a_json_value_with_a_trace_of_a_secret_is_not_clean(text: str) -> None:
+    for value in ({text: "x"}, {"x": text}, {"x": [text.upper()]}):
+        assert not is_clean_json(json.dumps(value, separators=(",", ":")).encode())
 
 
 _PLAIN_TEXTS = st.lists(_PLAIN_PIECES, max_size=4).map("".join)

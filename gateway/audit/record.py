@@ -117,7 +117,7 @@ def to_record(
         **mode.to_json(),
         "violations": [_violation(one) for one in decision.violations],
         "waived": [_violation(one) for one in decision.waived],
-        "waivers": list(decision.waivers),
+        "waivers": list(decision.waivers) if decision.waived else [],
         "mutations": [_mutation(one) for one in decision.mutations],
         **_request(given.request, to_tree, hosts),
         "duration_us": decision.duration_ns // 1000,

@@ -257,7 +257,7 @@ class Exchange(ABC):
             "caller_id": caller.id,
             "caller_address": caller.address,
             "status": status,
-            "code": code.name,
+            "code": code._name_,
             "outcome": "ok" if code is Code.OK else _outcome_of(self.error, code),
         }
         log_fields(_log, "responded", fields, repeated)

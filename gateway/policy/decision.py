@@ -74,6 +74,11 @@ def _describe(message: str, fix: str, field_path: str, value: str) -> str:
     return field_text(f"{text}; " if text else "", FieldName(field_path), f" is {value}")
 
 
+@lru_cache(maxsize=256)
+def _warn(policy: str, rule: str, message: str, fix: str, field_path: str, value: str) -> str:
+    return field_text(f"{policy}/{rule}: ", _describe(message, fix, field_path, value))
+
+
 @value_class(frozen=True, slots=True, kw_only=True)
 class Mutation:
     """The change of a field by a policy. If the binding is an auditing binding, the change is not made.
@@ -206,8 +211,13 @@ class Decision:
         """Return a text for each broken rule whose binding has the action `warn`."""
         if not self.violations:
             return ()
-        warned = [one for one in self.violations if one.action == "warn"]
-        return tuple([field_text(f"{one.reason}: ", one.description) for one in warned])
+        return tuple(
+            [
+                _warn(one.policy, one.rule, one.message, one.fix, one.field, one.value)
+                for one in self.violations
+                if one.action == "warn"
+            ]
+        )
 
     def to_error(self) -> GatewayError:
         """Return the error for a denied call. The error lists every broken rule of a denying binding."""

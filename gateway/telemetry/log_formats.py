@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.quoting import encode_json, escape_line
-from gateway.redaction import redact_text, redact_value
+from gateway.redaction import is_identifier, redact_text, redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ _REPEATED = frozenset(
 )  # fmt: skip
 _CACHED = 1024  # maximum number of entries in each cache
 _MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
+_MAX_KEPT_LENGTH = 1024  # maximum number of characters of fields that are kept together
 
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 _RED, _GREEN, _YELLOW, _CYAN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
@@ -53,6 +54,7 @@ class JsonFormatter(logging.Formatter):
         super().__init__()
         self._second = -1
         self._stamp = ""
+        self._kept: dict[tuple[str | int, ...], str] = {}  # the encodings of repeated fields
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the log line for a record, without a line break at the end."""
@@ -82,17 +84,24 @@ class JsonFormatter(logging.Formatter):
             fields: the fields with values of this line.
             repeated: the fields whose values many lines have in common.
         """
-        head = _keep_head("INFO", logger, message)
-        if sum([len(value) for value in repeated.values() if type(value) is str]) > _MAX_CACHED_LENGTH:
-            return self._encode(time.time(), head, {**fields, **repeated})
-        return self._encode(time.time(), head, fields, _keep_fields(tuple(repeated.items())))
+        key = (*repeated, *repeated.values())
+        encoded = self._kept.get(key)
+        if encoded is None:
+            encoded = "".join([_make_field(name, value) for name, value in repeated.items()])
+            if len(encoded) <= _MAX_KEPT_LENGTH:
+                if len(self._kept) >= _CACHED:
+                    self._kept.clear()
+                self._kept[key] = encoded
+        return self._encode(time.time(), _keep_head("INFO", logger, message), fields, encoded)
 
     def _encode(self, created: float, head: str, fields: Mapping[str, Any], encoded: str = "") -> bytes:
         parts = ['{"time":"', self._time(created), head]
         for name, value in fields.items():
             kind = type(value)
             if kind is str:
-                if name in _REPEATED and len(value) <= _MAX_CACHED_LENGTH:
+                if is_identifier(value, name):
+                    parts += _keep_key(name), '"', value, '"'
+                elif name in _REPEATED and len(value) <= _MAX_CACHED_LENGTH:
                     parts.append(_keep_field(name, value))
                 else:
                     parts.append(_make_field(name, value))
@@ -177,11 +186,6 @@ def _make_field(name: str, value: Any) -> str:
 @lru_cache(_CACHED)
 def _keep_key(name: str) -> str:
     return f",{encode_json(name, in_ascii=True).decode()}:"
-
-
-@lru_cache(_CACHED)
-def _keep_fields(fields: tuple[tuple[str, str | int], ...]) -> str:
-    return "".join([_make_field(name, value) for name, value in fields])
 
 
 _keep_head = lru_cache(_CACHED)(_make_head)

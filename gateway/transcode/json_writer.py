@@ -20,6 +20,7 @@ import orjson
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
 
+from gateway.errors import FieldText, rename_fields
 from gateway.schema import descriptor_of, entry_of, field_of, is_map
 from gateway.schema.well_known import ANY, LIST_VALUE, NULL_WHEN_UNSET
 from gateway.transcode.field_names import to_json_path
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _MAX_NESTED = 32
 _KEPT_PATHS = 256  # the maximum number of field paths whose JSON names are kept
 _MAX_KEPT_PATH = 128  # the maximum number of characters of such a path
+_MAX_KEPT_TEXT = 1024  # the maximum number of characters of a text whose JSON names are kept
 
 
 class UnprintableError(ValueError):
@@ -100,6 +102,7 @@ class JsonWriter:
         self._kept_path = lru_cache(_KEPT_PATHS)(
             to_json_path
         )  # of this writer, so that it dies with the schema
+        self._kept_text = lru_cache(_KEPT_PATHS)(_rename)
         for descriptor in types:
             self._writer_of(descriptor)
 
@@ -162,6 +165,18 @@ class JsonWriter:
             descriptor: the message type where the path starts.
         """
         return (self._kept_path if len(path) <= _MAX_KEPT_PATH else to_json_path)(path, descriptor)
+
+    def to_json_text(self, text: str, descriptor: Descriptor) -> str:
+        """Return a text with JSON names in its field paths. The results for short texts are kept.
+
+        Args:
+            text: the text with the names of the .proto file.
+            descriptor: the message type where the paths start.
+        """
+        if not isinstance(text, FieldText):
+            return text
+        rename = self._kept_text if len(text) <= _MAX_KEPT_TEXT else _rename
+        return rename(text, text.spans, descriptor)
 
     def _writer_of(self, descriptor: Descriptor) -> _MessageWriter:
         known = self._types.get(descriptor)
@@ -297,3 +312,12 @@ def _empty(field: FieldDescriptor) -> Any:
 
 def _unprintable(descriptor: Descriptor, error: Exception) -> UnprintableError:
     return UnprintableError(f"{descriptor.full_name} has no JSON form: {error}")
+
+
+def _rename(text: FieldText, _: tuple[tuple[int, int], ...], descriptor: Descriptor) -> str:
+    """Return a text with JSON names.
+
+    The positions of its paths are an argument because equal texts can have other positions, and the results
+    are kept.
+    """
+    return rename_fields(text, lambda path: to_json_path(path, descriptor))

@@ -45,8 +45,9 @@ class DetachedCall:
         self._on_abandoned = on_abandoned
         self._messages: asyncio.Queue[Message | None] | None = None  # for a stream only
         self._has_caller = True
-        self._reply: asyncio.Future[Reply | ReplyStream] = asyncio.get_running_loop().create_future()
-        self.task = asyncio.ensure_future(self._run())
+        loop = asyncio.get_running_loop()
+        self._reply: asyncio.Future[Reply | ReplyStream] = loop.create_future()
+        self.task = loop.create_task(self._run())
         self.task.add_done_callback(_read_exception)
 
     async def reply(self) -> Reply | ReplyStream:

@@ -201,7 +201,7 @@ class Forwarder:
             started_ns: the start of the upstream call, from time.perf_counter_ns(). The event loop's clock
                 may count only milliseconds.
         """
-        name = code.name
+        name = code._name_  # the property `name` is a function
         if span is not call.span:  # otherwise tracing is off, so there is only one span
             set_shared(span, _STATUSES[code])
             if code is not Code.OK:

@@ -261,6 +261,7 @@ def test_a_thread_that_ends_by_system_exit_says_nothing() -> None:
 
 OWN_FIELDS: list[dict[str, Any]] = [
     {"call_id": "1", "trace_id": "0a" * 16, "duration_ms": 1.25},
+    {"token": "0a" * 16, "key": "0a"},
     {"error": "a\nline\u202e", "link": "https://a/b?token=canary", "observed": ["would-deny"], "none": None},
     {},
 ]
@@ -296,6 +297,7 @@ def test_a_line_without_a_record_is_that_of_a_record(
     assert first.pop("time") <= second.pop("time")
     assert first == second
     assert "canary" not in repr(first)
+    assert first.get("token", "…") == "…"
 
 
 def test_fields_below_the_level_are_not_logged(lines: Lines) -> None:

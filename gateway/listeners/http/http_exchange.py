@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from gateway.call import Caller
-from gateway.errors import Code, rename_fields
+from gateway.errors import Code
 from gateway.listeners.exchange import SERVER_ERRORS, Exchange, describe_caller, shorten
 from gateway.redaction import redact_value
 from gateway.schema import descriptor_of
@@ -73,7 +73,10 @@ class HttpExchange(Exchange):
 
     def rename_fields(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the field names in texts with JSON names. HTTP responses use JSON names for fields."""
-        return tuple([rename_fields(text, self.json_path) for text in texts])
+        if self.method is None:
+            return texts
+        writer, descriptor = self.snapshot.writer, descriptor_of(self.method.request)
+        return tuple([writer.to_json_text(text, descriptor) for text in texts])
 
     def finish(self, status: int) -> None:
         """Report the response in the trace, the metrics and the log."""
@@ -101,7 +104,7 @@ class HttpExchange(Exchange):
             span.set_attribute("http.request.method_original", shorten(self.http_method))
         if isinstance(status, int) and status >= _SERVER_ERROR:
             self.set_error(str(status))
-        elif status == HTTPStatus.OK and code in SERVER_ERRORS:  # the error is the last element of a stream
+        elif code in SERVER_ERRORS and status == HTTPStatus.OK:  # the error is the last element of a stream
             self.set_error(code.name)
         host, agent = request.headers.get("Host", ""), request.headers.get("User-Agent", "")
         if len(agent) > _MAX_AGENT:

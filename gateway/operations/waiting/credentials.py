@@ -16,6 +16,7 @@ _OTHER = HARMLESS_METADATA
 _REPLACED = _OTHER | {"authorization"}
 _KEY = secrets.token_bytes(32)
 """The key of the hash. It is new in each process, so a hash reveals nothing outside of the process."""
+_HASHER = hashlib.blake2b(key=_KEY, digest_size=24)
 
 
 def hash_credentials(call: Call, *, is_own: bool = False) -> bytes:
@@ -26,6 +27,8 @@ def hash_credentials(call: Call, *, is_own: bool = False) -> bytes:
         is_own: whether the upstream receives credentials of the gateway's own instead of the caller's.
     """
     ignored = _REPLACED if is_own else _OTHER
-    sent = [pair for pair in sorted(call.metadata.items()) if pair[0] not in ignored]
+    sent = sorted([pair for pair in call.metadata.items() if pair[0] not in ignored])
     text = repr((call.caller.kind, call.caller.id, sent))  # different values have different texts
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), key=_KEY, digest_size=24).digest()
+    hasher = _HASHER.copy()
+    hasher.update(text.encode(errors="surrogatepass"))
+    return hasher.digest()
