@@ -71,6 +71,21 @@ def all_of(tests: Sequence[Test]) -> Test:
             return lambda value: all(test(value) for test in tests)
 
 
+def entry_test(accepts_key: Test, accepts_value: Test) -> Callable[[Any, Any], bool]:
+    """Return a test of the entries of a map. The results for short texts are cached."""
+
+    def accepts(key: Any, value: Any) -> bool:
+        return accepts_key(key) and accepts_value(value)
+
+    kept = lru_cache(_CACHED)(accepts)
+
+    def test(key: Any, value: Any) -> bool:
+        is_short = type(key) is type(value) is str and len(key) + len(value) <= _MAX_CACHED_LENGTH
+        return kept(key, value) if is_short else accepts(key, value)
+
+    return test
+
+
 def _is_in(allowed: Range) -> Test:
     """Return a test that checks whether a number is in a range.
 

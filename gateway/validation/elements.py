@@ -71,10 +71,17 @@ class ElementCounter:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._types: dict[str, _Type] = {}
+        self._classes: dict[type[Message], _Type] = {}  # of the messages in which elements were counted
 
     def find_excess(self, message: Message) -> FieldViolation | None:
         """Return a violation if a message has more elements than the limit allows. If not, return None."""
-        path = _Count(self, self._limit).enter(self.type_of(descriptor_of(message)), message)
+        kind = type(message)
+        known = self._classes.get(kind)
+        if known is None:
+            known = self._classes[kind] = self.type_of(descriptor_of(message))
+        if not known.steps and not known.is_any:
+            return None
+        path = _Count(self, self._limit).enter(known, message)
         if path is None:
             return None
         return FieldViolation(field=path, description=describe_elements(self._limit), reason="SIZE")

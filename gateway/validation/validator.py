@@ -28,6 +28,7 @@ from gateway.validation.checks import (
     ViolationIterator,
     all_of,
     bytes_check,
+    entry_test,
     number_check,
     oneof_check,
     presence_test,
@@ -70,6 +71,7 @@ class Validator:
         """
         self._counter = ElementCounter(max_elements) if max_elements is not None else None
         self._types: dict[str, MessageValidator] = {}
+        self._classes: dict[type[Message], MessageValidator] = {}  # of the validated messages
         faults: list[Fault] = []
         for method in schema.methods.values():
             try:
@@ -88,7 +90,10 @@ class Validator:
         """
         if self._counter is not None and (excess := self._counter.find_excess(message)):
             return [excess]
-        validator = self.message_validator(descriptor_of(message))
+        kind = type(message)
+        validator = self._classes.get(kind)
+        if validator is None:
+            validator = self._classes[kind] = self.message_validator(descriptor_of(message))
         return [] if validator.accepts(message) else list(islice(validator.find(message), MAX_VIOLATIONS + 1))
 
     def message_validator(self, descriptor: Descriptor) -> MessageValidator:
@@ -215,13 +220,14 @@ def _map_checks(
     if key and key.value:
         key_checks += (number_check(key.value),)
     value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
-    accepts_key = all_of([check.accepts for check in key_checks])
-    accepts_value = all_of([check.accepts for check in value_checks])
+    accepts_entry = entry_test(
+        all_of([check.accepts for check in key_checks]), all_of([check.accepts for check in value_checks])
+    )
 
     def accepts(message: Message) -> bool:
         entries = getattr(message, name)
         for key in entries:  # noqa: SIM110 - all() would make a generator for each message
-            if not accepts_key(key) or not accepts_value(entries[key]):
+            if not accepts_entry(key, entries[key]):
                 return False
         return True
 
