@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics import Exemplar, export
 from opentelemetry.trace import TraceFlags
 
 from gateway.telemetry.definition import Definition, Kind
+from gateway.telemetry.span import RecordedSpan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,7 +156,11 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
     def record_traced(self, value: float, span: Span | None, *labels: str | int) -> None:
         """Record a value. If the span is sampled, the value is the new exemplar of its bucket."""
         point, index = self._record(value, labels)
-        if span is not None:
+        if type(span) is RecordedSpan:
+            if span.is_sampled:
+                trace_id, span_id, _, _, _, _ = span.context
+                point.exemplars[index] = value, time_ns(), trace_id, span_id
+        elif span is not None:
             trace_id, span_id, _, flags, _, _ = span.get_span_context()
             if flags & TraceFlags.SAMPLED:
                 point.exemplars[index] = value, time_ns(), trace_id, span_id

@@ -91,14 +91,15 @@ class RecordedSpan(trace.Span):
         status: the status of the span.
         kept: the place where the span waits for the end of its call, if the sampler has not selected it; None
             if it has.
+        is_sampled: whether the sampler has selected the span.
         trace_id: the trace ID, as 32 hexadecimal digits.
         start_time: the start time, in nanoseconds since the epoch.
         end_time: the end time, in nanoseconds since the epoch; None before the end.
     """
 
     __slots__ = (
-        "_settings", "context", "dropped_events", "end_time", "events", "kept", "kind", "links", "name",
-        "own", "parent", "shared", "start_time", "status", "trace_id",
+        "_settings", "context", "dropped_events", "end_time", "events", "is_sampled", "kept", "kind", "links",
+        "name", "own", "parent", "shared", "start_time", "status", "trace_id",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +118,7 @@ class RecordedSpan(trace.Span):
         self._settings = settings
         self.name = name
         self.context = context
+        self.is_sampled = bool(context[3] & 1)  # of the trace flags, TraceFlags.SAMPLED
         self.trace_id = trace_id or f"{context[0]:032x}"
         self.parent = parent
         self.kind = kind

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import TraceFlags
-
 from gateway.telemetry.batch_processor import BatchProcessor, Encoded
 from gateway.telemetry.span import RecordedSpan
 
@@ -13,8 +11,7 @@ class SpanProcessor(BatchProcessor[RecordedSpan, Encoded]):
 
     def put(self, item: RecordedSpan) -> None:
         """Add an ended span to the queue if it is sampled. If the queue is full, drop the span."""
-        _, _, _, flags, _, _ = item.context
-        if flags & TraceFlags.SAMPLED:
+        if item.is_sampled:
             BatchProcessor.put(self, item)  # super() is a look-up for each span
 
     def put_kept(self, span: RecordedSpan) -> None:
