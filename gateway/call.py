@@ -62,7 +62,7 @@ class Caller:
     claims: Mapping[str, str] = field(default_factory=dict)
 
 
-@value_class(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, eq=False)
 class RequestHead:
     """The facts about a call that are known before its request message is received.
 
@@ -84,7 +84,7 @@ class RequestHead:
     certificate_error: GatewayError | None = None
 
 
-@value_class(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, eq=False)
 class Call:
     """A call whose request a listener has read.
 
@@ -119,7 +119,7 @@ class Call:
     raw: bytes | None = field(default=None, repr=False)
 
 
-@value_class(frozen=True, slots=True, kw_only=True, eq=False)
+@value_class(frozen=True, slots=True, eq=False)
 class Reply:
     """The upstream's response to a call.
 
@@ -138,7 +138,7 @@ class Reply:
 
         If there are no warnings, return the reply itself.
         """
-        return Reply(message=self.message, metadata=self.metadata, warnings=warnings) if warnings else self
+        return Reply(self.message, self.metadata, warnings) if warnings else self
 
 
 class ReplyStream:

@@ -3,6 +3,9 @@
 A frozen dataclass sets each attribute of a new object by a call of `object.__setattr__`. These calls take
 more time than all else that makes the object, and a dozen such objects are made for each call. So only the
 type checker enforces that the attributes of these values do not change.
+
+For the same reason, many of these values are made with positional arguments: for each call of a class with
+keyword arguments, Python makes a dict of them, and this takes as long as everything else.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Never
 
 from gateway.addresses import address_key
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from gateway.telemetry import Health, Metrics
 
 _log = logging.getLogger(__name__)
+
+_CACHED = 1024  # maximum number of callers that are kept because only their addresses are known
 
 OPEN_SERVICES = frozenset(
     {
@@ -105,7 +108,7 @@ class CallerIdentifier:
         if head.certificate_error is not None:
             raise self._refuse_certificate(head.certificate_error, address)
         if not self._verifiers:
-            return Caller(address=address)
+            return _anonymous(address)
         header = self._header.read(head.headers) if self._header is not None else None
         given = PresentedCredentials(address, head.certificate, header)
         for verifier in self._verifiers:
@@ -122,14 +125,14 @@ class CallerIdentifier:
                 raise self._refusals.refuse(verifier.kind, address, error) from None
         if not self._is_open(head.method):
             raise self._refusals.miss()
-        return Caller(address=address)
+        return _anonymous(address)
 
     def find_anonymous(self, head: RequestHead) -> Caller:
         """Return the caller of a request that is not identified. Only its address is known."""
         try:
-            return Caller(address=self._addresses.find(head.address, head.headers))
+            return _anonymous(self._addresses.find(head.address, head.headers))
         except GatewayError:  # a header of a proxy is malformed
-            return Caller(address=head.address)
+            return _anonymous(head.address)
 
     async def start(self) -> None:
         """Get the keys of issuers, and start to watch files. If keys cannot be fetched, JWTs are refused."""
@@ -200,6 +203,12 @@ class CallerIdentifier:
             source = KeyUrl(section.jwks_url or "", section, self._health, self._metrics, self._clock)
         self._sources.append(source)
         return WebTokenVerifier(section, source, shares_header=shares_header, now=self._now)
+
+
+@lru_cache(_CACHED)
+def _anonymous(address: str) -> Caller:
+    """Return the caller of a call of which only the address is known."""
+    return Caller(address=address)
 
 
 def _to_caller(identity: CallerIdentity, address: str) -> Caller:

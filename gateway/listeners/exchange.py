@@ -119,21 +119,16 @@ class Exchange(ABC):
             GatewayError: the call is refused.
         """
         method = self.method.name if self.method is not None else ""
-        head = RequestHead(
-            address=address,
-            headers=headers,
-            certificate=certificate,
-            method=method,
-            certificate_error=None if certificate is None else _check(certificate, clients),
-        )
+        error = None if certificate is None else _check(certificate, clients)
+        head = RequestHead(address, headers, certificate, method, error)
         try:
             self.caller = await self._head.identify(head)
             self._is_identified = True
-        except BaseException as error:
+        except BaseException as failure:
             self.caller = Caller(address=address)
-            if not isinstance(error, GatewayError):
+            if not isinstance(failure, GatewayError):
                 raise
-            self.mode.refuse(error)
+            self.mode.refuse(failure)
             self.caller = self._head.find_anonymous(head)
         slot = await self._head.admit(self.caller, method, self.mode)
         self._is_admitted = True
@@ -159,21 +154,21 @@ class Exchange(ABC):
             raw: the serialized request as the caller sent it; None if it was not sent in this form.
         """
         self._is_read = True
+        caller, mode = self.caller, self.mode
+        derived_for = caller if method.service in self._own_services else None
         return Call(
-            id=self.id,
-            method=method,
-            caller=self.caller,
-            request=request,
-            metadata=metadata,
-            deadline=deadline,
-            span=self.span,
-            idempotency_key=choose_idempotency_key(
-                method, metadata, self.caller if method.service in self._own_services else None
-            ),
-            caller_deadline=caller_deadline,
-            facts=self.facts,
-            mode=self.mode,
-            raw=raw if self.mode.is_observing else None,
+            self.id,
+            method,
+            caller,
+            request,
+            metadata,
+            deadline,
+            self.span,
+            choose_idempotency_key(method, metadata, derived_for),
+            caller_deadline,
+            self.facts,
+            mode,
+            raw if mode.is_observing else None,
         )
 
     def note(self, error: GatewayError) -> GatewayError:

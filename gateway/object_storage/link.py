@@ -9,13 +9,13 @@ https://yandex.cloud/en/docs/storage/concepts/object#object-url.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
 from gateway.object_storage.link_error import LinkError
 from gateway.object_storage.object_key import check_path, parse_key
 from gateway.object_storage.signature import parse_signature
-from gateway.value_class import value_class
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +38,7 @@ _BUCKET_LENGTH = range(3, 64)
 _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
-@value_class(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """A link to an object.
 
@@ -93,12 +93,12 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
     if is_website:
         _check_website(key, query)
     return Link(
-        scheme="https" if scheme == "https" else "http",
-        host=host,
-        bucket=bucket,
-        key=key,
-        style="website" if is_website else "virtual-hosted" if host_bucket else "path",
-        expires=None if query is None else parse_signature(query),
+        "https" if scheme == "https" else "http",
+        host,
+        bucket,
+        key,
+        "website" if is_website else "virtual-hosted" if host_bucket else "path",
+        None if query is None else parse_signature(query),
     )
 
 

@@ -86,13 +86,13 @@ class Decider:
             waived = tuple([one for one in found if one.waiver]) if found else ()
             violations = tuple([one for one in found if not one.waiver]) if waived else tuple(found)
         return Decision(
-            id=new_decision_id(),
-            bundle=self.bundle.hash,
-            mutated_request=mutated,
-            is_evaluated=program is not None,
-            violations=violations,
-            waived=waived,
-            duration_ns=time.perf_counter_ns() - started,
+            new_decision_id(),
+            self.bundle.hash,
+            mutated,
+            program is not None,
+            violations,
+            waived,
+            time.perf_counter_ns() - started,
         )
 
 
@@ -155,15 +155,15 @@ def _evaluate_rule(
         message = f"the rule cannot be evaluated: {error}"
         return fail(binding, rule.name, rule.severity, rule.field.text, message)
     violation = Violation(
-        policy=binding.policy,
-        rule=rule.name,
-        binding=binding.name,
-        action=binding.action,
-        severity=rule.severity,
-        field=rule.field.text,
-        value=rule.field.show(policy_input.request),
-        message=_text(rule.message, activation) or f"does not meet: {rule.assertion.text.strip()}",
-        fix=_text(rule.fix, activation),
+        binding.policy,
+        rule.name,
+        binding.name,
+        binding.action,
+        rule.severity,
+        rule.field.text,
+        rule.field.show(policy_input.request),
+        _text(rule.message, activation) or f"does not meet: {rule.assertion.text.strip()}",
+        _text(rule.fix, activation),
     )
     waiver = find_waiver(binding, rule, activation, policy_input)
     return violation if waiver is None else replace(violation, waiver=waiver.name)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.policy.program import PolicyInput
 
 
-@value_class(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True)
 class Violation:
     """A rule that a request does not meet, or that could not be evaluated.
 
@@ -147,7 +147,7 @@ class MutatedRequest(NamedTuple):
         ]
 
 
-@value_class(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True)
 class Decision:
     """The decision on one request.
 

@@ -110,7 +110,6 @@ class RecordedSpan(trace.Span):
         parent: SpanContext | None,
         kind: SpanKind,
         attributes: Attributes,
-        *,
         links: tuple[SpanContext, ...] = (),
         kept: KeptSpans | None = None,
         trace_id: str = "",

@@ -132,14 +132,14 @@ class Tracer:
         state = _NO_STATE if result.trace_state is None else result.trace_state
         own = _context(trace_id, self._ids.generate_span_id(), _FLAGS[is_sampled, is_random], state)
         if is_sampled:
-            return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links=links)
+            return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links)
         if kept is None and has_tail and self.tail is not None:
             kept = self.tail.open()
         if kept is not None:
-            return RecordedSpan(self._settings, name, own, parent, kind, attributes, links=links, kept=kept)
+            return RecordedSpan(self._settings, name, own, parent, kind, attributes, links, kept)
         if result.decision is Decision.DROP:
             return NonRecordingSpan(own)
-        return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links=links)
+        return RecordedSpan(self._settings, name, own, parent, kind, result.attributes, links)
 
     def _start_first(
         self, name: str, kind: SpanKind, attributes: Attributes, links: tuple[SpanContext, ...]
@@ -147,7 +147,7 @@ class Tracer:
         """Start the first span of a trace, which the sampler selects in any case."""
         ids, flags = self._ids, _FLAGS[True, self._is_random]
         own = _context(ids.generate_trace_id(), ids.generate_span_id(), flags, _NO_STATE)
-        return RecordedSpan(self._settings, name, own, None, kind, attributes, links=links)
+        return RecordedSpan(self._settings, name, own, None, kind, attributes, links)
 
     def start_child(self, name: str, parent: Span, kind: SpanKind, attributes: Attributes) -> Span:
         """Start a child of a span of this process.
@@ -164,9 +164,7 @@ class Tracer:
         own = _context(trace_id, self._ids.generate_span_id(), flags, state)
         if kept is None and not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(own)
-        return RecordedSpan(
-            self._settings, name, own, context, kind, attributes, kept=kept, trace_id=known_id
-        )
+        return RecordedSpan(self._settings, name, own, context, kind, attributes, (), kept, known_id)
 
 
 class Tracing:

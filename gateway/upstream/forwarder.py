@@ -108,7 +108,7 @@ class Forwarder:
             unary, metadata = self._unary[call.method.name], outgoing_metadata(call, span, token)
             data, received = await unary(request, _remaining_s(call), metadata)
             self._note_response(call, token)
-            reply = Reply(message=self._read(call, data), metadata=_reply_metadata(received))
+            reply = Reply(self._read(call, data), _reply_metadata(received))
         except grpc.aio.AioRpcError as error:
             failure = self._fail(call, error, token)
             self._end(call, span, failure.code, started_ns)
