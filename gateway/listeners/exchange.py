@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _UNKNOWN = Caller()
+_OK = Code.OK  # in Python 3.11, a look-up of a member in its class is slow
 _ERROR = Status(StatusCode.ERROR)
 _MAX_SHOWN = 256  # maximum number of characters of a caller's text in a span or a log line
 
@@ -242,7 +243,7 @@ class Exchange(ABC):
             "trace_id": self.trace_id,
             "duration_ms": round(duration_s * 1e3, 3),
         }
-        if self.error is not None and code is not Code.OK:
+        if self.error is not None and code is not _OK:
             fields |= {"reason": self.error.reason, "error": escape_line(shorten(self.error.message))}
         if self.mode.is_observing:
             fields["observed"] = list(self.mode.effects)
@@ -253,7 +254,7 @@ class Exchange(ABC):
             "caller_address": caller.address,
             "status": status,
             "code": code._name_,
-            "outcome": "ok" if code is Code.OK else _outcome_of(self.error, code),
+            "outcome": "ok" if code is _OK else _outcome_of(self.error, code),
         }
         log_fields(_log, "responded", fields, repeated)
         return duration_s

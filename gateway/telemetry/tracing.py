@@ -66,6 +66,7 @@ _FLAGS = {
     for is_sampled in (False, True)
     for is_random in (False, True)
 }
+_SERVER, _CLIENT = SpanKind.SERVER, SpanKind.CLIENT  # in Python 3.11, a look-up in the class is slow
 _FLAG_TEXTS = [f"{flags:02x}" for flags in range(256)]
 _NO_STATE = TraceState.get_default()
 
@@ -194,7 +195,7 @@ class Tracing:
             known = None
         if self._tracer is None:
             return NonRecordingSpan(known or _fresh_context())
-        return self._tracer.start_span(name, known, SpanKind.SERVER, attributes, links=links, has_tail=True)
+        return self._tracer.start_span(name, known, _SERVER, attributes, links=links, has_tail=True)
 
     def is_exported(self, span: Span, *, is_failure: bool, duration_s: float | None) -> bool:
         """Return whether the SERVER span of a call will be exported. Only then its attributes are needed.
@@ -251,7 +252,7 @@ class Tracing:
         """Start the CLIENT span of a call to an upstream."""
         if self._tracer is None:
             return parent
-        return self._tracer.start_child(name, parent, SpanKind.CLIENT, attributes)
+        return self._tracer.start_child(name, parent, _CLIENT, attributes)
 
 
 def keep(span: Span, reason: Reason) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # The names of an upstream's response metadata that callers can use.
 _REPLY_METADATA = ("x-operation-poll-interval",)
 _ERROR = Status(StatusCode.ERROR)
+_OK = Code.OK  # in Python 3.11, a look-up of a member in its class is slow
 _STATUSES = {code: SharedAttributes({"rpc.response.status_code": code.name}) for code in Code}
 _MAX_REPLY_METADATA = 128  # in characters, because a longer value could make the response too large
 
@@ -116,7 +117,7 @@ class Forwarder:
         except BaseException as error:
             self._end(call, span, _code_of(error), started_ns)
             raise
-        self._end(call, span, Code.OK, started_ns)
+        self._end(call, span, _OK, started_ns)
         return reply
 
     async def _stream(self, call: Call) -> AsyncGenerator[Message, None]:
@@ -204,7 +205,7 @@ class Forwarder:
         name = code._name_  # the property `name` is a function
         if span is not call.span:  # otherwise tracing is off, so there is only one span
             set_shared(span, _STATUSES[code])
-            if code is not Code.OK:
+            if code is not _OK:
                 span.set_attribute("error.type", name)
                 span.set_status(_ERROR)
             span.end()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The HTTP methods that metrics show by name. All other HTTP methods share one name in metrics, so that
 # callers cannot create an unlimited number of time series.
 _HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_OK = Code.OK  # in Python 3.11, a look-up of a member in its class is slow
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 _OTHER = "_OTHER"
@@ -83,7 +84,7 @@ class HttpExchange(Exchange):
         if self.error is not None:
             code = self.error.code
         else:  # without an error, the caller has left before the response was complete
-            code = Code.OK if status < _CLIENT_ERROR else Code.CANCELLED
+            code = _OK if status < _CLIENT_ERROR else Code.CANCELLED
         duration_s = self.end(status, code)
         self._metrics.record_request(duration_s, self._shown_method, self._template, status, self.span)
 

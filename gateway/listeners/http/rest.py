@@ -60,6 +60,9 @@ class _Target:
     query: tuple[tuple[str, str], ...]
 
 
+_NO_RESPONSE = http_status(Code.CANCELLED)
+
+
 class RestListener:
     """Responds to HTTP requests. The pipeline processes the calls."""
 
@@ -76,7 +79,7 @@ class RestListener:
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Respond to a request. Only cancellations and lost connections are raised as exceptions."""
         exchange = HttpExchange(request, self._context)
-        status = http_status(Code.CANCELLED)
+        status = _NO_RESPONSE
         try:
             response = await self._finish(request, exchange)
             status = response.status
