@@ -9,6 +9,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.audit.group import audit
+from gateway.cli.closed_streams import reserve_closed_streams
 from gateway.cli.command_line import (
     WRONG_CONFIGURATION,
     Commands,
@@ -20,7 +21,6 @@ from gateway.cli.command_line import (
 from gateway.cli.configuration import config
 from gateway.cli.doctor.command import doctor
 from gateway.cli.policy.group import policy
-from gateway.sinks.standard_streams import reserve_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 
 from gateway.sinks.sink import SinkError
-from gateway.sinks.standard_streams import STANDARD_OUTPUT, is_stdout_closed
 
+STANDARD_OUTPUT = 1
 _NEWLINE = ord("\n")
 _CLOSED = (
     "standard output is closed, so no decision could be recorded there; "
@@ -39,6 +40,20 @@ class StdoutSink:
 
     def close(self) -> None:
         """Do nothing, because standard output stays open."""
+
+
+def is_stdout_closed() -> bool:
+    """Return whether standard output was closed when the process started.
+
+    The result is the same after another file was opened with the descriptor of the closed stream.
+    """
+    if sys.stdout is None:
+        return True
+    try:
+        os.fstat(STANDARD_OUTPUT)
+    except OSError:
+        return True
+    return False
 
 
 def open_stdout(_section: object) -> StdoutSink:

@@ -60,7 +60,8 @@ def test_no_file_or_socket_takes_the_place_of_a_closed_stream(closed: str) -> No
 def test_what_is_closed_is_known_after_it_was_reserved(tmp_path: Path) -> None:
     program = """
         import os, sys
-        from gateway.sinks.standard_streams import is_stdout_closed, reserve_closed_streams
+        from gateway.cli.closed_streams import reserve_closed_streams
+        from gateway.sinks.stdout import is_stdout_closed
         before = is_stdout_closed()
         reserve_closed_streams()
         os.write(1, b"nowhere")

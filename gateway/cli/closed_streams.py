@@ -7,10 +7,8 @@ stream. Then the process would write text for standard output to this file or so
 from __future__ import annotations
 
 import os
-import sys
 
-STANDARD_OUTPUT = 1
-_STANDARD_DESCRIPTORS = (0, STANDARD_OUTPUT, 2)
+_STANDARD_DESCRIPTORS = (0, 1, 2)
 
 
 def reserve_closed_streams() -> None:
@@ -22,14 +20,6 @@ def reserve_closed_streams() -> None:
         if not _is_open(descriptor):
             # os.open returns the lowest free file descriptor. All descriptors below `descriptor` are open.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - the library's own form
-
-
-def is_stdout_closed() -> bool:
-    """Return whether standard output was closed when the process started.
-
-    The result does not change when the closed stream is reserved.
-    """
-    return sys.stdout is None or not _is_open(STANDARD_OUTPUT)
 
 
 def _is_open(descriptor: int) -> bool:
