@@ -88,8 +88,11 @@ class RequestEncoder:
 
     def encode(self, items: Sequence[bytes]) -> bytes:
         """Return the bytes of an ExportTraceServiceRequest or an ExportLogsServiceRequest with the items."""
-        scope_items = field(b"\x12", b"".join([self._scope, *items]))
-        return field(b"\x0a", self._resource + scope_items)
+        size = len(self._scope) + sum(map(len, items))
+        head = b"\x12" + varint(size)
+        size += len(self._resource) + len(head)
+        # All bytes are copied only once, because the items of a batch do not fit into the processor's cache.
+        return b"".join([b"\x0a", varint(size), self._resource, head, self._scope, *items])
 
 
 def _encode_event(
