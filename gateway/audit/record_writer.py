@@ -38,7 +38,7 @@ CLOSE_S = 5.0
 """The maximum time for writing the waiting records when the gateway stops, in seconds."""
 STALLED_S = 5.0
 """The number of seconds after which an unfinished write is reported."""
-GATHER_S = 0.02
+GATHER_S = 0.05
 """The maximum number of seconds between two groups if no call waits for a record."""
 CONDITION = "decision_log"
 """The name of the health condition that shows whether records can be written."""
@@ -198,12 +198,14 @@ class RecordWriter:
             if not self._queue and not self._is_closing:
                 self._bell.get()
             self._is_idle = False
-            has_waited = False
-            while self._queue:
-                has_waited = self._write_group(sink, loop)
+            has_waited = bool(self._queue) and self._write_group(sink, loop)
             if self._is_closing:
+                while self._queue:
+                    self._write_group(sink, loop)
                 return
             if not has_waited:
+                # Under load, further records have been added during the write. If the thread wrote them at
+                # once, it would never pause, and would take the interpreter lock for a few records each time.
                 self._gather()
 
     def _gather(self) -> None:

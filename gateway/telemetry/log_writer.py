@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CAPACITY_BYTES = 4 * 1024 * 1024
 """The maximum size of the queue, in bytes. If the queue is full, new lines are dropped."""
 
-GATHER_S = 0.02
+GATHER_S = 0.05
 """The time for which lines are collected before they are written together, in seconds."""
 
 CLOSE_S = 2.0
@@ -100,15 +100,28 @@ class LogWriter:
             if not self._lines and not self._closing.is_set():
                 self._wake.get()
             self._is_idle = False
-            while self._lines:
-                self._write_batch()
+            self._write_lines()
             if self._closing.is_set():
+                while self._lines:
+                    self._write_lines()
                 return
             self._closing.wait(self._gather_s)
 
-    def _write_batch(self) -> None:
-        batch, size = [], 0
-        while self._lines and size < _BATCH_BYTES:
+    def _write_lines(self) -> None:
+        """Write the lines that are in the queue now.
+
+        Under load, further lines are added during each write. If the thread wrote them at once, it would
+        never pause, and would take the interpreter lock for a few lines each time.
+        """
+        count = len(self._lines)
+        while count:
+            count -= self._write_batch(count)
+
+    def _write_batch(self, count: int) -> int:
+        """Write some of the next lines, and return their number."""
+        batch: list[bytes] = []
+        size = 0
+        while len(batch) < count and size < _BATCH_BYTES:
             line = self._lines.popleft()
             batch.append(line)
             size += len(line)
@@ -120,6 +133,7 @@ class LogWriter:
             dropped = self.dropped
             if self._write(self._notice(dropped - self._reported)):
                 self._reported = dropped
+        return len(batch)
 
     def _write(self, data: bytes) -> bool:
         """Write complete lines. Return whether all lines were written."""
