@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.expressions.errors import EvaluationError, TooManyTurnsError
+from gateway.expressions.link_value import LinkValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ evaluated together, for example because an argument has no value in one iteratio
 """
 
 _NUL = "\0"
+_WRAPPED = (list, LinkValue)
 
 
 class Activation:
@@ -59,8 +61,8 @@ class Activation:
         self._known: set[str] = set()
         self._failures: dict[str, dict[str, str]] = {}
         self._text_class = text_class
-        self._unwrapped: list[str] = []  # the names of the results that are lists and not wrapped yet
-        self._wrapped: dict[str, Any] = {}  # the results that are lists, as returned by _wrap
+        self._unwrapped: list[str] = []  # the names of the results in _WRAPPED that are not wrapped yet
+        self._wrapped: dict[str, Any] = {}  # the results in _WRAPPED, as returned by _wrap
         self.values = dict(values)
         self.turn: dict[str, Any] = {}
         self._turns_left = MOST_TURNS
@@ -86,7 +88,7 @@ class Activation:
                 self.note(call.name, "", str(error))
                 continue
             self._engine = None
-            if isinstance(value, list):
+            if isinstance(value, _WRAPPED):
                 self._unwrapped.append(call.name)
 
     def engine(self) -> cel.Activation:
@@ -105,7 +107,7 @@ class Activation:
         return self._environment.Activation({**self.values, **self._wrap_results(), **turn})
 
     def _wrap_results(self) -> dict[str, Any]:
-        """Return the results that are lists, in a form that the engine reads completely."""
+        """Return the results that are lists or links, in a form that the engine reads completely."""
         for name in self._unwrapped:
             self._wrapped[name] = self._wrap(self.values[name])
         self._unwrapped.clear()
@@ -120,7 +122,7 @@ class Activation:
             return self._text_class(value=value) if _NUL in value else value
         if isinstance(value, list):
             return [self._wrap(one) for one in value]
-        return value
+        return value.to_message() if isinstance(value, LinkValue) else value
 
     def count_turn(self) -> None:
         """Count one loop iteration that is evaluated separately from the other iterations.

@@ -208,7 +208,7 @@ class ExternalCall:
             activation.note(self.name, str(key), str(error))
             return
         if self.field == "links":
-            results[key].CopyFrom(result)
+            results[key].CopyFrom(result.to_message())
         else:
             results[key] = result
 

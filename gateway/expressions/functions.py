@@ -22,6 +22,7 @@ from cel_expr_python import cel
 from semver import Version
 
 from gateway.expressions.input_limits import InputLimits
+from gateway.expressions.link_value import LinkValue
 from gateway.object_storage import DEFAULT_HOSTS, Hosts, LinkError, parse_link
 
 if TYPE_CHECKING:
@@ -182,24 +183,14 @@ def unknown_labels(labels: Mapping[str, str], known: Sequence[str]) -> list[str]
     return sorted(set(labels) - set(known))
 
 
-def _reads_link(tools: Toolbox) -> Callable[[str], Message]:
+def _reads_link(tools: Toolbox) -> Callable[[str], LinkValue]:
     link_class, hosts = tools.link_class, tools.hosts
 
-    def object_storage(uri: str) -> Message:
+    def object_storage(uri: str) -> LinkValue:
         try:
-            link = parse_link(uri, hosts)
+            return LinkValue(link_class, parse_link(uri, hosts))
         except LinkError as error:
-            return link_class(problem=str(error))
-        return link_class(
-            scheme=link.scheme,
-            host=link.host,
-            bucket=link.bucket,
-            key=link.key,
-            extension=link.extension,
-            style=link.style,
-            presigned=link.presigned,
-            expires=link.expires,
-        )
+            return LinkValue(link_class, None, str(error))
 
     return object_storage
 
