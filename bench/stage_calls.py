@@ -18,6 +18,7 @@ from bench.processes import ROOT
 from bench.stubs import Upstream
 from bench.workloads import CREATE, IMAGES, Workload, workloads
 from gateway.audit.record import to_record
+from gateway.audit.record_line import RecordLines
 from gateway.audit.record_writer import RecordWriter
 from gateway.audit.reporter import Reporter, describe_decision
 from gateway.bundles import read_bundle
@@ -144,6 +145,8 @@ class StageCalls:
         self._decision = self._decider.evaluate(self._mutated)
         self._recorded = JsonWriter(self._schema.pool, refuses_unknown=True)
         self.record = self._to_record()
+        self._lines = RecordLines(self._recorded.to_tree, DEFAULT_HOSTS)
+        self._line = self._encode_record()
         self.reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
         self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
@@ -168,8 +171,9 @@ class StageCalls:
             "find_oversized": _repeat(lambda: self._decider.find_oversized(CREATE, self._request)),
             "mutate": _repeat(lambda: self._decider.mutate(self._policy_input())),
             "evaluate": _repeat(lambda: self._decider.evaluate(self._mutated)),
-            "record: build": _repeat(self._to_record),
-            "record: encode and hand over, in one turn of the loop": _repeat_async(self._write_record),
+            "record: build, for the ledger": _repeat(self._to_record),
+            "record: encode": _repeat(self._encode_record),
+            "record: hand over, in one turn of the loop": _repeat_async(self._write_record),
             "record: the same, a turn for each": _repeat_async(self._write_record_in_a_turn),
             "forward: the task of a change": _repeat_async(self._forward),
             "spans: start and end": _repeat(lambda: self._make_spans(self._tracing)),
@@ -271,8 +275,16 @@ class StageCalls:
             idempotency_key="4f9e6a0e-3d8b-4a5c-8a35-7f2d1c9b6e12",
         )
 
+    def _encode_record(self) -> bytes:
+        return self._lines.encode(
+            self._decision,
+            call_id="1d1a1b7e-6c1f-4bd5-9a52-0d4b8f2f6b11",
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            idempotency_key="4f9e6a0e-3d8b-4a5c-8a35-7f2d1c9b6e12",
+        )
+
     async def _write_record(self) -> None:
-        await self._records.write(self.record, self._deadline)
+        await self._records.write(self._line, self._deadline)
 
     async def _write_record_in_a_turn(self) -> None:
         """Write a record and yield to the event loop, as a call does that waits for the upstream."""

@@ -106,14 +106,14 @@ class RecordWriter:
         """Whether there is a sink that keeps records."""
         return self._sink is not None
 
-    async def write(self, record: Mapping[str, Any], deadline: float) -> None:
+    async def write(self, record: Mapping[str, Any] | bytes, deadline: float) -> None:
         """Write the record of a call. The call continues when this method returns.
 
         If records must not be dropped and the sink is durable or is failing, the method waits until the
         record is written. In all other cases, the method only adds the record to the queue.
 
         Args:
-            record: the record as a JSON object.
+            record: the record as a JSON object, or its encoding.
             deadline: the time until which the call waits for the write, in seconds of the event loop's clock.
 
         Raises:
@@ -262,8 +262,8 @@ class RecordWriter:
             _log.error("decision log cannot be written", extra={"reason": reason, "so": self._consequence})
 
 
-def _to_line(record: Mapping[str, Any]) -> bytes:
-    return encode_json(record) + b"\n"
+def _to_line(record: Mapping[str, Any] | bytes) -> bytes:
+    return (record if isinstance(record, bytes) else encode_json(record)) + b"\n"
 
 
 def _write(sink: Sink, records: bytes) -> str | None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.audit.record import Refusal, redact_request, to_record, to_refusal_record
+from gateway.audit.record_line import RecordLines
 from gateway.call import Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.ledger import CallRecord
@@ -58,6 +59,7 @@ class Reporter:
         self._metrics = metrics
         self._to_tree = to_tree
         self._hosts = hosts
+        self._lines = RecordLines(to_tree, hosts)
 
     async def report_decision(self, call: Call, decision: Decision) -> CallRecord | None:
         """Report a decision in the trace and the metrics, and write the record of the decision.
@@ -74,7 +76,18 @@ class Reporter:
         self._trace(call, decision)
         self._count(decision)
         is_logged = self._writer.is_kept and (decision.is_evaluated or not call.method.is_read)
-        if not is_logged and self._ledger is None:
+        if self._ledger is None:
+            if is_logged:
+                await self._write(
+                    call,
+                    self._lines.encode(
+                        decision,
+                        call_id=call.id,
+                        trace_id=trace_id_of(call.span),
+                        idempotency_key=call.idempotency_key,
+                        mode=call.mode,
+                    ),
+                )
             return None
         facts = to_record(
             decision,
@@ -87,17 +100,15 @@ class Reporter:
         )
         if is_logged:
             await self._write(call, facts)
-        if self._ledger is None:
-            return None
         record = self._to_call_record(call, facts, decision)
         if decision.is_allowed or call.mode.is_observing:
             return record
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
 
-    async def _write(self, call: Call, facts: Mapping[str, Any]) -> None:
+    async def _write(self, call: Call, record: Mapping[str, Any] | bytes) -> None:
         try:
-            await self._writer.write(facts, call.mode.limit_wait(call.deadline))
+            await self._writer.write(record, call.mode.limit_wait(call.deadline))
         except GatewayError as error:
             call.mode.refuse(error)
 
