@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from gateway.ledger.columns import CallRow, CallUpdate, EventRow
 from gateway.quoting import encode_json
 
@@ -51,7 +53,10 @@ def to_us(time: datetime) -> int:
 
 def to_text(time: datetime) -> str:
     """Return a time as an RFC 3339 text in UTC with microseconds."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    if not utc.microsecond:  # orjson writes no fraction then
+        return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()  # several times as fast as isoformat()
 
 
 def from_us(time_us: int) -> datetime:
@@ -110,25 +115,25 @@ def to_call_row(record: Mapping[str, Any], *, owner: str | None = None, due_us: 
     """
     target = record["target"]
     caller = record["caller"]
-    return CallRow(
-        id=record["id"],
-        time_us=_time_us(record),
-        call_id=record["call_id"],
-        caller=encode_json(caller).decode(),
-        caller_id=to_column(caller["id"]),
-        method=record["method"],
-        folder_id=to_column(target.get("folder_id")),
-        name=to_column(target.get("name")),
-        labels=encode_json(target.get("labels", {})).decode(),
-        decision=record["decision"],
-        bundle=record.get("bundle", ""),
-        idempotency_key=to_column(record["idempotency_key"]),
-        trace_id=record["trace_id"],
-        outcome=record["outcome"],
-        code=record["code"],
-        resource_id=to_column(target.get("resource_id")),
-        owner=owner,
-        due_us=due_us,
+    return CallRow(  # keyword arguments would take as long as everything else here
+        record["id"],
+        _time_us(record),
+        record["call_id"],
+        encode_json(caller).decode(),
+        to_column(caller["id"]),
+        record["method"],
+        to_column(target.get("folder_id")),
+        to_column(target.get("name")),
+        encode_json(target.get("labels", {})).decode(),
+        record["decision"],
+        record.get("bundle", ""),
+        to_column(record["idempotency_key"]),
+        record["trace_id"],
+        record["outcome"],
+        record["code"],
+        to_column(target.get("resource_id")),
+        owner,
+        due_us,
     )
 
 
@@ -142,14 +147,14 @@ def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int
     operation = event.get("operation") or {}
     resource = operation.get("resource") or event.get("resource") or {}
     return CallUpdate(
-        id=event["id"],
-        outcome=event.get("outcome"),
-        code=event.get("code"),
-        operation_id=to_column(operation.get("id")),
-        operation_done=operation.get("done"),
-        operation_code=operation.get("code"),
-        resource_id=to_column(operation.get("resource_id") or resource.get("id")),
-        checksum=to_column(resource.get("checksum")),
-        owner=owner,
-        due_us=due_us,
+        event["id"],
+        event.get("outcome"),
+        event.get("code"),
+        to_column(operation.get("id")),
+        operation.get("done"),
+        operation.get("code"),
+        to_column(operation.get("resource_id") or resource.get("id")),
+        to_column(resource.get("checksum")),
+        owner,
+        due_us,
     )

@@ -59,13 +59,9 @@ class MetadataReader:
         Raises:
             HttpError: 431 if the headers are too large.
         """
-        size, listed = 0, []
-        for name, value in headers.items():
-            size += len(name) + len(value)
-            listed.append((name.lower(), value))
-        if size > self._header_bytes:
+        if sum(map(len, headers.keys())) + sum(map(len, headers.values())) > self._header_bytes:
             raise headers_too_large()
-        return listed
+        return [(name.lower(), value) for name, value in headers.items()]
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
