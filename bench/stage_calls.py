@@ -284,7 +284,7 @@ class StageCalls:
         )
 
     async def _write_record(self) -> None:
-        await self._records.write(self._line, self._deadline)
+        await self._records.write(lambda: self._line, self._deadline)
 
     async def _write_record_in_a_turn(self) -> None:
         """Write a record and yield to the event loop, as a call does that waits for the upstream."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.audit.record import Refusal, redact_request, to_record, to_refusal_record
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from gateway.audit.record import ToTree
-    from gateway.audit.record_writer import RecordWriter
+    from gateway.audit.record_writer import Record, RecordWriter
     from gateway.call import Call
     from gateway.ledger import Ledger
     from gateway.object_storage import Hosts
@@ -78,16 +78,11 @@ class Reporter:
         is_logged = self._writer.is_kept and (decision.is_evaluated or not call.method.is_read)
         if self._ledger is None:
             if is_logged:
-                await self._write(
-                    call,
-                    self._lines.encode(
-                        decision,
-                        call_id=call.id,
-                        trace_id=trace_id_of(call.span),
-                        idempotency_key=call.idempotency_key,
-                        mode=call.mode,
-                    ),
-                )
+                to_line = partial(self._to_line, call, decision)
+                if call.mode.is_observing:  # what is observed later is not part of the record
+                    line = to_line()
+                    to_line = partial(bytes, line)
+                await self._write(call, to_line)
             return None
         facts = to_record(
             decision,
@@ -106,7 +101,16 @@ class Reporter:
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
 
-    async def _write(self, call: Call, record: Mapping[str, Any] | bytes) -> None:
+    def _to_line(self, call: Call, decision: Decision) -> bytes:
+        return self._lines.encode(
+            decision,
+            call_id=call.id,
+            trace_id=trace_id_of(call.span),
+            idempotency_key=call.idempotency_key,
+            mode=call.mode,
+        )
+
+    async def _write(self, call: Call, record: Record) -> None:
         try:
             await self._writer.write(record, call.mode.limit_wait(call.deadline))
         except GatewayError as error:

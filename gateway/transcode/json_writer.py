@@ -13,6 +13,7 @@ no longer used.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -98,6 +99,8 @@ class JsonWriter:
         # The key is the descriptor and not the name of the type. A message and the content of an Any may have
         # different types with the same name, because they may come from two descriptor pools.
         self._types: dict[Descriptor, _MessageWriter] = {}
+        self._incomplete: dict[Descriptor, _MessageWriter] = {}  # of the types that are being compiled
+        self._compiling = threading.RLock()
         self._packed: dict[str, _MessageWriter] = {}
         self._kept_path = lru_cache(_KEPT_PATHS)(
             to_json_path
@@ -179,15 +182,31 @@ class JsonWriter:
         return rename(text, text.spans, descriptor)
 
     def _writer_of(self, descriptor: Descriptor) -> _MessageWriter:
-        known = self._types.get(descriptor)
-        if known is None:
-            # The writer is stored before the fields are compiled, because a type may contain itself.
-            known = self._types[descriptor] = _MessageWriter(descriptor, self._field)
-            if special := self._write_any if descriptor.full_name == ANY else special_writer(descriptor):
-                known.write, known.is_special = special, True
-            else:
-                known.compile(descriptor.fields, prints_defaults=self._prints_defaults)
-        return known
+        return self._types.get(descriptor) or self._compile(descriptor)
+
+    def _compile(self, descriptor: Descriptor) -> _MessageWriter:
+        """Compile the writer of a type, and of the types that it contains.
+
+        Other threads, which may write messages meanwhile, do not see a writer before it is complete.
+        """
+        with self._compiling:
+            known = self._types.get(descriptor) or self._incomplete.get(descriptor)
+            if known is not None:
+                return known
+            is_outermost = not self._incomplete
+            try:
+                # The writer is stored before the fields are compiled, because a type may contain itself.
+                known = self._incomplete[descriptor] = _MessageWriter(descriptor, self._field)
+                if special := self._write_any if descriptor.full_name == ANY else special_writer(descriptor):
+                    known.write, known.is_special = special, True
+                else:
+                    known.compile(descriptor.fields, prints_defaults=self._prints_defaults)
+                if is_outermost:
+                    self._types |= self._incomplete
+            finally:
+                if is_outermost:
+                    self._incomplete.clear()
+            return known
 
     def _field(self, field: FieldDescriptor) -> ValueWriter | None:
         """Return the writer of a field, or None if the field's value needs no conversion to JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,34 @@ async def test_a_sink_that_does_not_respond_is_reported(
     (condition,) = health.conditions
     assert condition.status == "ok"
     await log.close()
+
+
+def fail_to_encode() -> bytes:
+    raise RuntimeError("no such thing")
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+async def test_a_record_that_cannot_be_encoded_is_lost_alone(
+    tmp_path: Path, metrics: Metrics, logs: pytest.LogCaptureFixture, *, is_durable: bool
+) -> None:
+    path = tmp_path / "decisions.jsonl"
+    log = open_log(FileSink(path, survives_power_loss=is_durable), metrics)
+    writes = [log.write(one, soon()) for one in (lambda: b'{"id":1}', fail_to_encode, lambda: b'{"id":3}')]
+    ended = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in ended] == [type(None), GatewayError, type(None)]
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [1, 3]
+    assert lost(metrics) == 1
+    (line,) = [one for one in logs.records if one.message == "record cannot be encoded"]
+    assert line.exc_info is not None
+    await log.write(lambda: b'{"id":4}', soon())
+    assert path.read_text().endswith('{"id":4}\n')
+    await log.close()
+
+
+async def test_functions_of_many_records_are_called_in_order(tmp_path: Path, metrics: Metrics) -> None:
+    path = tmp_path / "decisions.jsonl"
+    log = open_log(FileSink(path, survives_power_loss=False), metrics, capacity=2000)
+    for number in range(1000):
+        await log.write(partial(str.encode, f'{{"id":{number}}}'), soon())
+    await log.close()
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == list(range(1000))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -356,3 +358,26 @@ def test_a_status_is_written_whatever_its_details_hold() -> None:
     first, second = json.loads(text)["details"]
     assert first == {"@type": bad.type_url, "value": base64.b64encode(bad.value).decode()}
     assert second["reason"] == "R"
+
+
+def test_threads_that_need_the_same_type_first_write_whole_messages() -> None:
+    message = error_details_pb2.ErrorInfo(reason="r", domain="d", metadata={"a": "b"})
+    packed = AnyMessage()
+    packed.Pack(message)
+    for _ in range(50):
+        writer = JsonWriter(descriptor_pool.Default())
+        start = threading.Barrier(4)
+
+        def write(writer: JsonWriter = writer, start: threading.Barrier = start) -> bytes:
+            start.wait()
+            return writer.write(packed)
+
+        with ThreadPoolExecutor(4) as threads:
+            texts = {future.result() for future in [threads.submit(write) for _ in range(4)]}
+        (text,) = texts
+        assert json.loads(text) == {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "r",
+            "domain": "d",
+            "metadata": {"a": "b"},
+        }
