@@ -52,8 +52,7 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._second = -1
-        self._stamp = ""
+        self._stamp = (-1, "")  # a second, and its text; in one attribute, because two threads format lines
         self._kept: dict[tuple[str | int, ...], str] = {}  # the encodings of repeated fields
 
     def format(self, record: logging.LogRecord) -> str:
@@ -72,13 +71,19 @@ class JsonFormatter(logging.Formatter):
         return self._encode(record.created, head(record.levelname, record.name, text), further)
 
     def encode_fields(
-        self, logger: str, message: str, fields: Mapping[str, Any], repeated: Mapping[str, str | int]
+        self,
+        created: float,
+        logger: str,
+        message: str,
+        fields: Mapping[str, Any],
+        repeated: Mapping[str, str | int],
     ) -> bytes:
-        """Return the log line at level INFO for a message and its fields, logged now.
+        """Return the log line at level INFO for a message and its fields.
 
-        The result is the same as for a record.
+        The result is the same as for a record. Only one thread may call this method.
 
         Args:
+            created: the time when the message was logged, in seconds since the epoch.
             logger: the name of the logger.
             message: the message, which has to be one of few.
             fields: the fields with values of this line.
@@ -92,7 +97,7 @@ class JsonFormatter(logging.Formatter):
                 if len(self._kept) >= _CACHED:
                     self._kept.clear()
                 self._kept[key] = encoded
-        return self._encode(time.time(), _keep_head("INFO", logger, message), fields, encoded)
+        return self._encode(created, _keep_head("INFO", logger, message), fields, encoded)
 
     def _encode(self, created: float, head: str, fields: Mapping[str, Any], encoded: str = "") -> bytes:
         parts = ['{"time":"', self._time(created), head]
@@ -114,9 +119,11 @@ class JsonFormatter(logging.Formatter):
 
     def _time(self, created: float) -> str:
         second = int(created)
-        if second != self._second:
-            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f'{self._stamp}.{min(round((created - second) * 1e6), 999_999):06}Z",'
+        known, stamp = self._stamp
+        if second != known:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = (second, stamp)
+        return f'{stamp}.{min(round((created - second) * 1e6), 999_999):06}Z",'
 
 
 class TextFormatter(logging.Formatter):

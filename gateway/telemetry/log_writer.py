@@ -26,6 +26,7 @@ CLOSE_S = 2.0
 """The maximum time for writing the queued lines when the process ends, in seconds."""
 
 _BATCH_BYTES = 65536
+_UNFORMATTED_BYTES = 1024  # the size for which a line counts that is not formatted yet
 
 
 class LogWriter:
@@ -57,7 +58,7 @@ class LogWriter:
         self._notice = notice
         self._capacity_bytes = capacity_bytes
         self._gather_s = gather_s
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[bytes | Callable[[], bytes]] = deque()
         # Each counter is changed only by callers of put(), or only by the thread. No counter needs a lock.
         self._put_bytes = self._overflowed = 0
         self._taken_bytes = self._failed = self._reported = 0
@@ -73,16 +74,19 @@ class LogWriter:
         """The number of lines that were dropped because the queue was full or writing failed."""
         return self._overflowed + self._failed
 
-    def put(self, line: bytes) -> None:
+    def put(self, line: bytes | Callable[[], bytes]) -> None:
         """Add a line to the queue, or drop the line if the queue is full.
 
         Callers must hold a lock, such as the lock of the log handler.
+
+        Args:
+            line: the line, or a function that returns it and raises no exception. The thread calls it.
         """
-        waiting = self._put_bytes - self._taken_bytes
-        if waiting + len(line) > self._capacity_bytes or self._closing.is_set():
+        size, waiting = _size_of(line), self._put_bytes - self._taken_bytes
+        if waiting + size > self._capacity_bytes or self._closing.is_set():
             self._overflowed += 1
             return
-        self._put_bytes += len(line)
+        self._put_bytes += size
         self._lines.append(line)
         if self._is_idle:
             self._is_idle = False
@@ -123,8 +127,8 @@ class LogWriter:
         size = 0
         while len(batch) < count and size < _BATCH_BYTES:
             line = self._lines.popleft()
-            batch.append(line)
-            size += len(line)
+            batch.append(line if isinstance(line, bytes) else line())
+            size += _size_of(line)
         is_written = self._write(b"".join(batch))
         self._taken_bytes += size
         if not is_written:
@@ -151,3 +155,7 @@ class LogWriter:
         except OSError:
             return False
         return True
+
+
+def _size_of(line: bytes | Callable[[], bytes]) -> int:
+    return len(line) if isinstance(line, bytes) else _UNFORMATTED_BYTES

@@ -2,8 +2,9 @@
 
 A line about a call contains the fields `call_id`, `trace_id` and `method`. Callers of
 `logging` pass these and all other fields as `extra`. The thread that logs a line also
-formats the line, because the values could change later. Formatting in another thread would
-not be faster, because of the interpreter lock. Only the thread of LogWriter writes lines.
+formats the line, because the values could change later. Only the thread of LogWriter writes
+lines. It also formats the lines of log_fields(), whose values do not change: one line after
+the other, so that the code stays in the processor's cache.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import logging
 import os
 import sys
 import threading
+import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from gateway.telemetry.log_formats import JsonFormatter, LineFormatter, TextFormatter
 from gateway.telemetry.log_writer import CAPACITY_BYTES, CLOSE_S, LogWriter
@@ -67,18 +70,28 @@ class LogHandler(logging.Handler):
     ) -> bool:
         """Add the line of a message at level INFO to the queue, without a record.
 
-        Return false if a record is necessary for the format or a filter of this handler. The arguments are
-        those of JsonFormatter.encode_fields().
+        The thread of the writer formats the line. Return false if a record is necessary for the format or a
+        filter of this handler. The arguments are those of JsonFormatter.encode_fields().
         """
         if not isinstance(self._lines, JsonFormatter) or self.filters or self.level > logging.INFO:
             return False
-        try:
-            line = self._lines.encode_fields(logger, message, fields, repeated)
-        except Exception:  # noqa: BLE001 - the record that is made instead reports the failure
-            return False
         with self.lock or nullcontext():
-            self.writer.put(line + b"\n")
+            self.writer.put(partial(self._to_line, time.time(), logger, message, fields, repeated))
         return True
+
+    def _to_line(
+        self,
+        created: float,
+        logger: str,
+        message: str,
+        fields: Mapping[str, Any],
+        repeated: Mapping[str, str | int],
+    ) -> bytes:
+        lines = cast("JsonFormatter", self._lines)
+        try:
+            return lines.encode_fields(created, logger, message, fields, repeated) + b"\n"
+        except Exception as error:  # noqa: BLE001 - as in emit()
+            return lines.encode(_unformatted(_record(message, {"pathname": logger}), error)) + b"\n"
 
     def close(self) -> None:
         """Write the queued lines within CLOSE_S."""
@@ -101,8 +114,8 @@ def log_fields(
     Args:
         logger: a logger without handlers and filters of its own.
         message: the message, which has to be one of few.
-        fields: the fields with values of this line.
-        repeated: the fields whose values many lines have in common.
+        fields: the fields with values of this line. Neither the mapping nor a value changes later.
+        repeated: the fields whose values many lines have in common. The mapping does not change later.
     """
     if not logger.isEnabledFor(logging.INFO):
         return

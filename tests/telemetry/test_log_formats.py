@@ -95,16 +95,16 @@ def test_arguments_of_a_message_are_not_cached() -> None:
 def test_repeated_fields_are_kept_in_bounds() -> None:
     formatter = JsonFormatter()
     for number in range(3000):
-        line = formatter.encode_fields("x", "m", {}, {"status": number, "route": "/x"})
+        line = formatter.encode_fields(0.0, "x", "m", {}, {"status": number, "route": "/x"})
         assert json.loads(line)["status"] == number
     (kept,) = [one for one in vars(formatter).values() if isinstance(one, dict)]
     assert 0 < len(kept) <= 1024
     long = {"route": "x" * 2000}
-    assert json.loads(formatter.encode_fields("x", "m", {}, long))["route"] == long["route"]
+    assert json.loads(formatter.encode_fields(0.0, "x", "m", {}, long))["route"] == long["route"]
     assert not any("x" * 2000 in one for one in kept.values())
 
 
 def test_equal_values_under_other_names_are_other_fields() -> None:
     formatter = JsonFormatter()
-    lines = [formatter.encode_fields("x", "m", {}, {name: "v"}) for name in ("route", "method")]
+    lines = [formatter.encode_fields(0.0, "x", "m", {}, {name: "v"}) for name in ("route", "method")]
     assert [json.loads(line).get("method") for line in lines] == [None, "v"]
