@@ -329,3 +329,18 @@ def test_libraries_that_report_their_start_are_quiet(lines: Lines) -> None:
     logger.info("setup plugin")
     logger.warning("a problem")
     assert [line["message"] for line in lines()] == ["a problem"]
+
+
+def test_fields_that_cannot_be_formatted_are_reported(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_one_handler()
+
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(JsonFormatter, "encode_fields", fail)
+    log_fields(logging.getLogger("x"), "responded", {"a": 1}, {})
+    monkeypatch.undo()
+    log_fields(logging.getLogger("x"), "responded", {"a": 2}, {})
+    first, second = lines()
+    assert (first["message"], first["error"]) == ("log line cannot be formatted", "RuntimeError")
+    assert (second["message"], second["a"]) == ("responded", 2)
