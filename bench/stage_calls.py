@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -44,7 +45,7 @@ from gateway.telemetry import (
     trace_id_of,
 )
 from gateway.telemetry.batch_processor import BatchSettings
-from gateway.telemetry.logs import LogHandler
+from gateway.telemetry.log_formats import JsonFormatter
 from gateway.telemetry.span_encoder import RequestEncoder, encode_span
 from gateway.telemetry.span_processor import SpanProcessor
 from gateway.telemetry.tracing import Tracer
@@ -150,7 +151,7 @@ class StageCalls:
         self.reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
         self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
-        self._handler = LogHandler(self._null)
+        self._lines_of_log = JsonFormatter()
         self._make_pipeline()
 
     def stages(self) -> Mapping[str, Batch]:
@@ -188,7 +189,6 @@ class StageCalls:
     async def close(self) -> None:
         """Stop the threads."""
         await self._records.close()
-        self._handler.close()
         await asyncio.to_thread(self._spans.shutdown, 1.0)
         self._metrics.shutdown()
         os.close(self._null)
@@ -349,7 +349,7 @@ class StageCalls:
             "code": "OK",
             "outcome": "ok",
         }
-        self._handler.put("bench.stages", "responded", fields, repeated)
+        self._lines_of_log.encode_fields(time.time(), "bench.stages", "responded", fields, repeated)
 
     async def _handle(self, pipeline: Pipeline) -> None:
         with await self._concurrency.acquire() as slot:
