@@ -78,10 +78,17 @@ class Reporter:
         is_logged = self._writer.is_kept and (decision.is_evaluated or not call.method.is_read)
         if self._ledger is None:
             if is_logged:
-                to_line = partial(self._to_line, call, decision)
+                # The record waits in a queue, where the credentials of the call must not wait with it.
+                to_line = partial(
+                    self._lines.encode,
+                    decision,
+                    call_id=call.id,
+                    trace_id=trace_id_of(call.span),
+                    idempotency_key=call.idempotency_key,
+                    mode=call.mode,
+                )
                 if call.mode.is_observing:  # what is observed later is not part of the record
-                    line = to_line()
-                    to_line = partial(bytes, line)
+                    to_line = partial(bytes, to_line())
                 await self._write(call, to_line)
             return None
         facts = to_record(
@@ -100,15 +107,6 @@ class Reporter:
             return record
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
-
-    def _to_line(self, call: Call, decision: Decision) -> bytes:
-        return self._lines.encode(
-            decision,
-            call_id=call.id,
-            trace_id=trace_id_of(call.span),
-            idempotency_key=call.idempotency_key,
-            mode=call.mode,
-        )
 
     async def _write(self, call: Call, record: Record) -> None:
         try:
