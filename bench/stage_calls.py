@@ -147,7 +147,6 @@ class StageCalls:
         self._recorded = JsonWriter(self._schema.pool, refuses_unknown=True)
         self.record = self._to_record()
         self._lines = RecordLines(self._recorded.to_tree, DEFAULT_HOSTS)
-        self._line = self._encode_record()
         self.reply = self._method.reply.FromString(Upstream().respond(self._request.SerializeToString()))
         self._ended_spans = self._make_ended_spans()
         self._encoder = RequestEncoder(Resource({}), InstrumentationScope("bench"))
@@ -172,9 +171,8 @@ class StageCalls:
             "find_oversized": _repeat(lambda: self._decider.find_oversized(CREATE, self._request)),
             "mutate": _repeat(lambda: self._decider.mutate(self._policy_input())),
             "evaluate": _repeat(lambda: self._decider.evaluate(self._mutated)),
-            "record: build, for the ledger": _repeat(self._to_record),
-            "record: encode": _repeat(self._encode_record),
-            "record: hand over, in one turn of the loop": _repeat_async(self._write_record),
+            "record: build": _repeat(self._to_record),
+            "record: encode and hand over, in one turn of the loop": _repeat_async(self._write_record),
             "record: the same, a turn for each": _repeat_async(self._write_record_in_a_turn),
             "forward: the task of a change": _repeat_async(self._forward),
             "spans: start and end": _repeat(lambda: self._make_spans(self._tracing)),
@@ -284,7 +282,8 @@ class StageCalls:
         )
 
     async def _write_record(self) -> None:
-        await self._records.write(lambda: self._line, self._deadline)
+        line = self._encode_record()
+        await self._records.write(lambda: line, self._deadline)
 
     async def _write_record_in_a_turn(self) -> None:
         """Write a record and yield to the event loop, as a call does that waits for the upstream."""

@@ -339,8 +339,7 @@ def test_fields_that_cannot_be_formatted_are_reported(lines: Lines, monkeypatch:
 
     monkeypatch.setattr(JsonFormatter, "encode_fields", fail)
     log_fields(logging.getLogger("x"), "responded", {"a": 1}, {})
-    monkeypatch.undo()
-    log_fields(logging.getLogger("x"), "responded", {"a": 2}, {})
+    logging.getLogger("x").info("next")
     first, second = lines()
     assert (first["message"], first["error"]) == ("log line cannot be formatted", "RuntimeError")
-    assert (second["message"], second["a"]) == ("responded", 2)
+    assert second["message"] == "next"
