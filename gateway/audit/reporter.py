@@ -16,7 +16,7 @@ from gateway.telemetry import Reason, SharedAttributes, add_event, keep, trace_i
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
     from google.protobuf.message import Message
@@ -78,18 +78,7 @@ class Reporter:
         is_logged = self._writer.is_kept and (decision.is_evaluated or not call.method.is_read)
         if self._ledger is None:
             if is_logged:
-                # The record waits in a queue, where the credentials of the call must not wait with it.
-                to_line = partial(
-                    self._lines.encode,
-                    decision,
-                    call_id=call.id,
-                    trace_id=trace_id_of(call.span),
-                    idempotency_key=call.idempotency_key,
-                    mode=call.mode,
-                )
-                if call.mode.is_observing:  # what is observed later is not part of the record
-                    to_line = partial(bytes, to_line())
-                await self._write(call, to_line)
+                await self._write(call, self._make_line(call, decision))
             return None
         facts = to_record(
             decision,
@@ -107,6 +96,22 @@ class Reporter:
             return record
         self._ledger.record_end(record, call.request, "denied", Code.PERMISSION_DENIED)
         return None
+
+    def _make_line(self, call: Call, decision: Decision) -> Callable[[], bytes]:
+        """Return the function that encodes the record of a decision.
+
+        The function waits in a queue, so it must not hold the credentials of the call.
+        """
+        encode = partial(
+            self._lines.encode,
+            decision,
+            call_id=call.id,
+            trace_id=trace_id_of(call.span),
+            idempotency_key=call.idempotency_key,
+            mode=call.mode,
+        )
+        # What is observed later is not part of the record.
+        return partial(bytes, encode()) if call.mode.is_observing else encode
 
     async def _write(self, call: Call, record: Record) -> None:
         try:
