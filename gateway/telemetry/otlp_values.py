@@ -208,8 +208,7 @@ def add_count(parts: list[bytes], tag: bytes, count: int) -> None:
 
 def field(tag: bytes, data: bytes) -> bytes:
     """Return the encoding of a field whose value has a length: a text, bytes or a message."""
-    size = len(data)
-    return tag + (_SIZES[size] if size < _KEPT_SIZES else varint(size)) + data
+    return tag + _delimited(data)
 
 
 def _delimited(data: bytes) -> bytes:
