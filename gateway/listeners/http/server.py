@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, http_exceptions, web
+from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Address
@@ -215,6 +216,66 @@ class _Protocol(RequestHandler, Connection):
             self._expect_head()  # only a part of the head has arrived
         elif self._timers:
             self._stop_timer("head")
+
+    async def start(self) -> None:
+        """Respond to the requests of the connection, one after another.
+
+        aiohttp does the same with a task for each request. This loop needs no further task, but it takes only
+        requests that have arrived completely. The first other request leaves the connection to aiohttp.
+        """
+        while not self._force_close:
+            if not self._messages:
+                await self._next_request()
+            message, payload = self._messages[0]
+            if not isinstance(message, RawRequestMessage) or not payload.is_eof() or self._buffer_paused:
+                await super().start()
+                return
+            if not await self._respond():
+                break
+            self._await_next()
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _next_request(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    async def _respond(self) -> bool:
+        """Respond to the next request, and return whether the connection stays open."""
+        message, payload = self._messages.popleft()
+        if self._parser is None or self._manager is None or self._task_handler is None:
+            return False  # the connection has been lost
+        self._parser.message_consumed()
+        self._manager.requests_count += 1
+        writer = StreamWriter(self, self._loop)
+        request = self._request_factory(message, payload, self, writer, self._task_handler)
+        try:
+            response, is_lost = await self._handle_request(request, None, self._request_handler)
+        except ConnectionError:
+            return False
+        except BaseException:
+            self.force_close()
+            raise
+        finally:
+            request._task = None  # noqa: SLF001 - the task has the request in its frames
+        self._keepalive = not is_lost and bool(response.keep_alive)
+        return self._keepalive and not self._close
+
+    def _await_next(self) -> None:
+        """Start aiohttp's timeout for connections on which no further request arrives."""
+        self._next_keepalive_close_time = closes = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(closes, self._process_keepalive)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        # aiohttp calls this method twice for each request. If nothing is paused, there is nothing to resume.
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
 
     def pause_writing(self) -> None:
         super().pause_writing()
