@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import StreamReader
     from aiohttp.web_request import BaseRequest
 
     from gateway.listeners.http.acceptor import Bounds
@@ -230,7 +231,8 @@ class _Protocol(RequestHandler, Connection):
             if not isinstance(message, RawRequestMessage) or not payload.is_eof() or self._buffer_paused:
                 await super().start()
                 return
-            if not await self._respond():
+            self._messages.popleft()
+            if not await self._respond(message, payload):
                 break
             self._await_next()
         if not self._force_close:
@@ -245,24 +247,21 @@ class _Protocol(RequestHandler, Connection):
         finally:
             self._waiter = None
 
-    async def _respond(self) -> bool:
-        """Respond to the next request, and return whether the connection stays open."""
-        message, payload = self._messages.popleft()
-        if self._parser is None or self._manager is None or self._task_handler is None:
+    async def _respond(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Respond to a request, and return whether the connection stays open."""
+        manager, task, parser, handle = self._manager, self._task_handler, self._parser, self._request_handler
+        if manager is None or task is None or parser is None or handle is None:
             return False  # the connection has been lost
-        self._parser.message_consumed()
-        self._manager.requests_count += 1
-        writer = StreamWriter(self, self._loop)
-        request = self._request_factory(message, payload, self, writer, self._task_handler)
+        parser.message_consumed()
+        manager.requests_count += 1
+        request = manager.request_factory(message, payload, self, StreamWriter(self, self._loop), task)
         try:
-            response, is_lost = await self._handle_request(request, None, self._request_handler)
+            response, is_lost = await self._handle_request(request, None, handle)
         except ConnectionError:
             return False
         except BaseException:
             self.force_close()
             raise
-        finally:
-            request._task = None  # noqa: SLF001 - the task has the request in its frames
         self._keepalive = not is_lost and bool(response.keep_alive)
         return self._keepalive and not self._close
 
