@@ -22,7 +22,8 @@ _KIB_PER_MIB = 1024
 _POLL_S = 0.005
 _START_S = 60.0
 _STOP_S = 20.0
-_OWN_VARIABLES = ("GATEWAY__", "OTEL_", "GRPC_")
+# Without bytecode, each start would compile the gateway. An installed package has its bytecode.
+_OWN_VARIABLES = ("GATEWAY__", "OTEL_", "GRPC_", "PYTHONDONTWRITEBYTECODE")
 
 
 def free_address() -> str:
@@ -61,7 +62,7 @@ def _trees(pids: Sequence[int]) -> Iterator[int]:
 
 
 def clean_environment(further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without what would configure a gateway, and with what is given."""
+    """Return the environment without what would configure a gateway or its start, and with what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
     return kept | dict(further or {})
 

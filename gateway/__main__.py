@@ -1,11 +1,15 @@
 """The entry point of `python -m gateway` and of the command `baremetal-gateway`.
 
-The signal handlers are set before the other modules of the gateway are imported. This import takes almost a
+The signal handlers are set before the other modules of the gateway are imported. This import takes half a
 second. Without the handlers, a signal during the import would kill the process.
+
+Garbage collection is off during the start. Hardly anything that is made then is dropped, and the collections
+would take a tenth of the start. `gateway.process` turns garbage collection on when the gateway has started.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -21,6 +25,7 @@ def main() -> None:
     """Run the command that the command line names."""
     if sys.argv[1:2] and sys.argv[1] in _SERVING:
         _prepare_signals()
+        gc.disable()
     from gateway.cli.program import main as run  # noqa: PLC0415 - after the signals
 
     run()

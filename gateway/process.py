@@ -55,6 +55,7 @@ async def serve(
         telemetry = start_telemetry(environment, __version__, _trace_settings(config))
         gateway = Gateway(config, telemetry, freeze_objects, origins)
         addresses = await gateway.start()
+        gc.enable()  # see __main__.py
         reloading = asyncio.create_task(_reload_on(reload_requested, gateway))
         report_start(config, addresses)
         if announce is not None:

@@ -20,7 +20,7 @@ _NO_FILE = "neither a regular file nor a character device; to write to a pipe, u
 class FileSection(BaseModel):
     """The keys of the configuration that belong to this sink."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path = Path("decisions.jsonl")
     """The file: a regular one, or a character device as /dev/null."""
