@@ -112,13 +112,14 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        if issubclass(base, BaseModel) and base is not BaseModel:
-            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-            assert isinstance(definition, ast.ClassDef)
-            for field, text in pairwise(definition.body):
-                match field, text:
-                    case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(meaning))):
-                        found[name] = inspect.cleandoc(meaning).replace("\n", " ")
+        if not issubclass(base, BaseModel) or base is BaseModel:
+            continue
+        module = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        statements = [one for definition in module.body for one in ast.iter_child_nodes(definition)]
+        for field, text in pairwise(statements):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(meaning))):
+                    found[name] = inspect.cleandoc(meaning).replace("\n", " ")
     return found
 
 
