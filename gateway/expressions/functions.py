@@ -23,7 +23,7 @@ from semver import Version
 
 from gateway.expressions.input_limits import InputLimits
 from gateway.expressions.link_value import LinkValue
-from gateway.object_storage import DEFAULT_HOSTS, Hosts, LinkError, parse_link
+from gateway.object_storage import DEFAULT_HOSTS, Hosts, LinkError, split_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -188,7 +188,7 @@ def _reads_link(tools: Toolbox) -> Callable[[str], LinkValue]:
 
     def object_storage(uri: str) -> LinkValue:
         try:
-            return LinkValue(link_class, parse_link(uri, hosts))
+            return LinkValue(link_class, split_link(uri, hosts))
         except LinkError as error:
             return LinkValue(link_class, None, str(error))
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.object_storage import extension_of
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from google.protobuf.message import Message
 
-    from gateway.object_storage import Link
+    from gateway.object_storage.link import LinkParts
+
+_NOTHING: tuple[str, str, str, str, str, None] = ("", "", "", "", "", None)
 
 
 class LinkValue:
@@ -27,23 +31,20 @@ class LinkValue:
         "_make", "bucket", "expires", "extension", "host", "key", "presigned", "problem", "scheme", "style",
     )  # fmt: skip
 
-    def __init__(self, make: type[Message], link: Link | None, problem: str = "") -> None:
+    def __init__(self, make: type[Message], parts: LinkParts | None, problem: str = "") -> None:
         """Initialize the value.
 
         Args:
             make: the class of the message type.
-            link: the link; None if the text is not a link.
+            parts: the parts of the link; None if the text is not a link.
             problem: the reason why the text is not a link.
         """
         self._make = make
         self.problem = problem
-        self.scheme = self.host = self.bucket = self.key = self.extension = self.style = ""
-        self.presigned = False
-        self.expires: datetime | None = None
-        if link is not None:
-            self.scheme, self.host, self.bucket, self.key = link.scheme, link.host, link.bucket, link.key
-            self.extension, self.style, self.expires = link.extension, link.style, link.expires
-            self.presigned = self.expires is not None
+        found: tuple[str, str, str, str, str, datetime | None] = parts or _NOTHING
+        self.scheme, self.host, self.bucket, self.key, self.style, self.expires = found
+        self.extension = extension_of(self.key)
+        self.presigned = self.expires is not None
 
     def to_message(self) -> Message:
         """Return the message that the engine reads."""

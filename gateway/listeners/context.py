@@ -12,6 +12,8 @@ from gateway.errors.mode import ENFORCE, EnforceMode, ObserveMode
 from gateway.limits.caller_key import caller_key
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from gateway.call import Caller, RequestHead
     from gateway.callers import CallerIdentifier
     from gateway.config import Limits
@@ -74,13 +76,13 @@ class Head:
         self._admission = admission
         self._records = FailedAttempts(RECORD_RATE)
 
-    async def identify(self, head: RequestHead) -> Caller:
+    def identify(self, head: RequestHead) -> Coroutine[Any, Any, Caller]:
         """Return the caller of a call.
 
         Raises:
             GatewayError: the caller is refused.
         """
-        return await self._callers.identify(head)
+        return self._callers.identify(head)
 
     def may_record(self, caller: Caller | None) -> bool:
         """Return whether one more call that was refused at its head may be recorded.
@@ -101,7 +103,7 @@ class Head:
         """Return the caller of a call whose caller was not identified. Only its address is known."""
         return self._callers.find_anonymous(head)
 
-    async def admit(self, caller: Caller, method: str, mode: EnforceMode = ENFORCE) -> Slot:
+    def admit(self, caller: Caller, method: str, mode: EnforceMode = ENFORCE) -> Coroutine[Any, Any, Slot]:
         """Apply the limits to a call, and return its slot.
 
         Args:
@@ -112,7 +114,7 @@ class Head:
         Raises:
             GatewayError: a limit refuses the call.
         """
-        return await self._admission.admit(caller, method, mode)
+        return self._admission.admit(caller, method, mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

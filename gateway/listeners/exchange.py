@@ -211,7 +211,7 @@ class Exchange(ABC):
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that every response has, or the trailing metadata of every error."""
-        return self.identifiers() | self.mode.headers
+        return self.identifiers() | self.mode.headers if self.mode.is_observing else self.identifiers()
 
     def log_failure(self) -> None:
         """Log the exception that is being handled. The exception is a failure of the gateway itself."""

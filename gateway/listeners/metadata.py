@@ -16,7 +16,7 @@ from gateway.errors import FieldViolation, invalid_request
 from gateway.listeners.errors import headers_too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from multidict import CIMultiDictProxy
 
@@ -50,7 +50,7 @@ class MetadataReader:
             identity_header: the header in which callers identify themselves to the gateway, in lower case. It
                 is never passed to the upstream. None means that no such header is used.
         """
-        self._names = frozenset([*PASSED, *further]) - {identity_header}
+        self._names = [name for name in dict.fromkeys([*PASSED, *further]) if name != identity_header]
         self._header_bytes = header_bytes
 
     def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
@@ -59,11 +59,12 @@ class MetadataReader:
         Raises:
             HttpError: 431 if the headers are too large.
         """
-        if sum(map(len, headers.keys())) + sum(map(len, headers.values())) > self._header_bytes:
+        names, values = list(map(str.lower, headers.keys())), list(headers.values())
+        if sum(map(len, names)) + sum(map(len, values)) > self._header_bytes:
             raise headers_too_large()
-        return [(name.lower(), value) for name, value in headers.items()]
+        return list(zip(names, values, strict=True))
 
-    def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+    def read(self, given: Sequence[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
 
         Args:
@@ -75,14 +76,16 @@ class MetadataReader:
         """
         metadata: dict[str, str | bytes] = {}
         violations, size = [], 0
-        for name, value in given:
-            if name not in self._names:
+        received = dict(given)
+        may_repeat = len(received) < len(given)
+        for name in self._names:
+            if name not in received:
                 continue
-            if name in metadata:
+            if may_repeat and sum(name == one for one, _ in given) > 1:
                 violations.append(_violation(name, "is repeated; send it once"))
                 continue
             try:
-                metadata[name] = read = _read_value(name, value)
+                metadata[name] = read = _read_value(name, received[name])
                 size += len(name) + len(read)
             except ValueError as error:
                 violations.append(_violation(name, str(error)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
 from gateway.object_storage.link_error import LinkError
@@ -37,6 +37,11 @@ _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*
 _BUCKET_LENGTH = range(3, 64)
 _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
+Scheme: TypeAlias = Literal["https", "http"]
+Style: TypeAlias = Literal["path", "virtual-hosted", "website"]
+LinkParts: TypeAlias = "tuple[Scheme, str, str, str, Style, datetime | None]"
+"""The scheme, host, bucket, key, style and expiry of a link, as in `Link`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -52,11 +57,11 @@ class Link:
         expires: the time when the signature of the link expires; None if the link has no signature.
     """
 
-    scheme: Literal["https", "http"]
+    scheme: Scheme
     host: str
     bucket: str
     key: str
-    style: Literal["path", "virtual-hosted", "website"]
+    style: Style
     expires: datetime | None = None
 
     @property
@@ -67,8 +72,13 @@ class Link:
     @property
     def extension(self) -> str:
         """The file extension of the key in lower case, without the dot; empty if there is no extension."""
-        _, dot, extension = self.key.rpartition("/")[2].rpartition(".")
-        return extension.lower() if dot else ""
+        return extension_of(self.key)
+
+
+def extension_of(key: str) -> str:
+    """Return the file extension of a key in lower case, without the dot; empty if there is no extension."""
+    _, dot, extension = key.rpartition("/")[2].rpartition(".")
+    return extension.lower() if dot else ""
 
 
 def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
@@ -81,6 +91,14 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
     Raises:
         LinkError: the text is not a link to an object, or different parsers could read the text differently.
     """
+    return Link(*split_link(text, hosts))
+
+
+def split_link(text: str, hosts: Hosts) -> LinkParts:
+    """Return the attributes of the link that `parse_link` would return, in their order.
+
+    A policy reads a link for each call, and to make the object takes as long as to parse the text.
+    """
     scheme, host, path, query = _split(text)
     host_bucket, is_website = _find_host(host, hosts)
     if host_bucket:
@@ -92,14 +110,9 @@ def parse_link(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Link:
         _check_bucket_is_given_once(bucket, key)
     if is_website:
         _check_website(key, query)
-    return Link(
-        "https" if scheme == "https" else "http",
-        host,
-        bucket,
-        key,
-        "website" if is_website else "virtual-hosted" if host_bucket else "path",
-        None if query is None else parse_signature(query),
-    )
+    style: Style = "website" if is_website else "virtual-hosted" if host_bucket else "path"
+    expires = None if query is None else parse_signature(query)
+    return "https" if scheme == "https" else "http", host, bucket, key, style, expires
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:

@@ -82,8 +82,8 @@ class LogWriter:
         Args:
             line: the line, or a function that returns it and raises no exception. The thread calls it.
         """
-        size, waiting = _size_of(line), self._put_bytes - self._taken_bytes
-        if waiting + size > self._capacity_bytes or self._closing.is_set():
+        size = _size_of(line)
+        if self._put_bytes - self._taken_bytes + size > self._capacity_bytes or self._closing.is_set():
             self._overflowed += 1
             return
         self._put_bytes += size

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from time import time_ns
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -24,7 +26,7 @@ from opentelemetry.trace import Link, Status, StatusCode
 from gateway.telemetry.shared_attributes import SharedAttributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanLimits
@@ -43,6 +45,8 @@ LOG_SCOPE = InstrumentationScope("baremetal-gateway", "")
 _SCALARS = (str, bool, int, float)
 _PLAIN = frozenset(_SCALARS)
 _LISTS = (list, tuple)
+NONE: Mapping[str, Any] = MappingProxyType({})
+"""The own attributes of a span that has none."""
 UNSET = Status(StatusCode.UNSET)
 """The status of a span if no other was set."""
 # No span of the gateway has as many shared attributes. With a lower limit, spans have no shared attributes.
@@ -82,8 +86,9 @@ class RecordedSpan(trace.Span):
         parent: the context of the parent span, or None.
         kind: the kind of the span.
         shared: groups of attributes that the span has in common with other spans.
-        own: the other attributes of the span, by key. The mapping is a dict if all values are simple and
-            the limits are not exceeded. If not, the mapping is the SDK's BoundedAttributes.
+        own: the other attributes of the span, by key. The mapping is NONE if there are none, and a dict if
+            all values are simple and the limits are not exceeded. If not, the mapping is the SDK's
+            BoundedAttributes.
         events: the latest events. Each event is a tuple of its time in nanoseconds, its name, its shared
             attributes or None, and its other attributes. The limits define how many events are kept.
         dropped_events: the number of events that were dropped because of the limits.
@@ -97,10 +102,16 @@ class RecordedSpan(trace.Span):
         end_time: the end time, in nanoseconds since the epoch; None before the end.
     """
 
-    __slots__ = (
-        "_settings", "context", "dropped_events", "end_time", "events", "is_sampled", "kept", "kind", "links",
-        "name", "own", "parent", "shared", "start_time", "status", "trace_id",
-    )  # fmt: skip
+    # Most spans keep these values until their end. They are attributes of the class, because it takes time to
+    # set them in each span.
+    shared: tuple[SharedAttributes, ...] = ()
+    own: Mapping[str, Any] = NONE
+    events: tuple[tuple[int, str, SharedAttributes | None, Mapping[str, Any]], ...] = ()
+    dropped_events = 0
+    status = UNSET
+    end_time: int | None = None
+    links: tuple[SpanContext, ...] = ()
+    kept: KeptSpans | None = None
 
     def __init__(
         self,
@@ -121,19 +132,15 @@ class RecordedSpan(trace.Span):
         self.trace_id = trace_id or f"{context[0]:032x}"
         self.parent = parent
         self.kind = kind
-        self.links = links
-        self.kept = kept
-        self.own: MutableMapping[str, Any] = {}
-        self.shared: tuple[SharedAttributes, ...] = ()
+        if links:
+            self.links = links
+        if kept is not None:
+            self.kept = kept
         if type(attributes) is SharedAttributes and settings.may_share:
             self.shared = (attributes,)
         else:
             limits = settings.limits
             self.own = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
-        self.events: list[tuple[int, str, SharedAttributes | None, Mapping[str, Any]]] = []
-        self.dropped_events = 0
-        self.status = UNSET
-        self.end_time: int | None = None
         self.start_time = time_ns()
 
     def get_span_context(self) -> SpanContext:
@@ -154,6 +161,14 @@ class RecordedSpan(trace.Span):
             merged |= group
         return {**merged, **self.own}
 
+    def own_attributes(self) -> MutableMapping[str, Any]:
+        """Return the own attributes of the span, in a mapping to which attributes can be added."""
+        if isinstance(self.own, MutableMapping):
+            return self.own
+        made: dict[str, Any] = dict(self.own)
+        self.own = made
+        return made
+
     def set_shared(self, attributes: SharedAttributes) -> None:
         """Set attributes that the span has in common with other spans."""
         if self.end_time is None and self._settings.may_share and self._has_none_of(attributes):
@@ -172,10 +187,10 @@ class RecordedSpan(trace.Span):
             return
         if self.shared and not self._has_none_of(attributes):
             merged = {**self.attributes, **attributes}
-            self.shared, self.own = (), {}
+            self.shared, self.own = (), NONE
             self.set_attributes(merged)
             return
-        limits, known = self._settings.limits, self.own
+        limits, known = self._settings.limits, self.own_attributes()
         count, length = limits.max_span_attributes, limits.max_span_attribute_length
         if count is not None and self.shared:
             count -= sum(map(len, self.shared))
@@ -190,14 +205,13 @@ class RecordedSpan(trace.Span):
             known.update(attributes)
             return
         for key, value in attributes.items():
-            known = self.own
             if type(known) is dict:
                 has_room = count is None or len(known) < count
                 if has_room and length is None and key and key not in known and isinstance(value, _SCALARS):
                     known[key] = value
                     continue
-                self.own = BoundedAttributes(count, known, immutable=False, max_value_len=length)
-            self.own[key] = value
+                self.own = known = BoundedAttributes(count, known, immutable=False, max_value_len=length)
+            known[key] = value
 
     def _has_none_of(self, attributes: Mapping[str, Any]) -> bool:
         """Return whether no key of attributes is the key of an attribute of the span."""
@@ -225,13 +239,14 @@ class RecordedSpan(trace.Span):
         if self.end_time is not None:
             self._warn()
             return
-        limits, events = self._settings.limits, self.events
+        limits = self._settings.limits
         if shared is not None and not self._settings.may_share:
             attributes, shared = {**(attributes or {}), **shared}, None
         bounded = _bound(attributes, limits.max_event_attributes, limits.max_attribute_length)
-        events.append((time_ns() if timestamp is None else timestamp, name, shared, bounded))
+        event = (time_ns() if timestamp is None else timestamp, name, shared, bounded)
+        self.events = events = (*self.events, event)
         if limits.max_events is not None and len(events) > limits.max_events:
-            del events[0]
+            self.events = events[1:]
             self.dropped_events += 1
 
     def record_exception(

@@ -107,5 +107,5 @@ class KeptSpans:
             self._export(span, self.reason)
 
     def _export(self, span: RecordedSpan, reason: Reason) -> None:
-        span.own[KEPT] = reason.value
+        span.own_attributes()[KEPT] = reason.value
         self._tail.export(span)

@@ -70,8 +70,8 @@ class BodyResponse(web.Response):
 
     def _make_head(self, size: int) -> str:
         headers = self._headers
-        lines = [name + ": " + value for name, value in headers.items()]
-        if hdrs.DATE not in headers:
-            lines.append(f"Date: {rfc822_formatted_time()}")
+        lines = "\r\n".join(map(": ".join, headers.items()))
+        date = "" if hdrs.DATE in headers else f"\r\nDate: {rfc822_formatted_time()}"
         start = f"HTTP/1.1 {self._status} {self._reason}\r\nContent-Length: {size}\r\n"
-        return start + "\r\n".join(lines) + "\r\n\r\n"
+        return f"{start}{lines}{date}\r\n\r\n"
+
