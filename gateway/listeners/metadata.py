@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from gateway.call import new_uuid
@@ -26,7 +27,6 @@ PASSED = ("authorization", "idempotency-key", "x-client-request-id", "x-client-t
 # By default, gRPC peers accept 8 KiB of metadata. This limit leaves 2 KiB for the metadata
 # that the gateway adds.
 _MAX_METADATA_BYTES = 6 * 1024
-_VISIBLE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TIMEOUT = re.compile(r"(?P<number>[0-9]{1,8})(?P<unit>[HMSmun])")
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -59,10 +59,10 @@ class MetadataReader:
         Raises:
             HttpError: 431 if the headers are too large.
         """
-        names, values = list(map(str.lower, headers.keys())), list(headers.values())
-        if sum(map(len, names)) + sum(map(len, values)) > self._header_bytes:
+        pairs = [(name.lower(), value) for name, value in headers.items()]
+        if sum(map(len, chain.from_iterable(pairs))) > self._header_bytes:
             raise headers_too_large()
-        return list(zip(names, values, strict=True))
+        return pairs
 
     def read(self, given: Sequence[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
@@ -99,7 +99,7 @@ class MetadataReader:
 def _read_value(name: str, value: str | bytes) -> str | bytes:
     if name.endswith("-bin"):
         return value if isinstance(value, bytes) else _decode(value)
-    if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
         raise ValueError("has a character that is not visible ASCII")
     return value
 

@@ -19,7 +19,6 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from opentelemetry.sdk.metrics import Exemplar, export
-from opentelemetry.trace import TraceFlags
 
 from gateway.telemetry.definition import Definition, Kind
 from gateway.telemetry.span import RecordedSpan
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
 MAX_POINTS = 2000
 """The maximum number of points of an instrument.
@@ -55,8 +54,8 @@ class _HistogramPoint:
     def __init__(self, buckets: int) -> None:
         self.started_ns = time_ns()
         self.counts = [0] * buckets
-        # Keyed by the index of the bucket: value, time in nanoseconds, trace ID and span ID.
-        self.exemplars: dict[int, tuple[float, int, int, int]] = {}
+        # Keyed by the index of the bucket: value, time in nanoseconds, and context of the span.
+        self.exemplars: dict[int, tuple[float, int, SpanContext]] = {}
         self.sum = 0.0
         self.min, self.max = math.inf, -math.inf
 
@@ -156,14 +155,10 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
     def record_traced(self, value: float, span: Span | None, *labels: str | int) -> None:
         """Record a value. If the span is sampled, the value is the new exemplar of its bucket."""
         point, index = self._record(value, labels)
-        if type(span) is RecordedSpan:
-            if span.is_sampled:
-                trace_id, span_id, _, _, _, _ = span.context
-                point.exemplars[index] = value, time_ns(), trace_id, span_id
-        elif span is not None:
-            trace_id, span_id, _, flags, _, _ = span.get_span_context()
-            if flags & TraceFlags.SAMPLED:
-                point.exemplars[index] = value, time_ns(), trace_id, span_id
+        if span is not None:
+            context = span.context if type(span) is RecordedSpan else span.get_span_context()
+            if context[3] & 1:  # of the trace flags, TraceFlags.SAMPLED
+                point.exemplars[index] = value, time_ns(), context
 
     def _record(self, value: float, labels: tuple[str | int, ...]) -> tuple[_HistogramPoint, int]:
         """Record a value, and return its point and the index of its bucket."""
@@ -210,8 +205,8 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
             min=point.min,
             max=point.max,
             exemplars=[
-                Exemplar({}, value, time_of, span_id, trace_id)
-                for value, time_of, trace_id, span_id in list(point.exemplars.values())
+                Exemplar({}, value, time_of, context.span_id, context.trace_id)
+                for value, time_of, context in list(point.exemplars.values())
                 if time_of >= exemplars_since_ns
             ],
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from time import time_ns
 from types import MappingProxyType
@@ -106,7 +106,7 @@ class RecordedSpan(trace.Span):
     # set them in each span.
     shared: tuple[SharedAttributes, ...] = ()
     own: Mapping[str, Any] = NONE
-    events: tuple[tuple[int, str, SharedAttributes | None, Mapping[str, Any]], ...] = ()
+    events: Sequence[tuple[int, str, SharedAttributes | None, Mapping[str, Any]]] = []
     dropped_events = 0
     status = UNSET
     end_time: int | None = None
@@ -244,7 +244,7 @@ class RecordedSpan(trace.Span):
             attributes, shared = {**(attributes or {}), **shared}, None
         bounded = _bound(attributes, limits.max_event_attributes, limits.max_attribute_length)
         event = (time_ns() if timestamp is None else timestamp, name, shared, bounded)
-        self.events = events = (*self.events, event)
+        self.events = events = [*self.events, event]
         if limits.max_events is not None and len(events) > limits.max_events:
             self.events = events[1:]
             self.dropped_events += 1

@@ -48,7 +48,6 @@ class DetachedCall:
         loop = asyncio.get_running_loop()
         self._reply: asyncio.Future[Reply | ReplyStream] = loop.create_future()
         self.task = loop.create_task(self._run())
-        self.task.add_done_callback(_read_exception)
 
     async def reply(self) -> Reply | ReplyStream:
         """Wait for the reply to the call, and return the reply.
@@ -66,6 +65,7 @@ class DetachedCall:
         try:
             reply = await self._forwarding
         except BaseException as error:
+            self.task.add_done_callback(_read_exception)
             self._end(None, error)
             if not self._reply.cancelled():
                 self._reply.set_exception(error)
@@ -83,6 +83,7 @@ class DetachedCall:
                 async for message in reply:
                     await self._hand_over(messages, message)
         except BaseException as error:
+            self.task.add_done_callback(_read_exception)
             self._end(None, error)
             raise
         else:

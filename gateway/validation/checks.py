@@ -8,7 +8,7 @@ violations. The path of a violation is relative to the value. The caller of `fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
@@ -71,19 +71,34 @@ def all_of(tests: Sequence[Test]) -> Test:
             return lambda value: all(test(value) for test in tests)
 
 
-def entry_test(accepts_key: Test, accepts_value: Test) -> Callable[[Any, Any], bool]:
-    """Return a test of the entries of a map. The results for short texts are cached."""
+def entries_test(
+    accepts_key: Test, accepts_value: Test, *, are_texts: bool
+) -> Callable[[Mapping[Any, Any]], bool]:
+    """Return a test of all entries of a map.
+
+    Args:
+        accepts_key: the test of a key.
+        accepts_value: the test of a value.
+        are_texts: whether keys and values are texts. The results for short texts are cached.
+    """
 
     def accepts(key: Any, value: Any) -> bool:
         return accepts_key(key) and accepts_value(value)
 
     kept = lru_cache(_CACHED)(accepts)
 
-    def test(key: Any, value: Any) -> bool:
-        is_short = type(key) is type(value) is str and len(key) + len(value) <= _MAX_CACHED_LENGTH
-        return kept(key, value) if is_short else accepts(key, value)
+    def accept_texts(entries: Mapping[str, str]) -> bool:
+        for key in entries:
+            value = entries[key]
+            test = kept if len(key) + len(value) <= _MAX_CACHED_LENGTH else accepts
+            if not test(key, value):
+                return False
+        return True
 
-    return test
+    def accept_all(entries: Mapping[Any, Any]) -> bool:
+        return all(accepts(key, entries[key]) for key in entries)
+
+    return accept_texts if are_texts else accept_all
 
 
 def _is_in(allowed: Range) -> Test:

@@ -15,6 +15,7 @@ from gateway.schema import (
     FieldConstraints,
     SchemaError,
     descriptor_of,
+    entry_of,
     is_map,
     read_constraints,
     requires_one,
@@ -28,7 +29,7 @@ from gateway.validation.checks import (
     ViolationIterator,
     all_of,
     bytes_check,
-    entry_test,
+    entries_test,
     number_check,
     oneof_check,
     presence_test,
@@ -220,16 +221,14 @@ def _map_checks(
     if key and key.value:
         key_checks += (number_check(key.value),)
     value_checks = tuple(_value_checks(value_field(field), constraints, compiled))
-    accepts_entry = entry_test(
-        all_of([check.accepts for check in key_checks]), all_of([check.accepts for check in value_checks])
+    accepts_entries = entries_test(
+        all_of([check.accepts for check in key_checks]),
+        all_of([check.accepts for check in value_checks]),
+        are_texts=all(one.cpp_type == one.CPPTYPE_STRING for one in entry_of(field)),
     )
 
     def accepts(message: Message) -> bool:
-        entries = getattr(message, name)
-        for key in entries:  # noqa: SIM110 - all() would make a generator for each message
-            if not accepts_entry(key, entries[key]):
-                return False
-        return True
+        return accepts_entries(getattr(message, name))
 
     def find(message: Message) -> ViolationIterator:
         entries = getattr(message, name)

@@ -7,7 +7,7 @@ import pytest
 from gateway.config import Config
 from gateway.expressions import LINK_TYPE
 from gateway.expressions.link_value import LinkValue
-from gateway.object_storage import LinkError, parse_link
+from gateway.object_storage import DEFAULT_HOSTS, LinkError, split_link
 from gateway.schema import descriptor_of, load_schema
 
 LINKS = [
@@ -24,7 +24,7 @@ LINKS = [
 def make(text: str) -> LinkValue:
     link_class = load_schema(Config().services).message(LINK_TYPE)
     try:
-        return LinkValue(link_class, parse_link(text))
+        return LinkValue(link_class, split_link(text, DEFAULT_HOSTS))
     except LinkError as error:
         return LinkValue(link_class, None, str(error))
 

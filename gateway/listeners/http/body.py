@@ -73,10 +73,12 @@ async def read_body(
 
 def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
     """Return the body of a request. The whole body must have arrived already."""
-    try:
-        body = request.content.read_nowait()
-    except (web.RequestPayloadError, HTTPException) as error:
+    content = request.content
+    error = content.exception()
+    if error is not None:
         raise _broken() from error
+    # The public methods do much more, because they can also continue to receive.
+    body = b"".join(content._buffer)  # noqa: SLF001 - as said
     if len(body) > limit_bytes:
         raise _too_large(limit_bytes)
     return body

@@ -74,4 +74,3 @@ class BodyResponse(web.Response):
         date = "" if hdrs.DATE in headers else f"\r\nDate: {rfc822_formatted_time()}"
         start = f"HTTP/1.1 {self._status} {self._reason}\r\nContent-Length: {size}\r\n"
         return f"{start}{lines}{date}\r\n\r\n"
-
