@@ -68,8 +68,9 @@ class RequestHead:
 
     Attributes:
         address: the IP address of the peer; empty if the peer has none.
-        headers: the received HTTP headers or gRPC metadata, as pairs of a name in lower case and a value, in
-            the order in which they were received. A name may occur several times.
+        headers: the received gRPC metadata, or the received HTTP headers that a gateway may use, as pairs of
+            a name in lower case and a value. A name may occur several times, then with the values in the
+            order in which they were received.
         certificate: the certificate of the caller in DER form, which the listener has verified; None if the
             caller presented none.
         method: the full name of the called method, as `package.Service/Method`; empty if it is not served.

@@ -19,6 +19,8 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Iterator[str | None]]] = {
     "x-forwarded-for": parse_forwarded_for,
     "forwarded": parse_forwarded,
 }
+FORWARDED_HEADERS = tuple(_PARSERS)
+"""The names of the headers in which proxies name the address of a caller, in lower case."""
 
 
 class AddressFinder:

@@ -79,17 +79,18 @@ class Activation:
         reports an error. Expressions that do not need the result are evaluated as usual.
         """
         for call in calls:
-            if call.name in self._known:
+            name = call.name
+            if name in self._known:
                 continue
-            self._known.add(call.name)
+            self._known.add(name)
             try:
-                value = self.values[call.name] = call.find(self)
+                value = self.values[name] = call.find(self)
             except EvaluationError as error:
-                self.note(call.name, "", str(error))
+                self.note(name, "", str(error))
                 continue
             self._engine = None
             if isinstance(value, _WRAPPED):
-                self._unwrapped.append(call.name)
+                self._unwrapped.append(name)
 
     def engine(self) -> cel.Activation:
         """Return the activation of the engine, which contains all results that were computed so far."""

@@ -37,6 +37,7 @@ TABLE_TYPE = "baremetal_gateway.v1.Table"
 _TEXT, _TRUTH, _INT = cel.Type.STRING, cel.Type.BOOL, cel.Type.INT
 _TEXTS, _LABELS = cel.Type.List(cel.Type.STRING), cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 _MAX_VERSION = 256
+_FEW = 16  # a search in so many texts takes less time than to make a set of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,8 @@ def missing_labels(labels: Mapping[str, str], required: Sequence[str]) -> list[s
 
 def unknown_labels(labels: Mapping[str, str], known: Sequence[str]) -> list[str]:
     """Return the label keys that are not in `known`, sorted."""
-    return sorted(set(labels) - set(known))
+    keys = known if len(known) <= _FEW else frozenset(known)
+    return sorted([key for key in labels if key not in keys])
 
 
 def _reads_link(tools: Toolbox) -> Callable[[str], LinkValue]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from gateway.call import new_uuid
+from gateway.callers.proxy_addresses import FORWARDED_HEADERS
 from gateway.errors import FieldViolation, invalid_request
 from gateway.listeners.errors import headers_too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from multidict import CIMultiDictProxy
 
@@ -50,21 +50,21 @@ class MetadataReader:
             identity_header: the header in which callers identify themselves to the gateway, in lower case. It
                 is never passed to the upstream. None means that no such header is used.
         """
-        self._names = [name for name in dict.fromkeys([*PASSED, *further]) if name != identity_header]
+        self._names = frozenset([*PASSED, *further]) - {identity_header}
+        self._used = sorted({*self._names, *FORWARDED_HEADERS, *filter(None, [identity_header])})
         self._header_bytes = header_bytes
 
     def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
-        """Return the headers of an HTTP request, with names in lower case.
+        """Return the headers of an HTTP request that a gateway may use, with names in lower case.
 
         Raises:
-            HttpError: 431 if the headers are too large.
+            HttpError: 431 if all headers together are too large.
         """
-        pairs = [(name.lower(), value) for name, value in headers.items()]
-        if sum(map(len, chain.from_iterable(pairs))) > self._header_bytes:
+        if sum([len(name) + len(value) for name, value in headers.items()]) > self._header_bytes:
             raise headers_too_large()
-        return pairs
+        return [(name, value) for name in self._used if name in headers for value in headers.getall(name)]
 
-    def read(self, given: Sequence[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+    def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
 
         Args:
@@ -76,16 +76,14 @@ class MetadataReader:
         """
         metadata: dict[str, str | bytes] = {}
         violations, size = [], 0
-        received = dict(given)
-        may_repeat = len(received) < len(given)
-        for name in self._names:
-            if name not in received:
+        for name, value in given:
+            if name not in self._names:
                 continue
-            if may_repeat and sum(name == one for one, _ in given) > 1:
+            if name in metadata:
                 violations.append(_violation(name, "is repeated; send it once"))
                 continue
             try:
-                metadata[name] = read = _read_value(name, received[name])
+                metadata[name] = read = _read_value(name, value)
                 size += len(name) + len(read)
             except ValueError as error:
                 violations.append(_violation(name, str(error)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gateway.object_storage.hosts import DEFAULT_HOSTS, Hosts, has_reserved_label
@@ -125,8 +126,9 @@ def _split(text: str) -> tuple[str, str, str, str | None]:
     match = _FORM.fullmatch(text)
     if match is None:
         raise LinkError(_find_fault_in_text(text))
-    check_path(match[3])
-    return match[1], match[2], match[3], match[4]
+    scheme, host, path, query = match.groups()
+    check_path(path)
+    return scheme, host, path, query
 
 
 def _find_fault_in_text(text: str) -> str:
@@ -174,7 +176,7 @@ def _split_path(path: str) -> tuple[str, str]:
 def _check_bucket(bucket: str, hosts: Hosts) -> None:
     if not bucket:
         raise LinkError("the link names no bucket")
-    if len(bucket) not in _BUCKET_LENGTH or not _BUCKET.fullmatch(bucket):
+    if len(bucket) not in _BUCKET_LENGTH or not _is_bucket_name(bucket):
         raise LinkError("the bucket's name is not valid")
     if "." not in bucket:
         return
@@ -182,6 +184,11 @@ def _check_bucket(bucket: str, hosts: Hosts) -> None:
         raise LinkError("the bucket's name is not valid: it looks like an IP address")
     if hosts.find(bucket) is not None:
         raise LinkError("the bucket is named like a host of the service; name the host once")
+
+
+@lru_cache(1024)  # most links name one of a few buckets
+def _is_bucket_name(text: str) -> bool:
+    return _BUCKET.fullmatch(text) is not None
 
 
 def _check_host_bucket(bucket: str, scheme: str) -> None:

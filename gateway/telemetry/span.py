@@ -129,7 +129,7 @@ class RecordedSpan(trace.Span):
         self.name = name
         self.context = context
         self.is_sampled = bool(context[3] & 1)  # of the trace flags, TraceFlags.SAMPLED
-        self.trace_id = trace_id or f"{context[0]:032x}"
+        self.trace_id = trace_id or context[0].to_bytes(16, "big").hex()
         self.parent = parent
         self.kind = kind
         if links:

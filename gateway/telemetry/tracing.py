@@ -296,7 +296,7 @@ def to_headers(span: Span) -> dict[str, str]:
     _, span_id, _, flags, state, is_valid = context
     if not is_valid:
         return {}
-    own = f"00-{trace_id_of(span)}-{span_id:016x}-{_FLAG_TEXTS[flags]}"
+    own = f"00-{trace_id_of(span)}-{span_id.to_bytes(8, 'big').hex()}-{_FLAG_TEXTS[flags]}"
     if state is _NO_STATE or not state:
         return {"traceparent": own}
     return {"traceparent": own, "tracestate": state.to_header()}
