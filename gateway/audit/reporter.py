@@ -102,16 +102,14 @@ class Reporter:
 
         The function waits in a queue, so it must not hold the credentials of the call.
         """
-        encode = partial(
-            self._lines.encode,
-            decision,
-            call_id=call.id,
-            trace_id=trace_id_of(call.span),
-            idempotency_key=call.idempotency_key,
-            mode=call.mode,
-        )
+        encode, call_id, trace_id = self._lines.encode, call.id, trace_id_of(call.span)
+        key, mode = call.idempotency_key, call.mode
+
+        def make_line() -> bytes:
+            return encode(decision, call_id=call_id, trace_id=trace_id, idempotency_key=key, mode=mode)
+
         # What is observed later is not part of the record.
-        return partial(bytes, encode()) if call.mode.is_observing else encode
+        return partial(bytes, make_line()) if mode.is_observing else make_line
 
     async def _write(self, call: Call, record: Record) -> None:
         try:

@@ -228,14 +228,13 @@ def outgoing_metadata(call: Call, span: Span, token: AccessToken | None = None) 
 
     The gateway's own token, if there is one, replaces the credentials of the caller.
     """
-    metadata = dict(call.metadata)
+    own = {"x-client-request-id": call.id, "x-client-trace-id": trace_id_of(call.span)}
+    metadata = {**own, **call.metadata, **to_headers(span)}
     if token is not None:
         metadata["authorization"] = token.authorization
-    metadata.setdefault("x-client-request-id", call.id)
-    metadata.setdefault("x-client-trace-id", trace_id_of(call.span))
     if call.idempotency_key:
         metadata[IDEMPOTENCY_KEY] = call.idempotency_key
-    return metadata | to_headers(span)
+    return metadata
 
 
 def describe_call(method: str, upstream: str, address: str) -> SharedAttributes:

@@ -26,9 +26,12 @@ def hash_credentials(call: Call, *, is_own: bool = False) -> bytes:
         call: the call.
         is_own: whether the upstream receives credentials of the gateway's own instead of the caller's.
     """
-    ignored = _REPLACED if is_own else _OTHER
-    sent = sorted([pair for pair in call.metadata.items() if pair[0] not in ignored])
-    text = repr((call.caller.kind, call.caller.id, sent))  # different values have different texts
+    ignored, metadata, caller = _REPLACED if is_own else _OTHER, call.metadata, call.caller
+    parts = [caller.kind, str(len(caller.id)), caller.id]
+    for name in sorted(metadata.keys() - ignored):
+        value = metadata[name]
+        parts += name, value if isinstance(value, str) else value.hex()
+    # Different parts have different texts: metadata has no NUL, and the ID of a caller follows its length.
     hasher = _HASHER.copy()
-    hasher.update(text.encode(errors="surrogatepass"))
+    hasher.update("\0".join(parts).encode(errors="surrogatepass"))
     return hasher.digest()
