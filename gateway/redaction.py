@@ -220,7 +220,7 @@ def is_identifier(value: str, name: str) -> bool:
         value: the value of the field.
         name: the name of the field, which may show that the value is a secret.
     """
-    return _IDENTIFIER.fullmatch(value) is not None and not _is_secret_name(name)
+    return _IDENTIFIER.fullmatch(value) is not None and not (name and _is_secret_name(name))
 
 
 def _is_secret_name(name: str) -> bool:

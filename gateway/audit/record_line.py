@@ -15,6 +15,8 @@ from gateway.quoting import encode_json
 from gateway.redaction import is_clean_json, is_identifier, redact_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
     from gateway.audit.record import ToTree
@@ -64,7 +66,7 @@ class RecordLines:
         head = (
             f'{{"kind":"decision","time":"{timestamp(decision.input.now)}","id":"{decision.id}",'
             f'"call_id":{_quote(call_id)},"trace_id":"{trace_id}",'
-            f'"idempotency_key":{_quote(redact_text(idempotency_key))},'
+            f'"idempotency_key":{_quote(idempotency_key, redact=redact_text)},'
         )
         duration_us = decision.duration_ns // 1000
         tail = f',"signed_until":{{}},"is_masked":false,"left_out":[],"duration_us":{duration_us}}}'
@@ -105,5 +107,5 @@ class RecordLines:
         return encoded
 
 
-def _quote(text: str) -> str:
-    return f'"{text}"' if is_identifier(text, "") else encode_json(text).decode()
+def _quote(text: str, redact: Callable[[str], str] = str) -> str:
+    return f'"{text}"' if is_identifier(text, "") else encode_json(redact(text)).decode()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import SpanContext, TraceState
 
 from gateway.telemetry.otlp_values import CACHED, add_count, add_each, encode_shared, field, varint
-from gateway.telemetry.span import UNSET
+from gateway.telemetry.span import NONE, UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,13 +33,15 @@ _TIME = struct.Struct("<BQ")
 # Field 16 (flags) is a fixed32. Bit 8 means that bit 9 is valid. Bit 9 means that the parent is remote.
 _LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 _NO_STATUS = b"\x7a\x00"
+_NO_STATE = TraceState.get_default()
 # Field 6 (flags) of a link has the same form.
 _LOCAL_LINK, _REMOTE_LINK = b"\x35\x00\x01\x00\x00", b"\x35\x00\x03\x00\x00"
 
 
 def encode_span(span: RecordedSpan) -> bytes:
     """Return the encoding of an ended span, as the field `spans` of the message ScopeSpans."""
-    trace_id, span_id, _, _, state, _ = span.context  # the properties of SpanContext are functions
+    # SpanContext is a tuple, whose properties are functions of Python.
+    trace_id, span_id, _, _, state, _ = span.context
     parent, own = span.parent, span.own
     parts = [
         b"\x0a\x10", trace_id.to_bytes(16, "big"),
@@ -47,24 +49,25 @@ def encode_span(span: RecordedSpan) -> bytes:
         _name_and_kind(span.name, span.kind._value_),
         _TIMES.pack(0x39, span.start_time, 0x41, span.end_time),
     ]  # fmt: skip
-    if state:
+    if state is not _NO_STATE and state:
         parts.append(field(b"\x1a", state.to_header().encode()))
     if parent is not None:
-        parts += b"\x22\x08", parent.span_id.to_bytes(8, "big")
+        parts += b"\x22\x08", parent[1].to_bytes(8, "big")
     for group in span.shared:
         parts.append(encode_shared(b"\x4a", group))
-    if own:
+    if own is not NONE:
         add_each(parts, b"\x4a", own.items())
-    if type(own) is not dict:
-        add_count(parts, b"\x50", getattr(own, "dropped", 0))
+        if type(own) is not dict:
+            add_count(parts, b"\x50", getattr(own, "dropped", 0))
     for event in span.events:
         parts.append(field(b"\x5a", _encode_event(*event)))
-    add_count(parts, b"\x60", span.dropped_events)
+    if span.dropped_events:
+        add_count(parts, b"\x60", span.dropped_events)
     for link in span.links:
         parts.append(field(b"\x6a", _encode_link(link)))
     status = span.status
     parts.append(_NO_STATUS if status is UNSET else _encode_status(status.status_code, status.description))
-    parts.append(_REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT)
+    parts.append(_REMOTE_PARENT if parent is not None and parent[2] else _LOCAL_PARENT)
     return field(b"\x12", b"".join(parts))
 
 
