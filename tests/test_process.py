@@ -135,6 +135,7 @@ def kept_signals() -> Iterator[None]:
     for number, handler in kept.items():
         signal.signal(number, handler)
     gc.unfreeze()
+    gc.enable()
 
 
 @pytest.mark.usefixtures("kept_signals")
@@ -157,8 +158,10 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     serving = asyncio.create_task(
         gateway_process.serve(config, {"OTEL_SDK_DISABLED": "true"}, started.set_result)
     )
+    gc.disable()  # as the command does
     async with asyncio.timeout(DEADLINE_S):
         addresses = await started
+    assert gc.isenabled()
     expected = read_bundle(bundle).hash
     async with aiohttp.ClientSession() as client, asyncio.timeout(DEADLINE_S):
         facts: dict[str, object] = {}
@@ -179,6 +182,22 @@ def test_further_signals_while_it_stops_change_nothing(number: signal.Signals) -
             process.send_signal(number)  # again and again: the end takes a moment
             time.sleep(0.002)
         assert process.returncode == 0, (process.returncode, process.communicate())
+
+
+_COLLECTING = """
+import gc, sys, types
+sys.modules["gateway.cli.program"] = program = types.ModuleType("program")
+program.main = lambda: print(gc.isenabled())
+from gateway.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("command", "expected"), [("serve", "False"), ("policy", "True")])
+def test_garbage_is_not_collected_while_a_gateway_starts(command: str, expected: str) -> None:
+    run = [sys.executable, "-c", _COLLECTING, command]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    assert done.stdout == f"{expected}\n"
 
 
 _FREEZING = """

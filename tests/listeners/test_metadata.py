@@ -58,6 +58,23 @@ def test_size_of_all_headers_together() -> None:
         READER.list_headers(headers(*((f"x-{number}", "a" * 100) for number in range(20))))
 
 
+def test_the_size_counts_every_copy_of_a_name() -> None:
+    given = headers(*[("x-" + "a" * 98, "")] * 20)
+    with pytest.raises(GatewayError, match="larger than"):
+        READER.list_headers(given)
+
+
+def test_only_headers_that_are_used_are_listed() -> None:
+    reader = MetadataReader([], 1024, "x-identity")
+    given = headers(("X-Forwarded-For", "a"), ("X-Identity", "b"), ("Accept", "c"), ("X-FORWARDED-FOR", "d"))
+    assert sorted(reader.list_headers(given)) == [
+        ("x-forwarded-for", "a"),
+        ("x-forwarded-for", "d"),
+        ("x-identity", "b"),
+    ]
+    assert reader.read(reader.list_headers(given)) == {}
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

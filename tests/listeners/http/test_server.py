@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import zlib
@@ -144,6 +145,43 @@ async def test_a_trailer_is_no_header_of_the_next_request(running: Running) -> N
     assert received.count(b"HTTP/1.1 ") == 1
     assert b"from-a-trailer" not in received
     assert b"\r\nConnection: close\r\n" in received
+
+
+WHOLE = HEAD + f"Content-Length: {len(CREATE_BODY)}\r\n\r\n".encode() + CREATE_BODY
+
+
+async def test_whole_requests_and_those_in_parts_take_turns_on_a_connection(running: Running) -> None:
+    """aiohttp serves a connection from the first request on that has not arrived completely."""
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    statuses = []
+    for parts in ([WHOLE], [WHOLE], [WHOLE[:-9], WHOLE[-9:]], [WHOLE], [WHOLE[:20], WHOLE[20:]]):
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        statuses.append(int(head.split()[1]))
+        (length,) = re.findall(rb"Content-Length: (\d+)", head)
+        await reader.readexactly(int(length))
+    writer.close()
+    await writer.wait_closed()
+    assert statuses == [200, 409, 409, 409, 409]  # the name is taken after the first one
+    assert len(running.emulator.calls) == 5
+
+
+async def test_requests_in_one_packet_are_answered_in_their_order(running: Running) -> None:
+    last = HEAD.replace(b"POST", b"PUT") + b"Connection: close\r\n\r\n"
+    found = answers_in(await exchange(running, WHOLE * 40 + last))
+    assert [status for status, _ in found] == [200] + [409] * 39 + [405]
+    assert len(running.emulator.calls) == 40
+
+
+async def test_a_connection_closes_after_the_response_if_its_client_asks_for_it(running: Running) -> None:
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    writer.write(WHOLE.replace(b"Host", b"Connection: close\r\nHost", 1))
+    received = await asyncio.wait_for(reader.read(), 5)  # until the gateway closes
+    writer.close()
+    await writer.wait_closed()
+    assert [status for status, _ in answers_in(received)] == [200]
 
 
 async def test_absolute_form_is_routed_by_its_path(running: Running) -> None:
