@@ -51,7 +51,8 @@ class MetadataReader:
                 is never passed to the upstream. None means that no such header is used.
         """
         self._names = frozenset([*PASSED, *further]) - {identity_header}
-        self._used = sorted({*self._names, *FORWARDED_HEADERS, *filter(None, [identity_header])})
+        # A name that only looks like the identity header is refused, so all headers are needed to find it.
+        self._used = None if identity_header is not None else sorted({*self._names, *FORWARDED_HEADERS})
         self._header_bytes = header_bytes
 
     def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
@@ -62,6 +63,8 @@ class MetadataReader:
         """
         if sum([len(name) + len(value) for name, value in headers.items()]) > self._header_bytes:
             raise headers_too_large()
+        if self._used is None:
+            return [(name.lower(), value) for name, value in headers.items()]
         return [(name, value) for name in self._used if name in headers for value in headers.getall(name)]
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:

@@ -65,13 +65,18 @@ def test_the_size_counts_every_copy_of_a_name() -> None:
 
 
 def test_only_headers_that_are_used_are_listed() -> None:
-    reader = MetadataReader([], 1024, "x-identity")
-    given = headers(("X-Forwarded-For", "a"), ("X-Identity", "b"), ("Accept", "c"), ("X-FORWARDED-FOR", "d"))
-    assert sorted(reader.list_headers(given)) == [
+    given = headers(("X-Forwarded-For", "a"), ("X-Team", "b"), ("Accept", "c"), ("X-FORWARDED-FOR", "d"))
+    assert sorted(READER.list_headers(given)) == [
         ("x-forwarded-for", "a"),
         ("x-forwarded-for", "d"),
-        ("x-identity", "b"),
+        ("x-team", "b"),
     ]
+
+
+def test_all_headers_are_listed_if_one_of_them_may_look_like_the_identity_header() -> None:
+    reader = MetadataReader([], 1024, "x-identity")
+    given = headers(("X-Identity", "a"), ("X_Identity", "b"), ("Accept", "c"))
+    assert reader.list_headers(given) == [("x-identity", "a"), ("x_identity", "b"), ("accept", "c")]
     assert reader.read(reader.list_headers(given)) == {}
 
 
