@@ -131,11 +131,13 @@ def test_other_commands_end_with_a_signal_as_any_process(tmp_path: Path) -> None
 def kept_signals() -> Iterator[None]:
     """Restore the handlers of signals, which are ignored after a stop, and garbage collection."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    thresholds = gc.get_threshold()
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
     gc.unfreeze()
     gc.enable()
+    gc.set_threshold(*thresholds)
 
 
 @pytest.mark.usefixtures("kept_signals")
@@ -161,7 +163,7 @@ async def test_a_reload_that_is_requested_during_the_start_happens_after_it(
     gc.disable()  # as the command does
     async with asyncio.timeout(DEADLINE_S):
         addresses = await started
-    assert gc.isenabled()
+    assert (gc.isenabled(), gc.get_threshold()[0]) == (True, gateway_process.COLLECT_AFTER)
     expected = read_bundle(bundle).hash
     async with aiohttp.ClientSession() as client, asyncio.timeout(DEADLINE_S):
         facts: dict[str, object] = {}
