@@ -7,6 +7,8 @@ in the log.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,6 @@ from gateway.listeners.listening import cannot_listen
 from gateway.listeners.metadata import new_identifiers
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from aiohttp import StreamReader
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from gateway.listeners.http.acceptor import Bounds
     from gateway.tls import ServerTls
     from gateway.transcode import JsonWriter
+
+_log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 75.0
 """The number of seconds after which a connection without requests is closed."""
@@ -259,9 +262,13 @@ class _Protocol(RequestHandler, Connection):
             response, is_lost = await self._handle_request(request, None, handle)
         except ConnectionError:
             return False
-        except BaseException:
+        except asyncio.CancelledError:
             self.force_close()
             raise
+        except Exception as error:  # noqa: BLE001 - the response could not be sent; the text may quote it
+            _log.error("response cannot be sent", extra={"error": type(error).__name__})
+            self.force_close()
+            return False
         self._keepalive = not is_lost and bool(response.keep_alive)
         return self._keepalive and not self._close
 

@@ -10,11 +10,21 @@ import re
 import subprocess
 import sys
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf import descriptor_pool
 
+from gateway.config import Address, Config
+from gateway.listeners.http.body_response import BodyResponse
+from gateway.listeners.http.server import HttpServer
+from gateway.transcode import JsonWriter
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.processes import without_coverage
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from aiohttp.web_request import BaseRequest
 
 BODY = b'{"uri": "x"}'
 HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
@@ -182,6 +192,25 @@ async def test_a_connection_closes_after_the_response_if_its_client_asks_for_it(
     writer.close()
     await writer.wait_closed()
     assert [status for status, _ in answers_in(received)] == [200]
+
+
+async def test_a_response_that_cannot_be_sent_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async def handle(_: BaseRequest) -> web.Response:
+        return BodyResponse(b"{}", "text/plain", headers={"X-Evil": "secret\r\nX: y"})
+
+    server = HttpServer("test", handle, JsonWriter(descriptor_pool.Default()), 16384)
+    address = await server.start(Address(host="127.0.0.1", port=0), None, Config().rest)
+    try:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await server.stop(1)
+    (record,) = [one for one in caplog.records if one.name == "gateway.listeners.http.server"]
+    assert (record.getMessage(), record.__dict__["error"]) == ("response cannot be sent", "ValueError")
+    assert "secret" not in caplog.text
 
 
 async def test_absolute_form_is_routed_by_its_path(running: Running) -> None:
