@@ -103,7 +103,7 @@ class RecordedSpan(trace.Span):
     """
 
     # Most spans keep these values until their end. They are attributes of the class, because it takes time to
-    # set them in each span.
+    # set them in each span. They are replaced, and never modified.
     shared: tuple[SharedAttributes, ...] = ()
     own: Mapping[str, Any] = NONE
     events: Sequence[tuple[int, str, SharedAttributes | None, Mapping[str, Any]]] = []
