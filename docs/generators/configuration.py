@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
-import textwrap
+import sys
+import tokenize
 import types
 from enum import EnumType
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+_NO_CODE = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 _HEAD = """\
 # Configuration
 
@@ -104,7 +104,6 @@ def _describe_credentials(path: str, field: FieldInfo, meaning: str) -> Iterator
                 yield f"{path}.type", " or ".join(f"`{each}`" for each in TYPES), kind, text
 
 
-@cache
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
     """Return the text below each field of a section and of its base classes, by the name of the field.
 
@@ -112,15 +111,42 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        if not issubclass(base, BaseModel) or base is BaseModel:
-            continue
-        module = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        statements = [one for definition in module.body for one in ast.iter_child_nodes(definition)]
-        for field, text in pairwise(statements):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(meaning))):
-                    found[name] = inspect.cleandoc(meaning).replace("\n", " ")
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            found |= _read_texts(Path(str(sys.modules[base.__module__].__file__))).get(base.__name__, {})
     return found
+
+
+@cache
+def _read_texts(module: Path) -> dict[str, dict[str, str]]:
+    """Return the text below each name with an annotation, by the name of its class and its own name.
+
+    Neither `ast` nor `inspect` is used: in Python 3.11, trees of two threads disturb each other.
+    """
+    found: dict[str, dict[str, str]] = {}
+    owner = name = ""
+    for first, second in _read_statements(module):
+        if first.string == "class":
+            owner, name = second.string, ""
+        elif second.string == ":" and first.type == tokenize.NAME:
+            name = first.string
+        else:
+            if first.type == tokenize.STRING and name:
+                text = eval(first.string, {"__builtins__": {}})  # noqa: S307 - a literal of our own source
+                found.setdefault(owner, {})[name] = inspect.cleandoc(text).replace("\n", " ")
+            name = ""
+    return found
+
+
+def _read_statements(module: Path) -> Iterator[tuple[tokenize.TokenInfo, tokenize.TokenInfo]]:
+    """Yield the first two tokens of each statement."""
+    statement: list[tokenize.TokenInfo] = []
+    with module.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type not in _NO_CODE:
+                statement.append(token)
+            if token.type == tokenize.NEWLINE:
+                yield statement[0], statement[1]
+                statement.clear()
 
 
 def write_reference() -> str:

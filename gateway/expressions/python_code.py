@@ -16,9 +16,7 @@ written if the schema defines the field. So no text of a policy is run as code.
 
 from __future__ import annotations
 
-import ast
 import keyword
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -27,7 +25,7 @@ from gateway.schema import descriptor_of, value_field
 from gateway.schema.well_known import is_well_known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.descriptor import FieldDescriptor
 
@@ -164,10 +162,10 @@ def to_function(code: PythonCode, call: Callable[..., Any] | None = None) -> Eva
     if len(code.text) > MAX_LENGTH:
         return None
     try:
-        compiled = compile(_to_source(code.text), "<expression>", "exec")
+        compiled = compile(f"lambda v, t: {code.text}", "<expression>", "eval")
     except (SyntaxError, MemoryError, RecursionError):  # too deep nesting
         return None
-    names: dict[str, Any] = {
+    names = {
         "__builtins__": {},
         "len": len,
         "bool": bool,
@@ -175,47 +173,8 @@ def to_function(code: PythonCode, call: Callable[..., Any] | None = None) -> Eva
         "undecided": undecided,
         "call": call,
     }
-    exec(compiled, names)  # noqa: S102 - see the module
-    made: Evaluate = names["evaluate"]
+    made: Evaluate = eval(compiled, names)  # noqa: S307 - see the module
     return made
-
-
-def _to_source(text: str) -> str:
-    """Return the source of the function `evaluate`. It reads each field only once.
-
-    To read a field of a protobuf message takes ten times as long as to read a local variable. A field that is
-    read in several places is read at the start, even if the expression would not need it: this has no effect.
-    """
-    tree = ast.parse(text, mode="eval")
-    counts = Counter(map(ast.unparse, _find_fields(tree)))
-    shared = {path: f"field_{index}" for index, path in enumerate(counts) if counts[path] > 1}
-    if shared:
-        text = ast.unparse(_FieldSharer(shared).visit(tree))
-    reads = "".join(f"    {name} = {path}\n" for path, name in shared.items())
-    return f"def evaluate(v, t):\n{reads}    return {text}\n"
-
-
-def _find_fields(tree: ast.AST) -> Iterator[ast.Attribute]:
-    """Yield the parts of code that read a field of a variable, such as `v['request'].labels`.
-
-    The results of function calls are no variables: a result may be missing. Its name starts with `@`.
-    """
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Subscript(ast.Name("v"), ast.Constant(str(name)))):
-                if not name.startswith("@"):
-                    yield node
-
-
-class _FieldSharer(ast.NodeTransformer):
-    """Replaces fields that are read in several places by local variables."""
-
-    def __init__(self, shared: Mapping[str, str]) -> None:
-        self._shared = shared
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        name = self._shared.get(ast.unparse(node))
-        return self.generic_visit(node) if name is None else ast.Name(name)
 
 
 def entry(entries: Any, key: Any) -> Any:

@@ -33,37 +33,11 @@ def test_code_that_is_too_long_or_nested_is_not_used(text: str) -> None:
     assert to_function(PythonCode(text)) is None
 
 
-class Counted:
-    """A message that counts how often its field is read."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    @property
-    def labels(self) -> list[str]:
-        self.reads += 1
-        return ["env"]
-
-
-def test_a_field_is_read_once() -> None:
-    evaluate = to_function(PythonCode("('env' in v['request'].labels and len(v['request'].labels) == 1)"))
-    request = Counted()
-    assert evaluate is not None
-    assert evaluate({"request": request}, {})
-    assert request.reads == 1
-
-
 def test_a_text_that_looks_like_code_stays_a_text() -> None:
     text = "v['request'].labels"
-    evaluate = to_function(PythonCode(f"({text!r}, {text!r}, {text}, {text})"))
+    evaluate = to_function(PythonCode(f"({text!r}, v['text'])"))
     assert evaluate is not None
-    assert evaluate({"request": Counted()}, {}) == (text, text, ["env"], ["env"])
-
-
-def test_the_result_of_a_call_is_read_only_where_it_is_needed() -> None:
-    evaluate = to_function(PythonCode("(True or v['@0'].bucket or v['@0'].bucket)"))
-    assert evaluate is not None
-    assert evaluate({}, {}) is True
+    assert evaluate({"text": "x"}, {}) == (text, "x")
 
 
 @pytest.mark.parametrize("key", ["b", 1, None, [], "\ud800"])
