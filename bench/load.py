@@ -158,7 +158,7 @@ class GrpcLoop(Loop, Connection):
         self.send_message(self._stream, head, self._message)
         self.flush()
 
-    def handle_data(self, stream: int, payload: bytes) -> None:  # noqa: ARG002 - one call at a time
+    def handle_data(self, stream: int, payload: bytes) -> None:  # noqa: ARG002 - only one stream is open
         """Note that there is a message."""
         self._has_message = self._has_message or bool(payload)
 

@@ -82,7 +82,7 @@ def _operation(method: Any) -> Any:
 
 
 def _images(method: Any) -> Any:
-    reply = method.reply(next_page_token="bmV4dA")  # noqa: S106 - of a page
+    reply = method.reply(next_page_token="bmV4dA")  # noqa: S106 - the position in a list, not a secret
     for number in range(IMAGES_LISTED):
         reply.images.add(
             id=f"{'i' * 18}{number:02}",
