@@ -16,7 +16,7 @@ from gateway.limits import ConcurrencyLimit
 from gateway.telemetry import Metrics
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.listeners import http2
-from tests.waiting import GENEROUS_S
+from tests.waiting import GENEROUS_S, wait_for
 
 CREATE = "yandex.cloud.baremetal.v1alpha.ImageService/Create"
 HEAD = f"POST {IMAGES} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\n".encode()
@@ -98,6 +98,8 @@ async def test_bodies_that_do_not_arrive_keep_nobody_out(start: Start, tmp_path:
     for _, writer in slow:
         writer.close()
     await wait_for_active(running, 0)
+    # No call waits for the record of a refusal: it is written after the response.
+    await wait_for(lambda: path.read_text().count('"kind":"call"') >= 3)
     records = [json.loads(line) for line in path.read_text().splitlines()]
     evicted = [one for one in records if one["kind"] == "call"]
     assert [(one["method"], one["outcome"], one["code"], one["reason"]) for one in evicted] == [
