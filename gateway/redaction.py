@@ -169,7 +169,7 @@ def redact_value(value: Any, name: str = "") -> Any:
 
 
 def _redact_field_text(text: str, name: str) -> str:
-    if name and _is_secret_name(name):
+    if name and is_secret_name(name):
         return REDACTED
     if _is_clean(text):
         return text
@@ -220,10 +220,18 @@ def is_identifier(value: str, name: str) -> bool:
         value: the value of the field.
         name: the name of the field, which may show that the value is a secret.
     """
-    return _IDENTIFIER.fullmatch(value) is not None and not (name and _is_secret_name(name))
+    return _IDENTIFIER.fullmatch(value) is not None and not (name and is_secret_name(name))
 
 
-def _is_secret_name(name: str) -> bool:
+def has_traces(text: str) -> bool:
+    """Return whether a text may contain a secret.
+
+    If it does not, neither `redact_text` nor `redact_value` without a name changes the text or a part of it.
+    """
+    return _has_trace(text.casefold()) or _DIGITS.search(text) is not None
+
+
+def is_secret_name(name: str) -> bool:
     """Return whether a field name, or a key in a map, shows that the value is a secret."""
     return _cached_is_secret(name) if len(name) <= _MAX_CACHED_NAME else _matches_secret_name(name)
 
@@ -264,10 +272,14 @@ def _redact_whole_link(text: str) -> str:
 
 def _redact_traces(text: str) -> str:
     folded = text.casefold()
-    for trace in _TRACES:  # any() with a generator takes twice as long as this loop
+    return _apply_rules(text, folded) if _has_trace(folded) else text
+
+
+def _has_trace(folded: str) -> bool:
+    for trace in _TRACES:  # noqa: SIM110 - any() with a generator takes twice as long
         if trace in folded:
-            return _apply_rules(text, folded)
-    return text
+            return True
+    return False
 
 
 def _apply_rules(text: str, folded: str) -> str:

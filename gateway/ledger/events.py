@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from functools import lru_cache
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -43,6 +44,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def now() -> datetime:
     """Return the current time."""
     return datetime.now(UTC)
+
+
+def now_us() -> int:
+    """Return the current time as microseconds since 1970-01-01 UTC."""
+    return time_ns() // 1000
 
 
 def to_us(time: datetime) -> int:
@@ -139,7 +145,9 @@ def to_call_row(record: Mapping[str, Any], *, owner: str | None = None, due_us: 
 
 def to_column(text: Any) -> Any:
     """Return a text without NUL characters and lone surrogates, which databases refuse."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd") if text else text
+    if not text or (text.isascii() and "\0" not in text):
+        return text
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def to_update(event: Mapping[str, Any], *, owner: str | None = None, due_us: int | None = None) -> CallUpdate:

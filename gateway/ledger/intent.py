@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.call import Reply
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
-from gateway.ledger.events import ATTEMPT, OUTCOME, SETTLEMENT, make_event, now, to_update, to_us
+from gateway.ledger.events import ATTEMPT, OUTCOME, SETTLEMENT, make_event, now_us, to_update
 from gateway.ledger.operation_facts import has_secret, is_operation, read_operation
 from gateway.redaction import redact_text
 
@@ -63,6 +63,7 @@ class Intent:
         is_followed: bool,
         is_same_request: bool = True,
         is_observed: bool = False,
+        has_own_key: bool = False,
         on_end: Callable[[Reply | None, BaseException | None], None] | None = None,
     ) -> None:
         """Initialize the intent.
@@ -79,6 +80,7 @@ class Intent:
                 another one if policies that were reloaded meanwhile have mutated it in another way.
             is_observed: whether the mode of the call is `observe`. Nobody sends such a call again, so what
                 happened to it is always true. It may be dropped if too many entries wait.
+            has_own_key: whether the caller sent an idempotency key. The reply is kept for its repetition.
             on_end: a function that is called at the end with the reply, or the error.
         """
         self.id = call
@@ -90,6 +92,7 @@ class Intent:
         self._is_followed = is_followed
         self._is_same_request = is_same_request
         self._is_observed = is_observed
+        self._has_own_key = has_own_key
         self._on_end = on_end
 
     def note_attempt(self, number: int, error: GatewayError) -> None:
@@ -104,7 +107,7 @@ class Intent:
             reply: the reply of the upstream; None if the call has failed.
             error: the error with which the call has failed.
         """
-        facts, frees_key = self._describe_error(error) if error else (_describe(reply), False)
+        facts, frees_key = self._describe_error(error) if error else (self._describe(reply), False)
         if self._by:
             facts["by"] = self._by
         event = make_event(self.kind, self.id, facts)
@@ -120,6 +123,14 @@ class Intent:
             self._writer.add(entry)
         if self._on_end is not None:
             self._on_end(reply if isinstance(reply, Reply) else None, error)
+
+    def _describe(self, reply: Reply | ReplyStream | None) -> dict[str, Any]:
+        """Return the facts of an event about a reply."""
+        facts: dict[str, Any] = {"outcome": "ok", "code": Code.OK.name}
+        if isinstance(reply, Reply):
+            describe = describe_reply if self._has_own_key else describe_operation
+            facts |= describe(reply.message)
+        return facts
 
     def _describe_error(self, error: BaseException) -> tuple[dict[str, Any], bool]:
         """Return the facts of an event about an error, and whether the upstream has refused the change.
@@ -138,7 +149,7 @@ class Intent:
 
     def _find_due(self, facts: dict[str, Any]) -> int | None:
         """Return the time at which the call needs further work; None if nothing is left to do."""
-        time_us = to_us(now())
+        time_us = now_us()
         if facts["outcome"] == "pending":
             return time_us
         operation = facts.get("operation")
@@ -147,12 +158,9 @@ class Intent:
         return None
 
 
-def _describe(reply: Reply | ReplyStream | None) -> dict[str, Any]:
-    """Return the facts of an event about a reply."""
-    facts: dict[str, Any] = {"outcome": "ok", "code": Code.OK.name}
-    if isinstance(reply, Reply):
-        facts |= describe_reply(reply.message)
-    return facts
+def describe_operation(message: Message) -> dict[str, Any]:
+    """Return the operation in a reply."""
+    return {"operation": read_operation(message).to_json()} if is_operation(message) else {}
 
 
 def describe_reply(message: Message) -> dict[str, Any]:
@@ -161,9 +169,9 @@ def describe_reply(message: Message) -> dict[str, Any]:
     A reply may hold secrets, such as a new key. So only operations are kept, and only if they are small and
     redaction would remove nothing.
     """
-    if not is_operation(message):
-        return {}
-    facts: dict[str, Any] = {"operation": read_operation(message).to_json()}
+    facts = describe_operation(message)
+    if not facts:
+        return facts
     data = message.SerializeToString()
     if len(data) <= _MAX_REPLY and not has_secret(message):
         facts["reply"] = b64encode(data).decode()

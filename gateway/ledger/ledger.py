@@ -17,10 +17,9 @@ from gateway.ledger.events import (
     SETTLEMENT,
     make_event,
     make_first_event,
-    now,
+    now_us,
     to_call_row,
     to_update,
-    to_us,
 )
 from gateway.ledger.idempotency import (
     EarlierCall,
@@ -32,7 +31,7 @@ from gateway.ledger.idempotency import (
     key_reused,
     still_under_way,
 )
-from gateway.ledger.intent import Intent, describe_reply
+from gateway.ledger.intent import Intent, describe_operation
 from gateway.ledger.observed import begin_observed, is_forwarded
 from gateway.ledger.refusals import LEDGER_UNAVAILABLE, ledger_unavailable
 from gateway.redaction import REDACTED, redact_text
@@ -209,7 +208,7 @@ class Ledger:
         """Acquire the key for a call. If it belongs to an earlier call, return it when it is settled."""
         active, wait_s = self._active[key], _FIRST_WAIT_S
         while True:
-            time_us = to_us(now())
+            time_us = now_us()
             claim = KeyClaim(key, facts["id"], digest, time_us + self._retention_us, time_us)
             if await self._write(call, facts, claim):
                 return self._intent(call, facts["id"], key, active)
@@ -238,7 +237,7 @@ class Ledger:
         return is_written
 
     def _to_entry(self, facts: dict[str, Any], claim: KeyClaim | None = None) -> Entry:
-        row = to_call_row(facts, owner=self._leases.replica, due_us=to_us(now()))
+        row = to_call_row(facts, owner=self._leases.replica, due_us=now_us())
         return Entry(event=make_first_event(facts), row=row, claim=claim)
 
     async def _wait(self, call: Call, facts: dict[str, Any], waiting: Awaitable[_Result]) -> _Result:
@@ -260,7 +259,12 @@ class Ledger:
                 self._release(key, active, reply)
 
         return Intent(
-            self._writer, call_id, call.idempotency_key, is_followed=self.can_follow(call), on_end=end
+            self._writer,
+            call_id,
+            call.idempotency_key,
+            is_followed=self.can_follow(call),
+            has_own_key=active is not None,
+            on_end=end,
         )
 
     def _settling_intent(
@@ -295,6 +299,7 @@ class Ledger:
             by="repeat",
             is_followed=self.can_follow(call),
             is_same_request=earlier.forwarded == facts["request_sha256"],
+            has_own_key=True,
             on_end=end,
         )
 
@@ -336,7 +341,7 @@ class Ledger:
     def _repeat(self, facts: dict[str, Any], earlier: str, reply: Reply) -> Reply:
         """Record a call that is answered with the reply of an earlier call."""
         self._add_ended(facts, "ok", Code.OK, repeats=earlier)
-        outcome = {"outcome": "ok", "code": Code.OK.name, **describe_reply(reply.message)}
+        outcome = {"outcome": "ok", "code": Code.OK.name, **describe_operation(reply.message)}
         event = make_event(OUTCOME, facts["id"], outcome)
         self._writer.add(Entry(event=event, row=to_update({"id": facts["id"], **outcome})))
         return Reply(message=reply.message, metadata=reply.metadata)

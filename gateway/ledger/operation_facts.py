@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from gateway.errors import Code
-from gateway.redaction import redact_text, redact_value
+from gateway.redaction import has_traces, is_secret_name, redact_text, redact_value
 from gateway.schema import is_map
 from gateway.value_class import value_class
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
 
 OPERATION = "yandex.cloud.operation.Operation"
 """The full name of the type of operations."""
@@ -127,21 +128,36 @@ def _to_text(timestamp: Any) -> str | None:
 
 def has_secret(message: Message) -> bool:
     """Return whether redaction would remove a part of a message, or a part of it cannot be read."""
+    texts: list[str] = []
+    if not _collect_texts(message, texts):
+        return True
+    # Most replies hold no trace of a secret, and one search in all texts takes less time than one in each.
+    return has_traces("\n".join(texts)) and any(
+        redact_text(text) != text or redact_value(text) != text for text in texts
+    )
+
+
+def _collect_texts(message: Message, texts: list[str]) -> bool:
+    """Add the texts of a message to a list.
+
+    Return False if a part of the message cannot be read, or if the name of a field or a key in a map shows
+    that its value is a secret.
+    """
     for field, form in _find_fields(message.DESCRIPTOR):
         name = field.name
         if form is _Form.MESSAGE:
-            if message.HasField(name) and has_secret(getattr(message, name)):
-                return True
+            if message.HasField(name) and not _collect_texts(getattr(message, name), texts):
+                return False
         elif form is _Form.TEXT:
             value = getattr(message, name)
-            if value and _is_secret(name, value):
-                return True
-        elif any(_is_secret(name, one) for one in _values(field, getattr(message, name))):
-            return True
+            if value and not _collect_value(name, value, texts):
+                return False
+        elif not all(_collect_value(key, one, texts) for key, one in _values(field, getattr(message, name))):
+            return False
     if message.DESCRIPTOR.full_name != _ANY:
-        return False
+        return True
     inner = _unpack(message)
-    return bool(message.value) if inner is None else has_secret(inner)  # type: ignore[attr-defined]
+    return not message.value if inner is None else _collect_texts(inner, texts)  # type: ignore[attr-defined]
 
 
 class _Form(Enum):
@@ -168,21 +184,28 @@ def _find_fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, _Form],
     return tuple(found)
 
 
-def _values(field: FieldDescriptor, value: Any) -> Iterator[Any]:
-    """Yield the values of a repeated field. The keys of a map are values too."""
+def _values(field: FieldDescriptor, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a repeated field, each with the name to which it belongs.
+
+    A value of a map belongs to its key. The keys of a map are values too.
+    """
     if is_map(field):
         for key, one in value.items():
-            yield from (key, {key: one} if isinstance(one, str) else one)
+            yield field.name, key
+            yield str(key), one
     else:
-        yield from value
+        yield from ((field.name, one) for one in value)
 
 
-def _is_secret(name: str, value: Any) -> bool:
+def _collect_value(name: str, value: Any, texts: list[str]) -> bool:
     if isinstance(value, Message):
-        return has_secret(value)
+        return _collect_texts(value, texts)
     if isinstance(value, bytes):
         value = value.decode("latin-1")
-    return bool(redact_value(value, name) != value)
+    if not value or not isinstance(value, str):
+        return True
+    texts.append(value)
+    return not is_secret_name(name)
 
 
 def _is_text(field: Any) -> bool:
@@ -196,18 +219,35 @@ def _code_name(number: int) -> str:
 def _unpack(packed: Any) -> Message | None:
     """Return the message in an Any; None if its type is not known or its bytes cannot be parsed."""
     try:
-        descriptor = packed.DESCRIPTOR.file.pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
-        return message_factory.GetMessageClass(descriptor).FromString(packed.value)
+        return _find_class(packed.DESCRIPTOR.file.pool, packed.type_url).FromString(packed.value)
     except (KeyError, DecodeError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _find_class(pool: DescriptorPool, type_url: str) -> type[Message]:
+    """Return the class of the messages in an Any.
+
+    Raises:
+        KeyError: the type is not known. This result is not kept.
+    """
+    descriptor = pool.FindMessageTypeByName(type_url.rpartition("/")[2])
+    return message_factory.GetMessageClass(descriptor)
 
 
 def _read_resource_id(metadata: Message | None) -> str | None:
     """Return the only ID in the metadata of an operation, such as `image_id`."""
     if metadata is None:
         return None
-    ids = [one.name for one in metadata.DESCRIPTOR.fields if one.name.endswith("_id") and _is_text(one)]
-    return redact_text(getattr(metadata, ids[0])) or None if len(ids) == 1 else None
+    name = _find_id_field(metadata.DESCRIPTOR)
+    return redact_text(getattr(metadata, name)) or None if name else None
+
+
+@lru_cache(maxsize=256)
+def _find_id_field(descriptor: Descriptor) -> str | None:
+    """Return the name of the only field with an ID."""
+    names = [one.name for one in descriptor.fields if one.name.endswith("_id") and _is_text(one)]
+    return names[0] if len(names) == 1 else None
 
 
 def _read_resource(response: Message | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.ledger.batch import Entry
-from gateway.ledger.events import RETENTION, from_us, make_event, now, to_text, to_us
+from gateway.ledger.events import RETENTION, from_us, make_event, now_us, to_text
 from gateway.ledger.tree import read_state
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Retention:
             TreeError: the tree cannot be built at present.
             GatewayError: the removal cannot be recorded.
         """
-        time_us = to_us(now())
+        time_us = now_us()
         async with self._store.transaction() as session:
             await session.fetch("DELETE FROM ledger_keys WHERE expires_us < ?", time_us)
             state = await read_state(session)

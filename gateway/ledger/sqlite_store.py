@@ -170,6 +170,8 @@ class SqliteStore:
             )
             self._connection = connection
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            # Otherwise, SQLite makes and deletes a temporary file for each INSERT of many rows.
+            connection.execute("PRAGMA temp_store = MEMORY")
             self._migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")

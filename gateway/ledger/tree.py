@@ -13,7 +13,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.ledger.events import now, to_us
+from gateway.ledger.events import now_us
 from gateway.tlog import LONGEST_ENTRY, Checkpoint, RightEdge, Signer, hash_leaf, sign_checkpoint
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Tree:
                 await session.fetch(
                     "INSERT INTO ledger_checkpoints (size, time_us, note) VALUES (?, ?, ?)",
                     state.size,
-                    to_us(now()),
+                    now_us(),
                     note,
                 )
         self._checkpoint_size = state.size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry
-from gateway.ledger.events import OPERATION, make_event, now, to_update, to_us
+from gateway.ledger.events import OPERATION, make_event, now_us, to_update
 from gateway.ledger.operation_facts import read_operation, read_progress
 from gateway.operations.own_calls import GET_OPERATION
 
@@ -97,7 +97,7 @@ class Follower:
         """
         self._add(call, {"operation": facts.to_json()}, is_claimed=is_claimed)
         code = facts.code or Code.UNKNOWN.name
-        duration_s = max(0.0, (to_us(now()) - call.time_us) / 1e6)  # the clock may have been set back
+        duration_s = max(0.0, (now_us() - call.time_us) / 1e6)  # the clock may have been set back
         self._metrics.record_operation(duration_s, call.method, code)
         attributes = {
             "rpc.method": call.method,

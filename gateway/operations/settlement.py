@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Code, GatewayError
 from gateway.ledger.batch import Entry, StoreError
-from gateway.ledger.events import SETTLEMENT, make_event, now, to_update, to_us
+from gateway.ledger.events import SETTLEMENT, make_event, now_us, to_update
 from gateway.ledger.intent import CONSEQUENCES, FIRST_POLL_US, UNRELATED, describe_reply
 from gateway.operations.image_evidence import look_for_image, name_of
 from gateway.operations.own_calls import parse_request
@@ -72,7 +72,7 @@ class Settler:
         Return the number of seconds after which to try again; None if the call has been settled, or its
         outcome has become `unknown`.
         """
-        is_young = to_us(now()) - call.time_us < self._resend_within_us
+        is_young = now_us() - call.time_us < self._resend_within_us
         try:
             facts = await self._resend(call) if is_young and self._may_resend else None
             if facts is None or _may_be_consequence(call, facts):
@@ -148,7 +148,7 @@ class Settler:
         operation = facts.get("operation")
         due_us = None
         if operation and not operation["done"] and call.intent.get("is_followed"):
-            due_us = to_us(now()) + FIRST_POLL_US
+            due_us = now_us() + FIRST_POLL_US
         self._writer.add(
             Entry(
                 event=make_event(SETTLEMENT, call.id, facts),

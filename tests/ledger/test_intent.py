@@ -44,7 +44,7 @@ def reply_of(message: Any) -> Reply:
 
 
 def test_the_end_with_an_operation(schema: Schema) -> None:
-    ending, operation = Ending(), make(schema)
+    ending, operation = Ending(has_own_key=True), make(schema)
     reply = reply_of(operation)
     ending.intent.end(reply, None)
     entry, event = ending.entry()
@@ -54,6 +54,14 @@ def test_the_end_with_an_operation(schema: Schema) -> None:
     assert (row.outcome, row.operation_id, row.operation_done, row.owner) == ("ok", "op-1", False, None)
     assert row.due_us == pytest.approx(entry.event.time_us + FIRST_POLL_US, abs=1_000_000)
     assert (entry.is_kept, entry.frees_key, ending.ended) == (True, False, [(reply, None)])
+
+
+def test_a_reply_that_no_caller_can_ask_for_again_is_not_kept(schema: Schema) -> None:
+    ending = Ending()
+    ending.intent.end(reply_of(make(schema)), None)
+    _, event = ending.entry()
+    assert event["operation"] == {"id": "op-1", "done": False, "resource_id": "image-1"}
+    assert "reply" not in event
 
 
 @pytest.mark.parametrize(("is_followed", "is_done"), [(False, False), (True, True), (False, True)])

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2, message_factory
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.ledger.operation_facts import find_operations, has_secret, is_operation, read_operation
+from gateway.redaction import redact_value
 from gateway.schema import Schema, load_schema
 
 OPERATION = "yandex.cloud.operation.Operation"
 API = "yandex.cloud.baremetal.v1alpha"
 SERVICES = [f"{API}.ImageService", "yandex.cloud.operation.OperationService"]
+SCHEMA = load_schema(SERVICES)
 SECRET = "Bearer t1.9euelZrPz.c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 
 
@@ -123,13 +127,49 @@ def test_the_operations_in_a_response(schema: Schema) -> None:
         {"labels": {"a": SECRET}},
         {"labels": {SECRET: "a"}},
         {"labels": {"password": "x"}},
+        {"labels": {"x": "a" * 64}},
+        {"name": "https:/host?sig=1"},
     ],
-    ids=["text", "value", "key", "name"],
+    ids=["text", "value", "key", "name", "digits", "link"],
 )
 def test_an_operation_with_a_secret(schema: Schema, fields: dict[str, Any]) -> None:
     assert has_secret(make(schema, image(schema, **fields)))
 
 
+@pytest.mark.parametrize("field", ["api_key", "data"])
+def test_secrets_in_fields_of_other_types(field: str) -> None:
+    """The name of a field may show a secret, and bytes may hold one."""
+    file = descriptor_pb2.FileDescriptorProto(name="secrets.proto", package="secrets", syntax="proto3")
+    message = file.message_type.add(name="Made")
+    for number, (name, kind, label) in enumerate(
+        [("api_key", 9, 1), ("data", 12, 3), ("size", 3, 3)], start=1
+    ):
+        message.field.add(name=name, number=number, type=kind, label=label)
+    own = load_schema(SERVICES)
+    own.pool.AddSerializedFile(file.SerializeToString())
+    made: Any = message_factory.GetMessageClass(own.pool.FindMessageTypeByName("secrets.Made"))
+    assert not has_secret(make(own, made(data=[b"a", b"\xff", b""], size=[3])))
+    secret = {"api_key": "x"} if field == "api_key" else {"data": [b"a", SECRET.encode()]}
+    assert has_secret(make(own, made(**secret)))
+
+
 def test_an_operation_without_a_secret(schema: Schema) -> None:
     made = image(schema, id="i", name="n", description="d", labels={"env": "dev"}, checksum="a" * 32)
     assert not has_secret(make(schema, made, description="Create image", created_by="aje0"))
+
+
+_TEXTS = st.lists(
+    st.sampled_from(["a", " ", "https://h/", "?sig=1", "password", "=x1", "Bearer ", SECRET, "0" * 40, "\n"]),
+    max_size=3,
+).map("".join)
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(
+    st.fixed_dictionaries({"name": _TEXTS, "description": _TEXTS, "labels": st.dictionaries(_TEXTS, _TEXTS)})
+)
+def test_whatever_redaction_would_remove_is_a_secret(fields: dict[str, Any]) -> None:
+    if redact_value(fields) != fields:
+        assert has_secret(make(SCHEMA, image(SCHEMA, **fields)))
+    elif "https://" not in str(fields):
+        assert not has_secret(make(SCHEMA, image(SCHEMA, **fields)))

@@ -179,6 +179,17 @@ def test_the_right_edge_has_the_root_of_the_definition(entries: list[bytes]) -> 
     assert edge.root() == naive_root(entries)
 
 
+@pytest.mark.parametrize("size", range(9))
+def test_leaves_can_be_added_one_by_one_or_together(size: int) -> None:
+    for more in range(20):
+        one_by_one, together = RightEdge(), RightEdge()
+        for leaf in leaves_of(size + more):
+            one_by_one.append(leaf)
+        together.extend(leaves_of(size + more)[:size])
+        together.extend(leaves_of(size + more)[size:])
+        assert (together.size, together.hashes) == (one_by_one.size, one_by_one.hashes)
+
+
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(SIZES, SIZES)
 def test_a_restored_tree_grows_as_the_stored_one(size: int, more: int) -> None:
@@ -218,6 +229,8 @@ def test_an_entry_is_no_leaf_hash() -> None:
     edge.append(LEAVES[0])
     with pytest.raises(ValueError, match="a leaf hash has 32 bytes, not 5"):
         edge.append(b"entry")
+    with pytest.raises(ValueError, match="a leaf hash has 32 bytes, not 5"):
+        edge.extend([LEAVES[1], b"entry"])
     assert (edge.size, edge.root()) == (1, ROOTS[0])
 
 
