@@ -81,7 +81,7 @@ class Admission:
 
     @property
     def forwarding(self) -> set[asyncio.Task[Any]]:
-        """The running tasks that forward calls which change something."""
+        """The tasks that forward calls which change something, until their slots are released."""
         return self._concurrency.forwarding
 
     @property

@@ -85,7 +85,6 @@ class Slot:
         """Keep the slot until a task is done, even if the `with` block of the slot ends earlier."""
         self._task = task
         self._limit.forwarding.add(task)
-        task.add_done_callback(self._limit.forwarding.discard)
 
     def release(self) -> None:
         """Release the slot and its claims. If the slot is already released, do nothing."""
@@ -110,7 +109,14 @@ class Slot:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is None or self._task.done():
+        task = self._task
+        if task is None:
             self.release()
-        else:
-            self._task.add_done_callback(lambda _: self.release())
+        elif task.done():
+            self._end(task)
+        else:  # only the tasks of callers that have left
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._limit.forwarding.discard(task)
+        self.release()

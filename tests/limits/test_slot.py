@@ -39,7 +39,8 @@ async def test_a_task_that_has_ended_keeps_no_slot() -> None:
     with await limited.limit.acquire() as slot:
         slot.hold_for(task)
         await task
-    assert limited.active == 0
+        assert (limited.active, limited.limit.forwarding) == (1, {task})
+    assert (limited.active, limited.limit.forwarding) == (0, set())
 
 
 async def test_a_message_that_does_not_arrive_in_time_is_a_timeout() -> None:
