@@ -97,10 +97,12 @@ class Decider:
 
 
 def _evaluate_program(program: Program, mutated: MutatedRequest) -> list[Violation]:
-    activation = program.activate(mutated.mutated_input)
+    activation, applied = program.activate(mutated.mutated_input), mutated.applied
     found: list[Violation] = []
     for binding, is_met in zip(program.bindings, program.test(activation), strict=True):
-        has_applied = binding.name in mutated.applied
+        if is_met and not applied:
+            continue
+        has_applied = binding.name in applied
         if is_met is None or has_applied:
             is_met = _meets_all(binding, activation, has_applied=has_applied)  # noqa: PLW2901 - tested now
         if not is_met:
