@@ -152,7 +152,7 @@ def _collect_texts(message: Message, texts: list[str]) -> bool:
             value = getattr(message, name)
             if value and not _collect_value(name, value, texts):
                 return False
-        elif not all(_collect_value(key, one, texts) for key, one in _values(field, getattr(message, name))):
+        elif not _collect_values(field, getattr(message, name), texts):
             return False
     if message.DESCRIPTOR.full_name != _ANY:
         return True
@@ -184,17 +184,16 @@ def _find_fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, _Form],
     return tuple(found)
 
 
-def _values(field: FieldDescriptor, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the values of a repeated field, each with the name to which it belongs.
-
-    A value of a map belongs to its key. The keys of a map are values too.
-    """
-    if is_map(field):
-        for key, one in value.items():
-            yield field.name, key
-            yield str(key), one
-    else:
-        yield from ((field.name, one) for one in value)
+def _collect_values(field: FieldDescriptor, values: Any, texts: list[str]) -> bool:
+    """Add the texts of a repeated field or a map. The key of a value may show that the value is a secret."""
+    if not values:
+        return True
+    if not is_map(field):
+        return all(_collect_value(field.name, one, texts) for one in values)
+    return not is_secret_name(field.name) and all(
+        _collect_value(field.name, key, texts) and _collect_value(str(key), one, texts)
+        for key, one in values.items()
+    )
 
 
 def _collect_value(name: str, value: Any, texts: list[str]) -> bool:

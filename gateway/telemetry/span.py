@@ -86,8 +86,8 @@ class RecordedSpan(trace.Span):
         parent: the context of the parent span, or None.
         kind: the kind of the span.
         shared: groups of attributes that the span has in common with other spans.
-        own: the other attributes of the span, by key. The mapping is NONE if there are none, and a dict if
-            all values are simple and the limits are not exceeded. If not, the mapping is the SDK's
+        own: the other attributes of the span, by key. The mapping is NONE if none were set, and a dict if all
+            values are simple and the limits are not exceeded. If not, the mapping is the SDK's
             BoundedAttributes.
         events: the latest events. Each event is a tuple of its time in nanoseconds, its name, its shared
             attributes or None, and its other attributes. The limits define how many events are kept.
@@ -138,7 +138,7 @@ class RecordedSpan(trace.Span):
             self.kept = kept
         if type(attributes) is SharedAttributes and settings.may_share:
             self.shared = (attributes,)
-        else:
+        elif attributes:
             limits = settings.limits
             self.own = _bound(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
         self.start_time = time_ns()

@@ -136,20 +136,26 @@ def test_an_operation_with_a_secret(schema: Schema, fields: dict[str, Any]) -> N
     assert has_secret(make(schema, image(schema, **fields)))
 
 
-@pytest.mark.parametrize("field", ["api_key", "data"])
-def test_secrets_in_fields_of_other_types(field: str) -> None:
-    """The name of a field may show a secret, and bytes may hold one."""
+@pytest.mark.parametrize(
+    "secret",
+    [{"api_key": "x"}, {"data": [b"a", SECRET.encode()]}, {"tokens": {3: "x"}}, {"sizes": {3: SECRET}}],
+    ids=["name", "bytes", "name of a map", "value of a map"],
+)
+def test_secrets_in_fields_of_other_types(secret: dict[str, Any]) -> None:
     file = descriptor_pb2.FileDescriptorProto(name="secrets.proto", package="secrets", syntax="proto3")
     message = file.message_type.add(name="Made")
-    for number, (name, kind, label) in enumerate(
-        [("api_key", 9, 1), ("data", 12, 3), ("size", 3, 3)], start=1
-    ):
-        message.field.add(name=name, number=number, type=kind, label=label)
+    fields = [("api_key", 9, 1), ("data", 12, 3), ("size", 3, 3), ("tokens", 11, 3), ("sizes", 11, 3)]
+    for number, (name, kind, label) in enumerate(fields, start=1):
+        field = message.field.add(name=name, number=number, type=kind, label=label)
+        if kind == field.TYPE_MESSAGE:
+            entry = message.nested_type.add(name=f"{name.capitalize()}Entry", options={"map_entry": True})
+            entry.field.add(name="key", number=1, type=3, label=1)
+            entry.field.add(name="value", number=2, type=9, label=1)
+            field.type_name = f".secrets.Made.{entry.name}"
     own = load_schema(SERVICES)
     own.pool.AddSerializedFile(file.SerializeToString())
     made: Any = message_factory.GetMessageClass(own.pool.FindMessageTypeByName("secrets.Made"))
-    assert not has_secret(make(own, made(data=[b"a", b"\xff", b""], size=[3])))
-    secret = {"api_key": "x"} if field == "api_key" else {"data": [b"a", SECRET.encode()]}
+    assert not has_secret(make(own, made(data=[b"a", b"\xff", b""], size=[3], sizes={3: "x"})))
     assert has_secret(make(own, made(**secret)))
 
 

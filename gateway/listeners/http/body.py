@@ -75,10 +75,13 @@ def _read_arrived(request: BaseRequest, limit_bytes: int) -> bytes:
     """Return the body of a request. The whole body must have arrived already."""
     content = request.content
     error = content.exception()
-    if error is not None:
+    if isinstance(error, (web.RequestPayloadError, HTTPException)):
         raise _broken() from error
+    if error is not None:
+        raise error
     # The public methods do much more, because they can also continue to receive.
     body = b"".join(content._buffer)  # noqa: SLF001 - as said
+    content._buffer.clear()  # noqa: SLF001 - the call may last long
     if len(body) > limit_bytes:
         raise _too_large(limit_bytes)
     return body

@@ -175,7 +175,7 @@ class _Protocol(RequestHandler, Connection):
             the peer presented none.
     """
 
-    __slots__ = ("_on_lost", "_owner", "_timers", "certificate")
+    __slots__ = ("_is_left", "_on_lost", "_owner", "_timers", "certificate")
 
     def __init__(
         self, manager: web.Server, owner: HttpServer, on_lost: Callable[[Connection], None], **options: Any
@@ -185,6 +185,7 @@ class _Protocol(RequestHandler, Connection):
         self._on_lost = on_lost
         self.certificate: bytes | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._is_left = False  # whether aiohttp's own loop serves the connection
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
     @property
@@ -232,6 +233,7 @@ class _Protocol(RequestHandler, Connection):
                 await self._next_request()
             message, payload = self._messages[0]
             if not isinstance(message, RawRequestMessage) or not payload.is_eof() or self._buffer_paused:
+                self._leave_to_aiohttp()
                 await super().start()
                 return
             self._messages.popleft()
@@ -243,6 +245,27 @@ class _Protocol(RequestHandler, Connection):
             if self.transport is not None:
                 self.transport.close()
 
+    def _leave_to_aiohttp(self) -> None:
+        """Let aiohttp's own loop serve the connection from now on.
+
+        The parser of aiohttp stops when 32 requests wait, and the loop lets it go on when some of them were
+        taken. But the loop takes a request before its body has arrived, and the parser counts it afterwards.
+        So the parser may stop when fewer requests wait, and nobody would let it go on. After each request of
+        such a connection, the parser is therefore asked for what it has left.
+        """
+        self._is_left = True
+        handle = self._request_handler
+        if handle is None:  # the connection has been lost
+            return
+
+        async def handle_and_parse(request: BaseRequest) -> web.StreamResponse:
+            response = await handle(request)
+            if not (self._messages or self._upgraded or self._reading_paused):
+                self.data_received(b"")
+            return response
+
+        self._request_handler = handle_and_parse
+
     async def _next_request(self) -> None:
         self._waiter = self._loop.create_future()
         try:
@@ -252,12 +275,13 @@ class _Protocol(RequestHandler, Connection):
 
     async def _respond(self, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Respond to a request, and return whether the connection stays open."""
-        manager, task, parser, handle = self._manager, self._task_handler, self._parser, self._request_handler
-        if manager is None or task is None or parser is None or handle is None:
+        manager, parser, handle = self._manager, self._parser, self._request_handler
+        if manager is None or parser is None or handle is None or self._task_handler is None:
             return False  # the connection has been lost
         parser.message_consumed()
         manager.requests_count += 1
-        request = manager.request_factory(message, payload, self, StreamWriter(self, self._loop), task)
+        writer = StreamWriter(self, self._loop)
+        request = manager.request_factory(message, payload, self, writer, self._task_handler)
         try:
             response, is_lost = await self._handle_request(request, None, handle)
         except ConnectionError:
@@ -269,6 +293,10 @@ class _Protocol(RequestHandler, Connection):
             _log.error("response cannot be sent", extra={"error": type(error).__name__})
             self.force_close()
             return False
+        finally:
+            # If the task is cancelled, its exception refers to the request. Without this line, the request
+            # would refer to the task, and both would stay in memory until garbage is collected.
+            request._task = None  # type: ignore[assignment] # noqa: SLF001 - aiohttp does the same
         self._keepalive = not is_lost and bool(response.keep_alive)
         return self._keepalive and not self._close
 
@@ -279,8 +307,9 @@ class _Protocol(RequestHandler, Connection):
             self._keepalive_handle = self._loop.call_at(closes, self._process_keepalive)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
-        # aiohttp calls this method twice for each request. If nothing is paused, there is nothing to resume.
-        if self._reading_paused or self._buffer_paused:
+        # aiohttp calls this method twice for each request. If nothing is paused, there is nothing to resume,
+        # except as _leave_to_aiohttp() says.
+        if self._is_left or self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
     def pause_writing(self) -> None:

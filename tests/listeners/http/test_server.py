@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import os
 import re
 import subprocess
 import sys
+import weakref
 import zlib
-from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
 from google.protobuf import descriptor_pool
 
 from gateway.config import Address, Config
@@ -21,10 +24,7 @@ from gateway.listeners.http.server import HttpServer
 from gateway.transcode import JsonWriter
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.processes import without_coverage
-
-if TYPE_CHECKING:
-    from aiohttp import web
-    from aiohttp.web_request import BaseRequest
+from tests.waiting import GENEROUS_S, wait_for
 
 BODY = b'{"uri": "x"}'
 HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
@@ -183,6 +183,50 @@ async def test_requests_in_one_packet_are_answered_in_their_order(running: Runni
     found = answers_in(await exchange(running, WHOLE * 40 + last))
     assert [status for status, _ in found] == [200] + [409] * 39 + [405]
     assert len(running.emulator.calls) == 40
+
+
+READ = b"GET " + IMAGES.encode() + b"?folderId=f HTTP/1.1\r\nHost: gateway\r\n\r\n"
+
+
+@pytest.mark.parametrize("following", [WHOLE, READ], ids=["with bodies", "without bodies"])
+async def test_no_request_after_one_in_parts_is_forgotten(running: Running, following: bytes) -> None:
+    """The parser of aiohttp stops after 32 requests, and counts requests in parts twice."""
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    for part in (WHOLE[:-9], WHOLE[-9:], WHOLE[:-9], WHOLE[-9:] + following * 50):
+        writer.write(part)
+        await asyncio.sleep(0.05)
+    for _ in range(52):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        (length,) = re.findall(rb"Content-Length: (\d+)", head)
+        await reader.readexactly(int(length))
+    writer.close()
+    await writer.wait_closed()
+    assert len(running.emulator.calls) == 52
+
+
+async def test_a_request_whose_caller_has_left_is_freed_at_once() -> None:
+    """Its headers hold credentials, and garbage may be collected much later."""
+    handled = []
+
+    async def handle(request: BaseRequest) -> web.Response:
+        handled.append(weakref.ref(request.headers))
+        await asyncio.sleep(GENEROUS_S)
+        return web.Response()
+
+    server = HttpServer("test", handle, JsonWriter(descriptor_pool.Default()), 16384)
+    address = await server.start(Address(host="127.0.0.1", port=0), None, Config().rest)
+    gc.collect()
+    gc.disable()
+    try:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_for(lambda: handled)
+        writer.close()
+        await writer.wait_closed()
+        await wait_for(lambda: handled[0]() is None)
+    finally:
+        gc.enable()
+        await server.stop(1)
 
 
 async def test_a_connection_closes_after_the_response_if_its_client_asks_for_it(running: Running) -> None:
