@@ -235,8 +235,7 @@ def test_a_text_that_counts_as_clean_has_nothing_to_redact(text: str, name: str)
 
 @settings(deadline=None, derandomize=True, max_examples=2000)
 @given(st.lists(st.one_of(_PLAIN_PIECES, _PIECES, st.text(max_size=4)), max_size=6))
-def test_texts_without_traces_have_nothing_to_redact(texts: list[str]) -> None:
-    """Also each of several texts that were joined has nothing to redact."""
+def test_each_of_joined_texts_without_traces_has_nothing_to_redact(texts: list[str]) -> None:
     if not has_traces("\n".join(texts)):
         assert [redact_text(text) for text in texts] == [redact_value(text) for text in texts] == texts
 
