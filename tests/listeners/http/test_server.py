@@ -26,6 +26,8 @@ from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 from tests.processes import without_coverage
 from tests.waiting import GENEROUS_S, wait_for
 
+_SILENCE_S = 1.0
+"""After this time without data, a connection was kept open."""
 BODY = b'{"uri": "x"}'
 HEAD = b"POST " + IMAGES.encode() + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: 12\r\n"
@@ -89,7 +91,7 @@ async def exchange(running: Running, data: bytes, *, is_broken_off: bool = False
         await writer.drain()
         if is_broken_off:
             writer.write_eof()
-        while more := await asyncio.wait_for(reader.read(65536), 0.4 if received else 5):
+        while more := await asyncio.wait_for(reader.read(65536), _SILENCE_S if received else GENEROUS_S):
             received += more
     except TimeoutError:
         pass  # the connection was kept open after an answer
@@ -168,7 +170,7 @@ async def test_whole_requests_and_those_in_parts_take_turns_on_a_connection(runn
         for part in parts:
             writer.write(part)
             await asyncio.sleep(0.05)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), GENEROUS_S)
         statuses.append(int(head.split()[1]))
         (length,) = re.findall(rb"Content-Length: (\d+)", head)
         await reader.readexactly(int(length))
@@ -178,9 +180,19 @@ async def test_whole_requests_and_those_in_parts_take_turns_on_a_connection(runn
     assert len(running.emulator.calls) == 5
 
 
+async def read_to_end(running: Running, data: bytes) -> list[tuple[int, dict[str, object]]]:
+    """Send requests, the last of which asks for the end of the connection, and return the responses."""
+    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
+    writer.write(data)
+    received = await asyncio.wait_for(reader.read(), GENEROUS_S)
+    writer.close()
+    await writer.wait_closed()
+    return answers_in(received)
+
+
 async def test_requests_in_one_packet_are_answered_in_their_order(running: Running) -> None:
     last = HEAD.replace(b"POST", b"PUT") + b"Connection: close\r\n\r\n"
-    found = answers_in(await exchange(running, WHOLE * 40 + last))
+    found = await read_to_end(running, WHOLE * 40 + last)
     assert [status for status, _ in found] == [200] + [409] * 39 + [405]
     assert len(running.emulator.calls) == 40
 
@@ -196,7 +208,7 @@ async def test_no_request_after_one_in_parts_is_forgotten(running: Running, foll
         writer.write(part)
         await asyncio.sleep(0.05)
     for _ in range(52):
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), GENEROUS_S)
         (length,) = re.findall(rb"Content-Length: (\d+)", head)
         await reader.readexactly(int(length))
     writer.close()
@@ -230,12 +242,8 @@ async def test_a_request_whose_caller_has_left_is_freed_at_once() -> None:
 
 
 async def test_a_connection_closes_after_the_response_if_its_client_asks_for_it(running: Running) -> None:
-    reader, writer = await asyncio.open_connection(running.addresses.rest.host, running.addresses.rest.port)
-    writer.write(WHOLE.replace(b"Host", b"Connection: close\r\nHost", 1))
-    received = await asyncio.wait_for(reader.read(), 5)  # until the gateway closes
-    writer.close()
-    await writer.wait_closed()
-    assert [status for status, _ in answers_in(received)] == [200]
+    data = WHOLE.replace(b"Host", b"Connection: close\r\nHost", 1)
+    assert [status for status, _ in await read_to_end(running, data)] == [200]
 
 
 async def test_a_response_that_cannot_be_sent_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
