@@ -223,10 +223,11 @@ def is_identifier(value: str, name: str) -> bool:
     return _IDENTIFIER.fullmatch(value) is not None and not (name and is_secret_name(name))
 
 
-def has_traces(text: str) -> bool:
+def may_hold_secret(text: str) -> bool:
     """Return whether a text may contain a secret.
 
-    If it does not, neither `redact_text` nor `redact_value` without a name changes the text or a part of it.
+    If the result is false, neither `redact_text` nor `redact_value` without a name changes the text or a part
+    of it.
     """
     return _has_trace(text.casefold()) or _DIGITS.search(text) is not None
 

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from gateway.errors import Code
-from gateway.redaction import has_traces, is_secret_name, redact_text, redact_value
+from gateway.redaction import is_secret_name, may_hold_secret, redact_text, redact_value
 from gateway.schema import is_map
 from gateway.value_class import value_class
 
@@ -132,7 +132,7 @@ def has_secret(message: Message) -> bool:
     if not _collect_texts(message, texts):
         return True
     # Most replies hold no trace of a secret, and one search in all texts takes less time than one in each.
-    return has_traces("\n".join(texts)) and any(
+    return may_hold_secret("\n".join(texts)) and any(
         redact_text(text) != text or redact_value(text) != text for text in texts
     )
 

@@ -6,9 +6,20 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from google.protobuf import descriptor_pool
 
+from gateway.config import Address, Config
+from gateway.errors import GatewayError
+from gateway.listeners.http.body import read_body
+from gateway.listeners.http.body_response import BodyResponse
+from gateway.listeners.http.server import HttpServer
+from gateway.transcode import JsonWriter
 from tests.conftest import GOOD_IMAGE, IMAGES, Running, Start
 
 BODY = json.dumps({"folderId": "b1gexample"}).encode()
@@ -116,3 +127,49 @@ async def test_callers_that_send_no_body_keep_no_one_out(start: Start) -> None:
     async with asyncio.timeout(SOON_S):
         while "gateway_calls_active 0.0" not in running.metrics.expose().decode():
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serve(handle: Callable[[BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    server = HttpServer("test", handle, JsonWriter(descriptor_pool.Default()), 16384)
+    try:
+        yield f"http://{await server.start(Address(host='127.0.0.1', port=0), None, Config().rest)}/"
+    finally:
+        await server.stop(1)
+
+
+async def test_a_body_is_not_kept_after_it_was_read(running: Running) -> None:
+    async def handle(request: BaseRequest) -> web.StreamResponse:
+        body = await read_body(request, 1000, nullcontext, is_json=False)
+        assert request.content.at_eof()  # so nothing is left in the buffer
+        return BodyResponse(body, "text/plain")
+
+    async with serve(handle) as url, running.client.post(url, data=b"a" * 1000) as response:
+        assert await response.read() == b"a" * 1000
+
+
+@pytest.mark.parametrize(
+    ("failure", "seen"),
+    [
+        (web.RequestPayloadError(), GatewayError),
+        (ConnectionResetError(), ConnectionResetError),
+        (asyncio.CancelledError(), asyncio.CancelledError),
+    ],
+    ids=["malformed", "lost", "cancelled"],
+)
+async def test_only_a_malformed_body_is_an_error_of_the_caller(
+    running: Running, failure: BaseException, seen: type[BaseException]
+) -> None:
+    found = []
+
+    async def handle(request: BaseRequest) -> web.StreamResponse:
+        request.content.set_exception(failure)
+        try:
+            await read_body(request, 1000, nullcontext, is_json=False)
+        except BaseException as error:  # noqa: BLE001 - compared below
+            found.append(type(error))
+        return web.Response()
+
+    async with serve(handle) as url, running.client.post(url, data=b"a") as response:
+        await response.read()
+    assert found == [seen]
