@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 
 from gateway.errors import to_status
 from gateway.listeners.errors import HttpError
-from gateway.listeners.http.body_response import BodyResponse
+from gateway.listeners.http.body_response import SERVER, BodyResponse
 from gateway.listeners.response_size import to_warning_headers
 from gateway.transcode import JsonWriter, http_status
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gateway.errors import GatewayError
 
 JSON = "application/json"
-_SERVER = "baremetal-gateway"
 _RETRY_INFO = "/google.rpc.RetryInfo"
 
 
@@ -34,21 +33,23 @@ def set_common_headers(response: web.StreamResponse, identifiers: Mapping[str, s
         response: the response; its headers must not have been sent yet.
         identifiers: the headers that identify the request.
     """
-    headers = response.headers
-    headers["Server"] = _SERVER
-    for name, value in identifiers.items():
-        headers[name] = value
+    if isinstance(response, BodyResponse):
+        response.add_headers(identifiers)
+        return
+    response.headers["Server"] = SERVER
+    response.headers.update(identifiers)
 
 
 def set_warnings(response: web.StreamResponse, warnings: tuple[str, ...]) -> None:
     """Add a Warning header for each warning."""
     if not warnings:
         return
+    add = response.add_header if isinstance(response, BodyResponse) else response.headers.add
     for text in to_warning_headers(warnings):
-        response.headers.add("Warning", text)
+        add("Warning", text)
 
 
-def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> web.Response:
+def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> BodyResponse:
     """Return the response to a call that ended with an error."""
     found = to_status(error, request_id)
     body = writer.write_status(found)
@@ -56,7 +57,7 @@ def error_response(error: GatewayError, writer: JsonWriter, request_id: str) -> 
     response = json_response(body, status, error.headers)
     retry_after_s = _read_retry_after(found)
     if retry_after_s is not None:
-        response.headers["Retry-After"] = str(retry_after_s)
+        response.add_header("Retry-After", str(retry_after_s))
     set_warnings(response, error.warnings)
     return response
 
@@ -79,19 +80,29 @@ def _read_retry_after(status: status_pb2.Status) -> int | None:
     return None
 
 
-def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> BodyResponse:
     """Return a response whose body is a JSON text."""
     return BodyResponse(body, JSON, status, headers)
 
 
-def tree_response(tree: Any, status: int = 200) -> web.Response:
+def tree_response(tree: Any, status: int = 200) -> BodyResponse:
     """Return a response whose body is the JSON text of a value."""
     return json_response(json.dumps(tree, ensure_ascii=False).encode(), status)
 
 
-def raw_response(body: bytes, content_type: str) -> web.Response:
+def raw_response(body: bytes, content_type: str) -> BodyResponse:
     """Return a response with a raw body. The body may have any content type.
 
     A header prevents browsers from guessing another content type.
     """
     return BodyResponse(body, content_type, headers={"X-Content-Type-Options": "nosniff"})
+
+
+def to_bytes(response: web.Response) -> bytes:
+    """Return the bytes of a response. The header `Connection: close` is added."""
+    body = response.body
+    if not isinstance(body, bytes):
+        raise TypeError("only a response whose body is bytes")
+    headers = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.call import Call, ReplyStream
     from gateway.limits import Slot
     from gateway.listeners.context import ListenerContext
+    from gateway.listeners.http.body_response import BodyResponse
     from gateway.listeners.http.streams import Framing
     from gateway.schema import Method
     from gateway.tls import ClientCertificates
@@ -126,7 +127,7 @@ class RestListener:
                 return await self._stream(request, exchange, reply, framing)
             response = _to_response(reply.message, route, exchange.snapshot.writer)
             if reply.metadata:
-                response.headers.update(reply.metadata)
+                response.add_headers(reply.metadata)
             set_warnings(response, exchange.rename_fields(reply.warnings))
             return response
 
@@ -221,7 +222,7 @@ def _look_up(request: BaseRequest, exchange: HttpExchange) -> _Target | GatewayE
     return _Target(match.route, watch or method, match.captures, query)
 
 
-def _error_response(error: GatewayError, exchange: HttpExchange) -> web.Response:
+def _error_response(error: GatewayError, exchange: HttpExchange) -> BodyResponse:
     error.rename_fields(exchange.json_path)
     return error_response(error, exchange.snapshot.writer, exchange.id)
 
@@ -252,7 +253,7 @@ def _content_type(request: BaseRequest) -> str:
     return request.headers.get("content-type", "").encode("ascii", "replace").decode()
 
 
-def _to_response(message: Message, route: Route, writer: JsonWriter) -> web.Response:
+def _to_response(message: Message, route: Route, writer: JsonWriter) -> BodyResponse:
     if route.returns_raw_body:
         return raw_response(*read_raw(message, route.rule.response_body))
     return json_response(_to_json(message, writer, route.rule.response_body))
