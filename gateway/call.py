@@ -35,8 +35,10 @@ _KEY_NAMESPACE = UUID("7b3c5a0e-52a7-5d1c-9c56-1d5f0e8a4b62")
 """The namespace of derived idempotency keys. It must never change, because replicas must agree."""
 
 _UUIDS = 128  # the number of UUIDs that are made together
-_FIXED_ONES = bytes.fromhex("00000000 0000 4000 8000 000000000000") * _UUIDS
-_FIXED_BITS = int.from_bytes(bytes.fromhex("00000000 0000 f000 c000 000000000000") * _UUIDS)
+_UUID = b"........-....-4...-....-............ "  # each dot is a random digit
+_RANDOM_DIGITS = [place for place, sign in enumerate(_UUID) if sign == ord(".")]
+_VARIANT = 19  # the place of the digit whose two upper bits are fixed
+_TO_VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
 _unused_uuids: list[str] = []
 # Otherwise two processes would use the same identifiers.
@@ -255,9 +257,12 @@ def new_uuid() -> str:
 def _make_uuids() -> list[str]:
     """Return new UUIDs.
 
-    The version and the variant of https://www.rfc-editor.org/rfc/rfc9562#section-5.4 are set in all of them
-    at once, as bits of one large number.
+    They are made digit by digit, each digit in all of them at once. The version and the variant are those of
+    https://www.rfc-editor.org/rfc/rfc9562#section-5.4.
     """
-    bits = int.from_bytes(os.urandom(len(_FIXED_ONES))) & ~_FIXED_BITS | int.from_bytes(_FIXED_ONES)
-    groups = iter(bits.to_bytes(len(_FIXED_ONES)).hex("-", 2).split("-"))
-    return [f"{a}{b}-{c}-{d}-{e}-{f}{g}{h}" for a, b, c, d, e, f, g, h in zip(*[groups] * 8, strict=True)]
+    digits = os.urandom(_UUIDS * len(_RANDOM_DIGITS) // 2).hex().encode()
+    text, size = bytearray(_UUID * _UUIDS), len(_UUID)
+    for number, place in enumerate(_RANDOM_DIGITS):
+        text[place::size] = digits[number * _UUIDS : (number + 1) * _UUIDS]
+    text[_VARIANT::size] = text[_VARIANT::size].translate(_TO_VARIANT)
+    return text.decode().split()

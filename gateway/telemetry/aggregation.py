@@ -146,22 +146,14 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
 
     def record(self, value: float, *labels: str | int) -> None:
         """Record a value in the histogram that belongs to the label values."""
-        self._record(value, labels)
+        self.record_traced(value, None, *labels)
 
     def record_untraced(self, value: float, span: Span | None, *labels: str | int) -> None:  # noqa: ARG002
         """Record a value without an exemplar."""
-        self._record(value, labels)
+        self.record_traced(value, None, *labels)
 
     def record_traced(self, value: float, span: Span | None, *labels: str | int) -> None:
         """Record a value. If the span is sampled, the value is the new exemplar of its bucket."""
-        point, index = self._record(value, labels)
-        if span is not None:
-            context = span.context if type(span) is RecordedSpan else span.get_span_context()
-            if context[3] & 1:  # of the trace flags, TraceFlags.SAMPLED
-                point.exemplars[index] = value, time_ns(), context
-
-    def _record(self, value: float, labels: tuple[str | int, ...]) -> tuple[_HistogramPoint, int]:
-        """Record a value, and return its point and the index of its bucket."""
         point = self._points.get(labels) or self._add_point(labels)
         index = bisect_left(self._bounds, value)
         point.counts[index] += 1
@@ -170,7 +162,11 @@ class HistogramAggregate(Aggregate[_HistogramPoint]):
             point.min = value
         if value > point.max:  # noqa: PLR1730
             point.max = value
-        return point, index
+        if type(span) is RecordedSpan:
+            if span.is_sampled:
+                point.exemplars[index] = value, span.end_time or time_ns(), span.context
+        elif span is not None and (context := span.get_span_context()).trace_flags.sampled:
+            point.exemplars[index] = value, time_ns(), context
 
     def _make_point(self) -> _HistogramPoint:
         return _HistogramPoint(len(self._bounds) + 1)
