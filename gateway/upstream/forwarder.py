@@ -18,6 +18,7 @@ from opentelemetry.trace import Status, StatusCode
 from gateway.call import IDEMPOTENCY_KEY, Reply, ReplyStream
 from gateway.errors import Code, GatewayError
 from gateway.telemetry import SharedAttributes, set_shared, to_headers, trace_id_of
+from gateway.upstream.call_batches import CallBatches
 from gateway.upstream.credentials import RefusedCredentialsError
 from gateway.upstream.errors import to_gateway_error, unreadable_response
 
@@ -72,6 +73,7 @@ class Forwarder:
         self._tracing = tracing
         self._metrics = metrics
         self._failures = channels.failures
+        self._batches = CallBatches()
         self._unary: dict[str, UnaryMethod] = {}
         self._streams: dict[str, Callable[..., Any]] = {}
         self._attributes: dict[str, SharedAttributes] = {}
@@ -107,6 +109,7 @@ class Forwarder:
         try:
             request = _serialize(call.request if call.raw is None else call.raw)
             unary, metadata = self._unary[call.method.name], outgoing_metadata(call, span, token)
+            await self._batches.wait()
             data, received = await unary(request, _remaining_s(call), metadata)
             self._note_response(call, token)
             reply = Reply(self._read(call, data), _reply_metadata(received))
