@@ -225,7 +225,8 @@ class Exchange(ABC):
             code: the status code of the response.
         """
         self._calls.leave(self._task)
-        duration_s = (time.perf_counter_ns() - self._started_ns) / 1e9
+        duration_ns = time.perf_counter_ns() - self._started_ns
+        duration_s = duration_ns / 1e9
         if self.mode.is_observing:
             self.span.set_attribute("gateway.mode", "observe")
             self.span.set_attribute("gateway.observed", self.mode.effects)
@@ -241,7 +242,7 @@ class Exchange(ABC):
         fields: dict[str, Any] = {
             "call_id": self.id,
             "trace_id": self.trace_id,
-            "duration_ms": round(duration_s * 1e3, 3),
+            "duration_ms": duration_ns // 1000 / 1000,  # round() takes much longer
         }
         if self.error is not None and code is not _OK:
             fields |= {"reason": self.error.reason, "error": escape_line(shorten(self.error.message))}

@@ -52,7 +52,7 @@ class MetadataReader:
         """
         self._names = frozenset([*PASSED, *further]) - {identity_header}
         # A name that only looks like the identity header is refused, so all headers are needed to find it.
-        self._used = None if identity_header is not None else sorted({*self._names, *FORWARDED_HEADERS})
+        self._used = None if identity_header is not None else self._names.union(FORWARDED_HEADERS)
         self._header_bytes = header_bytes
 
     def list_headers(self, headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
@@ -61,11 +61,15 @@ class MetadataReader:
         Raises:
             HttpError: 431 if all headers together are too large.
         """
-        if sum([len(name) + len(value) for name, value in headers.items()]) > self._header_bytes:
+        size, found, used = 0, [], self._used
+        for given, value in headers.items():
+            size += len(given) + len(value)
+            name = given.lower()
+            if used is None or name in used:
+                found.append((name, value))
+        if size > self._header_bytes:
             raise headers_too_large()
-        if self._used is None:
-            return [(name.lower(), value) for name, value in headers.items()]
-        return [(name, value) for name in self._used if name in headers for value in headers.getall(name)]
+        return found
 
     def read(self, given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
         """Return the metadata that is passed to the upstream. Binary values are decoded from base64.
