@@ -108,6 +108,11 @@ _TRACES = ("//", ":/", *_NAME_TRACES, *_SCHEME_TRACES, *_TOKEN_TRACES, "key")
 _PLAIN = re.compile(r"(?:https?://)?[A-Za-z0-9._/-]*")
 # Identifiers, such as UUIDs. They are too short for a hexadecimal secret, and match no other rule.
 _IDENTIFIER = re.compile(r"[0-9a-f-]{1,39}")
+is_identifier: Callable[[str], object] = _IDENTIFIER.fullmatch
+"""A function that returns a true value if a text is an identifier.
+
+An identifier needs neither redaction nor escaping, unless its name shows that it is a secret.
+"""
 # The same characters, and those that structure a JSON text.
 _PLAIN_JSON = frozenset(b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-"{}[],:')
 # Each trace that a JSON text of these characters can have contains one of these texts.
@@ -178,7 +183,7 @@ def _redact_field_text(text: str, name: str) -> str:
 
 def _is_clean(text: str) -> bool:
     """Return whether a text certainly contains no secret. Such a text needs no redaction."""
-    return _IDENTIFIER.fullmatch(text) is not None or (
+    return is_identifier(text) is not None or (
         _PLAIN.fullmatch(text) is not None
         and _TOKEN.search(text) is None
         and (len(text) < _MIN_DIGITS or _DIGITS.search(text) is None)
@@ -211,16 +216,6 @@ def is_clean_json(data: bytes) -> bool:
     if "_" in folded and _has(folded, _OAUTH_TRACES):
         return False
     return kinds.find(_LONG_NUMBER) < 0  # `in` would first make and drop an exception
-
-
-def is_identifier(value: str, name: str) -> bool:
-    """Return whether the value of a field is an identifier, which needs neither redaction nor escaping.
-
-    Args:
-        value: the value of the field.
-        name: the name of the field, which may show that the value is a secret.
-    """
-    return _IDENTIFIER.fullmatch(value) is not None and not (name and is_secret_name(name))
 
 
 def may_hold_secret(text: str) -> bool:

@@ -108,4 +108,4 @@ class RecordLines:
 
 
 def _quote(text: str, redact: Callable[[str], str] = str) -> str:
-    return f'"{text}"' if is_identifier(text, "") else encode_json(redact(text)).decode()
+    return f'"{text}"' if is_identifier(text) else encode_json(redact(text)).decode()

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.quoting import encode_json, escape_line
-from gateway.redaction import is_identifier, redact_text, redact_value
+from gateway.redaction import is_identifier, is_secret_name, redact_text, redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ _REPEATED = frozenset(
 )  # fmt: skip
 _CACHED = 1024  # maximum number of entries in each cache
 _MAX_CACHED_LENGTH = 256  # maximum number of characters of a cached text
+_LAST_US = 999_999  # the last microsecond of a second
 _MAX_KEPT_LENGTH = 1024  # maximum number of characters of fields that are kept together
 
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
@@ -104,14 +105,15 @@ class JsonFormatter(logging.Formatter):
         for name, value in fields.items():
             kind = type(value)
             if kind is str:
-                if is_identifier(value, name):
-                    parts += _keep_key(name), '"', value, '"'
+                key, is_secret = _keep_key(name)
+                if is_identifier(value) and not is_secret:
+                    parts += key, '"', value, '"'
                 elif name in _REPEATED and len(value) <= _MAX_CACHED_LENGTH:
                     parts.append(_keep_field(name, value))
                 else:
                     parts.append(_make_field(name, value))
             elif kind is int or (kind is float and math.isfinite(value)):
-                parts += _keep_key(name), repr(value)
+                parts += _keep_key(name)[0], repr(value)
             else:
                 parts.append(_make_field(name, to_json(value)))
         parts += encoded, "}"
@@ -123,7 +125,8 @@ class JsonFormatter(logging.Formatter):
         if second != known:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._stamp = (second, stamp)
-        return f'{stamp}.{min(round((created - second) * 1e6), 999_999):06}Z",'
+        microseconds = int((created - second) * 1e6 + 0.5)
+        return f'{stamp}.{min(microseconds, _LAST_US):06}Z",'
 
 
 class TextFormatter(logging.Formatter):
@@ -187,12 +190,13 @@ def _make_head(level: str, logger: str, text: str) -> str:
 
 
 def _make_field(name: str, value: Any) -> str:
-    return _keep_key(name) + encode_json(redact_value(value, name), in_ascii=True).decode()
+    return _keep_key(name)[0] + encode_json(redact_value(value, name), in_ascii=True).decode()
 
 
 @lru_cache(_CACHED)
-def _keep_key(name: str) -> str:
-    return f",{encode_json(name, in_ascii=True).decode()}:"
+def _keep_key(name: str) -> tuple[str, bool]:
+    """Return the encoding of the name of a field, and whether the name shows that the value is a secret."""
+    return f",{encode_json(name, in_ascii=True).decode()}:", is_secret_name(name)
 
 
 _keep_head = lru_cache(_CACHED)(_make_head)
