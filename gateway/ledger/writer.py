@@ -1,7 +1,8 @@
 """The writer of the ledger. It commits entries in groups.
 
-While one group is being committed, the entries of the next group gather. A caller that waits for an entry
-waits for one commit, and for no timer. If no caller waits, the writer lets entries gather for LINGER_S.
+While one group is being committed, the entries of the next group gather. A caller that waits alone waits for
+one commit, and for no timer. With several callers at once, commits are delayed, see commit_delay.py. If no
+caller waits, the writer lets entries gather for LINGER_S.
 
 If a commit fails, the callers that wait are refused, and entries that must be kept wait for the next attempt.
 Until an attempt succeeds, further changes are refused at once. The writer tries again by itself.
@@ -16,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from gateway.ledger.batch import EntryError, StoreError, StoreFormatError, WithdrawnError
+from gateway.ledger.commit_delay import CommitDelay
 from gateway.ledger.refusals import commit_unknown, ledger_unavailable
 from gateway.telemetry import Status, definitions
 
@@ -74,6 +76,7 @@ class LedgerWriter:
         self._flush = asyncio.Event()
         self._is_closing = False
         self._is_open = False
+        self._delay = CommitDelay()
         self._failure: str | None = _NOT_OPEN
         self._task: asyncio.Task[None] | None = None
         metrics.watch_queue(definitions.QUEUED_EVENTS, lambda: len(self._queue))
@@ -240,6 +243,8 @@ class LedgerWriter:
             self._wake.clear()
             self._flush.clear()
             while self._queue and self._failure is None:
+                if not self._is_closing:
+                    await self._delay.wait()
                 await self._commit(self._take())
 
     async def _linger(self) -> None:
@@ -313,14 +318,17 @@ class LedgerWriter:
         self._refuse(group[0], is_uncertain=False)
 
     def _settle(self, group: Sequence[Entry], lost: Sequence[Entry]) -> None:
+        callers = 0
         for entry in group:
             if entry.written is None:
                 continue
+            callers += 1
             is_committed = entry not in lost
             if not entry.written.done():
                 entry.written.set_result(is_committed)
             else:  # the caller has left during the commit, and nothing was forwarded
                 self._tell(entry, is_uncertain=is_committed)
+        self._delay.note_commit(callers)
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
         """Report a failed commit, and refuse the callers whose entries were certainly not committed.

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import GatewayError
+from gateway.ledger import commit_delay
 from gateway.ledger import writer as writer_module
 from gateway.ledger.batch import Entry, StoreError, StoreFormatError
+from gateway.ledger.commit_delay import SIBLINGS
 from gateway.telemetry import Status
 from tests.ledger.making import claiming, first, later
 from tests.ledger.stores import HeldStore
@@ -52,6 +54,27 @@ async def test_entries_gather_while_a_group_is_committed(writing: Writing) -> No
     writing.store.free.set()
     assert await asyncio.gather(*tasks) == [True] * 5
     assert [len(group) for group in writing.store.groups] == [1, 5]
+
+
+async def test_several_callers_that_arrive_one_after_another_share_a_commit(writing: Writing) -> None:
+    await asyncio.gather(*(writing.write(first(f"a{number}")) for number in range(SIBLINGS)))
+    tasks = []
+    for number in range(SIBLINGS):
+        tasks.append(asyncio.create_task(writing.write(first(f"b{number}"))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert [len(group) for group in writing.store.groups] == [SIBLINGS, SIBLINGS]
+
+
+async def test_the_stop_does_not_wait_for_more_callers(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.gather(*(writing.write(first(f"a{number}")) for number in range(SIBLINGS)))
+    monkeypatch.setattr(commit_delay, "DELAY_S", 3600.0)
+    writing.writer.add(later("a0"))
+    async with asyncio.timeout(writer_module.CLOSE_S / 2):
+        await writing.writer.close()
+    assert writing.store.committed()[-1] == "a0"
 
 
 async def test_groups_have_a_largest_size(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
