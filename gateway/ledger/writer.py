@@ -130,6 +130,7 @@ class LedgerWriter:
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry.written = written
         self._put(entry)
+        self._delay.add_caller()
         self._flush.set()
         timer = asyncio.get_running_loop().call_at(deadline, _time_out, entry, written)
         try:
@@ -257,6 +258,7 @@ class LedgerWriter:
 
     def _take(self) -> list[Entry]:
         """Remove the next group from the queue. Entries whose callers have left are not committed."""
+        self._delay.start_commit()
         group: list[Entry] = []
         while self._queue and len(group) < MAX_GROUP:
             entry = self._queue.popleft()
@@ -318,17 +320,15 @@ class LedgerWriter:
         self._refuse(group[0], is_uncertain=False)
 
     def _settle(self, group: Sequence[Entry], lost: Sequence[Entry]) -> None:
-        callers = 0
         for entry in group:
             if entry.written is None:
                 continue
-            callers += 1
             is_committed = entry not in lost
             if not entry.written.done():
                 entry.written.set_result(is_committed)
             else:  # the caller has left during the commit, and nothing was forwarded
                 self._tell(entry, is_uncertain=is_committed)
-        self._delay.note_commit(callers)
+        self._delay.end_commit()
 
     def _fail(self, group: Sequence[Entry], error: StoreError) -> None:
         """Report a failed commit, and refuse the callers whose entries were certainly not committed.

@@ -1,4 +1,4 @@
-"""Commits are delayed while several callers wait, and only then."""
+"""Commits are delayed while several callers are there that do not wait yet, and only then."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ def long_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit_delay, "DELAY_S", 3600.0)
 
 
+def add_callers(delay: CommitDelay, count: int) -> None:
+    for _ in range(count):
+        delay.add_caller()
+
+
+def commit(delay: CommitDelay, callers: int = 0, *, meanwhile: int = 0) -> None:
+    """Commit for callers. Further callers arrive during the commit."""
+    add_callers(delay, callers)
+    delay.start_commit()
+    add_callers(delay, meanwhile)
+    delay.end_commit()
+
+
 async def is_delayed(delay: CommitDelay) -> bool:
     waiting = asyncio.ensure_future(delay.wait())
     await asyncio.sleep(0)
@@ -36,8 +49,9 @@ async def is_delayed(delay: CommitDelay) -> bool:
 
 
 async def test_the_first_commit_is_not_delayed() -> None:
-    assert not await is_delayed(CommitDelay(Clock()))
-    assert not await is_delayed(CommitDelay())
+    delay = CommitDelay()
+    add_callers(delay, SIBLINGS)
+    assert not await is_delayed(delay)
 
 
 @pytest.mark.parametrize(
@@ -45,35 +59,59 @@ async def test_the_first_commit_is_not_delayed() -> None:
 )
 async def test_several_callers_delay_the_next_commit(callers: int, *, delays: bool) -> None:
     delay = CommitDelay(Clock())
-    delay.note_commit(callers)
+    commit(delay, callers)
+    add_callers(delay, 1)
     assert await is_delayed(delay) is delays
+
+
+async def test_callers_in_two_halves_share_the_next_commit() -> None:
+    delay = CommitDelay(Clock())
+    commit(delay, 2, meanwhile=2)
+    add_callers(delay, 1)
+    assert await is_delayed(delay)
+    add_callers(delay, 1)
+    assert not await is_delayed(delay)
+
+
+async def test_the_last_caller_ends_the_delay() -> None:
+    delay = CommitDelay(Clock())
+    commit(delay, SIBLINGS)
+    add_callers(delay, SIBLINGS - 1)
+    waiting = asyncio.ensure_future(delay.wait())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    delay.add_caller()
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_a_commit_of_outcomes_changes_nothing() -> None:
     delay = CommitDelay(Clock())
-    delay.note_commit(SIBLINGS)
-    delay.note_commit(0)
+    commit(delay, SIBLINGS)
+    commit(delay, 0, meanwhile=1)
     assert await is_delayed(delay)
 
 
-async def test_a_caller_alone_ends_the_delay() -> None:
+async def test_a_caller_alone_ends_the_delays() -> None:
     delay = CommitDelay(Clock())
-    delay.note_commit(SIBLINGS)
-    delay.note_commit(1)
+    commit(delay, SIBLINGS)
+    commit(delay, 1)
     assert not await is_delayed(delay)
 
 
-async def test_a_pause_ends_the_delay() -> None:
+async def test_a_pause_ends_the_delays() -> None:
     clock = Clock()
     delay = CommitDelay(clock)
-    delay.note_commit(SIBLINGS)
+    commit(delay, SIBLINGS)
     clock.now += BUSY_S
+    delay.add_caller()
     assert not await is_delayed(delay)
 
 
 async def test_the_delay_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     delay = CommitDelay(Clock())
-    delay.note_commit(SIBLINGS)
+    commit(delay, SIBLINGS)
+    delay.add_caller()
     async with asyncio.timeout(5):
         await delay.wait()

@@ -56,12 +56,15 @@ async def test_entries_gather_while_a_group_is_committed(writing: Writing) -> No
     assert [len(group) for group in writing.store.groups] == [1, 5]
 
 
-async def test_several_callers_that_arrive_one_after_another_share_a_commit(writing: Writing) -> None:
+async def test_several_callers_that_arrive_one_after_another_share_a_commit(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_delay, "DELAY_S", 3600.0)
     await asyncio.gather(*(writing.write(first(f"a{number}")) for number in range(SIBLINGS)))
     tasks = []
     for number in range(SIBLINGS):
         tasks.append(asyncio.create_task(writing.write(first(f"b{number}"))))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)
     await asyncio.gather(*tasks)
     assert [len(group) for group in writing.store.groups] == [SIBLINGS, SIBLINGS]
 
