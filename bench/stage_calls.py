@@ -174,7 +174,7 @@ class StageCalls:
             "record: build": _repeat(self._to_record),
             "record: encode and hand over, in one turn of the loop": _repeat_async(self._write_record),
             "record: the same, a turn for each": _repeat_async(self._write_record_in_a_turn),
-            "forward: a change": _repeat_async(self._forward),
+            "forward: the task of a change": _repeat_async(self._forward),
             "spans: start and end": _repeat(lambda: self._make_spans(self._tracing)),
             "spans: OTLP encoding": self._encode_spans,
             "metrics": _repeat(self._count),

@@ -216,8 +216,9 @@ class Pipeline:
         if intent is not None and intent.idempotency_key != call.idempotency_key:
             forwarded = replace(forwarded, idempotency_key=intent.idempotency_key)
         forwarding = self._forwarder.forward(forwarded, intent.note_attempt if intent else None)
-        on_end = intent.end if intent else None
-        return await DetachedCall(forwarding, partial(_abandon, call, slot), on_end).reply()
+        detached = DetachedCall(forwarding, partial(report_abandoned, call), intent.end if intent else None)
+        slot.hold_for(detached.task)
+        return await detached.reply()
 
     async def _read_operation(self, call: Call, operation_id: str) -> Reply:
         """Read an operation that an earlier call of the caller has started, with the caller's credentials."""
@@ -225,12 +226,6 @@ class Pipeline:
         request = method.request(operation_id=operation_id)
         get = replace(call, method=method, request=request, idempotency_key="")
         return cast("Reply", await self._forwarder.forward(get))
-
-
-def _abandon(call: Call, slot: Slot, task: asyncio.Task[None]) -> None:
-    """Let a task end a call whose caller has disconnected. The call keeps its slot until then."""
-    slot.hold_for(task)
-    task.add_done_callback(partial(report_abandoned, call))
 
 
 def _not_covered(method: str, other: str) -> GatewayError:

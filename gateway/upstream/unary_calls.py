@@ -1,9 +1,9 @@
 """Unary calls on the core of gRPC's library.
 
 The public classes of `grpc.aio` start a task, and make a call object and several metadata objects for each
-call. All of this takes as long as the work of the core. The forwarder needs none of it: it passes on bytes.
-So the calls here use the core (`grpc._cython.cygrpc`) in the same way as grpc.aio.UnaryUnaryCall does. Failed
-calls raise the same exceptions.
+call. All of this takes as long as the work of the core. The forwarder needs none of it: it awaits the call in
+a task of its own, and passes on bytes. So the calls here use the core (`grpc._cython.cygrpc`) in the same way
+as grpc.aio.UnaryUnaryCall does. Failed calls raise the same exceptions.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import Code, GatewayError
 from gateway.operations.waiting.confirmations import Confirmations
-from gateway.operations.waiting.credentials import fingerprint_credentials
+from gateway.operations.waiting.credentials import hash_credentials
 from gateway.operations.waiting.poller import Pace, Poller
 from gateway.operations.waiting.topic import OperationTopic
 from gateway.operations.waiting.waiter import Waiter
@@ -66,7 +66,7 @@ class WaitingHub:
         self._topics: dict[str, OperationTopic] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         # The operations that callers have started, with the time until which they may not be found yet.
-        self._started: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._started: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._is_stopping = False
         self._count = count
         self._has_own_credentials = has_own_credentials
@@ -81,8 +81,8 @@ class WaitingHub:
         """Note an operation that a call has started. It may not be found at the upstream for some seconds."""
         if not operation.done:
             until = asyncio.get_running_loop().time() + self._pace.tolerated_s
-            starter = fingerprint_credentials(call, is_own=self._has_own_credentials)
-            self._started[operation.id, starter] = until
+            credentials = hash_credentials(call, is_own=self._has_own_credentials)
+            self._started[operation.id, credentials] = until
             if len(self._started) > _MAX_STARTED:
                 self._started.popitem(last=False)
 
@@ -192,9 +192,8 @@ class WaitingHub:
         if waiter.is_ended:
             return False
         if error.code is Code.NOT_FOUND:
-            caller = fingerprint_credentials(waiter.get, is_own=self._has_own_credentials)
-            until = self._started.get((waiter.topic.operation_id, caller), 0.0)
-            return until > asyncio.get_running_loop().time()
+            started = self._started.get((waiter.topic.operation_id, waiter.credentials), 0.0)
+            return started > asyncio.get_running_loop().time()
         return error.code is Code.UNAVAILABLE
 
     def _spawn(self, topic: OperationTopic) -> asyncio.Task[None]:
