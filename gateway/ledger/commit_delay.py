@@ -59,6 +59,11 @@ class CommitDelay:
         """Note that a commit starts for all callers that wait."""
         self._committing, self._waiting = self._waiting, 0
 
+    def withdraw_commit(self) -> None:
+        """Note that the commit was withdrawn. Its callers wait for the next one."""
+        self._waiting += self._committing
+        self._committing = 0
+
     def end_commit(self) -> None:
         """Note that the commit has succeeded. Commits that no caller waited for change nothing."""
         if self._committing:

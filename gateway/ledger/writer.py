@@ -298,6 +298,7 @@ class LedgerWriter:
             await self._commit_alone(group, error)
         except WithdrawnError:
             self._queue.extendleft(reversed(group))  # without the callers that have left
+            self._delay.withdraw_commit()
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(group))  # close() counts them
             raise

@@ -92,6 +92,15 @@ async def test_a_commit_of_outcomes_changes_nothing() -> None:
     assert await is_delayed(delay)
 
 
+async def test_the_callers_of_a_withdrawn_commit_still_wait() -> None:
+    delay = CommitDelay(Clock())
+    commit(delay, SIBLINGS)
+    add_callers(delay, SIBLINGS)
+    delay.start_commit()
+    delay.withdraw_commit()
+    assert not await is_delayed(delay)
+
+
 async def test_a_caller_alone_ends_the_delays() -> None:
     delay = CommitDelay(Clock())
     commit(delay, SIBLINGS)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SERVER = "baremetal-gateway"
 """The value of the header Server of every response."""
 _MAX_BYTES = 16_384  # a larger body is not copied behind its head
+_MAX_TYPE = 128  # a longer Content-Type is not kept
 _WITHOUT_BODY = frozenset({204, 205, 304})
 _CACHED = 64
 
@@ -96,7 +97,9 @@ class BodyResponse(web.Response):
             or self._keep_alive is False
             or request.method == hdrs.METH_HEAD
             or not 0 < len(body) <= _MAX_BYTES
+            or len(self._type) > _MAX_TYPE
             or self._headers is not None
+            or self._eof_sent
             or transport is None
             or transport.is_closing()
         ):

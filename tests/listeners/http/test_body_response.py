@@ -32,6 +32,7 @@ CASES: dict[str, dict[str, Any]] = {
     "large": {"body": b"x" * 16_385},
     "headers": {"headers": {"X-One": "1", "x-two": "жж"}},
     "headers that are read": {"reads": True},
+    "sent by the handler": {"sends": True},
 }
 
 
@@ -43,7 +44,7 @@ async def exchange(
 ) -> tuple[str, dict[str, str], bytes, bool]:
     """Return the status line, the headers and the body, and whether the connection stays open."""
 
-    async def handle(_: BaseRequest) -> web.Response:
+    async def handle(request: BaseRequest) -> web.Response:
         response = make()
         for name, value in LATE.items():
             if isinstance(response, BodyResponse):
@@ -54,6 +55,8 @@ async def exchange(
             assert response.headers["X-Late"] == LATE["X-Late"]
         if case.get("closes"):
             response.force_close()
+        if case.get("sends"):
+            await response.prepare(request)
         return response
 
     server = web.Server(handle)
