@@ -166,7 +166,7 @@ def _encode_bool(value: bool) -> bytes:  # noqa: FBT001 - a value to encode
 
 
 def _encode_int(value: int) -> bytes:
-    if value not in _INT64:
+    if int(value) not in _INT64:  # `in` would try each number of the range for a subclass of int
         raise ValueError("the number does not fit in 64 bits")
     return b"\x18" + varint(value % _UINT64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def test_a_varint_has_seven_bits_in_each_byte(number: int) -> None:
     data = varint(number)
     assert sum((byte & 0x7F) << 7 * index for index, byte in enumerate(data)) == number
     assert [byte >> 7 for byte in data] == [1] * (len(data) - 1) + [0]
+
+
+def test_a_number_of_an_enumeration_is_a_number() -> None:
+    assert encode_value(HTTPStatus.NOT_FOUND) == encode_value(404)
 
 
 def test_an_attribute_that_cannot_be_sent_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

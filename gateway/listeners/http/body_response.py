@@ -50,7 +50,7 @@ class BodyResponse(web.Response):
         """
         self._body = self._given = body
         self._type = content_type
-        self._status = status
+        self._status = int(status)  # as of an HTTPStatus
         self._reason = REASON_PHRASES.get(status, "")
         self._state = {}
         self._lines = [*headers.items()] if headers else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +117,10 @@ async def test_a_header_cannot_add_a_line(value: str) -> None:
     writer.close()
     await server.shutdown(1)
     listening.close()
+
+
+async def test_the_status_is_a_plain_number() -> None:
+    assert type(BodyResponse(b"x", "text/plain", HTTPStatus.NOT_FOUND).status) is int
 
 
 async def test_headers_can_be_added_before_and_after_others_are_read() -> None:
